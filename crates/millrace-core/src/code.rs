@@ -1,0 +1,207 @@
+//! Codes of diagnostics: stable names, each with the page that `millrace explain` prints.
+
+use serde::{Serialize, Serializer};
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// The code of a diagnostic. The doc comment is the user's page.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Code {
+            /// All codes.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The kebab-case name.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The page, in Markdown: what it means, an example, what to do.
+            pub fn page(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc, "\n"),+),)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A project file is not text in UTF-8, or is larger than a project file can sensibly be.
+    ///
+    /// Save the file as UTF-8 (with or without a byte order mark).
+    NotText = "not-text",
+    /// A file is not YAML 1.2 that can be read.
+    ///
+    /// The place is where the parser gave up; the mistake is often a line above: a missing colon, a tab used to
+    /// indent, a quote that is not closed. Project files may hold one document, without tags.
+    BrokenYaml = "broken-yaml",
+    /// A key that this kind of file does not have.
+    ///
+    /// Keys are checked strictly, so that a slip of the pen does not become a setting that is silently ignored.
+    /// The message names the nearest key that exists.
+    UnknownKey = "unknown-key",
+    /// The same key stands twice in one mapping.
+    ///
+    /// Which of the two was meant? Remove one.
+    DuplicateKey = "duplicate-key",
+    /// A key that must be there is missing.
+    MissingKey = "missing-key",
+    /// A value is not of the kind that its key takes.
+    ///
+    /// Note that YAML 1.2 is read here: `yes`, `no`, `on` and `NO` are texts; `true` and `false` are the truth values.
+    WrongValue = "wrong-value",
+    /// `${NAME}` names an environment variable that is not set.
+    ///
+    /// Set it in the shell, or in a file `.env` beside `millrace.yml` (which git should ignore): `NAME=value`, one a line.
+    UnsetVariable = "unset-variable",
+    /// There is no `millrace.yml` where the command looks for a project.
+    ///
+    /// Run the command in the project's folder, give `--project DIR`, or make a new project with `millrace init`.
+    NoProject = "no-project",
+    /// A name has characters that names cannot have.
+    ///
+    /// Names of sources, streams, models, semantic views, metrics, dimensions and dashboards start with a letter or an underscore, go on with letters,
+    /// digits and underscores, and have at most 48 characters.
+    BadName = "bad-name",
+    /// Two things have the same name.
+    ///
+    /// Models and seeds share one space of names; so do the streams of one source, the dashboards, and so on. Letter case does not make names different.
+    DuplicateName = "duplicate-name",
+    /// `type:` names a kind of source or warehouse that this build does not have.
+    UnknownType = "unknown-type",
+    /// `--env` or a file names an environment that `millrace.yml` does not have.
+    UnknownEnvironment = "unknown-environment",
+    /// A file lies where no file of its kind belongs, and would be ignored.
+    StrayFile = "stray-file",
+
+    /// A model, test, semantic view or dashboard refers to something that does not exist.
+    ///
+    /// In a model, `from stg_orders` means the model of that name and `from files.orders` the stream `orders` of the
+    /// source `files`; `{{ ref('stg_orders') }}` and `{{ source('files', 'orders') }}` say the same in a template.
+    UnknownRef = "unknown-ref",
+    /// Models refer to each other in a circle.
+    ///
+    /// The message shows the way round. Break it by moving what both need into a model of its own.
+    Cycle = "cycle",
+    /// The text of a model, metric or test is not SQL that the engine can parse.
+    SqlSyntax = "sql-syntax",
+    /// A column is named that none of the tables in sight has.
+    UnknownColumn = "unknown-column",
+    /// The engine refused to compile a model, metric or test against empty tables of the right types.
+    ///
+    /// The message is the engine's own.
+    SqlError = "sql-error",
+    /// A model must be one `select`.
+    NotASelect = "not-a-select",
+    /// A template (`{{ … }}`, `{% … %}`) could not be rendered.
+    BrokenTemplate = "broken-template",
+    /// A published view would read something that is not published.
+    ///
+    /// Readers must never depend on raw tables, so a model that is a `view` and reads a stream (itself or through other
+    /// views) is not published, and nothing that readers see may be built on it. Give the model `materialization: table`.
+    UnpublishedBase = "unpublished-base",
+
+    /// A data test is not one of those that exist, or lacks what it needs.
+    ///
+    /// There are `not_null`, `unique`, `accepted_values` (with `values`) and `relationships` (with `to` and `field`).
+    BadDataTest = "bad-data-test",
+    /// A semantic view names a join that it cannot use.
+    ///
+    /// Joins go from the base (or a table joined before) to a table in which the key is unique: `many_to_one` or `one_to_one`. Any other
+    /// would count rows twice.
+    FanOut = "fan-out",
+    /// A metric's definition is not one that can be compiled.
+    ///
+    /// A metric is one aggregate over the base (`sum(amount)`), with an optional `where`, or a `ratio` of two such metrics.
+    BadMetric = "bad-metric",
+    /// A tile names a metric or a dimension that its semantic view does not have.
+    UnknownMetric = "unknown-metric",
+    /// A query asks for something that the semantic view cannot answer (a grain without a time dimension, a range that is none).
+    BadQuery = "bad-query",
+
+    /// A stream has no captured schema, so that `check` cannot know its columns.
+    ///
+    /// Run `millrace capture` where the source can be reached, and commit the file that it writes.
+    NotCaptured = "not-captured",
+    /// A stream's columns or types are no longer those of its captured schema.
+    ///
+    /// What happens then is the stream's `contract:`. With `evolve` new columns are loaded and numbers widened; with `freeze` the run
+    /// stops; with `quarantine` the rows that differ are set aside. `millrace capture` writes the new state down.
+    SchemaDrift = "schema-drift",
+    /// More rows of a stream went to quarantine than allowed, or its contract forbids what was found.
+    ///
+    /// Nothing of that stream was loaded. `millrace run --max-quarantine N` or `N%` allows more; the rows' places and reasons are in
+    /// the message and, after a run that loads, on the page `/quarantine`.
+    ContractBroken = "contract-broken",
+    /// Two columns of a stream would have the same name in the warehouse.
+    ///
+    /// With `naming: snake_case`, `ID` and `id` both become `id`. Exclude one (`exclude_columns`), or use `naming: source` where they differ by more than case.
+    NameCollision = "name-collision",
+
+    /// A source's file or server could not be reached.
+    SourceUnreachable = "source-unreachable",
+    /// A source was reached, but what it holds cannot be read as what the project says it is.
+    SourceUnreadable = "source-unreadable",
+    /// The warehouse could not be opened or reached.
+    WarehouseUnreachable = "warehouse-unreachable",
+    /// Another process owns the DuckDB file.
+    ///
+    /// A DuckDB file belongs to one process at a time. Stop the other (a `millrace serve`, perhaps, or a `duckdb` shell), then try again.
+    WarehouseLocked = "warehouse-locked",
+    /// The warehouse's state was written by a newer Millrace; an older one will not touch it.
+    StateTooNew = "state-too-new",
+    /// A value did not fit while the warehouse worked on a statement.
+    DataError = "data-error",
+    /// A data test of severity `error` found rows; nothing was published.
+    ///
+    /// Readers still see the version before. The message says which test and how many rows; `millrace query` can look at the built
+    /// table, whose name is in the message.
+    TestFailed = "test-failed",
+    /// Disk or memory ran out.
+    OutOfResources = "out-of-resources",
+    /// A query took longer than its limit.
+    TimedOut = "timed-out",
+    /// Somebody stopped the work.
+    Cancelled = "cancelled",
+    /// The server would listen beyond this machine without authentication.
+    ///
+    /// Add `auth:` to `serve:` in `millrace.yml` (a token, or users with argon2 hashes), or bind a loopback address.
+    AuthRequired = "auth-required",
+    /// A file could not be written.
+    CannotWrite = "cannot-write",
+    /// The command line asks for something that does not go together.
+    Usage = "usage",
+    /// A bug of Millrace.
+    ///
+    /// Please report it with the command and the message; the project and its data are as they were before the command.
+    Internal = "internal",
+}
+
+impl Code {
+    /// The code of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == name)
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_kebab_case_and_have_pages() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in Code::ALL {
+            assert!(seen.insert(code.as_str()), "{} stands twice", code.as_str());
+            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", code.as_str());
+            assert!(code.page().trim().len() > 20, "{} has no page", code.as_str());
+            assert_eq!(Code::from_name(code.as_str()), Some(*code));
+        }
+    }
+}

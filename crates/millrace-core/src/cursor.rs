@@ -1,0 +1,25 @@
+//! How far a stream has been read.
+
+use serde::{Deserialize, Serialize};
+
+/// A position in a stream. It becomes a checkpoint when it commits with the rows that it covers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Cursor {
+    /// The files of a stream as they were when they were read from end to end.
+    Files {
+        /// In the order of their paths.
+        files: Vec<FileState>,
+    },
+}
+
+/// What is remembered of a file that has been loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileState {
+    /// Relative to the project folder, with forward slashes.
+    pub path: String,
+    /// Bytes on disk.
+    pub size: u64,
+    /// SHA-256 of the bytes on disk, in hex.
+    pub sha256: String,
+}

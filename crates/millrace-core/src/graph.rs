@@ -1,0 +1,351 @@
+//! Models, resolved: which stream or model each name means, in which order they are built, what is published.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Span};
+use crate::materialization::Materialization;
+use crate::name::{Ident, Relation, StreamName};
+use crate::project::Project;
+use crate::project::model_file::{ModelDef, start_of};
+use crate::sql::analyzer::{SqlAnalyzer, TableReference};
+use crate::sql::template::{self, TemplateContext};
+use crate::sql::text;
+use crate::suggest::did_you_mean;
+
+/// What a name in FROM means.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Input {
+    /// A raw table.
+    Stream(StreamName),
+    /// Another model.
+    Model(String),
+}
+
+/// A name in a model's SQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// Bytes of the rendered SQL.
+    pub range: Range<usize>,
+    /// What it means.
+    pub input: Input,
+    /// The name by which the rest of the SQL knows the table, where the text gives no alias.
+    pub alias: Option<String>,
+}
+
+/// A model, ready to be built.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// Name.
+    pub name: String,
+    /// The SQL file.
+    pub file: Arc<str>,
+    /// Its text.
+    pub source: String,
+    /// SQL after templates.
+    pub sql: String,
+    /// What it becomes.
+    pub materialization: Materialization,
+    /// Names in FROM, in the order of the text.
+    pub references: Vec<Reference>,
+    /// Whether readers see it. A view that reads a raw table, itself or through other views, is not published, because nothing
+    /// published may depend on a raw table.
+    pub published: bool,
+    /// SHA-256, in hex, of what decides on its content beside its inputs: SQL and materialization.
+    pub fingerprint: String,
+}
+
+impl Model {
+    /// What it reads, each once.
+    pub fn inputs(&self) -> BTreeSet<&Input> {
+        self.references.iter().map(|reference| &reference.input).collect()
+    }
+
+    /// The replacements that turn its SQL into that on physical tables.
+    pub fn replacements(&self, physical: impl Fn(&Input) -> Relation) -> Vec<(Range<usize>, String)> {
+        let replacement = |reference: &Reference| {
+            let relation = physical(&reference.input);
+            let text = match &reference.alias {
+                Some(alias) => format!("{relation} as {}", Ident::new(alias)),
+                None => relation.to_string(),
+            };
+            (reference.range.clone(), text)
+        };
+        self.references.iter().map(replacement).collect()
+    }
+
+    /// The place in the model's file of a byte of its SQL. For a template: the line of the file that reads the same, where there is one.
+    pub fn place(&self, position: usize) -> Span {
+        place(&self.file, &self.source, &self.sql, position)
+    }
+}
+
+fn place(file: &Arc<str>, source: &str, sql: &str, position: usize) -> Span {
+    let word = |text: &str, at: usize| {
+        let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let range = text::path_range(text, at);
+        Span::new(file, range)
+    };
+    if source == sql {
+        return word(sql, position);
+    }
+    let line_start = sql.get(..position).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+    let line = sql.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let mut twins =
+        source.match_indices(line).filter(|(at, _)| *at == 0 || source.as_bytes()[at - 1] == b'\n');
+    match (line.trim().is_empty(), twins.next(), twins.next()) {
+        (false, Some((at, _)), None) => word(source, at + position.saturating_sub(line_start)),
+        _ => start_of(file),
+    }
+}
+
+/// The models of a project, inputs before those that read them.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    /// In the order in which they are built; names in alphabetical order where that leaves a choice.
+    pub models: Vec<Model>,
+}
+
+impl Graph {
+    /// The model of that name.
+    pub fn model(&self, name: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.name == name)
+    }
+
+    /// Resolves the models of a project. `streams` are all streams that exist.
+    pub fn resolve(
+        project: &Project,
+        streams: &BTreeSet<StreamName>,
+        analyzer: &dyn SqlAnalyzer,
+        context: &TemplateContext,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let names: Vec<&str> = project.models.iter().map(|model| model.name.as_str()).collect();
+        let resolver = Resolver { names, streams, project, analyzer, context };
+        let mut models: Vec<_> =
+            project.models.iter().filter_map(|def| resolver.model(def, diagnostics)).collect();
+        models.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut models = in_order(models, diagnostics);
+        mark_published(&mut models);
+        Self { models }
+    }
+}
+
+struct Resolver<'a> {
+    names: Vec<&'a str>,
+    streams: &'a BTreeSet<StreamName>,
+    project: &'a Project,
+    analyzer: &'a dyn SqlAnalyzer,
+    context: &'a TemplateContext,
+}
+
+impl Resolver<'_> {
+    fn model(&self, def: &ModelDef, diagnostics: &mut Vec<Diagnostic>) -> Option<Model> {
+        let mut rendered = template::Rendered { sql: def.text.clone(), materialization: None };
+        if template::is_template(&def.text) {
+            match template::render(&def.file, &def.text, self.context) {
+                Ok(done) => rendered = done,
+                Err(diagnostic) => {
+                    diagnostics.push(*diagnostic);
+                    return None;
+                }
+            }
+        }
+        // A byte order mark and a final semicolon are habits of editors and people.
+        let sql = rendered.sql.trim_start_matches('\u{feff}');
+        let sql = sql.trim_end().trim_end_matches(';').to_owned();
+        let source = if template::is_template(&def.text) { def.text.clone() } else { sql.clone() };
+        let parsed = match self.analyzer.analyze(&sql) {
+            Ok(parsed) if parsed.statements == 1 => parsed,
+            Ok(parsed) => {
+                let message = format!(
+                    "model `{}` holds {} statements; a model is one select",
+                    def.name, parsed.statements
+                );
+                diagnostics.push(Diagnostic::error(Code::NotASelect, message).at(start_of(&def.file), ""));
+                return None;
+            }
+            Err(error) => {
+                let span = place(&def.file, &source, &sql, error.position.unwrap_or(0));
+                let (code, message) = if error.not_a_select {
+                    (Code::NotASelect, format!("model `{}` is not a select", def.name))
+                } else {
+                    (Code::SqlSyntax, format!("model `{}` is not SQL: {}", def.name, error.message))
+                };
+                diagnostics.push(Diagnostic::error(code, message).at(span, ""));
+                return None;
+            }
+        };
+        let mut references = Vec::new();
+        let mut whole = true;
+        for table in &parsed.tables {
+            let range = text::path_range(&sql, table.at);
+            match self.input(table) {
+                Some(input) => {
+                    let alias = (!table.has_alias).then(|| table.path.last().cloned().unwrap_or_default());
+                    references.push(Reference { range, input, alias });
+                }
+                None => {
+                    whole = false;
+                    diagnostics.push(self.unknown_ref(def, &source, &sql, table));
+                }
+            }
+        }
+        if !whole {
+            return None;
+        }
+        references.sort_by_key(|reference| reference.range.start);
+        let materialization = rendered.materialization.or(def.materialization).unwrap_or_default();
+        let fingerprint = Sha256::digest(format!("{materialization:?}\n{sql}"));
+        Some(Model {
+            name: def.name.clone(),
+            file: Arc::clone(&def.file),
+            source,
+            sql,
+            materialization,
+            references,
+            published: false,
+            fingerprint: fingerprint.iter().map(|byte| format!("{byte:02x}")).collect(),
+        })
+    }
+
+    fn input(&self, table: &TableReference) -> Option<Input> {
+        match table.path.as_slice() {
+            [name] => {
+                let found = self.names.iter().find(|known| **known == name.as_str());
+                let found =
+                    found.or_else(|| self.names.iter().find(|known| known.eq_ignore_ascii_case(name)));
+                found.map(|name| Input::Model((*name).to_owned()))
+            }
+            [source, stream] => {
+                let same = |known: &&StreamName| {
+                    known.source.eq_ignore_ascii_case(source) && known.stream.eq_ignore_ascii_case(stream)
+                };
+                self.streams.iter().find(same).map(|name| Input::Stream(name.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    fn unknown_ref(&self, def: &ModelDef, source: &str, sql: &str, table: &TableReference) -> Diagnostic {
+        let written = table.path.join(".");
+        let mut span = place(&def.file, source, sql, table.at);
+        if source != sql {
+            let found = template::find(&def.file, source, table.path.last().map_or("", String::as_str));
+            if found.range != (0..0) {
+                span = found;
+            }
+        }
+        let streams: Vec<String> = self.streams.iter().map(ToString::to_string).collect();
+        // A bare name may be a stream's whose source was left out.
+        let bare = self.streams.iter().find(|name| name.stream.eq_ignore_ascii_case(&written));
+        let hint = match bare {
+            Some(stream) => Some(format!("did you mean the stream `{stream}`?")),
+            None if table.path.len() == 2
+                && !self.project.sources.iter().any(|s| s.name == table.path[0]) =>
+            {
+                let sources: Vec<_> = self.project.sources.iter().map(|s| s.name.as_str()).collect();
+                did_you_mean(&written, streams.iter().map(String::as_str), "there are")
+                    .or_else(|| did_you_mean(&table.path[0], sources, "there are the sources"))
+            }
+            None if table.path.len() == 2 => {
+                did_you_mean(&written, streams.iter().map(String::as_str), "there are")
+            }
+            None => did_you_mean(
+                &written,
+                self.names.iter().copied().filter(|name| *name != def.name),
+                "there are",
+            ),
+        };
+        let text = if table.path.len() == 1 { "no model has this name" } else { "no stream has this name" };
+        Diagnostic::error(
+            Code::UnknownRef,
+            format!("model `{}` refers to `{written}`, which does not exist", def.name),
+        )
+        .at(span, text)
+        .maybe_hint(hint)
+    }
+}
+
+/// Inputs first. Models in a circle, and those that read them, are left out.
+fn in_order(models: Vec<Model>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Model> {
+    let mut left: BTreeMap<String, Model> =
+        models.into_iter().map(|model| (model.name.clone(), model)).collect();
+    let mut done: Vec<Model> = Vec::with_capacity(left.len());
+    loop {
+        let ready = left.values().find(|model| {
+            model.inputs().iter().all(|input| match input {
+                Input::Stream(_) => true,
+                Input::Model(name) => !left.contains_key(name),
+            })
+        });
+        let Some(name) = ready.map(|model| model.name.clone()) else { break };
+        done.extend(left.remove(&name));
+    }
+    while let Some(way) = circle(&left) {
+        let first = &left[&way[0]];
+        let around: Vec<_> = way.iter().chain(way.first()).map(|name| format!("`{name}`")).collect();
+        let next = first.references.iter().find(|r| r.input == Input::Model(way[1 % way.len()].clone()));
+        let span = next.map_or_else(|| start_of(&first.file), |reference| first.place(reference.range.start));
+        diagnostics.push(
+            Diagnostic::error(
+                Code::Cycle,
+                format!("models refer to each other in a circle: {}", around.join(" → ")),
+            )
+            .at(span, "")
+            .hint("Move what both need into a model of its own."),
+        );
+        for name in way {
+            left.remove(&name);
+        }
+    }
+    done
+}
+
+/// One circle, starting with its first name in the alphabet.
+fn circle(left: &BTreeMap<String, Model>) -> Option<Vec<String>> {
+    for start in left.keys() {
+        let mut way = vec![start.clone()];
+        let mut seen = BTreeSet::new();
+        loop {
+            let last = &left[way.last()?];
+            let next = last.inputs().into_iter().find_map(|input| match input {
+                Input::Model(name) if left.contains_key(name) => Some(name.clone()),
+                _ => None,
+            });
+            let Some(next) = next else { break };
+            if let Some(at) = way.iter().position(|name| *name == next) {
+                let mut around = way.split_off(at);
+                let least =
+                    around.iter().enumerate().min_by_key(|(_, name)| (*name).clone()).map_or(0, |(i, _)| i);
+                around.rotate_left(least);
+                return Some(around);
+            }
+            if !seen.insert(next.clone()) {
+                break;
+            }
+            way.push(next);
+        }
+    }
+    None
+}
+
+fn mark_published(models: &mut [Model]) {
+    let mut published: BTreeSet<String> = BTreeSet::new();
+    for model in models {
+        model.published = match model.materialization {
+            Materialization::Table => true,
+            Materialization::View => model.inputs().iter().all(|input| match input {
+                Input::Stream(_) => false,
+                Input::Model(name) => published.contains(name),
+            }),
+        };
+        if model.published {
+            published.insert(model.name.clone());
+        }
+    }
+}

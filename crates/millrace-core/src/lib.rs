@@ -1,0 +1,19 @@
+//! The domain of Millrace: project files to plan, SQL text, metrics.
+//!
+//! **Does no I/O, reads no clock, spawns nothing.** Time and file contents are arguments.
+
+pub mod code;
+pub mod cursor;
+pub mod diagnostic;
+pub mod graph;
+pub mod materialization;
+pub mod metric;
+pub mod name;
+pub mod project;
+pub mod quality;
+pub mod quarantine;
+pub mod render;
+pub mod schema;
+pub mod sql;
+pub mod suggest;
+pub mod value;

@@ -1,0 +1,7 @@
+//! Semantic views, compiled: metrics and dimensions to SQL, and what comes back to exact numbers.
+
+pub mod query;
+pub mod result;
+pub mod tile;
+pub mod time_range;
+pub mod view;

@@ -1,0 +1,169 @@
+//! From rows of SQL to the numbers that pages show: quotients divided exactly, gaps in time filled, shares.
+
+use crate::metric::query::{Compiled, MetricColumns};
+use crate::value::{Decimal, Value};
+
+/// An answer, column by column: dimensions first, then metrics, then what was derived.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Answer {
+    /// Dimensions.
+    pub dimensions: Vec<Vec<Value>>,
+    /// Metrics, in the order of the question.
+    pub metrics: Vec<Vec<Value>>,
+    /// Whether rows beyond the limit were left out.
+    pub truncated: bool,
+}
+
+impl Answer {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.dimensions.first().or(self.metrics.first()).map_or(0, Vec::len)
+    }
+}
+
+/// Makes an answer of the columns that a compiled question returned.
+pub fn answer(compiled: &Compiled, columns: &[Vec<Value>]) -> Answer {
+    let mut rows = columns.first().map_or(0, Vec::len);
+    let mut truncated = false;
+    if let Some(limit) = compiled.limit
+        && rows > limit
+    {
+        rows = limit;
+        truncated = true;
+    }
+    let metric = |metric: &MetricColumns| -> Vec<Value> {
+        match *metric {
+            MetricColumns::One(at) => columns[at][..rows].to_vec(),
+            MetricColumns::Quotient(above, below) => {
+                (0..rows).map(|row| quotient(&columns[above][row], &columns[below][row])).collect()
+            }
+        }
+    };
+    Answer {
+        dimensions: columns[..compiled.dimensions].iter().map(|column| column[..rows].to_vec()).collect(),
+        metrics: compiled.metrics.iter().map(metric).collect(),
+        truncated,
+    }
+}
+
+/// `above / below`: exact numbers by [`Decimal::divide`]; NULL where either is, where `below` is zero, or where the
+/// quotient has too many digits.
+pub fn quotient(above: &Value, below: &Value) -> Value {
+    match (above.as_decimal(), below.as_decimal()) {
+        (Some(above), Some(below)) => above.divide(below).map_or(Value::Null, Value::Decimal),
+        _ => match (as_float(above), as_float(below)) {
+            (Some(above), Some(below)) if below != 0.0 => Value::Float(above / below),
+            _ => Value::Null,
+        },
+    }
+}
+
+fn as_float(value: &Value) -> Option<f64> {
+    match value {
+        Value::Float(x) => Some(*x),
+        other => other.as_decimal().and_then(|d| d.to_string().parse().ok()),
+    }
+}
+
+/// `(now − before) / |before|`, rounded to four digits; NULL where that has no meaning.
+pub fn change(now: &Value, before: &Value) -> Value {
+    match (now.as_decimal(), before.as_decimal()) {
+        (Some(now), Some(before)) => {
+            let ratio = now.subtract(before).and_then(|difference| difference.divide(before.abs()));
+            ratio.map_or(Value::Null, |ratio| Value::Decimal(ratio.round(4)))
+        }
+        _ => match (as_float(now), as_float(before)) {
+            (Some(now), Some(before)) if before != 0.0 => {
+                let scaled = ((now - before) / before.abs() * 10_000.0).round_ties_even();
+                if scaled.abs() < 1e30 {
+                    Value::Decimal(Decimal { mantissa: scaled as i128, scale: 4 })
+                } else {
+                    Value::Null
+                }
+            }
+            _ => Value::Null,
+        },
+    }
+}
+
+/// Each value's part of the total, rounded to four digits; NULL where the total is zero, NULL or negative.
+pub fn shares(values: &[Value], total: &Value) -> Vec<Value> {
+    let positive = total.as_decimal().is_some_and(|total| total.mantissa > 0)
+        || as_float(total).is_some_and(|t| t > 0.0);
+    let share = |value: &Value| match quotient(value, total) {
+        Value::Decimal(d) => Value::Decimal(d.round(4)),
+        Value::Float(x) => {
+            Value::Decimal(Decimal { mantissa: (x * 10_000.0).round_ties_even() as i128, scale: 4 })
+        }
+        other => other,
+    };
+    values.iter().map(|value| if positive { share(value) } else { Value::Null }).collect()
+}
+
+/// Puts a row for every step into an answer whose only dimension is time. `zero` says what stands where there was none. A row without
+/// a date is left out: it lies on no step.
+pub fn fill_steps(answer: &mut Answer, steps: &[i32], zero: bool) {
+    let [dates] = answer.dimensions.as_slice() else { return };
+    let found: std::collections::BTreeMap<i32, usize> = dates
+        .iter()
+        .enumerate()
+        .filter_map(|(row, value)| match value {
+            Value::Date(day) => Some((*day, row)),
+            _ => None,
+        })
+        .collect();
+    for column in &mut answer.metrics {
+        let empty = if zero { zero_like(column) } else { Value::Null };
+        let filled = steps.iter().map(|step| match found.get(step) {
+            Some(row) if !column[*row].is_null() => column[*row].clone(),
+            _ => empty.clone(),
+        });
+        *column = filled.collect();
+    }
+    answer.dimensions = vec![steps.iter().map(|step| Value::Date(*step)).collect()];
+}
+
+/// Zero in the type of the column's values.
+fn zero_like(column: &[Value]) -> Value {
+    match column.iter().find(|value| !value.is_null()) {
+        Some(Value::Decimal(d)) => Value::Decimal(Decimal { mantissa: 0, scale: d.scale }),
+        Some(Value::Float(_)) => Value::Float(0.0),
+        _ => Value::Int(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn money(cents: i128) -> Value {
+        Value::Decimal(Decimal { mantissa: cents, scale: 2 })
+    }
+
+    #[test]
+    fn changes_and_shares() {
+        assert_eq!(change(&money(115_283), &money(98_000)).to_string(), "0.1764");
+        assert_eq!(change(&money(100), &money(0)), Value::Null);
+        assert_eq!(change(&Value::Int(5), &Value::Int(-10)).to_string(), "1.5000");
+        assert_eq!(change(&Value::Null, &Value::Int(1)), Value::Null);
+        let parts: Vec<_> =
+            shares(&[Value::Int(7), Value::Int(7), Value::Int(6), Value::Null], &Value::Int(20))
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+        assert_eq!(parts, ["0.3500", "0.3500", "0.3000", ""]);
+    }
+
+    #[test]
+    fn gaps_are_filled_in_the_column_s_type() {
+        let mut answer = Answer {
+            dimensions: vec![vec![Value::Date(2), Value::Date(4), Value::Null]],
+            metrics: vec![vec![money(150), Value::Null, money(1)]],
+            truncated: false,
+        };
+        fill_steps(&mut answer, &[1, 2, 3, 4], true);
+        let shown: Vec<_> = answer.metrics[0].iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["0.00", "1.50", "0.00", "0.00"]);
+        assert_eq!(answer.rows(), 4);
+    }
+}

@@ -1,0 +1,397 @@
+//! A semantic view whose names have been resolved and whose metrics have been taken apart.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Span};
+use crate::name::Ident;
+use crate::project::Project;
+use crate::project::decode::Spanned;
+use crate::project::localized::Localized;
+use crate::project::semantic_file::{Format, MetricDef, MetricDefinition, SemanticViewDef};
+use crate::quality::{Check, DataTest, TestSeverity};
+use crate::sql::analyzer::{Output, ParsedSql, SqlAnalyzer};
+use crate::sql::text;
+use crate::suggest::did_you_mean;
+
+/// A semantic view that queries can be made from.
+#[derive(Debug, Clone)]
+pub struct SemanticView {
+    /// Name.
+    pub name: String,
+    /// Its file.
+    pub file: Arc<str>,
+    /// The model whose rows are aggregated.
+    pub base: Spanned,
+    /// The time column of the base.
+    pub time: Option<Spanned>,
+    /// Joined models, in the order in which they are joined.
+    pub joins: Vec<Join>,
+    /// Dimensions, in the order of the file.
+    pub dimensions: Vec<Dimension>,
+    /// Metrics, in the order of the file.
+    pub metrics: Vec<Metric>,
+}
+
+/// A joined model.
+#[derive(Debug, Clone)]
+pub struct Join {
+    /// The model.
+    pub to: Spanned,
+    /// Pairs of columns: of the base, of the other.
+    pub on: Vec<(Spanned, Spanned)>,
+}
+
+/// What metrics are cut by.
+#[derive(Debug, Clone)]
+pub struct Dimension {
+    /// Name.
+    pub name: Spanned,
+    /// The model that has the column: the base or a joined one.
+    pub model: String,
+    /// The column.
+    pub column: Spanned,
+    /// As pages show it.
+    pub label: Localized,
+    /// What geography its values are of.
+    pub geo: Option<String>,
+    /// Whether it is the view's time.
+    pub is_time: bool,
+}
+
+/// A named aggregate.
+#[derive(Debug, Clone)]
+pub struct Metric {
+    /// Name.
+    pub name: Spanned,
+    /// What it is made of.
+    pub formula: Formula,
+    /// As pages show it.
+    pub label: Localized,
+    /// How its numbers are shown, where the file says so.
+    pub format: Option<Format>,
+}
+
+/// What a metric is made of.
+#[derive(Debug, Clone)]
+pub enum Formula {
+    /// One SQL aggregate.
+    Aggregate(Aggregate),
+    /// An average: sum and count from SQL, divided here, because the engines' own averages differ.
+    Average(Aggregate, Aggregate),
+    /// One metric divided by another, by their places in [`SemanticView::metrics`].
+    Ratio(usize, usize),
+}
+
+/// An aggregate with all columns qualified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aggregate {
+    /// SQL, with its filter.
+    pub sql: String,
+    /// Joined models that it needs.
+    pub needs: BTreeSet<String>,
+}
+
+impl SemanticView {
+    /// The metric of that name.
+    pub fn metric(&self, name: &str) -> Option<&Metric> {
+        self.metrics.iter().find(|metric| metric.name.text == name)
+    }
+
+    /// The dimension of that name.
+    pub fn dimension(&self, name: &str) -> Option<&Dimension> {
+        self.dimensions.iter().find(|dimension| dimension.name.text == name)
+    }
+
+    /// The models that it reads, the base first.
+    pub fn models(&self) -> Vec<&Spanned> {
+        std::iter::once(&self.base).chain(self.joins.iter().map(|join| &join.to)).collect()
+    }
+
+    /// The data tests that its joins promise: the key of a joined table is unique.
+    pub fn derived_tests(&self) -> Vec<DataTest> {
+        let single = self.joins.iter().filter_map(|join| match join.on.as_slice() {
+            [(_, theirs)] => Some((join, theirs)),
+            _ => None,
+        });
+        single
+            .map(|(join, theirs)| DataTest {
+                model: join.to.text.clone(),
+                column: theirs.clone(),
+                check: Check::Unique,
+                severity: TestSeverity::Error,
+                span: join.to.span.clone(),
+                derived_from: Some(format!("semantic view `{}` joins it many_to_one", self.name)),
+            })
+            .collect()
+    }
+
+    /// Compiles all semantic views of a project; one that has errors is left out.
+    pub fn compile_all(
+        project: &Project,
+        analyzer: &dyn SqlAnalyzer,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<Self> {
+        project.semantic_views.iter().filter_map(|def| compile(def, project, analyzer, diagnostics)).collect()
+    }
+}
+
+fn compile(
+    def: &SemanticViewDef,
+    project: &Project,
+    analyzer: &dyn SqlAnalyzer,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<SemanticView> {
+    let before = diagnostics.len();
+    let models: Vec<&str> = project.models.iter().map(|model| model.name.as_str()).collect();
+    for name in std::iter::once(&def.base).chain(def.joins.iter().map(|join| &join.to)) {
+        if !models.contains(&name.text.as_str()) {
+            diagnostics.push(
+                Diagnostic::error(
+                    Code::UnknownRef,
+                    format!(
+                        "semantic view `{}` refers to model `{}`, which does not exist",
+                        def.name.text, name.text
+                    ),
+                )
+                .at(name.span.clone(), "")
+                .maybe_hint(did_you_mean(&name.text, models.iter().copied(), "there are")),
+            );
+        }
+    }
+    let joined: Vec<&str> = def.joins.iter().map(|join| join.to.text.as_str()).collect();
+    let mut dimensions = Vec::new();
+    for dimension in &def.dimensions {
+        let (model, column) = match dimension.column.text.split_once('.') {
+            None => (def.base.text.as_str(), dimension.column.text.as_str()),
+            Some((model, column)) if model == def.base.text || joined.contains(&model) => (model, column),
+            Some((model, _)) => {
+                let hint = did_you_mean(model, joined.iter().copied(), "it joins").unwrap_or_else(|| {
+                    format!("Add `{{to: {model}, on: …, cardinality: many_to_one}}` to `joins`.")
+                });
+                let message =
+                    format!("dimension `{}` is of `{model}`, which is not joined", dimension.name.text);
+                let diagnostic = Diagnostic::error(Code::UnknownRef, message);
+                diagnostics.push(diagnostic.at(dimension.column.span.clone(), "").hint(hint));
+                continue;
+            }
+        };
+        dimensions.push(Dimension {
+            name: dimension.name.clone(),
+            model: model.to_owned(),
+            column: Spanned { text: column.to_owned(), span: dimension.column.span.clone() },
+            label: dimension.label.clone(),
+            geo: dimension.geo.clone(),
+            is_time: def.time.as_ref().is_some_and(|time| model == def.base.text && time.text == column),
+        });
+    }
+    if let Some(time) = &def.time
+        && !dimensions.iter().any(|dimension| dimension.is_time)
+    {
+        dimensions.push(Dimension {
+            name: time.clone(),
+            model: def.base.text.clone(),
+            column: time.clone(),
+            label: Localized::from_name(&time.text),
+            geo: None,
+            is_time: true,
+        });
+    }
+    let compiler = MetricCompiler { def, joined: &joined, analyzer };
+    let metrics: Vec<_> =
+        def.metrics.iter().filter_map(|metric| compiler.metric(metric, diagnostics)).collect();
+    if diagnostics[before..].iter().any(Diagnostic::is_error) {
+        return None;
+    }
+    let joins = def.joins.iter().map(|join| Join { to: join.to.clone(), on: join.on.clone() }).collect();
+    Some(SemanticView {
+        name: def.name.text.clone(),
+        file: Arc::clone(&def.file),
+        base: def.base.clone(),
+        time: def.time.clone(),
+        joins,
+        dimensions,
+        metrics,
+    })
+}
+
+struct MetricCompiler<'a> {
+    def: &'a SemanticViewDef,
+    joined: &'a [&'a str],
+    analyzer: &'a dyn SqlAnalyzer,
+}
+
+impl MetricCompiler<'_> {
+    fn metric(&self, metric: &MetricDef, diagnostics: &mut Vec<Diagnostic>) -> Option<Metric> {
+        let formula = match &metric.definition {
+            MetricDefinition::Aggregate { sql, filter } => {
+                self.aggregate(metric, sql, filter.as_ref(), diagnostics)?
+            }
+            MetricDefinition::Ratio { numerator, denominator } => {
+                let place = |name: &Spanned, diagnostics: &mut Vec<Diagnostic>| {
+                    self.ratio_part(metric, name, diagnostics)
+                };
+                Formula::Ratio(place(numerator, diagnostics)?, place(denominator, diagnostics)?)
+            }
+        };
+        Some(Metric {
+            name: metric.name.clone(),
+            formula,
+            label: metric.label.clone(),
+            format: metric.format.clone(),
+        })
+    }
+
+    fn ratio_part(
+        &self,
+        metric: &MetricDef,
+        name: &Spanned,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<usize> {
+        let found = self.def.metrics.iter().position(|other| other.name.text == name.text);
+        let of_ratio =
+            found.is_some_and(|at| matches!(self.def.metrics[at].definition, MetricDefinition::Ratio { .. }));
+        if let Some(at) = found.filter(|_| !of_ratio) {
+            return Some(at);
+        }
+        let diagnostic = if of_ratio {
+            Diagnostic::error(Code::BadMetric, format!("`{}` is a ratio of a ratio", metric.name.text))
+                .hint("Write it as a ratio of two aggregates.")
+        } else {
+            let names = self.def.metrics.iter().map(|other| other.name.text.as_str());
+            let message = format!(
+                "metric `{}` refers to metric `{}`, which does not exist",
+                metric.name.text, name.text
+            );
+            Diagnostic::error(Code::UnknownMetric, message).maybe_hint(did_you_mean(
+                &name.text,
+                names,
+                "there are",
+            ))
+        };
+        diagnostics.push(diagnostic.at(name.span.clone(), ""));
+        None
+    }
+
+    fn aggregate(
+        &self,
+        metric: &MetricDef,
+        sql: &Spanned,
+        filter: Option<&Spanned>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<Formula> {
+        let mut needs = BTreeSet::new();
+        let (expression, parsed) = self.qualified(metric, sql, &mut needs, diagnostics)?;
+        let call = match parsed.outputs.as_slice() {
+            [Output { call: Some(call), modified }] => (call.as_str(), *modified),
+            _ => {
+                let message = format!("metric `{}` is not one aggregate function", metric.name.text);
+                diagnostics.push(
+                    Diagnostic::error(Code::BadMetric, message)
+                        .at(sql.span.clone(), "")
+                        .hint("Write `sum(…)`, `count(…)`, `min(…)`, …; for a quotient use `ratio: [a, b]`."),
+                );
+                return None;
+            }
+        };
+        let mut suffix = String::new();
+        if let Some(filter) = filter {
+            let (condition, _) = self.qualified(metric, filter, &mut needs, diagnostics)?;
+            suffix = format!(" filter (where {condition})");
+        }
+        let aggregate = |sql: String| Aggregate { sql: format!("{sql}{suffix}"), needs: needs.clone() };
+        if call.0 == "avg"
+            && let Some(argument) = expression.find('(').map(|at| &expression[at..])
+        {
+            return Some(Formula::Average(
+                aggregate(format!("sum{argument}")),
+                aggregate(format!("count{argument}")),
+            ));
+        }
+        if call.1 && !suffix.is_empty() && expression.to_lowercase().contains("filter") {
+            let message = format!("metric `{}` has a `where` and a `filter` of its own", metric.name.text);
+            diagnostics
+                .push(Diagnostic::error(Code::BadMetric, message).at(sql.span.clone(), "").hint("Keep one."));
+            return None;
+        }
+        Some(Formula::Aggregate(aggregate(expression)))
+    }
+
+    /// The expression with every column qualified by its model.
+    fn qualified(
+        &self,
+        metric: &MetricDef,
+        written: &Spanned,
+        needs: &mut BTreeSet<String>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<(String, ParsedSql)> {
+        const BEFORE: &str = "select ";
+        let sql = format!("{BEFORE}{}", written.text);
+        let parsed = match self.analyzer.analyze(&sql) {
+            Ok(parsed) if parsed.tables.is_empty() && parsed.statements == 1 => parsed,
+            Ok(_) => {
+                let message = format!("metric `{}` reads tables of its own", metric.name.text);
+                let hint = "A metric is an expression over the columns of its semantic view.";
+                diagnostics.push(
+                    Diagnostic::error(Code::BadMetric, message).at(written.span.clone(), "").hint(hint),
+                );
+                return None;
+            }
+            Err(error) => {
+                let message = format!("metric `{}` is not SQL: {}", metric.name.text, error.message);
+                let at = error.position.map(|at| at.saturating_sub(BEFORE.len()));
+                let span = inner_span(&written.span, &written.text, at);
+                diagnostics.push(Diagnostic::error(Code::SqlSyntax, message).at(span, ""));
+                return None;
+            }
+        };
+        let mut replacements = Vec::new();
+        for column in &parsed.columns {
+            let model = match column.path.as_slice() {
+                [_] => self.def.base.text.clone(),
+                [model, _] if *model == self.def.base.text => model.clone(),
+                [model, _] if self.joined.contains(&model.as_str()) => {
+                    needs.insert(model.clone());
+                    model.clone()
+                }
+                path => {
+                    let message = format!(
+                        "metric `{}` names `{}`, which is not joined",
+                        metric.name.text,
+                        path.join(".")
+                    );
+                    let span = inner_span(&written.span, &written.text, column.at.checked_sub(BEFORE.len()));
+                    let hint = did_you_mean(&path[0], self.joined.iter().copied(), "it joins");
+                    diagnostics
+                        .push(Diagnostic::error(Code::UnknownColumn, message).at(span, "").maybe_hint(hint));
+                    return None;
+                }
+            };
+            let name = column.path.last().cloned().unwrap_or_default();
+            let range = text::path_range(&sql, column.at);
+            replacements.push((range, format!("{}.{}", Ident::new(model), Ident::new(name))));
+        }
+        replacements.sort_by_key(|(range, _)| range.start);
+        let qualified = text::replace(&sql, &replacements);
+        Some((qualified[BEFORE.len()..].to_owned(), parsed))
+    }
+}
+
+/// The place of a byte of a scalar's text; the whole scalar where the text is not as it stands in the file (escapes).
+pub fn inner_span(span: &Span, text: &str, at: Option<usize>) -> Span {
+    let written = span.range.len();
+    let quotes = match written.checked_sub(text.len()) {
+        Some(0) => 0,
+        Some(2) => 1,
+        _ => return span.clone(),
+    };
+    let Some(at) = at.filter(|at| *at < text.len() && text.is_char_boundary(*at)) else {
+        return span.clone();
+    };
+    let range = text::path_range(text, at);
+    Span {
+        file: Arc::clone(&span.file),
+        range: span.range.start + quotes + range.start..span.range.start + quotes + range.end,
+    }
+}

@@ -1,0 +1,41 @@
+//! Texts in the languages of the readers.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::project::yaml::Node;
+
+/// A text by language tag; at least one. A text given without a language stands under `en`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Localized(pub BTreeMap<String, String>);
+
+impl Localized {
+    /// One text for every reader.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self(BTreeMap::from([("en".to_owned(), text.into())]))
+    }
+
+    /// From a checked node.
+    pub fn from_node(node: &Node) -> Option<Self> {
+        if let Some(text) = node.text() {
+            return Some(Self::plain(text));
+        }
+        let texts: BTreeMap<_, _> = node
+            .map()?
+            .iter()
+            .filter_map(|entry| Some((entry.key.clone(), entry.value.text()?.to_owned())))
+            .collect();
+        (!texts.is_empty()).then_some(Self(texts))
+    }
+
+    /// A title made from a name: `average_order` → `Average order`.
+    pub fn from_name(name: &str) -> Self {
+        let mut words = name.replace('_', " ");
+        if let Some(first) = words.get(..1).map(str::to_uppercase) {
+            words.replace_range(..1, &first);
+        }
+        Self::plain(words)
+    }
+}

@@ -1,0 +1,346 @@
+//! `millrace.yml`.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Span};
+use crate::materialization::Materialization;
+use crate::name::Naming;
+use crate::project::decode::Decoder;
+use crate::project::settings::{Setting, Settings};
+use crate::project::spec::{KeyKind, KeySpec, MapSpec};
+use crate::project::yaml::{Node, Scalar};
+use crate::suggest::did_you_mean;
+
+/// The keys of `millrace.yml`.
+pub static MANIFEST: MapSpec = MapSpec {
+    doc: "`millrace.yml`: the project's name, its warehouses and its defaults.",
+    keys: &[
+        KeySpec::required("name", KeyKind::Text, "Name of the project, as pages show it."),
+        KeySpec::required(
+            "environments",
+            KeyKind::MapOf(&KeyKind::Any),
+            "Warehouses by name. The first is the default; `--env NAME` takes another. Each has a `type:` and the keys of that type.",
+        ),
+        KeySpec::optional(
+            "naming",
+            KeyKind::OneOf(&["snake_case", "source"]),
+            "How loaded columns are named: `snake_case` (the default, `ClientID` becomes `client_id`) or as in the `source`.",
+        ),
+        KeySpec::optional(
+            "vars",
+            KeyKind::MapOf(&KeyKind::Scalar),
+            "Values that templates read with `{{ var('name') }}`; `--var name=value` overrides one for a command.",
+        ),
+        KeySpec::optional(
+            "models",
+            KeyKind::MapOf(&KeyKind::Map(&FOLDER)),
+            "Defaults for the models of a folder below `models/`, by its path.",
+        ),
+        KeySpec::optional(
+            "max_quarantine",
+            KeyKind::Text,
+            "Rows of a stream that may go to quarantine before a run gives up: a number, or a share such as `5%`. The default is `5%`; `--max-quarantine` overrides it.",
+        ),
+        KeySpec::optional("serve", KeyKind::Map(&SERVE), "How `millrace serve` listens and who may read."),
+    ],
+};
+
+static FOLDER: MapSpec = MapSpec {
+    doc: "Defaults of a folder of models.",
+    keys: &[KeySpec::optional(
+        "materialization",
+        KeyKind::OneOf(Materialization::NAMES),
+        "What the models become: `table` (the default) or `view`.",
+    )],
+};
+
+static SERVE: MapSpec = MapSpec {
+    doc: "How `millrace serve` listens and who may read.",
+    keys: &[
+        KeySpec::optional(
+            "address",
+            KeyKind::Text,
+            "IP address and port, `127.0.0.1:4321` by default. An address that is not loopback needs `auth:`.",
+        ),
+        KeySpec::optional("auth", KeyKind::Map(&AUTH), "Who may read: a token, or users with passwords."),
+        KeySpec::optional(
+            "hosts",
+            KeyKind::ListOf(&KeyKind::Text),
+            "Host names under which the server may be asked, beside its address (a reverse proxy's name, say).",
+        ),
+    ],
+};
+
+static AUTH: MapSpec = MapSpec {
+    doc: "Who may read. Secrets come from the environment: `token: \"${MILLRACE_TOKEN}\"`.",
+    keys: &[
+        KeySpec::optional(
+            "token",
+            KeyKind::Text,
+            "Readers send `Authorization: Bearer TOKEN`, or type it as password.",
+        ),
+        KeySpec::optional(
+            "users",
+            KeyKind::MapOf(&KeyKind::Text),
+            "Users by name, each with the argon2 hash of the password (`millrace hash-password` prints one).",
+        ),
+    ],
+};
+
+/// A warehouse with a name.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// Name.
+    pub name: String,
+    /// The word after `type:`.
+    pub kind: String,
+    /// Its settings.
+    pub settings: Settings,
+    /// `${NAME}`s that are not set; errors when the environment is used.
+    pub unset: Vec<Diagnostic>,
+}
+
+/// How the server listens.
+#[derive(Debug, Clone, Default)]
+pub struct ServeSettings {
+    /// Address and port as written.
+    pub address: Option<String>,
+    /// Further host names.
+    pub hosts: Vec<String>,
+    /// Who may read.
+    pub auth: Option<AuthSettings>,
+    /// `${NAME}`s that are not set; errors of `serve`.
+    pub unset: Vec<Diagnostic>,
+}
+
+/// Who may read. Debug prints no secret.
+#[derive(Clone, Default)]
+pub struct AuthSettings {
+    /// Bearer token.
+    pub token: Option<String>,
+    /// Argon2 hashes by user name.
+    pub users: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for AuthSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuthSettings").field("users", &self.users.keys()).finish_non_exhaustive()
+    }
+}
+
+/// How many rows of a stream may go to quarantine.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum QuarantineLimit {
+    /// So many rows.
+    Rows(u64),
+    /// So many of a hundred rows read.
+    Percent(f64),
+}
+
+impl Default for QuarantineLimit {
+    fn default() -> Self {
+        Self::Percent(5.0)
+    }
+}
+
+impl std::str::FromStr for QuarantineLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is neither a number of rows nor a share such as `5%`");
+        match text.strip_suffix('%') {
+            Some(share) => match share.trim().parse::<f64>() {
+                Ok(share) if (0.0..=100.0).contains(&share) => Ok(Self::Percent(share)),
+                _ => Err(wrong()),
+            },
+            None => text.parse().map(Self::Rows).map_err(|_| wrong()),
+        }
+    }
+}
+
+impl QuarantineLimit {
+    /// Whether `quarantined` of `rows` (good ones and bad ones) is more than allowed.
+    pub fn exceeded(self, quarantined: u64, rows: u64) -> bool {
+        match self {
+            Self::Rows(limit) => quarantined > limit,
+            Self::Percent(share) => quarantined as f64 * 100.0 > share * rows as f64,
+        }
+    }
+}
+
+impl std::fmt::Display for QuarantineLimit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rows(rows) => write!(f, "{rows} rows"),
+            Self::Percent(share) => write!(f, "{share} % of the rows"),
+        }
+    }
+}
+
+/// A variable for templates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Var {
+    /// Nothing.
+    Null,
+    /// true or false.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A text.
+    Text(String),
+}
+
+impl Var {
+    /// What YAML's core schema makes of a scalar.
+    pub fn from_scalar(scalar: &Scalar) -> Self {
+        if scalar.is_null() {
+            return Self::Null;
+        }
+        if let Some(value) = scalar.as_bool() {
+            return Self::Bool(value);
+        }
+        scalar.as_integer().map_or_else(|| Self::Text(scalar.text.clone()), Self::Integer)
+    }
+
+    /// The same of a text from the command line.
+    pub fn from_text(text: &str) -> Self {
+        Self::from_scalar(&Scalar { text: text.to_owned(), plain: true })
+    }
+}
+
+/// What `millrace.yml` says.
+#[derive(Debug, Clone, Default)]
+pub struct Manifest {
+    /// Name of the project.
+    pub name: String,
+    /// Warehouses; the first is the default.
+    pub environments: Vec<Environment>,
+    /// How loaded columns are named.
+    pub naming: Naming,
+    /// Variables of templates.
+    pub vars: BTreeMap<String, Var>,
+    /// Materialization of the models of a folder, by path below `models/`.
+    pub folders: BTreeMap<String, Materialization>,
+    /// How many rows of a stream may go to quarantine.
+    pub max_quarantine: QuarantineLimit,
+    /// How the server listens.
+    pub serve: ServeSettings,
+}
+
+impl Manifest {
+    /// Decodes the file.
+    pub fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Self {
+        decoder.check("`millrace.yml`", node, &[&MANIFEST]);
+        let mut manifest = Self { name: decoder.text(node, "name").unwrap_or_default(), ..Self::default() };
+        if node.get("naming").and_then(Node::text) == Some("source") {
+            manifest.naming = Naming::Source;
+        }
+        for (name, value) in decoder.entries(node, "vars") {
+            if let Some(scalar) = value.scalar() {
+                manifest.vars.insert(name, Var::from_scalar(scalar));
+            }
+        }
+        for (path, value) in decoder.entries(node, "models") {
+            if let Some(kind) =
+                value.get("materialization").and_then(Node::text).and_then(Materialization::from_name)
+            {
+                manifest.folders.insert(path.trim_matches('/').to_owned(), kind);
+            }
+        }
+        if let Some(value) = node.get("max_quarantine") {
+            match value.text().unwrap_or_default().parse() {
+                Ok(limit) => manifest.max_quarantine = limit,
+                Err(message) => decoder.report(Code::WrongValue, &value.range, message, None),
+            }
+        }
+        for (name, value) in decoder.entries(node, "environments") {
+            manifest.environments.extend(environment(name, value, decoder));
+        }
+        if manifest.environments.is_empty() && node.get("environments").is_some() {
+            let range = node.get("environments").map_or(0..0, |n| n.range.clone());
+            let hint = Some("Add `dev: {type: duckdb, path: .millrace/warehouse.duckdb}`.".into());
+            decoder.report(Code::MissingKey, &range, "`environments` names no warehouse", hint);
+        }
+        if let Some(value) = node.get("serve") {
+            manifest.serve = serve(value, decoder);
+        }
+        manifest
+    }
+}
+
+fn environment(name: String, node: &Node, decoder: &mut Decoder<'_>) -> Option<Environment> {
+    let (kind, range) = kind_of(node, &format!("environment `{name}`"), decoder)?;
+    let Some(spec) = decoder.connectors.warehouse(&kind) else {
+        let known = decoder.connectors.warehouse_kinds();
+        let hint = did_you_mean(&kind, known, "this build has");
+        decoder.report(Code::UnknownType, &range, format!("there is no warehouse of type `{kind}`"), hint);
+        return None;
+    };
+    decoder.check(&format!("environment `{name}`"), node, &[&TYPE, spec]);
+    let (settings, unset) = decoder.settings(node, spec);
+    Some(Environment { name, kind, settings, unset })
+}
+
+/// `type:`, which decides on the other keys.
+pub(crate) static TYPE: MapSpec = MapSpec {
+    doc: "",
+    keys: &[KeySpec::required("type", KeyKind::Text, "The kind of system, which decides on the other keys.")],
+};
+
+/// The word after `type:`; reports where there is none.
+pub(crate) fn kind_of(node: &Node, what: &str, decoder: &mut Decoder<'_>) -> Option<(String, Range<usize>)> {
+    let kind = node.get("type").and_then(|value| Some((value.text()?.to_owned(), value.range.clone())));
+    if kind.is_none() {
+        // The check says what is missing or wrong.
+        decoder.check(what, node, &[&TYPE]);
+    }
+    kind
+}
+
+fn serve(node: &Node, decoder: &mut Decoder<'_>) -> ServeSettings {
+    let mut serve = ServeSettings { hosts: decoder.texts(node, "hosts"), ..ServeSettings::default() };
+    let mut unset = Vec::new();
+    let resolve = |node: &Node, unset: &mut Vec<Diagnostic>| {
+        node.text().map(|text| decoder.interpolated(text, &node.range, unset))
+    };
+    serve.address = node.get("address").and_then(|value| resolve(value, &mut unset));
+    if let Some(auth) = node.get("auth") {
+        let token = auth.get("token").and_then(|value| resolve(value, &mut unset));
+        let users = auth.get("users").and_then(Node::map).unwrap_or_default();
+        let users =
+            users.iter().filter_map(|e| Some((e.key.clone(), resolve(&e.value, &mut unset)?))).collect();
+        serve.auth = Some(AuthSettings { token, users });
+    }
+    if serve.auth.as_ref().is_some_and(|auth| auth.token.is_none() && auth.users.is_empty()) {
+        let diagnostic = Diagnostic::error(Code::WrongValue, "`auth` names neither a token nor a user")
+            .at(Span::new(decoder.file, node.range.clone()), "")
+            .hint("Add `token: \"${MILLRACE_TOKEN}\"` or `users: {name: hash}`.");
+        decoder.diagnostics.push(diagnostic);
+    }
+    serve.unset = unset;
+    serve
+}
+
+/// Settings from a checked mapping, for the keys of `spec`.
+pub(crate) fn settings_of(
+    node: &Node,
+    spec: &MapSpec,
+    mut resolve: impl FnMut(&str, &Range<usize>) -> String,
+) -> Settings {
+    let entries = node.map().unwrap_or_default().iter().filter(|entry| spec.key(&entry.key).is_some());
+    Settings::new(entries.filter_map(|entry| {
+        let mut text = |node: &Node| Some(resolve(node.text()?, &node.range));
+        let setting =
+            match (&entry.value.scalar().and_then(Scalar::as_bool), entry.value.seq(), entry.value.map()) {
+                (Some(value), ..) => Setting::Bool(*value),
+                (_, Some(nodes), _) => Setting::List(nodes.iter().filter_map(text).collect()),
+                (.., Some(entries)) => Setting::Map(
+                    entries.iter().filter_map(|e| Some((e.key.clone(), text(&e.value)?))).collect(),
+                ),
+                _ => Setting::Text(text(&entry.value)?),
+            };
+        Some((entry.key.clone(), setting))
+    }))
+}

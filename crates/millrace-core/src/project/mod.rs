@@ -1,0 +1,281 @@
+//! Project files in, a project and its diagnostics out.
+//!
+//! One broken file never hides what is wrong in the others: [`load`] takes whatever it can from each.
+
+pub mod captured;
+pub mod dashboard_file;
+pub mod decode;
+pub mod localized;
+pub mod manifest;
+pub mod model_file;
+pub mod semantic_file;
+pub mod settings;
+pub mod source_file;
+pub mod spec;
+pub mod strict;
+pub mod yaml;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Span};
+use crate::project::captured::CapturedSchemas;
+use crate::project::dashboard_file::DashboardDef;
+use crate::project::decode::{Decoder, Spanned};
+use crate::project::manifest::Manifest;
+use crate::project::model_file::{ModelDef, ModelDoc, start_of};
+use crate::project::semantic_file::SemanticViewDef;
+use crate::project::source_file::SourceDef;
+use crate::project::spec::MapSpec;
+use crate::suggest::did_you_mean;
+
+/// A file of a project.
+#[derive(Debug, Clone)]
+pub struct ProjectFile {
+    /// Relative to the project folder, with forward slashes.
+    pub path: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// What `type:` may say, and which keys come with it.
+#[derive(Debug, Clone, Default)]
+pub struct Connectors {
+    sources: Vec<(&'static str, &'static MapSpec, &'static MapSpec)>,
+    warehouses: Vec<(&'static str, &'static MapSpec)>,
+}
+
+impl Connectors {
+    /// Adds a kind of source with the keys of its file and of its streams.
+    pub fn add_source(&mut self, kind: &'static str, source: &'static MapSpec, stream: &'static MapSpec) {
+        self.sources.push((kind, source, stream));
+    }
+
+    /// Adds a kind of warehouse with its keys.
+    pub fn add_warehouse(&mut self, kind: &'static str, spec: &'static MapSpec) {
+        self.warehouses.push((kind, spec));
+    }
+
+    fn source(&self, kind: &str) -> Option<(&'static MapSpec, &'static MapSpec)> {
+        self.sources.iter().find(|(name, ..)| *name == kind).map(|(_, source, stream)| (*source, *stream))
+    }
+
+    fn warehouse(&self, kind: &str) -> Option<&'static MapSpec> {
+        self.warehouses.iter().find(|(name, _)| *name == kind).map(|(_, spec)| *spec)
+    }
+
+    fn source_kinds(&self) -> Vec<&'static str> {
+        self.sources.iter().map(|(name, ..)| *name).collect()
+    }
+
+    fn warehouse_kinds(&self) -> Vec<&'static str> {
+        self.warehouses.iter().map(|(name, _)| *name).collect()
+    }
+}
+
+/// Everything that a project's files say.
+#[derive(Debug, Clone, Default)]
+pub struct Project {
+    /// `millrace.yml`.
+    pub manifest: Manifest,
+    /// Sources, in the order of their files.
+    pub sources: Vec<SourceDef>,
+    /// Captured schemas by source name.
+    pub captured: BTreeMap<String, CapturedSchemas>,
+    /// Models, in the order of their files.
+    pub models: Vec<ModelDef>,
+    /// Semantic views.
+    pub semantic_views: Vec<SemanticViewDef>,
+    /// Dashboards.
+    pub dashboards: Vec<DashboardDef>,
+    /// Texts of the files, for rendering diagnostics.
+    pub texts: SourceTexts,
+}
+
+/// Texts by file path.
+pub type SourceTexts = BTreeMap<String, String>;
+
+/// Reads a project from its files. `variables` are those of the environment and of `.env`.
+pub fn load(
+    files: &[ProjectFile],
+    connectors: &Connectors,
+    variables: &BTreeMap<String, String>,
+) -> (Project, Vec<Diagnostic>) {
+    let mut loader = Loader {
+        project: Project::default(),
+        docs: Vec::new(),
+        diagnostics: Vec::new(),
+        connectors,
+        variables,
+    };
+    for file in files {
+        loader.file(file);
+    }
+    loader.finish()
+}
+
+struct Loader<'a> {
+    project: Project,
+    docs: Vec<ModelDoc>,
+    diagnostics: Vec<Diagnostic>,
+    connectors: &'a Connectors,
+    variables: &'a BTreeMap<String, String>,
+}
+
+impl Loader<'_> {
+    fn file(&mut self, file: &ProjectFile) {
+        let path: Arc<str> = file.path.as_str().into();
+        let text = match yaml::decode_text(&path, &file.bytes) {
+            Ok(text) => text,
+            Err(diagnostic) => return self.diagnostics.push(diagnostic),
+        };
+        self.project.texts.insert(file.path.clone(), text.clone());
+        let (folder, rest) = file.path.split_once('/').unwrap_or(("", &file.path));
+        let (stem, extension) = rest.rsplit_once('.').unwrap_or((rest, ""));
+        match (folder, extension) {
+            ("models", "sql") => self.model(&path, stem, text),
+            ("" | "sources" | "models" | "metrics" | "dashboards", "yml" | "yaml") => {
+                self.yaml_file(&path, folder, stem, &text);
+            }
+            _ => self.diagnostics.push(
+                Diagnostic::warning(
+                    Code::StrayFile,
+                    format!("`{}` belongs to no part of a project", file.path),
+                )
+                .at(start_of(&path), ""),
+            ),
+        }
+    }
+
+    fn model(&mut self, path: &Arc<str>, stem: &str, text: String) {
+        let name = stem.rsplit('/').next().unwrap_or(stem).to_owned();
+        let spanned = Spanned { text: name.clone(), span: start_of(path) };
+        let mut decoder = Decoder {
+            file: path,
+            connectors: self.connectors,
+            variables: self.variables,
+            diagnostics: &mut self.diagnostics,
+        };
+        if decoder.name(&spanned, "a model") {
+            self.project.models.push(ModelDef {
+                name,
+                file: Arc::clone(path),
+                text,
+                materialization: None,
+                description: None,
+                columns: Vec::new(),
+                tests: Vec::new(),
+            });
+        }
+    }
+
+    fn yaml_file(&mut self, path: &Arc<str>, folder: &str, stem: &str, text: &str) {
+        let Some(node) = yaml::parse(path, text, &mut self.diagnostics) else { return };
+        let mut decoder = Decoder {
+            file: path,
+            connectors: self.connectors,
+            variables: self.variables,
+            diagnostics: &mut self.diagnostics,
+        };
+        let last = stem.rsplit('/').next().unwrap_or(stem);
+        match folder {
+            "sources" => match last.strip_suffix(".schema") {
+                Some(source) => {
+                    let schemas = captured::decode(&node, &mut decoder);
+                    self.project.captured.insert(source.to_owned(), schemas);
+                }
+                None => self.project.sources.extend(source_file::decode(&node, last, &mut decoder)),
+            },
+            "models" => self.docs.extend(model_file::decode(&node, &mut decoder)),
+            "metrics" => self.project.semantic_views.extend(semantic_file::decode(&node, &mut decoder)),
+            "dashboards" => self.project.dashboards.extend(dashboard_file::decode(&node, &mut decoder)),
+            _ if stem == "millrace" => self.project.manifest = Manifest::decode(&node, &mut decoder),
+            _ => self.diagnostics.push(
+                Diagnostic::warning(Code::StrayFile, format!("`{path}` belongs to no part of a project"))
+                    .at(start_of(path), ""),
+            ),
+        }
+    }
+
+    fn finish(mut self) -> (Project, Vec<Diagnostic>) {
+        if !self.project.texts.contains_key("millrace.yml")
+            && !self.project.texts.contains_key("millrace.yaml")
+        {
+            let broken = self
+                .diagnostics
+                .iter()
+                .any(|d| d.code == Code::NotText && d.message.contains("`millrace.yml`"));
+            if !broken {
+                let hint = "Run `millrace init`, or give the project's folder with `--project DIR`.";
+                self.diagnostics
+                    .push(Diagnostic::error(Code::NoProject, "there is no `millrace.yml` here").hint(hint));
+            }
+        }
+        self.join_docs();
+        self.apply_folders();
+        let project = &self.project;
+        let mut diagnostics = std::mem::take(&mut self.diagnostics);
+        let models = project.models.iter().map(|m| (m.name.as_str(), start_of(&m.file)));
+        refuse_twins("model", models, &mut diagnostics);
+        let sources = project.sources.iter().map(|s| (s.name.as_str(), s.span.clone()));
+        refuse_twins("source", sources, &mut diagnostics);
+        let views = project.semantic_views.iter().map(|v| (v.name.text.as_str(), v.name.span.clone()));
+        refuse_twins("semantic view", views, &mut diagnostics);
+        let dashboards = project.dashboards.iter().map(|d| (d.name.text.as_str(), d.name.span.clone()));
+        refuse_twins("dashboard", dashboards, &mut diagnostics);
+        (self.project, diagnostics)
+    }
+
+    fn join_docs(&mut self) {
+        for doc in std::mem::take(&mut self.docs) {
+            let Some(model) = self.project.models.iter_mut().find(|model| model.name == doc.name.text) else {
+                let names: Vec<_> = self.project.models.iter().map(|model| model.name.as_str()).collect();
+                let hint = did_you_mean(&doc.name.text, names, "there are");
+                self.diagnostics.push(
+                    Diagnostic::error(Code::UnknownRef, format!("there is no model `{}`", doc.name.text))
+                        .at(doc.name.span, "described here")
+                        .maybe_hint(hint),
+                );
+                continue;
+            };
+            model.materialization = doc.materialization.or(model.materialization);
+            model.description = doc.description.or(model.description.take());
+            model.columns.extend(doc.columns);
+            model.tests.extend(doc.tests);
+        }
+    }
+
+    fn apply_folders(&mut self) {
+        for model in &mut self.project.models {
+            if model.materialization.is_some() {
+                continue;
+            }
+            let path = model.file.strip_prefix("models/").unwrap_or(&model.file);
+            // The longest folder that holds the model decides.
+            let inside = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+            let folders = self.project.manifest.folders.iter().filter(|(folder, _)| inside(folder));
+            model.materialization = folders.max_by_key(|(folder, _)| folder.len()).map(|(_, kind)| *kind);
+        }
+    }
+}
+
+fn refuse_twins<'a>(
+    what: &str,
+    names: impl Iterator<Item = (&'a str, Span)>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+    for (name, span) in names {
+        match seen.get(&name.to_lowercase()) {
+            Some(first) => diagnostics.push(
+                Diagnostic::error(Code::DuplicateName, format!("there are two {what}s named `{name}`"))
+                    .at(span, "again here")
+                    .at(first.clone(), "first here"),
+            ),
+            None => {
+                seen.insert(name.to_lowercase(), span);
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! `models/**/*.sql` and `models/**/*.yml`.
+
+use std::sync::Arc;
+
+use crate::code::Code;
+use crate::diagnostic::Span;
+use crate::materialization::Materialization;
+use crate::project::decode::{Decoder, Spanned};
+use crate::project::spec::{KeyKind, KeySpec, MapSpec};
+use crate::project::yaml::{Node, Scalar};
+use crate::quality::{Check, DataTest, TestSeverity};
+use crate::suggest::did_you_mean;
+
+/// The keys of a file that describes models.
+pub static MODELS: MapSpec = MapSpec {
+    doc: "`models/**/*.yml`: descriptions, columns and data tests of models, in dbt's form.",
+    keys: &[
+        KeySpec::optional("version", KeyKind::Integer(2, 2), "dbt's; means nothing here."),
+        KeySpec::required("models", KeyKind::ListOf(&KeyKind::Map(&MODEL)), "The models."),
+    ],
+};
+
+static MODEL: MapSpec = MapSpec {
+    doc: "What is said of one model.",
+    keys: &[
+        KeySpec::required("name", KeyKind::Text, "Name of the model: its file's name without `.sql`."),
+        KeySpec::optional("description", KeyKind::Text, "What one row is, for people."),
+        KeySpec::optional("materialization", KeyKind::OneOf(Materialization::NAMES), "`table` or `view`."),
+        KeySpec::optional("config", KeyKind::Map(&CONFIG), "dbt's place for `materialized`."),
+        KeySpec::optional(
+            "columns",
+            KeyKind::ListOf(&KeyKind::Map(&COLUMN)),
+            "Columns with descriptions and data tests.",
+        ),
+        KeySpec::optional(
+            "data_tests",
+            KeyKind::ListOf(&KeyKind::Any),
+            "Data tests of the model as a whole.",
+        ),
+        KeySpec::optional("tests", KeyKind::ListOf(&KeyKind::Any), "dbt's older name of `data_tests`."),
+    ],
+};
+
+static CONFIG: MapSpec = MapSpec {
+    doc: "dbt's configuration of a model.",
+    keys: &[KeySpec::optional("materialized", KeyKind::OneOf(Materialization::NAMES), "`table` or `view`.")],
+};
+
+static COLUMN: MapSpec = MapSpec {
+    doc: "One column of a model.",
+    keys: &[
+        KeySpec::required("name", KeyKind::Text, "Name of the column."),
+        KeySpec::optional("description", KeyKind::Text, "What it holds, for people."),
+        KeySpec::optional("data_tests", KeyKind::ListOf(&KeyKind::Any), "Data tests of the column."),
+        KeySpec::optional("tests", KeyKind::ListOf(&KeyKind::Any), "dbt's older name of `data_tests`."),
+    ],
+};
+
+/// A model as its files have it.
+#[derive(Debug, Clone)]
+pub struct ModelDef {
+    /// Name: the file's, without `.sql`.
+    pub name: String,
+    /// The SQL file.
+    pub file: Arc<str>,
+    /// Its text.
+    pub text: String,
+    /// What it becomes, where its folder or its description says so.
+    pub materialization: Option<Materialization>,
+    /// What one row is.
+    pub description: Option<String>,
+    /// Columns that are described.
+    pub columns: Vec<ColumnDoc>,
+    /// Data tests, derived ones not among them.
+    pub tests: Vec<DataTest>,
+}
+
+/// What is said of a column.
+#[derive(Debug, Clone)]
+pub struct ColumnDoc {
+    /// Name and where it stands.
+    pub name: Spanned,
+    /// What it holds.
+    pub description: Option<String>,
+}
+
+/// What a YAML file says of one model, before it is joined with the SQL file.
+#[derive(Debug, Clone)]
+pub struct ModelDoc {
+    /// Name and where it stands.
+    pub name: Spanned,
+    /// What it becomes.
+    pub materialization: Option<Materialization>,
+    /// What one row is.
+    pub description: Option<String>,
+    /// Columns.
+    pub columns: Vec<ColumnDoc>,
+    /// Data tests.
+    pub tests: Vec<DataTest>,
+}
+
+/// Decodes a file that describes models.
+pub fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Vec<ModelDoc> {
+    decoder.check("this file of models", node, &[&MODELS]);
+    let models = node.get("models").and_then(Node::seq).unwrap_or_default();
+    models.iter().filter_map(|model| model_doc(model, decoder)).collect()
+}
+
+fn model_doc(node: &Node, decoder: &mut Decoder<'_>) -> Option<ModelDoc> {
+    let name = decoder.spanned(node, "name")?;
+    let materialization = node
+        .get("materialization")
+        .or_else(|| node.get("config")?.get("materialized"))
+        .and_then(Node::text)
+        .and_then(Materialization::from_name);
+    let mut doc = ModelDoc {
+        description: decoder.text(node, "description"),
+        name,
+        materialization,
+        columns: Vec::new(),
+        tests: Vec::new(),
+    };
+    for list in ["data_tests", "tests"].iter().filter_map(|key| node.get(key)?.seq()) {
+        for test in list {
+            doc.tests.extend(data_test(test, &doc.name.text, None, decoder));
+        }
+    }
+    for column in node.get("columns").and_then(Node::seq).unwrap_or_default() {
+        let Some(name) = decoder.spanned(column, "name") else { continue };
+        for list in ["data_tests", "tests"].iter().filter_map(|key| column.get(key)?.seq()) {
+            for test in list {
+                doc.tests.extend(data_test(test, &doc.name.text, Some(&name), decoder));
+            }
+        }
+        doc.columns.push(ColumnDoc { description: decoder.text(column, "description"), name });
+    }
+    Some(doc)
+}
+
+const TEST_NAMES: [&str; 4] = ["not_null", "unique", "accepted_values", "relationships"];
+
+/// `not_null`, or `{accepted_values: {values: […], config: {severity: warn}}}`.
+fn data_test(
+    node: &Node,
+    model: &str,
+    column: Option<&Spanned>,
+    decoder: &mut Decoder<'_>,
+) -> Option<DataTest> {
+    let nothing = Node { value: crate::project::yaml::NodeValue::Map(Vec::new()), range: node.range.clone() };
+    let (kind, kind_range, arguments) = match (node.text(), node.map()) {
+        (Some(kind), _) => (kind, node.range.clone(), &nothing),
+        (None, Some([entry])) => (entry.key.as_str(), entry.key_range.clone(), &entry.value),
+        _ => {
+            let hint = Some("Write `not_null`, or `accepted_values: {values: [a, b]}`.".to_owned());
+            decoder.report(
+                Code::BadDataTest,
+                &node.range,
+                "a data test is a name, or one name with its arguments",
+                hint,
+            );
+            return None;
+        }
+    };
+    let span = decoder.span(&kind_range);
+    let argument = |key: &str| arguments.get(key).or_else(|| arguments.get("arguments")?.get(key));
+    if !TEST_NAMES.contains(&kind) {
+        let hint = did_you_mean(kind, TEST_NAMES, "there are");
+        decoder.report(Code::BadDataTest, &kind_range, format!("there is no data test `{kind}`"), hint);
+        return None;
+    }
+    for entry in arguments.map().unwrap_or_default() {
+        let known: &[&str] = match kind {
+            "accepted_values" => {
+                &["values", "quote", "arguments", "config", "severity", "column_name", "name"]
+            }
+            "relationships" => &["to", "field", "arguments", "config", "severity", "column_name", "name"],
+            _ => &["arguments", "config", "severity", "column_name", "name"],
+        };
+        if !known.contains(&entry.key.as_str()) {
+            let hint = did_you_mean(&entry.key, known.iter().copied(), "it has");
+            let message = format!("data test `{kind}` has no argument `{}`", entry.key);
+            decoder.report(Code::UnknownKey, &entry.key_range, message, hint);
+        }
+    }
+    let column = column.cloned().or_else(|| {
+        let node = argument("column_name")?;
+        Some(Spanned { text: node.text()?.to_owned(), span: decoder.span(&node.range) })
+    });
+    let Some(column) = column else {
+        let hint = Some("Move it below the column, or add `column_name`.".to_owned());
+        decoder.report(
+            Code::BadDataTest,
+            &kind_range,
+            format!("data test `{kind}` does not say of which column"),
+            hint,
+        );
+        return None;
+    };
+    let severity = arguments
+        .get("config")
+        .and_then(|config| config.get("severity"))
+        .or_else(|| arguments.get("severity"));
+    let severity = match severity.map(|node| (node.text().unwrap_or_default(), &node.range)) {
+        None | Some(("error", _)) => TestSeverity::Error,
+        Some(("warn", _)) => TestSeverity::Warn,
+        Some((other, range)) => {
+            let hint = Some("It is `error` (holds the publish) or `warn` (is only reported).".to_owned());
+            decoder.report(Code::BadDataTest, range, format!("there is no severity `{other}`"), hint);
+            return None;
+        }
+    };
+    let check = match kind {
+        "not_null" => Check::NotNull,
+        "unique" => Check::Unique,
+        "accepted_values" => {
+            let values: Option<Vec<&Scalar>> = argument("values")
+                .and_then(Node::seq)
+                .map(|list| list.iter().filter_map(Node::scalar).collect());
+            let Some(values) = values.filter(|values| !values.is_empty()) else {
+                let hint = Some("Add `values: [a, b]`.".to_owned());
+                decoder.report(
+                    Code::BadDataTest,
+                    &kind_range,
+                    "`accepted_values` needs a list of `values`",
+                    hint,
+                );
+                return None;
+            };
+            Check::AcceptedValues { values: values.iter().map(|scalar| scalar.text.clone()).collect() }
+        }
+        _ => {
+            let (Some(to), Some(field)) = (argument("to"), argument("field").and_then(Node::text)) else {
+                let hint = Some("Add `to: model` and `field: column`.".to_owned());
+                decoder.report(
+                    Code::BadDataTest,
+                    &kind_range,
+                    "`relationships` needs `to` and `field`",
+                    hint,
+                );
+                return None;
+            };
+            let written = to.text().unwrap_or_default();
+            Check::Relationships {
+                to: Spanned { text: ref_name(written).to_owned(), span: decoder.span(&to.range) },
+                field: field.to_owned(),
+            }
+        }
+    };
+    Some(DataTest { model: model.to_owned(), column, check, severity, span, derived_from: None })
+}
+
+/// `dim_clients` of `ref('dim_clients')`, dbt's spelling.
+fn ref_name(written: &str) -> &str {
+    let inner = written.trim().strip_prefix("ref(").and_then(|rest| rest.strip_suffix(')'));
+    inner.map_or(written.trim(), |name| name.trim().trim_matches(['\'', '"']))
+}
+
+/// The whole file, for diagnostics about a model that have no better place.
+pub fn start_of(file: &Arc<str>) -> Span {
+    Span::new(file, 0..0)
+}

@@ -1,0 +1,258 @@
+//! `sources/*.yml`.
+
+use std::sync::Arc;
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Span};
+use crate::name::StreamName;
+use crate::project::decode::{Decoder, Spanned};
+use crate::project::manifest::{QuarantineLimit, kind_of};
+use crate::project::settings::Settings;
+use crate::project::spec::{KeyKind, KeySpec, MapSpec};
+use crate::project::yaml::Node;
+use crate::suggest::did_you_mean;
+
+/// The keys that every source has.
+pub static SOURCE: MapSpec = MapSpec {
+    doc: "`sources/*.yml`: a system that is read.",
+    keys: &[
+        KeySpec::optional("source", KeyKind::Text, "Name of the source; the file's name by default."),
+        KeySpec::required("type", KeyKind::Text, "The kind of source, which decides on the other keys."),
+        KeySpec::optional("description", KeyKind::Text, "What it is, for people."),
+        KeySpec::optional("defaults", KeyKind::Any, "Settings of streams that do not say otherwise."),
+        KeySpec::optional(
+            "streams",
+            KeyKind::MapOf(&KeyKind::Any),
+            "The streams that are loaded, by name. Without it, all that the source has.",
+        ),
+    ],
+};
+
+/// The keys that every stream has.
+pub static STREAM: MapSpec = MapSpec {
+    doc: "One table or one file pattern of a source.",
+    keys: &[
+        KeySpec::optional("description", KeyKind::Text, "What it is, for people."),
+        KeySpec::optional(
+            "key",
+            KeyKind::AnyOf(&[KeyKind::ListOf(&KeyKind::Text), KeyKind::Text]),
+            "Columns that tell its rows apart, under the source's names. A row that lacks one goes to quarantine.",
+        ),
+        KeySpec::optional(
+            "mode",
+            KeyKind::OneOf(&["full", "upsert"]),
+            "`full` (the default): each run that finds something new loads everything anew. `upsert`: rows replace those of the same key and the others stay.",
+        ),
+        KeySpec::optional(
+            "exclude_columns",
+            KeyKind::ListOf(&KeyKind::Text),
+            "Columns that are never loaded nor kept in quarantine.",
+        ),
+        KeySpec::optional("contract", KeyKind::Map(&CONTRACT), "What the stream may do when it changes."),
+        KeySpec::optional("max_quarantine", KeyKind::Text, "As in `millrace.yml`, for this stream."),
+    ],
+};
+
+static CONTRACT: MapSpec = MapSpec {
+    doc: "What a stream may do when it differs from its captured schema.",
+    keys: &[
+        KeySpec::optional(
+            "columns",
+            KeyKind::OneOf(&["evolve", "freeze", "quarantine"]),
+            "A column that is new: loaded (`evolve`, the default), an error (`freeze`), or a reason to set its rows aside (`quarantine`).",
+        ),
+        KeySpec::optional(
+            "types",
+            KeyKind::OneOf(&["evolve", "freeze", "quarantine"]),
+            "Values that do not fit their column: numbers widen it (`evolve`), the run stops (`freeze`), or their rows are set aside (`quarantine`, the default).",
+        ),
+    ],
+};
+
+/// What a stream may do about one kind of change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnChange {
+    /// Follow it.
+    Evolve,
+    /// Stop.
+    Freeze,
+    /// Set rows aside.
+    Quarantine,
+}
+
+impl OnChange {
+    fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "evolve" => Some(Self::Evolve),
+            "freeze" => Some(Self::Freeze),
+            "quarantine" => Some(Self::Quarantine),
+            _ => None,
+        }
+    }
+}
+
+/// A stream's contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contract {
+    /// Columns that appear.
+    pub columns: OnChange,
+    /// Values that do not fit their column.
+    pub types: OnChange,
+}
+
+/// How a stream is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadMode {
+    /// Everything anew.
+    Full,
+    /// Merge by key.
+    Upsert,
+}
+
+/// A system that is read.
+#[derive(Debug, Clone)]
+pub struct SourceDef {
+    /// Name.
+    pub name: String,
+    /// The word after `type:`.
+    pub kind: String,
+    /// Its file.
+    pub file: Arc<str>,
+    /// Where the name of the source (or its type) stands.
+    pub span: Span,
+    /// Settings of the source.
+    pub settings: Settings,
+    /// Streams; none when the file names none and all that the source has are meant.
+    pub streams: Option<Vec<StreamDef>>,
+    /// What a stream has that the file does not name.
+    pub defaults: StreamOptions,
+    /// `${NAME}`s that are not set; errors when the source is read.
+    pub unset: Vec<Diagnostic>,
+}
+
+/// A stream of a source.
+#[derive(Debug, Clone)]
+pub struct StreamDef {
+    /// Full name.
+    pub name: StreamName,
+    /// Where its name stands.
+    pub span: Span,
+    /// How it is read.
+    pub options: StreamOptions,
+}
+
+/// How a stream is read.
+#[derive(Debug, Clone)]
+pub struct StreamOptions {
+    /// Columns of the key, under the source's names.
+    pub key: Vec<String>,
+    /// Full or upsert.
+    pub mode: ReadMode,
+    /// Columns that are not loaded.
+    pub exclude_columns: Vec<String>,
+    /// What it may do when it changes.
+    pub contract: Contract,
+    /// How many rows may go to quarantine, where the stream says so.
+    pub max_quarantine: Option<QuarantineLimit>,
+    /// The connector's own settings of the stream.
+    pub settings: Settings,
+}
+
+/// Decodes a source file.
+pub fn decode(node: &Node, stem: &str, decoder: &mut Decoder<'_>) -> Option<SourceDef> {
+    let (kind, kind_range) = kind_of(node, "this source", decoder)?;
+    let Some((source_spec, stream_spec)) = decoder.connectors.source(&kind) else {
+        let hint = did_you_mean(&kind, decoder.connectors.source_kinds(), "this build has");
+        decoder.report(Code::UnknownType, &kind_range, format!("there is no source of type `{kind}`"), hint);
+        return None;
+    };
+    decoder.check("this source", node, &[&SOURCE, source_spec]);
+    let name = decoder
+        .spanned(node, "source")
+        .unwrap_or_else(|| Spanned { text: stem.to_owned(), span: decoder.span(&kind_range) });
+    if !decoder.name(&name, "a source") {
+        return None;
+    }
+    let (settings, mut unset) = decoder.settings(node, source_spec);
+    let nothing = Node { value: crate::project::yaml::NodeValue::Map(Vec::new()), range: 0..0 };
+    let mut options = |node: &Node, defaults: &Node, what: &str, decoder: &mut Decoder<'_>| {
+        if node.scalar().is_some_and(crate::project::yaml::Scalar::is_null) {
+            return stream_options(&nothing, defaults, stream_spec, &mut unset, decoder);
+        }
+        decoder.check(what, node, &[&STREAM, stream_spec]);
+        stream_options(node, defaults, stream_spec, &mut unset, decoder)
+    };
+    let default_node = node.get("defaults").unwrap_or(&nothing);
+    let defaults = options(default_node, &nothing, "`defaults`", decoder);
+    let mut streams = None;
+    if let Some(entries) = node.get("streams").and_then(Node::map) {
+        let mut list = Vec::new();
+        for entry in entries {
+            let stream = Spanned { text: entry.key.clone(), span: decoder.span(&entry.key_range) };
+            if decoder.name(&stream, "a stream") {
+                let options =
+                    options(&entry.value, default_node, &format!("stream `{}`", entry.key), decoder);
+                list.push(StreamDef {
+                    name: StreamName::new(&name.text, stream.text),
+                    span: stream.span,
+                    options,
+                });
+            }
+        }
+        streams = Some(list);
+    }
+    Some(SourceDef {
+        name: name.text,
+        kind,
+        file: Arc::clone(decoder.file),
+        span: name.span,
+        settings,
+        streams,
+        defaults,
+        unset,
+    })
+}
+
+fn stream_options(
+    node: &Node,
+    defaults: &Node,
+    spec: &MapSpec,
+    unset: &mut Vec<Diagnostic>,
+    decoder: &mut Decoder<'_>,
+) -> StreamOptions {
+    let either = |key: &str| node.get(key).or_else(|| defaults.get(key));
+    let holder = |key: &str| if node.get(key).is_some() { node } else { defaults };
+    let change = |key: &str, default: OnChange| {
+        let found = [node, defaults].iter().find_map(|n| n.get("contract")?.get(key)?.text());
+        found.and_then(OnChange::from_name).unwrap_or(default)
+    };
+    let mode =
+        if either("mode").and_then(Node::text) == Some("upsert") { ReadMode::Upsert } else { ReadMode::Full };
+    let key = decoder.texts(holder("key"), "key");
+    if mode == ReadMode::Upsert && key.is_empty() {
+        let range = either("mode").map_or(node.range.clone(), |n| n.range.clone());
+        let hint = Some("Add `key: [column]`.".to_owned());
+        decoder.report(Code::MissingKey, &range, "`mode: upsert` needs a `key`", hint);
+    }
+    let mut max_quarantine = None;
+    if let Some(value) = either("max_quarantine") {
+        match value.text().unwrap_or_default().parse() {
+            Ok(limit) => max_quarantine = Some(limit),
+            Err(message) => decoder.report(Code::WrongValue, &value.range, message, None),
+        }
+    }
+    let (own, own_unset) = decoder.settings(node, spec);
+    let (default_settings, _) = decoder.settings(defaults, spec);
+    unset.extend(own_unset);
+    StreamOptions {
+        key,
+        mode,
+        exclude_columns: decoder.texts(holder("exclude_columns"), "exclude_columns"),
+        contract: Contract {
+            columns: change("columns", OnChange::Evolve),
+            types: change("types", OnChange::Quarantine),
+        },
+        max_quarantine,
+        settings: own.or(&default_settings),
+    }
+}

@@ -1,0 +1,89 @@
+//! Diagnostics as text for a terminal and as JSON. Pure: texts of the files are an argument.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde_json::{Value as Json, json};
+
+use crate::diagnostic::{Diagnostic, Label, Severity};
+use crate::project::SourceTexts;
+
+/// One diagnostic as a terminal shows it, ending in a line break. With `color`, ANSI colours; nothing is said by colour alone.
+pub fn to_terminal(diagnostic: &Diagnostic, texts: &SourceTexts, color: bool) -> String {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code.as_str());
+    let mut group = Group::with_title(title);
+    let mut files: Vec<&str> = Vec::new();
+    for label in &diagnostic.labels {
+        if !files.contains(&&*label.span.file) {
+            files.push(&label.span.file);
+        }
+    }
+    for file in files {
+        let Some(text) = texts.get(file) else { continue };
+        let mut snippet = Snippet::source(text.as_str()).path(file).fold(true);
+        for (at, label) in diagnostic.labels.iter().enumerate().filter(|(_, label)| &*label.span.file == file)
+        {
+            let kind = if at == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let annotation = kind.span(within(label, text));
+            snippet = snippet.annotation(if label.text.is_empty() {
+                annotation
+            } else {
+                annotation.label(label.text.as_str())
+            });
+        }
+        group = group.element(snippet);
+    }
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let mut out = renderer.render(&[group]);
+    for cause in &diagnostic.causes {
+        out.push_str("\ncaused by: ");
+        out.push_str(cause);
+    }
+    if let Some(hint) = &diagnostic.hint {
+        let word = if color { "\u{1b}[1m\u{1b}[36mhint\u{1b}[0m" } else { "hint" };
+        out.push_str(&format!("\n{}{word}: {hint}", if diagnostic.labels.is_empty() { "" } else { "\n" }));
+    }
+    out.push('\n');
+    out
+}
+
+/// The label's range, made to lie on character borders of the text and to cover something where it can.
+fn within(label: &Label, text: &str) -> std::ops::Range<usize> {
+    let border =
+        |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let start = border(label.span.range.start);
+    let end = border(label.span.range.end).max(start);
+    start..end
+}
+
+/// 1-based line and column (in characters) of a byte.
+pub fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let before = &text[..at];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// One diagnostic as JSON: `severity`, `code`, `message`, `labels` (each `file`, `line`, `column`, `end_line`, `end_column`, `text`), `causes`,
+/// `hint`. Lines and columns count from 1, columns in characters.
+pub fn to_json(diagnostic: &Diagnostic, texts: &SourceTexts) -> Json {
+    let labels: Vec<Json> = diagnostic
+        .labels
+        .iter()
+        .map(|label| {
+            let text = texts.get(&*label.span.file).map_or("", String::as_str);
+            let (line, column) = line_and_column(text, label.span.range.start);
+            let (end_line, end_column) = line_and_column(text, label.span.range.end);
+            json!({
+                "file": &*label.span.file, "line": line, "column": column,
+                "end_line": end_line, "end_column": end_column, "text": label.text,
+            })
+        })
+        .collect();
+    json!({
+        "severity": diagnostic.severity, "code": diagnostic.code, "message": diagnostic.message,
+        "labels": labels, "causes": diagnostic.causes, "hint": diagnostic.hint,
+    })
+}

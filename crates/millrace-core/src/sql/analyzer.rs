@@ -1,0 +1,71 @@
+//! What the core wants to know of a piece of SQL. An engine's own parser answers.
+
+/// Reads SQL of one dialect.
+pub trait SqlAnalyzer: Send + Sync {
+    /// Names of tables, columns and functions in a text of select statements. Pure: the answer depends on the text alone.
+    fn analyze(&self, sql: &str) -> Result<ParsedSql, SyntaxError>;
+}
+
+/// The text cannot be parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// The parser's message, a lower-case fragment.
+    pub message: String,
+    /// Byte at which it gave up.
+    pub position: Option<usize>,
+    /// Whether the text parses, but holds something else than a select.
+    pub not_a_select: bool,
+}
+
+/// The names of a text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ParsedSql {
+    /// Number of statements.
+    pub statements: usize,
+    /// Tables that are read, in the order of the text, without names that a WITH in scope defines.
+    pub tables: Vec<TableReference>,
+    /// Columns that are named.
+    pub columns: Vec<ColumnReference>,
+    /// Functions that are called, also operators that the parser writes as functions.
+    pub functions: Vec<FunctionReference>,
+    /// Expressions of the first statement's outermost select list.
+    pub outputs: Vec<Output>,
+}
+
+/// A table in FROM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableReference {
+    /// `[name]`, `[schema, name]` or `[catalog, schema, name]`, unquoted.
+    pub path: Vec<String>,
+    /// Byte at which the path starts.
+    pub at: usize,
+    /// Whether the text gives it an alias.
+    pub has_alias: bool,
+}
+
+/// A column, qualified or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnReference {
+    /// Unquoted parts.
+    pub path: Vec<String>,
+    /// Byte at which the path starts.
+    pub at: usize,
+}
+
+/// A function call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionReference {
+    /// Name in lower case, without schema.
+    pub name: String,
+    /// Byte at which it starts.
+    pub at: usize,
+}
+
+/// One expression of a select list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Name of the function, in lower case, where the whole expression is one call of a function that is not an operator.
+    pub call: Option<String>,
+    /// Whether that call carries `filter (where …)`, `distinct` or an order of its own.
+    pub modified: bool,
+}

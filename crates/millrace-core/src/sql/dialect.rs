@@ -1,0 +1,13 @@
+//! How one engine's SQL is written.
+
+use crate::schema::DataType;
+
+/// What differs between warehouses in the SQL that Millrace writes itself. All of them quote identifiers as
+/// [`crate::name::Ident`] does and number parameters `$1`, `$2`, ….
+pub trait Dialect: Send + Sync {
+    /// The word that projects use for it, e.g. in `dialect:`.
+    fn name(&self) -> &'static str;
+
+    /// The column type in which a logical type is stored.
+    fn column_type(&self, data_type: DataType) -> String;
+}

@@ -1,0 +1,108 @@
+//! Places and replacements in SQL text.
+
+use std::ops::Range;
+
+/// The bytes of a dotted path of identifiers (`files.orders`, `"a b" . c`) that starts at `at`.
+pub fn path_range(sql: &str, at: usize) -> Range<usize> {
+    let mut end = identifier_end(sql, at);
+    loop {
+        let dot = skip_space(sql, end);
+        if sql.as_bytes().get(dot) != Some(&b'.') {
+            return at..end;
+        }
+        let next = skip_space(sql, dot + 1);
+        let next_end = identifier_end(sql, next);
+        if next_end == next {
+            return at..end;
+        }
+        end = next_end;
+    }
+}
+
+fn identifier_end(sql: &str, at: usize) -> usize {
+    let Some(rest) = sql.get(at..) else { return at };
+    if rest.starts_with('"') {
+        let bytes = rest.as_bytes();
+        let mut i = 1;
+        while i < bytes.len() {
+            if bytes[i] == b'"' {
+                if bytes.get(i + 1) != Some(&b'"') {
+                    return at + i + 1;
+                }
+                i += 1;
+            }
+            i += 1;
+        }
+        return sql.len();
+    }
+    let name = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    at + rest.find(|c| !name(c)).unwrap_or(rest.len())
+}
+
+fn skip_space(sql: &str, at: usize) -> usize {
+    sql.get(at..).map_or(at, |rest| at + (rest.len() - rest.trim_start().len()))
+}
+
+/// The text with some ranges replaced. Ranges are in order and do not overlap; one that does is left as it is.
+pub fn replace(sql: &str, replacements: &[(Range<usize>, String)]) -> String {
+    let mut out = String::with_capacity(sql.len() + 64);
+    let mut done = 0;
+    for (range, with) in replacements {
+        if range.start < done {
+            continue;
+        }
+        out.push_str(&sql[done..range.start]);
+        out.push_str(with);
+        done = range.end;
+    }
+    out.push_str(&sql[done..]);
+    out
+}
+
+/// Where a byte of the replaced text stands in the original; inside a replacement, the replaced range's start.
+pub fn original_position(replacements: &[(Range<usize>, String)], position: usize) -> usize {
+    let (mut from, mut to) = (0, 0);
+    for (range, with) in replacements {
+        let start = to + (range.start - from);
+        if position < start {
+            break;
+        }
+        if position < start + with.len() {
+            return range.start;
+        }
+        from = range.end;
+        to = start + with.len();
+    }
+    from + (position - to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_end_where_they_end() {
+        for (sql, at, expected) in [
+            ("from files.orders o", 5, "files.orders"),
+            ("from files . \"or\"\"ders\" o", 5, "files . \"or\"\"ders\""),
+            ("from é_1, x", 5, "é_1"),
+            ("from a. , x", 5, "a"),
+            ("from \"open", 5, "\"open"),
+        ] {
+            assert_eq!(&sql[path_range(sql, at)], expected);
+        }
+    }
+
+    #[test]
+    fn positions_go_back_through_replacements() {
+        let sql = "select x from a join bb using (k)";
+        let replacements = vec![(14..15, "\"build\".\"a__p1\" as a".to_owned()), (21..23, "b".to_owned())];
+        let replaced = replace(sql, &replacements);
+        assert_eq!(replaced, "select x from \"build\".\"a__p1\" as a join b using (k)");
+        for word in ["select", "from", "join", "using", "(k)"] {
+            let there = replaced.find(word).expect("still there");
+            assert_eq!(original_position(&replacements, there), sql.find(word).expect("was there"), "{word}");
+        }
+        assert_eq!(original_position(&replacements, 20), 14);
+    }
+}
