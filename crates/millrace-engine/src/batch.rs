@@ -1,0 +1,130 @@
+//! Rows that travel together from a source to a warehouse, and the bounded queue between the two.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType as ArrowType, Field, IntervalUnit, Schema, TimeUnit};
+use millrace_core::quarantine::QuarantinedRow;
+use millrace_core::schema::{Column, DataType};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Rows of one stream.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Good rows; its schema is [`arrow_schema`] of the columns that the reader was asked for.
+    pub rows: RecordBatch,
+    /// Rows set aside since the last batch.
+    pub quarantined: Vec<QuarantinedRow>,
+}
+
+impl Batch {
+    /// Bytes that it holds in memory, roughly.
+    pub fn bytes(&self) -> usize {
+        self.rows.get_array_memory_size()
+            + self.quarantined.iter().map(|row| row.raw.len() + 128).sum::<usize>()
+    }
+}
+
+/// The Arrow type in which a logical type travels.
+///
+/// Decimals of up to 38 digits are `Decimal128`, wider ones `Decimal256`; `Interval` is `MonthDayNano` with all in the
+/// nanoseconds; `Json` is `Utf8`, told apart by the column's logical type.
+pub fn arrow_type(data_type: DataType) -> ArrowType {
+    match data_type {
+        DataType::Boolean => ArrowType::Boolean,
+        DataType::Int8 => ArrowType::Int8,
+        DataType::Int16 => ArrowType::Int16,
+        DataType::Int32 => ArrowType::Int32,
+        DataType::Int64 => ArrowType::Int64,
+        DataType::UInt8 => ArrowType::UInt8,
+        DataType::UInt16 => ArrowType::UInt16,
+        DataType::UInt32 => ArrowType::UInt32,
+        DataType::UInt64 => ArrowType::UInt64,
+        DataType::Decimal { precision, scale } if precision <= 38 => {
+            ArrowType::Decimal128(precision, scale as i8)
+        }
+        DataType::Decimal { precision, scale } => ArrowType::Decimal256(precision, scale as i8),
+        DataType::Float32 => ArrowType::Float32,
+        DataType::Float64 => ArrowType::Float64,
+        DataType::Date => ArrowType::Date32,
+        DataType::Timestamp => ArrowType::Timestamp(TimeUnit::Microsecond, None),
+        DataType::TimestampTz => ArrowType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        DataType::Interval => ArrowType::Interval(IntervalUnit::MonthDayNano),
+        DataType::Text | DataType::Json => ArrowType::Utf8,
+        DataType::Bytes => ArrowType::Binary,
+    }
+}
+
+/// The Arrow schema of a stream's columns, under the source's names.
+pub fn arrow_schema(columns: &[Column]) -> Arc<Schema> {
+    Arc::new(Schema::new(
+        columns
+            .iter()
+            .map(|column| Field::new(&column.name, arrow_type(column.data_type), column.nullable))
+            .collect::<Vec<_>>(),
+    ))
+}
+
+/// The sending end. Waits while the batches on their way hold more than the queue's bytes.
+#[derive(Debug, Clone)]
+pub struct BatchSender {
+    sender: mpsc::UnboundedSender<(Batch, OwnedSemaphorePermit)>,
+    room: Arc<Semaphore>,
+    capacity: usize,
+}
+
+/// The receiving end. Dropping it tells the sender to stop.
+#[derive(Debug)]
+pub struct BatchReceiver {
+    receiver: mpsc::UnboundedReceiver<(Batch, OwnedSemaphorePermit)>,
+    room: Arc<Semaphore>,
+}
+
+const UNIT: usize = 1024;
+
+/// A queue that holds about `bytes` at most (a batch larger than that goes through alone).
+pub fn batch_queue(bytes: usize) -> (BatchSender, BatchReceiver) {
+    let capacity = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS);
+    let room = Arc::new(Semaphore::new(capacity));
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (BatchSender { sender, room: Arc::clone(&room), capacity }, BatchReceiver { receiver, room })
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Cancelled, "the load stopped before the source was read to its end")
+}
+
+impl BatchSender {
+    /// Sends a batch, waiting for room. An error means that the receiver is gone: stop reading.
+    pub async fn send(&self, batch: Batch) -> Result<()> {
+        let units = (batch.bytes() / UNIT).clamp(1, self.capacity) as u32;
+        let permit = Arc::clone(&self.room).acquire_many_owned(units).await.map_err(|_| stopped())?;
+        self.sender.send((batch, permit)).map_err(|_| stopped())
+    }
+
+    /// The same from a thread that may block; must not be called on a thread of the runtime.
+    pub fn blocking_send(&self, batch: Batch) -> Result<()> {
+        tokio::runtime::Handle::current().block_on(self.send(batch))
+    }
+}
+
+impl BatchReceiver {
+    /// The next batch; none when the sender is done.
+    pub async fn recv(&mut self) -> Option<Batch> {
+        self.receiver.recv().await.map(|(batch, _permit)| batch)
+    }
+
+    /// The same from a thread that may block.
+    pub fn blocking_recv(&mut self) -> Option<Batch> {
+        self.receiver.blocking_recv().map(|(batch, _permit)| batch)
+    }
+}
+
+impl Drop for BatchReceiver {
+    fn drop(&mut self) {
+        // A sender that waits for room would wait for ever.
+        self.room.close();
+    }
+}

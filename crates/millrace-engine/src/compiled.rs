@@ -1,0 +1,195 @@
+//! A project, compiled: streams found, models resolved, semantic views and dashboards checked by name.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use millrace_core::code::Code;
+use millrace_core::diagnostic::{Diagnostic, has_errors};
+use millrace_core::graph::Graph;
+use millrace_core::metric::tile::check_dashboard;
+use millrace_core::metric::view::SemanticView;
+use millrace_core::project::Project;
+use millrace_core::quality::DataTest;
+use millrace_core::sql::template::TemplateContext;
+use millrace_core::suggest::did_you_mean;
+
+use crate::catalog::Catalog;
+use crate::error::{Error, ErrorKind, Result};
+use crate::registry::Registry;
+
+/// A project whose names have been resolved.
+#[derive(Clone)]
+pub struct Compiled {
+    /// The files.
+    pub project: Arc<Project>,
+    /// Where they lie.
+    pub project_dir: PathBuf,
+    /// Name of the environment.
+    pub environment: String,
+    /// Streams.
+    pub catalog: Catalog,
+    /// Models.
+    pub graph: Graph,
+    /// Semantic views.
+    pub views: Vec<SemanticView>,
+    /// Data tests, written and derived, each once.
+    pub tests: Vec<DataTest>,
+}
+
+/// What a command chooses beside the project's files.
+#[derive(Debug, Clone, Default)]
+pub struct Choices {
+    /// The environment; the project's first where there is none.
+    pub environment: Option<String>,
+    /// Variables of the process, for `env_var`.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// Compiles a project. With errors among the diagnostics the result is as whole as it can be, for `check` to go on with.
+pub async fn compile(
+    project: Project,
+    project_dir: &Path,
+    choices: &Choices,
+    registry: &Registry,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<Compiled> {
+    let environment = environment_name(&project, choices, diagnostics);
+    let Some((analyzer, _)) = registry.portable() else {
+        return Err(Error::new(ErrorKind::Internal, "this build has no engine that reads SQL"));
+    };
+    let catalog = Catalog::of(&project, registry, project_dir, diagnostics).await;
+    let context = TemplateContext {
+        vars: project.manifest.vars.clone(),
+        variables: choices.variables.clone(),
+        target: environment.clone(),
+    };
+    let graph = Graph::resolve(&project, &catalog.names(), &**analyzer, &context, diagnostics);
+    let views = SemanticView::compile_all(&project, &**analyzer, diagnostics);
+    for dashboard in &project.dashboards {
+        let name = &dashboard.semantic_view;
+        match views.iter().find(|view| view.name == name.text) {
+            Some(view) => check_dashboard(dashboard, view, diagnostics),
+            // One that exists but has errors has been reported.
+            None if project.semantic_views.iter().any(|view| view.name.text == name.text) => {}
+            None => {
+                let known: Vec<&str> =
+                    project.semantic_views.iter().map(|view| view.name.text.as_str()).collect();
+                let message = format!(
+                    "dashboard `{}` refers to semantic view `{}`, which does not exist",
+                    dashboard.name.text, name.text
+                );
+                diagnostics.push(
+                    Diagnostic::error(Code::UnknownRef, message)
+                        .at(name.span.clone(), "")
+                        .maybe_hint(did_you_mean(&name.text, known, "there are")),
+                );
+            }
+        }
+    }
+    check_published(&graph, &views, diagnostics);
+    let tests = data_tests(&project, &graph, &views, diagnostics);
+    Ok(Compiled {
+        project: Arc::new(project),
+        project_dir: project_dir.to_owned(),
+        environment,
+        catalog,
+        graph,
+        views,
+        tests,
+    })
+}
+
+fn environment_name(project: &Project, choices: &Choices, diagnostics: &mut Vec<Diagnostic>) -> String {
+    let environments = &project.manifest.environments;
+    let first = || environments.first().map(|environment| environment.name.clone()).unwrap_or_default();
+    let Some(name) = &choices.environment else { return first() };
+    if !environments.iter().any(|environment| environment.name == *name) {
+        let known: Vec<&str> = environments.iter().map(|environment| environment.name.as_str()).collect();
+        let message = format!("there is no environment `{name}`");
+        diagnostics.push(Diagnostic::error(Code::UnknownEnvironment, message).maybe_hint(did_you_mean(
+            name,
+            known,
+            "there are",
+        )));
+    }
+    name.clone()
+}
+
+/// Semantic views read published models only.
+fn check_published(graph: &Graph, views: &[SemanticView], diagnostics: &mut Vec<Diagnostic>) {
+    for name in views.iter().flat_map(SemanticView::models) {
+        if graph.model(&name.text).is_some_and(|model| !model.published) {
+            let message =
+                format!("model `{}` is a view that reads raw tables, so it is not published", name.text);
+            diagnostics.push(
+                Diagnostic::error(Code::UnpublishedBase, message)
+                    .at(name.span.clone(), "")
+                    .hint(format!("Give `{}` `materialization: table`.", name.text)),
+            );
+        }
+    }
+}
+
+fn data_tests(
+    project: &Project,
+    graph: &Graph,
+    views: &[SemanticView],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<DataTest> {
+    let mut tests: Vec<DataTest> = Vec::new();
+    let written = project.models.iter().flat_map(|model| model.tests.iter().cloned());
+    for test in written.chain(views.iter().flat_map(SemanticView::derived_tests)) {
+        let name = test.name();
+        if tests.iter().any(|known| known.name() == name) {
+            continue;
+        }
+        if let Some(other) = test.other_model()
+            && !project.models.iter().any(|model| model.name == other)
+        {
+            let known: Vec<&str> = project.models.iter().map(|model| model.name.as_str()).collect();
+            let message = format!("data test `{name}` refers to model `{other}`, which does not exist");
+            diagnostics.push(
+                Diagnostic::error(Code::UnknownRef, message)
+                    .at(test.span.clone(), "")
+                    .maybe_hint(did_you_mean(other, known, "there are")),
+            );
+            continue;
+        }
+        // A model that could not be resolved has been reported.
+        let there = |name: &str| graph.model(name).is_some();
+        if there(&test.model) && test.other_model().is_none_or(there) {
+            tests.push(test);
+        }
+    }
+    tests
+}
+
+impl Compiled {
+    /// Opens the environment's warehouse. Blocks.
+    pub fn open_warehouse(
+        &self,
+        registry: &Registry,
+    ) -> Result<Arc<dyn crate::warehouse::Warehouse>, Vec<Diagnostic>> {
+        let environments = &self.project.manifest.environments;
+        let Some(environment) = environments.iter().find(|environment| environment.name == self.environment)
+        else {
+            return Err(vec![Diagnostic::error(Code::UnknownEnvironment, "the project has no environment")]);
+        };
+        if has_errors(&environment.unset) {
+            return Err(environment.unset.clone());
+        }
+        let Some(connector) = registry.warehouse(&environment.kind) else {
+            return Err(vec![Diagnostic::error(
+                Code::UnknownType,
+                format!("there is no warehouse of type `{}`", environment.kind),
+            )]);
+        };
+        connector.open(&self.project_dir, &environment.settings).map_err(|error| vec![error.to_diagnostic()])
+    }
+
+    /// `${NAME}`s of sources that are not set.
+    pub fn unset_of_sources(&self) -> Vec<Diagnostic> {
+        self.project.sources.iter().flat_map(|source| source.unset.iter().cloned()).collect()
+    }
+}

@@ -1,0 +1,274 @@
+//! What a stream is loaded as: its captured schema, what is seen now, and its contract, reconciled.
+
+use std::collections::BTreeMap;
+
+use millrace_core::code::Code;
+use millrace_core::diagnostic::Diagnostic;
+use millrace_core::name::{Naming, StreamName};
+use millrace_core::project::source_file::{OnChange, StreamOptions};
+use millrace_core::schema::{Column, DataType, StreamSchema};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The columns of a load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Under the source's names, for the reader.
+    pub source_columns: Vec<Column>,
+    /// The same under the warehouse's names.
+    pub warehouse_columns: Vec<Column>,
+    /// The key under the warehouse's names.
+    pub key: Vec<String>,
+}
+
+/// Reconciles what is captured with what is seen. `drift` receives what people should know.
+pub fn reconcile(
+    name: &StreamName,
+    options: &StreamOptions,
+    captured: Option<&StreamSchema>,
+    observed: &StreamSchema,
+    naming: Naming,
+    drift: &mut Vec<Diagnostic>,
+) -> Result<Target> {
+    let kept = |column: &&Column| !options.exclude_columns.contains(&column.name);
+    let mut columns: Vec<Column> = Vec::new();
+    let mut notes: Vec<String> = Vec::new();
+    match captured {
+        None => columns.extend(observed.columns.iter().filter(kept).cloned()),
+        Some(captured) => {
+            for column in captured.columns.iter().filter(kept) {
+                columns.push(captured_column(name, options, column, observed, &mut notes)?);
+            }
+            let new =
+                observed.columns.iter().filter(kept).filter(|column| captured.column(&column.name).is_none());
+            for column in new {
+                match options.contract.columns {
+                    OnChange::Evolve => {
+                        notes.push(format!("column `{}` is new", column.name));
+                        columns.push(Column { nullable: true, ..column.clone() });
+                    }
+                    OnChange::Freeze => {
+                        let message = format!(
+                            "stream `{name}` has a new column `{}`, and its contract freezes columns",
+                            column.name
+                        );
+                        return Err(Error::new(ErrorKind::ContractBroken, message).hint(format!(
+                            "Run `millrace capture {}` to accept it, or set `contract: {{columns: evolve}}`.",
+                            name.source
+                        )));
+                    }
+                    OnChange::Quarantine => {
+                        notes.push(format!("rows with the new column `{}` are set aside", column.name))
+                    }
+                }
+            }
+        }
+    }
+    if !notes.is_empty() {
+        let message = format!("stream `{name}` differs from its captured schema: {}", notes.join(", "));
+        let hint = format!("`millrace capture {}` writes the new state down.", name.source);
+        drift.push(Diagnostic::warning(Code::SchemaDrift, message).hint(hint));
+    }
+    let warehouse_columns: Vec<Column> =
+        columns.iter().map(|c| Column { name: naming.column(&c.name), ..c.clone() }).collect();
+    refuse_collisions(name, &columns, &warehouse_columns)?;
+    let key_names = if options.key.is_empty() { &observed.primary_key } else { &options.key };
+    for key in &options.key {
+        // An empty file says nothing about its columns.
+        if !columns.is_empty() && !columns.iter().any(|column| column.name == *key) {
+            let known: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            let hint = millrace_core::suggest::did_you_mean(key, known, "it has").unwrap_or_default();
+            let message = format!("stream `{name}` has no column `{key}`, which its `key` names");
+            return Err(Error::new(ErrorKind::ContractBroken, message).hint(hint));
+        }
+    }
+    let key = key_names.iter().map(|column| naming.column(column)).collect();
+    Ok(Target { source_columns: columns, warehouse_columns, key })
+}
+
+fn captured_column(
+    name: &StreamName,
+    options: &StreamOptions,
+    column: &Column,
+    observed: &StreamSchema,
+    notes: &mut Vec<String>,
+) -> Result<Column> {
+    // Nothing was seen of an empty file.
+    if observed.columns.is_empty() {
+        return Ok(column.clone());
+    }
+    let Some(seen) = observed.column(&column.name) else {
+        if column.nullable && options.contract.columns != OnChange::Freeze {
+            notes.push(format!("column `{}` is gone and stays empty", column.name));
+            return Ok(column.clone());
+        }
+        let message = format!("stream `{name}` no longer has column `{}`", column.name);
+        let hint = format!("Run `millrace capture {}` to accept that.", name.source);
+        return Err(Error::new(ErrorKind::ContractBroken, message).hint(hint));
+    };
+    if options.contract.types == OnChange::Evolve
+        && let Some(wider) = wider(column.data_type, seen.data_type)
+        && wider != column.data_type
+    {
+        notes.push(format!("column `{}` is now {wider}, was {}", column.name, column.data_type));
+        return Ok(Column { data_type: wider, ..column.clone() });
+    }
+    Ok(column.clone())
+}
+
+/// The least number type that holds the values of both exactly; none where there is no such thing.
+pub fn wider(a: DataType, b: DataType) -> Option<DataType> {
+    if a == b {
+        return Some(a);
+    }
+    if let (DataType::Float32 | DataType::Float64, DataType::Float32 | DataType::Float64) = (a, b) {
+        return Some(DataType::Float64);
+    }
+    let ((whole_a, scale_a, signed_a), (whole_b, scale_b, signed_b)) = (digits(a)?, digits(b)?);
+    let (whole, scale) = (whole_a.max(whole_b), scale_a.max(scale_b));
+    if scale == 0 && is_integer(a) && is_integer(b) {
+        // Of two of one sign the larger holds the smaller.
+        if signed_a == signed_b {
+            return Some(if whole_a >= whole_b { a } else { b });
+        }
+        return Some(match whole {
+            0..=3 => DataType::Int16,
+            4..=5 => DataType::Int32,
+            6..=10 => DataType::Int64,
+            _ => DataType::Decimal { precision: 20, scale: 0 },
+        });
+    }
+    let precision = whole + scale;
+    (precision <= 65 && scale <= 38).then_some(DataType::Decimal { precision: precision.max(1), scale })
+}
+
+fn is_integer(data_type: DataType) -> bool {
+    !matches!(data_type, DataType::Decimal { .. })
+}
+
+/// Digits before and after the point that a type needs, and whether it has a sign.
+fn digits(data_type: DataType) -> Option<(u8, u8, bool)> {
+    Some(match data_type {
+        DataType::Int8 => (3, 0, true),
+        DataType::UInt8 => (3, 0, false),
+        DataType::Int16 => (5, 0, true),
+        DataType::UInt16 => (5, 0, false),
+        DataType::Int32 => (10, 0, true),
+        DataType::UInt32 => (10, 0, false),
+        DataType::Int64 => (19, 0, true),
+        DataType::UInt64 => (20, 0, false),
+        DataType::Decimal { precision, scale } => (precision - scale, scale, true),
+        _ => return None,
+    })
+}
+
+fn refuse_collisions(name: &StreamName, source: &[Column], warehouse: &[Column]) -> Result<()> {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for (ours, theirs) in warehouse.iter().zip(source) {
+        if let Some(other) = seen.insert(ours.name.to_lowercase(), &theirs.name) {
+            let message = format!(
+                "columns `{other}` and `{}` of stream `{name}` would both be called `{}`",
+                theirs.name, ours.name
+            );
+            return Err(Error::new(ErrorKind::ContractBroken, message)
+                .hint(format!("Leave one out: `exclude_columns: [{}]`.", theirs.name)));
+        }
+        if ours.name.len() > 63 {
+            let message = format!("column `{}` of stream `{name}` has more than 63 bytes", ours.name);
+            return Err(
+                Error::new(ErrorKind::ContractBroken, message).hint("Leave it out with `exclude_columns`.")
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_core::project::settings::Settings;
+    use millrace_core::project::source_file::{Contract, ReadMode};
+
+    use super::*;
+
+    fn column(name: &str, data_type: DataType, nullable: bool) -> Column {
+        Column { name: name.into(), data_type, nullable }
+    }
+
+    fn options(columns: OnChange, types: OnChange) -> StreamOptions {
+        StreamOptions {
+            key: vec![],
+            mode: ReadMode::Full,
+            exclude_columns: vec!["Secret".into()],
+            contract: Contract { columns, types },
+            max_quarantine: None,
+            settings: Settings::default(),
+        }
+    }
+
+    fn target(options: &StreamOptions, captured: &[Column], observed: &[Column]) -> (Result<Target>, usize) {
+        let schema = |columns: &[Column]| StreamSchema { columns: columns.to_vec(), primary_key: vec![] };
+        let mut drift = Vec::new();
+        let captured = schema(captured);
+        let target = reconcile(
+            &StreamName::new("s", "t"),
+            options,
+            Some(&captured),
+            &schema(observed),
+            Naming::SnakeCase,
+            &mut drift,
+        );
+        (target, drift.len())
+    }
+
+    #[test]
+    fn contracts_decide_on_new_gone_and_wider_columns() {
+        let captured = [column("ClientID", DataType::Int32, false), column("Email", DataType::Text, true)];
+        let seen = [
+            column("ClientID", DataType::Int64, false),
+            column("Ville", DataType::Text, true),
+            column("Secret", DataType::Text, true),
+        ];
+        let (evolved, notes) = target(&options(OnChange::Evolve, OnChange::Evolve), &captured, &seen);
+        let evolved = evolved.expect("it evolves");
+        assert_eq!(
+            evolved.warehouse_columns,
+            [
+                column("client_id", DataType::Int64, false),
+                column("email", DataType::Text, true),
+                column("ville", DataType::Text, true),
+            ]
+        );
+        assert_eq!(notes, 1);
+        let (frozen, _) = target(&options(OnChange::Freeze, OnChange::Quarantine), &captured, &seen);
+        assert_eq!(frozen.expect_err("it is frozen").kind(), ErrorKind::ContractBroken);
+        let (set_aside, _) = target(&options(OnChange::Quarantine, OnChange::Quarantine), &captured, &seen);
+        assert_eq!(set_aside.expect("it loads").source_columns, captured);
+        let (gone, _) = target(&options(OnChange::Evolve, OnChange::Evolve), &captured, &seen[1..]);
+        assert!(gone.is_err(), "a column that may not be empty cannot go");
+        let (empty, notes) = target(&options(OnChange::Freeze, OnChange::Freeze), &captured, &[]);
+        assert_eq!((empty.expect("an empty file").source_columns.len(), notes), (2, 0));
+    }
+
+    #[test]
+    fn names_that_fall_together_are_refused() {
+        let both = [column("ID", DataType::Int32, true), column("id", DataType::Int32, true)];
+        let (collided, _) = target(&options(OnChange::Evolve, OnChange::Evolve), &both, &both);
+        assert!(collided.expect_err("they collide").message().contains("`ID` and `id`"));
+    }
+
+    #[test]
+    fn wider_types_hold_both() {
+        let decimal = |precision, scale| DataType::Decimal { precision, scale };
+        for (a, b, expected) in [
+            (DataType::Int8, DataType::UInt8, Some(DataType::Int16)),
+            (DataType::Int32, DataType::Int64, Some(DataType::Int64)),
+            (DataType::Int64, DataType::UInt64, Some(decimal(20, 0))),
+            (DataType::UInt32, DataType::Int8, Some(DataType::Int64)),
+            (decimal(18, 2), DataType::Int64, Some(decimal(21, 2))),
+            (decimal(18, 2), decimal(10, 6), Some(decimal(22, 6))),
+            (DataType::Text, DataType::Int8, None),
+        ] {
+            assert_eq!(wider(a, b), expected, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What can go wrong outside: one kind for each, and one table from kind to code, exit and retry.
+
+use std::fmt;
+
+use millrace_core::code::Code;
+use millrace_core::diagnostic::Diagnostic;
+
+/// The result of everything that touches a source or a warehouse.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of failure it is; decides what the operator is told and whether trying again makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// A file or server that a source names is not there or does not answer.
+    SourceUnreachable,
+    /// The source answers, but what it holds cannot be read as what the project says it is.
+    SourceUnreadable,
+    /// More rows went to quarantine than allowed, or the contract of the stream forbids what was found.
+    ContractBroken,
+    /// The warehouse cannot be opened or reached.
+    WarehouseUnreachable,
+    /// Another process owns the warehouse.
+    WarehouseLocked,
+    /// The warehouse's state was written by a newer Millrace.
+    StateTooNew,
+    /// The warehouse refused a statement that the project wrote (a model, a test, a metric).
+    Sql,
+    /// A value did not fit in the middle of a statement (overflow, a text that is no number).
+    Data,
+    /// The disk is full, or memory ran out.
+    Resources,
+    /// A query took longer than its limit.
+    TimedOut,
+    /// Somebody stopped the work.
+    Cancelled,
+    /// A bug of ours.
+    Internal,
+}
+
+/// What to do about an error of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Code of the diagnostic.
+    pub code: Code,
+    /// Exit code of the command.
+    pub exit: u8,
+    /// Whether the same call may succeed later without a change by anybody.
+    pub retry: bool,
+    /// What the operator is told when the error brings no better hint.
+    pub hint: Option<&'static str>,
+}
+
+impl ErrorKind {
+    /// The table.
+    pub fn policy(self) -> Policy {
+        let (code, exit, retry, hint) = match self {
+            Self::SourceUnreachable => {
+                (Code::SourceUnreachable, 3, true, Some("`millrace doctor` says what it sees."))
+            }
+            Self::SourceUnreadable => (Code::SourceUnreadable, 3, false, None),
+            Self::ContractBroken => (
+                Code::ContractBroken,
+                4,
+                false,
+                Some("Mend the source, or say in the stream's `contract:` what may change."),
+            ),
+            Self::WarehouseUnreachable => {
+                (Code::WarehouseUnreachable, 3, true, Some("`millrace doctor` says what it sees."))
+            }
+            Self::WarehouseLocked => (
+                Code::WarehouseLocked,
+                3,
+                true,
+                Some("Stop the process that holds it (a `millrace serve`, perhaps), then try again."),
+            ),
+            Self::StateTooNew => (
+                Code::StateTooNew,
+                3,
+                false,
+                Some("Use the version of Millrace that wrote it, or a newer one."),
+            ),
+            Self::Sql => (Code::SqlError, 2, false, None),
+            Self::Data => (Code::DataError, 4, false, None),
+            Self::Resources => {
+                (Code::OutOfResources, 3, true, Some("Free some disk or memory, then run again."))
+            }
+            Self::TimedOut => (Code::TimedOut, 3, true, None),
+            Self::Cancelled => (Code::Cancelled, 4, false, None),
+            Self::Internal => (
+                Code::Internal,
+                70,
+                false,
+                Some("This is a bug. Please report it with the command and this message."),
+            ),
+        };
+        Policy { code, exit, retry, hint }
+    }
+}
+
+/// A failure outside the project's files. Never holds a cell value or a secret.
+#[derive(Debug, Clone)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+    position: Option<usize>,
+}
+
+impl Error {
+    /// An error with a message: a lower-case fragment that names the thing in backticks.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), causes: Vec::new(), hint: None, position: None }
+    }
+
+    /// Adds what lies below it.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {
+        self.causes.push(cause.to_string());
+        self
+    }
+
+    /// Sets the hint: a sentence or a command to run.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Puts a message above the present one.
+    #[must_use]
+    pub fn context(mut self, message: impl Into<String>) -> Self {
+        let inner = std::mem::replace(&mut self.message, message.into());
+        self.causes.insert(0, inner);
+        self
+    }
+
+    /// For an error in a statement: the byte of its text at which the engine saw it.
+    #[must_use]
+    pub fn at_byte(mut self, position: Option<usize>) -> Self {
+        self.position = position;
+        self
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The message without causes.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What lies below, outermost first.
+    pub fn causes(&self) -> &[String] {
+        &self.causes
+    }
+
+    /// The byte of the statement, for an error in one.
+    pub fn position(&self) -> Option<usize> {
+        self.position
+    }
+
+    /// As the user sees it.
+    pub fn to_diagnostic(&self) -> Diagnostic {
+        let policy = self.kind.policy();
+        let mut diagnostic = Diagnostic::error(policy.code, self.message.clone());
+        diagnostic.causes.clone_from(&self.causes);
+        diagnostic.hint = self.hint.clone().or(policy.hint.map(str::to_owned));
+        diagnostic
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        for cause in &self.causes {
+            write!(f, ": {cause}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}

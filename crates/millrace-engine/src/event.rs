@@ -1,0 +1,77 @@
+//! What happens during a run, for progress bars, logs and pages.
+
+use std::sync::Arc;
+
+/// A step of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepKind {
+    /// A stream is read and loaded.
+    Load,
+    /// A model is built.
+    Build,
+    /// Data tests run.
+    Test,
+    /// Tables are published.
+    Publish,
+}
+
+impl StepKind {
+    /// A verb for people.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Build => "build",
+            Self::Test => "test",
+            Self::Publish => "publish",
+        }
+    }
+}
+
+/// Something that happened. No cell value is ever among it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A step began.
+    Started {
+        /// What it does.
+        kind: StepKind,
+        /// To what.
+        name: String,
+    },
+    /// Rows of the present load so far.
+    Rows {
+        /// The stream.
+        name: String,
+        /// Good rows.
+        rows: u64,
+    },
+    /// A step ended well.
+    Done {
+        /// What it did.
+        kind: StepKind,
+        /// To what.
+        name: String,
+        /// What came of it, in words: `50,000 rows, 52 in quarantine`.
+        outcome: String,
+        /// How long it took.
+        duration_ms: u64,
+    },
+    /// A step had nothing to do.
+    Skipped {
+        /// What it would have done.
+        kind: StepKind,
+        /// To what.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Something that people should know of, as a diagnostic.
+    Notice(Box<millrace_core::diagnostic::Diagnostic>),
+}
+
+/// Is told of events, in order, from the tasks of a run. Must return at once.
+pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// Tells nobody.
+pub fn silent() -> Observer {
+    Arc::new(|_| {})
+}

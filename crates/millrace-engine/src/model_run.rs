@@ -1,0 +1,69 @@
+//! One model into a physical table or view of the build schema.
+
+use std::time::Instant;
+
+use millrace_core::graph::{Input, Model};
+use millrace_core::materialization::Materialization;
+use millrace_core::name::Relation;
+use millrace_core::sql::text;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::state::BuiltModel;
+use crate::warehouse::{QueryLimits, Statement, Warehouse};
+
+/// Builds a model beside whatever is published. `physical` gives the tables of its inputs.
+pub async fn build(
+    warehouse: &dyn Warehouse,
+    model: &Model,
+    relation: Relation,
+    fingerprint: String,
+    physical: impl Fn(&Input) -> Relation,
+) -> Result<(BuiltModel, u64)> {
+    let started = Instant::now();
+    let replacements = model.replacements(physical);
+    let sql = text::replace(&model.sql, &replacements);
+    let is_view = model.materialization == Materialization::View;
+    let head = format!("create {} {relation} as\n", if is_view { "view" } else { "table" });
+    let statement = Statement::new(format!("{head}{sql}"));
+    warehouse
+        .transact(std::slice::from_ref(&statement))
+        .await
+        .map_err(|error| at_model(error, model, &replacements, head.len()))?;
+    let mut rows = None;
+    if !is_view {
+        let counted = warehouse
+            .query(&Statement::new(format!("select count(*) from {relation}")), QueryLimits::STATE)
+            .await?;
+        rows = counted.row(0)[0].as_int().map(|n| n as u64);
+    }
+    let built = BuiltModel {
+        model: model.name.clone(),
+        relation,
+        is_view,
+        published: model.published,
+        fingerprint,
+        rows,
+    };
+    Ok((built, started.elapsed().as_millis() as u64))
+}
+
+fn at_model(
+    error: Error,
+    model: &Model,
+    replacements: &[(std::ops::Range<usize>, String)],
+    head: usize,
+) -> Error {
+    let place = error.position().and_then(|at| at.checked_sub(head)).map(|at| {
+        let at = text::original_position(replacements, at);
+        let line = model.sql.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
+        format!(" at line {line} of its SQL")
+    });
+    let message =
+        format!("model `{}` ({}) cannot be built{}", model.name, model.file, place.unwrap_or_default());
+    if error.kind() == ErrorKind::Data {
+        return error
+            .context(message)
+            .hint("A value does not fit where the SQL puts it; `try_cast` or a `where` can keep it out.");
+    }
+    error.context(message)
+}

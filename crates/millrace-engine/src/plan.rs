@@ -1,0 +1,91 @@
+//! What a run would do, and why, without doing it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use millrace_core::graph::Input;
+use millrace_core::name::StreamName;
+use serde::Serialize;
+
+use crate::compiled::Compiled;
+use crate::error::Result;
+use crate::run::model_fingerprint;
+use crate::state::{BuiltModel, LoadedStream, State};
+use crate::sync::fingerprint;
+use crate::warehouse::Warehouse;
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// `load`, `build`, `test` or `publish`.
+    pub kind: &'static str,
+    /// Stream or model.
+    pub name: String,
+    /// Whether a run would do it.
+    pub needed: bool,
+    /// Why, or why not.
+    pub reason: String,
+}
+
+impl Step {
+    fn new(kind: &'static str, name: impl Into<String>, needed: bool, reason: impl Into<String>) -> Self {
+        Self { kind, name: name.into(), needed, reason: reason.into() }
+    }
+}
+
+/// Plans a run.
+pub async fn plan(compiled: &Compiled, warehouse: &dyn Warehouse) -> Result<Vec<Step>> {
+    let state = State::of(warehouse);
+    let fresh = state.version().await?.is_none();
+    let loaded = if fresh { Vec::new() } else { state.streams().await? };
+    let before = if fresh { None } else { state.publications(1).await?.into_iter().next() };
+    let mut steps = Vec::new();
+    let mut changed: BTreeSet<StreamName> = BTreeSet::new();
+    for stream in compiled.catalog.streams.values() {
+        let last = loaded.iter().find(|known| known.name == stream.name);
+        let (needed, reason) = match last {
+            None => (true, "never loaded"),
+            Some(last) if last.spec != fingerprint(stream, compiled.project.manifest.naming) => {
+                (true, "its settings have changed")
+            }
+            Some(last) if last.position.is_none() => (true, "it keeps no position"),
+            Some(last) if stream.source.position(&stream.request()).await? == last.position => {
+                (false, "nothing is new")
+            }
+            Some(_) => (true, "it has something new"),
+        };
+        if needed {
+            changed.insert(stream.name.clone());
+        }
+        steps.push(Step::new("load", stream.name.to_string(), needed, reason));
+    }
+    let by_name: BTreeMap<StreamName, LoadedStream> =
+        loaded.into_iter().map(|known| (known.name.clone(), known)).collect();
+    let mut rebuilt: BTreeSet<&str> = BTreeSet::new();
+    let mut built: Vec<BuiltModel> = Vec::new();
+    for model in &compiled.graph.models {
+        let known = before.as_ref().and_then(|publication| publication.model(&model.name));
+        let upstream = model.inputs().into_iter().find_map(|input| match input {
+            Input::Stream(name) => changed.contains(name).then(|| name.to_string()),
+            Input::Model(name) => rebuilt.contains(name.as_str()).then(|| name.clone()),
+        });
+        let (needed, reason) = match (known, upstream) {
+            (None, _) => (true, "never built".to_owned()),
+            (_, Some(name)) => (true, format!("`{name}` changes")),
+            (Some(known), None) if known.fingerprint == model_fingerprint(model, &by_name, &built) => {
+                (false, "nothing it reads is new".to_owned())
+            }
+            (Some(_), None) => (true, "its SQL has changed".to_owned()),
+        };
+        if needed {
+            rebuilt.insert(&model.name);
+        }
+        built.extend(known.cloned());
+        steps.push(Step::new("build", &model.name, needed, reason));
+    }
+    let anything = steps.iter().any(|step| step.needed);
+    let reason = if anything { "tables change" } else { "nothing changes, unless a data test did" };
+    steps.push(Step::new("test", format!("{} data tests", compiled.tests.len()), anything, reason));
+    let next = before.as_ref().map_or(1, |publication| publication.publication + 1);
+    steps.push(Step::new("publish", format!("data version {next}"), anything, reason));
+    Ok(steps)
+}

@@ -1,0 +1,87 @@
+//! What connectors there are. The binary fills it; the engine looks things up by the `type:` of a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use millrace_core::project::settings::Settings;
+use millrace_core::project::spec::MapSpec;
+use millrace_core::sql::analyzer::SqlAnalyzer;
+
+use crate::error::Result;
+use crate::source::{Source, SourceContext};
+use crate::warehouse::Warehouse;
+
+/// A kind of source: `type: json`.
+pub trait SourceConnector: Send + Sync {
+    /// The word after `type:`.
+    fn kind(&self) -> &'static str;
+    /// Keys of the source file beside `source`, `type`, `defaults` and `streams`.
+    fn source_spec(&self) -> &'static MapSpec;
+    /// Keys of one stream beside those that every stream has.
+    fn stream_spec(&self) -> &'static MapSpec;
+    /// Makes a source. Touches nothing outside.
+    fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>>;
+}
+
+/// A kind of warehouse: what `type:` of an environment says.
+pub trait WarehouseConnector: Send + Sync {
+    /// The word after `type:`.
+    fn kind(&self) -> &'static str;
+    /// Keys of the environment beside `type`.
+    fn spec(&self) -> &'static MapSpec;
+    /// Opens the warehouse, making it where that is natural (a file). Blocks; call it where that is allowed.
+    fn open(&self, project_dir: &Path, settings: &Settings) -> Result<Arc<dyn Warehouse>>;
+}
+
+/// Opens an empty warehouse in memory, against which `check` describes models.
+pub type OpenScratch = fn() -> Result<Arc<dyn Warehouse>>;
+
+/// All connectors of a build.
+#[derive(Default)]
+pub struct Registry {
+    sources: Vec<Box<dyn SourceConnector>>,
+    warehouses: Vec<Box<dyn WarehouseConnector>>,
+    portable: Option<(Arc<dyn SqlAnalyzer>, OpenScratch)>,
+}
+
+impl Registry {
+    /// Adds a kind of source.
+    pub fn add_source(&mut self, connector: impl SourceConnector + 'static) {
+        self.sources.push(Box::new(connector));
+    }
+
+    /// Adds a kind of warehouse.
+    pub fn add_warehouse(&mut self, connector: impl WarehouseConnector + 'static) {
+        self.warehouses.push(Box::new(connector));
+    }
+
+    /// Sets what reads and describes the portable dialect.
+    pub fn set_portable(&mut self, analyzer: Arc<dyn SqlAnalyzer>, open_scratch: OpenScratch) {
+        self.portable = Some((analyzer, open_scratch));
+    }
+
+    /// The source connector of that kind.
+    pub fn source(&self, kind: &str) -> Option<&dyn SourceConnector> {
+        self.sources.iter().map(|c| &**c).find(|c| c.kind() == kind)
+    }
+
+    /// The warehouse connector of that kind.
+    pub fn warehouse(&self, kind: &str) -> Option<&dyn WarehouseConnector> {
+        self.warehouses.iter().map(|c| &**c).find(|c| c.kind() == kind)
+    }
+
+    /// All source connectors.
+    pub fn sources(&self) -> impl Iterator<Item = &dyn SourceConnector> {
+        self.sources.iter().map(|c| &**c)
+    }
+
+    /// All warehouse connectors.
+    pub fn warehouses(&self) -> impl Iterator<Item = &dyn WarehouseConnector> {
+        self.warehouses.iter().map(|c| &**c)
+    }
+
+    /// What reads and describes the portable dialect; none in a build without such an engine.
+    pub fn portable(&self) -> Option<(&Arc<dyn SqlAnalyzer>, OpenScratch)> {
+        self.portable.as_ref().map(|(analyzer, open)| (analyzer, *open))
+    }
+}

@@ -1,0 +1,101 @@
+//! The contract of a source.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use millrace_core::cursor::Cursor;
+use millrace_core::schema::{Column, StreamSchema};
+
+use crate::batch::BatchSender;
+use crate::error::Result;
+
+/// One stream, as its source is told to read it.
+#[derive(Debug, Clone)]
+pub struct StreamRequest {
+    /// Name of the stream within its source.
+    pub stream: String,
+    /// The stream's own settings, already checked against the connector's specification; see
+    /// [`crate::registry::SourceConnector::stream_spec`].
+    pub settings: millrace_core::project::settings::Settings,
+}
+
+/// What to read.
+#[derive(Debug, Clone)]
+pub struct ReadRequest {
+    /// Which stream.
+    pub stream: StreamRequest,
+    /// The columns to deliver, in this order, under the source's names and with these types. A value that does not fit its
+    /// column exactly puts its row into quarantine.
+    pub columns: Vec<Column>,
+    /// Columns of the source that are not delivered because the project excludes them; never a reason for quarantine.
+    pub excluded: Vec<String>,
+    /// Columns that make the key; a row that lacks one of them is put into quarantine.
+    pub key: Vec<String>,
+    /// Whether a record with a field that is neither in `columns` nor in `excluded` is put into quarantine (the contract says
+    /// `columns: quarantine`).
+    pub quarantine_unknown_columns: bool,
+    /// Where the last committed read ended; none for the first.
+    pub cursor: Option<Cursor>,
+}
+
+/// How a read ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadOutcome {
+    /// The position after the last row; becomes the checkpoint. None where the source keeps none.
+    pub cursor: Option<Cursor>,
+    /// Lossy conversions that the stream's settings opted into, counted.
+    pub conversions: Vec<Conversion>,
+}
+
+/// A lossy conversion that was asked for, and how often it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversion {
+    /// The source's name of the column.
+    pub column: String,
+    /// What was made of what: `zero date to null`.
+    pub what: &'static str,
+    /// Rows.
+    pub rows: u64,
+}
+
+/// What discovery saw of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discovered {
+    /// Columns and key as the source has them now.
+    pub schema: StreamSchema,
+    /// Position at which a read would start and end now, where it can be known without reading rows (files: path, size,
+    /// hash). A run compares it with the checkpoint and skips a stream in which nothing is new.
+    pub position: Option<Cursor>,
+}
+
+/// A system that is read.
+///
+/// The engine makes one object for each source of the project and calls it from one task at a time for each stream;
+/// several streams may be read concurrently. Methods may be called again after an error. An object holds no connection while
+/// no call is under way.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// Names of the streams that exist, for `capture` and did-you-mean. Reads no rows.
+    async fn streams(&self) -> Result<Vec<String>>;
+
+    /// The columns of a stream as they are now. For files this reads them from end to end. Has no side effects.
+    async fn discover(&self, stream: &StreamRequest) -> Result<Discovered>;
+
+    /// The present position of a stream without looking at its rows; must be cheap. None where that is not possible.
+    async fn position(&self, stream: &StreamRequest) -> Result<Option<Cursor>>;
+
+    /// Reads the stream and sends its rows in order; returns after the last batch was sent. Every record of the stream is
+    /// either in a batch's rows or in its quarantined rows, once; anything else is an error. Rows that were sent
+    /// mean nothing until the warehouse has committed them with the returned cursor. Cancellation: [`BatchSender::send`] fails, and
+    /// the read must end with that error. May be retried from the last committed cursor.
+    async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome>;
+}
+
+/// What a connector is given beside its settings.
+#[derive(Debug, Clone)]
+pub struct SourceContext {
+    /// Name of the source.
+    pub name: String,
+    /// The project folder; relative paths of settings start there.
+    pub project_dir: PathBuf,
+}

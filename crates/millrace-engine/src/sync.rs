@@ -1,0 +1,398 @@
+//! One stream from its source into its raw table.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use millrace_core::code::Code;
+use millrace_core::diagnostic::Diagnostic;
+use millrace_core::name::{Naming, Relation, StreamName};
+use millrace_core::project::manifest::QuarantineLimit;
+use millrace_core::project::source_file::{OnChange, ReadMode};
+use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
+use millrace_core::value::Value;
+use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
+
+use crate::batch::{Batch, batch_queue};
+use crate::catalog::Stream;
+use crate::contract::{Target, reconcile};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Observer, StepKind};
+use crate::source::{Conversion, ReadOutcome, ReadRequest};
+use crate::state::{LoadedStream, record_load};
+use crate::warehouse::{FinishLoad, LoadMode, LoadOutcome, LoadRequest, Statement, Warehouse};
+
+/// Bytes of batches that may wait between the reader and the warehouse.
+const QUEUE_BYTES: usize = 48 * 1024 * 1024;
+
+/// What loading a stream came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamOutcome {
+    /// The stream.
+    pub name: StreamName,
+    /// The load that is now present: of this run, or an earlier one where nothing was new.
+    pub loaded: LoadedStream,
+    /// Good rows that this run loaded.
+    pub rows: u64,
+    /// Rows that this run put into quarantine.
+    pub quarantined: u64,
+    /// Whether nothing was new.
+    pub unchanged: bool,
+    /// Lossy conversions that were opted into.
+    pub conversions: Vec<Conversion>,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+/// What loads have in common.
+pub struct SyncContext<'a> {
+    /// Where rows go.
+    pub warehouse: &'a dyn Warehouse,
+    /// The run.
+    pub run: &'a str,
+    /// Schema of raw tables.
+    pub raw_schema: &'a str,
+    /// How loaded columns are named.
+    pub naming: Naming,
+    /// The limit for streams that have none of their own.
+    pub max_quarantine: QuarantineLimit,
+    /// Whether the limit was given on the command line and goes before the streams' own.
+    pub max_quarantine_forced: bool,
+    /// Whether to load also what has not changed.
+    pub full_refresh: bool,
+    /// Now, in microseconds since 1970 UTC.
+    pub now: i64,
+    /// Who is told.
+    pub observer: &'a Observer,
+}
+
+/// Loads a stream, or finds that nothing is new. `before` is its last committed load.
+pub async fn sync_stream(
+    stream: &Stream,
+    before: Option<&LoadedStream>,
+    context: &SyncContext<'_>,
+) -> Result<StreamOutcome> {
+    let started = Instant::now();
+    let name = stream.name.to_string();
+    let request = stream.request();
+    let spec = fingerprint(stream, context.naming);
+    if let Some(before) = before
+        && !context.full_refresh
+        && before.spec == spec
+        && before.position.is_some()
+        && stream.source.position(&request).await? == before.position
+    {
+        let reason = "nothing is new".to_owned();
+        (context.observer)(Event::Skipped { kind: StepKind::Load, name, reason });
+        return Ok(StreamOutcome {
+            name: stream.name.clone(),
+            loaded: before.clone(),
+            rows: 0,
+            quarantined: 0,
+            unchanged: true,
+            conversions: Vec::new(),
+            duration_ms: started.elapsed().as_millis() as u64,
+        });
+    }
+    (context.observer)(Event::Started { kind: StepKind::Load, name: name.clone() });
+    let discovered = stream.source.discover(&request).await?;
+    let mut drift = Vec::new();
+    let target = reconcile(
+        &stream.name,
+        &stream.options,
+        stream.captured.as_ref(),
+        &discovered.schema,
+        context.naming,
+        &mut drift,
+    )?;
+    for diagnostic in drift {
+        (context.observer)(Event::Notice(Box::new(diagnostic)));
+    }
+    if target.source_columns.is_empty() {
+        let message =
+            format!("stream `{name}` is empty and has no captured schema, so its columns are unknown");
+        return Err(Error::new(ErrorKind::SourceUnreadable, message)
+            .hint(format!("Run `millrace capture {}` once when it has rows.", stream.name.source)));
+    }
+    let loaded = load(stream, before, &target, spec, context).await?;
+    let LoadDone { loaded, outcome, quarantined, conversions } = loaded;
+    let duration_ms = started.elapsed().as_millis() as u64;
+    let mut words = format!("{} rows", grouped(outcome.rows_read));
+    if quarantined > 0 {
+        words.push_str(&format!(", {} in quarantine", grouped(quarantined)));
+    }
+    for conversion in &conversions {
+        words.push_str(&format!(
+            ", {} {} in `{}`",
+            grouped(conversion.rows),
+            conversion.what,
+            conversion.column
+        ));
+    }
+    (context.observer)(Event::Done { kind: StepKind::Load, name, outcome: words, duration_ms });
+    Ok(StreamOutcome {
+        name: stream.name.clone(),
+        loaded,
+        rows: outcome.rows_read,
+        quarantined,
+        unchanged: false,
+        conversions,
+        duration_ms,
+    })
+}
+
+/// 1234567 as people read it: `1,234,567`.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Everything of the project that decides on what a load of the stream gives.
+pub(crate) fn fingerprint(stream: &Stream, naming: Naming) -> String {
+    let options = &stream.options;
+    let text = format!(
+        "{naming:?} {:?} {:?} {:?} {:?} {} {:?}",
+        options.key,
+        options.mode,
+        options.exclude_columns,
+        options.contract,
+        options.settings.fingerprint(),
+        stream.captured
+    );
+    hex(&Sha256::digest(text))
+}
+
+/// Bytes in hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+struct LoadDone {
+    loaded: LoadedStream,
+    outcome: LoadOutcome,
+    quarantined: u64,
+    conversions: Vec<Conversion>,
+}
+
+async fn load(
+    stream: &Stream,
+    before: Option<&LoadedStream>,
+    target: &Target,
+    spec: String,
+    context: &SyncContext<'_>,
+) -> Result<LoadDone> {
+    let number = before.map_or(1, |before| before.load_number + 1);
+    let upsert = stream.options.mode == ReadMode::Upsert;
+    // A merge goes into the table that is there, as long as its columns are the same; anything else into a new one.
+    let same_table = before.filter(|before| upsert && before.spec == spec && !context.full_refresh);
+    let table = match same_table {
+        Some(before) => before.table.clone(),
+        None => Relation::new(
+            context.raw_schema,
+            format!("{}__{}__l{number}", stream.name.source, stream.name.stream),
+        ),
+    };
+    let mode = if upsert { LoadMode::Upsert { key: target.key.clone() } } else { LoadMode::Create };
+    let (sender, receiver) = batch_queue(QUEUE_BYTES);
+    let (ended, has_ended) = oneshot::channel();
+    let limit = match stream.options.max_quarantine {
+        Some(own) if !context.max_quarantine_forced => own,
+        _ => context.max_quarantine,
+    };
+    let (report, reported) = oneshot::channel();
+    let finish = StreamLoad {
+        stream: LoadedStream {
+            name: stream.name.clone(),
+            table: table.clone(),
+            load_number: number,
+            spec,
+            position: None,
+            rows: 0,
+        },
+        run: context.run.to_owned(),
+        now: context.now,
+        freeze_types: stream.options.contract.types == OnChange::Freeze,
+        hide_raw: !stream.options.exclude_columns.is_empty(),
+        keep_quarantine: upsert,
+        limit,
+        rows: 0,
+        quarantined: Vec::new(),
+        has_ended,
+        report,
+        observer: Arc::clone(context.observer),
+    };
+    let read = ReadRequest {
+        stream: stream.request(),
+        columns: target.source_columns.clone(),
+        excluded: stream.options.exclude_columns.clone(),
+        key: stream.options.key.clone(),
+        quarantine_unknown_columns: stream.options.contract.columns == OnChange::Quarantine,
+        cursor: before.and_then(|before| before.position.clone()),
+    };
+    let reading = async {
+        let outcome = stream.source.read(read, sender).await;
+        let failed = outcome.as_ref().err().cloned();
+        // Gone only where the load has failed before.
+        let _ = ended.send(outcome);
+        failed
+    };
+    let request = LoadRequest { table, columns: target.warehouse_columns.clone(), mode };
+    let loading = context.warehouse.load(request, receiver, Box::new(finish));
+    let (read_error, loaded) = futures::future::join(reading, loading).await;
+    let outcome = loaded.map_err(|error| {
+        // What broke the source is the cause; the load only saw the end of it.
+        let cause = read_error.filter(|read| read.kind() != ErrorKind::Cancelled);
+        cause.unwrap_or(error)
+    })?;
+    let (loaded, quarantined, conversions) =
+        reported.await.map_err(|_| Error::new(ErrorKind::Internal, "a load ended without its report"))?;
+    Ok(LoadDone { loaded, outcome, quarantined, conversions })
+}
+
+type Report = (LoadedStream, u64, Vec<Conversion>);
+
+/// Watches a load and writes its checkpoint.
+struct StreamLoad {
+    stream: LoadedStream,
+    run: String,
+    now: i64,
+    freeze_types: bool,
+    hide_raw: bool,
+    keep_quarantine: bool,
+    limit: QuarantineLimit,
+    rows: u64,
+    quarantined: Vec<QuarantinedRow>,
+    has_ended: oneshot::Receiver<Result<ReadOutcome>>,
+    report: oneshot::Sender<Report>,
+    observer: Observer,
+}
+
+impl StreamLoad {
+    fn too_many(&self) -> Error {
+        let total = self.rows + self.quarantined.len() as u64;
+        let message = format!(
+            "{} of {} rows of stream `{}` cannot be loaded; at most {} may go to quarantine",
+            grouped(self.quarantined.len() as u64),
+            grouped(total),
+            self.stream.name,
+            self.limit
+        );
+        let mut error = Error::new(ErrorKind::ContractBroken, message)
+            .hint("Mend the source or its captured schema, or allow more with `--max-quarantine`.");
+        for row in self.quarantined.iter().take(5) {
+            error = error.caused_by(describe(row));
+        }
+        error
+    }
+}
+
+/// `data/orders.json:17: column `Quantite`: expected an integer, found text`.
+fn describe(row: &QuarantinedRow) -> String {
+    let column = row.column.as_ref().map(|column| format!("column `{column}`: ")).unwrap_or_default();
+    format!("{}:{}: {column}{}", row.file, row.line, row.reason)
+}
+
+#[async_trait]
+impl FinishLoad for StreamLoad {
+    fn saw(&mut self, batch: &Batch) -> Result<()> {
+        self.rows += batch.rows.num_rows() as u64;
+        let misfit = |row: &&QuarantinedRow| {
+            matches!(row.code, QuarantineCode::WrongType | QuarantineCode::OutOfRange)
+        };
+        if self.freeze_types
+            && let Some(row) = batch.quarantined.iter().find(misfit)
+        {
+            let message = format!(
+                "a value of stream `{}` does not fit its column, and its contract freezes types",
+                self.stream.name
+            );
+            return Err(Error::new(ErrorKind::ContractBroken, message).caused_by(describe(row)));
+        }
+        self.quarantined.extend(batch.quarantined.iter().cloned());
+        // A wholly wrong schema is told early; a share is otherwise judged at the end.
+        let count = self.quarantined.len() as u64;
+        let hopeless = match self.limit {
+            QuarantineLimit::Rows(limit) => count > limit,
+            QuarantineLimit::Percent(_) => {
+                count > 200_000 && self.limit.exceeded(count, (self.rows + count) * 4)
+            }
+        };
+        if hopeless {
+            return Err(self.too_many());
+        }
+        (self.observer)(Event::Rows { name: self.stream.name.to_string(), rows: self.rows });
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>, outcome: LoadOutcome) -> Result<Vec<Statement>> {
+        let closed = |_| Error::new(ErrorKind::Internal, "a source ended without a word");
+        let ended = (&mut self.has_ended).await.map_err(closed)??;
+        let quarantined = self.quarantined.len() as u64;
+        if self.limit.exceeded(quarantined, self.rows + quarantined) {
+            return Err(self.too_many());
+        }
+        self.stream.position = ended.cursor;
+        self.stream.rows = outcome.rows_in_table;
+        let mut statements = Vec::new();
+        if !self.keep_quarantine {
+            // The load replaces the stream, so what was set aside of the former one no longer stands for anything.
+            let name = [Value::text(&self.stream.name.source), Value::text(&self.stream.name.stream)];
+            statements.push(Statement::with(
+                "delete from _millrace.quarantine where source = $1 and stream = $2",
+                name,
+            ));
+        }
+        statements.extend(quarantine_rows(&self));
+        statements.extend(record_load(&self.stream, &self.run, self.now)?);
+        // Gone only where nobody waits for the load any more; then it will be rolled back.
+        let _ = self.report.send((self.stream, quarantined, ended.conversions));
+        Ok(statements)
+    }
+}
+
+fn quarantine_rows(load: &StreamLoad) -> Vec<Statement> {
+    const COLUMNS: usize = 11;
+    let chunks = load.quarantined.chunks(50);
+    chunks
+        .map(|rows| {
+            let places = (0..rows.len()).map(|row| {
+                let numbers: Vec<_> = (1..=COLUMNS).map(|i| format!("${}", row * COLUMNS + i)).collect();
+                format!("({})", numbers.join(", "))
+            });
+            let sql = format!(
+                "insert into _millrace.quarantine (source, stream, run, at, file, line, column_name, code, reason, raw, raw_sha256) values {}",
+                places.collect::<Vec<_>>().join(", ")
+            );
+            let values = rows.iter().flat_map(|row| {
+                [
+                    Value::text(&load.stream.name.source),
+                    Value::text(&load.stream.name.stream),
+                    Value::text(&load.run),
+                    Value::TimestampTz(load.now),
+                    Value::text(&row.file),
+                    Value::Int(i128::from(row.line)),
+                    row.column.as_ref().map_or(Value::Null, Value::text),
+                    Value::text(row.code.as_str()),
+                    Value::text(&row.reason),
+                    if load.hide_raw { Value::Null } else { Value::Text(row.raw.replace('\0', "\u{fffd}")) },
+                    Value::text(hex(&Sha256::digest(row.raw.as_bytes()))),
+                ]
+            });
+            Statement::with(sql, values)
+        })
+        .collect()
+}
+
+/// A warning when a stream's name and the schema that was captured no longer fit; for commands that only look.
+pub fn not_captured(name: &StreamName) -> Diagnostic {
+    Diagnostic::warning(Code::NotCaptured, format!("stream `{name}` has no captured schema"))
+        .hint(format!("Run `millrace capture {}` and commit the file that it writes.", name.source))
+}

@@ -1,0 +1,162 @@
+//! The contract of a warehouse.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use millrace_core::name::Relation;
+use millrace_core::schema::{Column, DataType};
+use millrace_core::sql::dialect::Dialect;
+use millrace_core::value::Value;
+
+use crate::batch::BatchReceiver;
+use crate::error::Result;
+
+/// One statement with its values. Identifiers are in the text, by [`millrace_core::name::Ident`]; values never are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    /// SQL in the warehouse's dialect; parameters are `$1`, `$2`, ….
+    pub sql: String,
+    /// Values of the parameters, in order.
+    pub params: Vec<Value>,
+}
+
+impl Statement {
+    /// A statement without parameters.
+    pub fn new(sql: impl Into<String>) -> Self {
+        Self { sql: sql.into(), params: Vec::new() }
+    }
+
+    /// A statement with parameters.
+    pub fn with(sql: impl Into<String>, params: impl IntoIterator<Item = Value>) -> Self {
+        Self { sql: sql.into(), params: params.into_iter().collect() }
+    }
+}
+
+/// How much a query may take.
+#[derive(Debug, Clone, Copy)]
+pub struct QueryLimits {
+    /// Rows that are returned at most; [`Rows::truncated`] says that there were more.
+    pub rows: usize,
+    /// Time after which the query is interrupted and fails with `TimedOut`.
+    pub time: Duration,
+}
+
+impl QueryLimits {
+    /// What the program's own small look-ups use.
+    pub const STATE: Self = Self { rows: 1_000_000, time: Duration::from_secs(60) };
+}
+
+/// A result, column by column.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Rows {
+    /// Names and logical types, in order.
+    pub columns: Vec<ResultColumn>,
+    /// One vector a column, all of the same length.
+    pub data: Vec<Vec<Value>>,
+    /// Whether rows beyond the limit were left out.
+    pub truncated: bool,
+}
+
+impl Rows {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.data.first().map_or(0, Vec::len)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The values of one row.
+    pub fn row(&self, index: usize) -> Vec<&Value> {
+        self.data.iter().map(|column| &column[index]).collect()
+    }
+}
+
+/// A column of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultColumn {
+    /// As the query names it.
+    pub name: String,
+    /// Logical type; none for a type that has no logical one (a list, say): its values come as text.
+    pub data_type: Option<DataType>,
+}
+
+/// How rows go into a raw table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoadMode {
+    /// Make the table and fill it.
+    Create,
+    /// Rows of the same key replace those in the table; the last one of a key wins.
+    Upsert {
+        /// Warehouse names of the key's columns.
+        key: Vec<String>,
+    },
+}
+
+/// One load of one stream.
+#[derive(Debug, Clone)]
+pub struct LoadRequest {
+    /// The raw table.
+    pub table: Relation,
+    /// Its columns under the warehouse's names, in the order of the batches' columns.
+    pub columns: Vec<Column>,
+    /// How.
+    pub mode: LoadMode,
+}
+
+/// What a load did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LoadOutcome {
+    /// Rows that arrived.
+    pub rows_read: u64,
+    /// Rows in the table now.
+    pub rows_in_table: u64,
+}
+
+/// The last word before a load commits: the engine gives the statements that make the checkpoint and the quarantine durable,
+/// or an error, which rolls everything back.
+#[async_trait]
+pub trait FinishLoad: Send {
+    /// Looks at a batch before it is written: counts, keeps what is quarantined. An error ends the load.
+    fn saw(&mut self, batch: &crate::batch::Batch) -> Result<()>;
+    /// Called once, after the last row was written into the open transaction.
+    async fn finish(self: Box<Self>, outcome: LoadOutcome) -> Result<Vec<Statement>>;
+}
+
+/// Where data lands and is transformed.
+///
+/// Shared by all tasks of a process; methods may be called concurrently. Each call is one transaction or none: nothing of a
+/// session is left between calls. Dropping a call's future may leave the statement running to its end, but never commits half.
+#[async_trait]
+pub trait Warehouse: Send + Sync {
+    /// How SQL is written for it.
+    fn dialect(&self) -> Arc<dyn Dialect>;
+
+    /// Name and version of the engine, for `doctor` and the record of a run.
+    async fn version(&self) -> Result<String>;
+
+    /// Runs one query. May be retried.
+    async fn query(&self, statement: &Statement, limits: QueryLimits) -> Result<Rows>;
+
+    /// Names and types of a select's columns without running it. An error has [`crate::error::Error::position`].
+    async fn describe(&self, sql: &str) -> Result<Vec<ResultColumn>>;
+
+    /// Runs statements in one transaction, all or none, and returns the rows that each touched. After an error nothing happened,
+    /// except that a connection lost while committing leaves the outcome unknown; the engine then looks at what it wrote.
+    async fn transact(&self, statements: &[Statement]) -> Result<Vec<u64>>;
+
+    /// Writes all batches, then what `finish` returns, in one transaction. When `batches` ends because the source failed, the
+    /// engine makes `finish` fail. After an error nothing happened.
+    async fn load(
+        &self,
+        request: LoadRequest,
+        batches: BatchReceiver,
+        finish: Box<dyn FinishLoad>,
+    ) -> Result<LoadOutcome>;
+
+    /// Makes a table durable and quick to read before it is published (checkpoint, statistics). May do nothing.
+    async fn settle(&self, tables: &[Relation]) -> Result<()>;
+}
