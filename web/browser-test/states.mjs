@@ -1,0 +1,205 @@
+// What only a server of our own can be brought to: held, failed, unpublished, slow, broken.
+import assert from "node:assert/strict";
+import { HELD, startMock } from "../dev/mock.mjs";
+import { fetchData, expectedKpis } from "./api.mjs";
+import { kpiValues, newReader, noHorizontalScroll, PHONE, screenshot, settled, tileStates } from "./browser.mjs";
+import { sales } from "../dev/dashboard.mjs";
+
+const everyTile = sales.rows.flat().length;
+
+/** Each check has a server and a reader of its own. */
+function withMock(browser, prepare, check, options) {
+  return async () => {
+    const mock = await startMock();
+    mock.state.tilePauseMs = 0;
+    prepare(mock.state);
+    const reader = await newReader(browser, options);
+    try {
+      await reader.page.goto(`${mock.url}/d/sales`);
+      await check(reader.page, mock, reader);
+    } finally {
+      await reader.context.close();
+      await mock.close();
+    }
+  };
+}
+
+function closedGate(state) {
+  let open = () => undefined;
+  state.gate = new Promise((resolve) => (open = resolve));
+  return () => open();
+}
+
+const states = async (page) => [...new Set((await tileStates(page)).map((tile) => tile.state))];
+const allIn = (page, state) =>
+  page.waitForFunction(
+    ([wanted, count]) => document.querySelectorAll(`[data-testid^='tile-'][data-state='${wanted}']`).length === count,
+    [state, everyTile],
+  );
+
+export const stateChecks = (browser) => [
+  ["tiles load in their frames, and each appears as it arrives", withMock(browser, () => undefined, async (page, mock) => {
+    await settled(page);
+    const open = closedGate(mock.state);
+    await page.reload();
+    await allIn(page, "loading");
+    await screenshot(page, "state-loading");
+    mock.state.tilePauseMs = 120;
+    open();
+    await page.waitForFunction(() => {
+      const tiles = [...document.querySelectorAll("[data-testid^='tile-'][data-state]")].map((tile) => tile.dataset.state);
+      return tiles.includes("data") && tiles.includes("loading");
+    });
+    await settled(page);
+    assert.deepEqual(await states(page), ["data"]);
+  })],
+
+  ["a publish brings new numbers; until they come the old ones stay, marked", withMock(browser, () => undefined, async (page, mock) => {
+    await settled(page);
+    const before = await kpiValues(page);
+    const open = closedGate(mock.state);
+    mock.publish(7);
+    await allIn(page, "stale");
+    assert.deepEqual(await kpiValues(page), before);
+    assert.equal(await page.getByTestId("data-version").getAttribute("data-value"), "3", "the version of what is shown");
+    await screenshot(page, "state-stale");
+    open();
+    await page.locator("[data-testid='data-version'][data-value='4']").waitFor();
+    await settled(page);
+    const { results } = await fetchData(mock.url, "sales");
+    assert.deepEqual(await kpiValues(page), expectedKpis(sales, results));
+    assert.notDeepEqual(await kpiValues(page), before);
+  })],
+
+  ["an outdated answer is given up", withMock(browser, () => undefined, async (page, mock) => {
+    await settled(page);
+    const open = closedGate(mock.state);
+    await page.getByTestId("filter-country").click();
+    const options = page.getByTestId("filter-option");
+    await options.nth(0).check();
+    await options.nth(1).check();
+    await options.nth(0).uncheck();
+    await page.waitForFunction(() => new URL(location.href).searchParams.getAll("country").length === 1);
+    await allIn(page, "stale");
+    open();
+    await settled(page);
+    const second = JSON.parse(await options.nth(1).getAttribute("data-value"));
+    const { results } = await fetchData(mock.url, "sales", { filters: { country: [second] } });
+    assert.deepEqual(await kpiValues(page), expectedKpis(sales, results));
+    await page.keyboard.press("Escape");
+    await page.goBack();
+    assert.equal(new URL(page.url()).search, "", "one opening of the list is one step back");
+  })],
+
+  ["rows without a country can be chosen", withMock(browser, () => undefined, async (page, mock) => {
+    await settled(page);
+    await page.getByTestId("filter-country").click();
+    await page.locator("[data-testid='filter-option'][data-value='null']").check();
+    await page.waitForURL((url) => url.searchParams.get("country") === "~null");
+    await settled(page);
+    assert.deepEqual(mock.state.requests.at(-1).filters, { country: [null] });
+    assert.match(await page.getByTestId("filter-country").textContent(), /\(none\)/);
+  })],
+
+  ["a held run is told, with its tests, and goes away with the next publish", withMock(browser, (state) => (state.lastRun = HELD), async (page, mock) => {
+    const banner = page.getByTestId("banner-held");
+    const text = (await banner.textContent()) ?? "";
+    assert.match(text, /not_null\(fact_orders\.client_id\)/);
+    assert.match(text, /4 rows/);
+    assert.match(text, /data version 3/);
+    await settled(page);
+    await screenshot(page, "state-held");
+    await page.getByTestId("theme-dark").click();
+    await screenshot(page, "state-held-dark");
+    mock.run({ ...HELD, status: "running", failed_tests: [] });
+    await page.getByTestId("run-running").waitFor();
+    mock.run({ ...HELD, status: "succeeded", failed_tests: [] });
+    await banner.waitFor({ state: "detached" });
+  })],
+
+  ["a failed run is told with code and hint", withMock(browser, (state) => {
+    const error = { code: "source-unreachable", message: "source `crm` can't be reached", hint: "Run `millrace doctor`." };
+    state.lastRun = { ...HELD, status: "failed", failed_tests: [], error };
+  }, async (page) => {
+    const text = (await page.getByTestId("banner-failed").textContent()) ?? "";
+    assert.match(text, /source-unreachable/);
+    assert.match(text, /millrace doctor/);
+    await settled(page);
+    await screenshot(page, "state-failed");
+  })],
+
+  ["nothing published yet: the page says what to do, and fills itself", withMock(browser, (state) => (state.publication = null), async (page, mock) => {
+    assert.match((await page.getByTestId("banner-unpublished").textContent()) ?? "", /millrace run/);
+    assert.equal(mock.state.requests.length, 0);
+    await screenshot(page, "state-unpublished");
+    mock.publish(1);
+    await settled(page);
+    assert.deepEqual(await states(page), ["data"]);
+    assert.equal(await page.getByTestId("banner-unpublished").count(), 0);
+  })],
+
+  ["one broken tile leaves the others alone", withMock(browser, (state) => {
+    state.tileErrors["3-1"] = { code: "warehouse-error", message: "column `contry` does not exist", hint: "Run `millrace check`." };
+  }, async (page, mock) => {
+    await settled(page);
+    const broken = page.getByTestId("tile-3-1");
+    assert.equal(await broken.getAttribute("data-state"), "error");
+    assert.equal(await broken.getByTestId("error-code").textContent(), "warehouse-error");
+    assert.equal(await broken.getByTestId("error-hint").textContent(), "Run millrace check.");
+    const others = (await tileStates(page)).filter(({ id }) => id !== "3-1");
+    assert.ok(others.every(({ state }) => state === "data"));
+    await screenshot(page, "state-tile-error");
+    mock.state.tileErrors = {};
+    await broken.getByRole("button").click();
+    await page.locator("[data-testid='tile-3-1'][data-state='data']").waitFor();
+  })],
+
+  ["a range without data is empty, not zero", withMock(browser, () => undefined, async (page, mock) => {
+    await page.goto(`${mock.url}/d/sales?range=2010-01-01..2010-01-31&country=Suisse`);
+    await page.locator("[data-testid='tile-3-1'][data-state='empty']").waitFor();
+    await page.locator("[data-testid='tile-5-1'][data-state='empty']").waitFor();
+    assert.equal(await page.getByTestId("tile-1-1").getAttribute("data-state"), "empty");
+    await screenshot(page, "state-empty");
+  })],
+
+  ["a server that goes away: the numbers stay, the page says so and recovers", withMock(browser, () => undefined, async (page, mock) => {
+    await settled(page);
+    const before = await kpiValues(page);
+    await page.route("**/data", (route) => route.abort());
+    await page.getByTestId("range-picker").click();
+    await page.getByTestId("range-last-7-days").click();
+    await page.getByTestId("error").waitFor();
+    assert.equal(await page.getByTestId("error-code").textContent(), "network-error");
+    assert.deepEqual(await states(page), ["stale"]);
+    assert.deepEqual(await kpiValues(page), before);
+    const range = await page.getByTestId("range-picker").textContent();
+    assert.match(range, /Last 7 days/);
+    assert.doesNotMatch(range, /2026/, "the days of the former range are not the new one's");
+    await screenshot(page, "state-network");
+    await page.unroute("**/data");
+    await page.getByTestId("error").getByRole("button").click();
+    await allIn(page, "data");
+    const { results } = await fetchData(mock.url, "sales", { range: "last 7 days" });
+    assert.deepEqual(await kpiValues(page), expectedKpis(sales, results));
+    assert.equal(await page.getByTestId("error").count(), 0);
+  })],
+
+  ["a page that needs a login says so", withMock(browser, (state) => (state.unauthorized = true), async (page) => {
+    await page.getByTestId("error").first().waitFor();
+    assert.equal(await page.getByTestId("error-code").first().textContent(), "unauthorized");
+    assert.equal(await page.getByTestId("error").count(), 1, "once, not for each request");
+    await screenshot(page, "state-login");
+  })],
+
+  ["banners fit a phone", withMock(browser, (state) => (state.lastRun = HELD), async (page) => {
+    await settled(page);
+    await noHorizontalScroll(page);
+    await screenshot(page, "phone-held");
+  }, { viewport: PHONE, phone: true, locale: "fr-FR" })],
+
+  ["the home page goes to the only dashboard", withMock(browser, () => undefined, async (page, mock) => {
+    await page.goto(mock.url);
+    await page.waitForURL(`${mock.url}/d/sales`);
+    await settled(page);
+  })],
+];

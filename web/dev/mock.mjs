@@ -1,0 +1,191 @@
+// A stand-in for `millrace serve`: the contract of docs/reference/http-api.md over an invented shop.
+//   npm run build && npm run mock        the built page at http://127.0.0.1:4178
+//   npm run mock & npm run dev           the page as it is written, over the same data
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { sales } from "./dashboard.mjs";
+import { makeOrders } from "./orders.mjs";
+import { before, resolveRange, select, tileResult } from "./query.mjs";
+
+const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
+const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+/** The strictest that the page promises to live with: a breach is an error in the console, which fails the browser test. */
+const CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
+
+export const HELD = {
+  run: "20261101T060501-11c0",
+  status: "held",
+  started_at: "2026-11-01T06:05:01Z",
+  finished_at: "2026-11-01T06:05:02Z",
+  duration_ms: 812,
+  failed_tests: [
+    { test: "not_null(fact_orders.client_id)", model: "fact_orders", rows: 4, severity: "error" },
+    { test: "accepted_values(fact_orders.status)", model: "fact_orders", rows: 1, severity: "warn" },
+  ],
+  error: null,
+};
+
+/** What a test changes while the page is open. */
+function initialState() {
+  return {
+    orders: makeOrders(),
+    publication: { data_version: 3, published_at: new Date(Date.now() - 5 * 60_000).toISOString(), run: "20261101T060000-4f2a" },
+    lastRun: { ...HELD, status: "succeeded", failed_tests: [] },
+    quarantined: 42,
+    tileErrors: {},
+    tilePauseMs: 20,
+    unauthorized: false,
+    /** A promise that answers wait for, so that a test can look at the page in between. */
+    gate: Promise.resolve(),
+    requests: [],
+  };
+}
+
+function project(state) {
+  return {
+    name: "shop",
+    version: "0.1.0",
+    environment: "dev",
+    locales: ["en", "fr"],
+    dashboards: [{ name: "sales", title: sales.title }],
+    publication: state.publication,
+    last_run: state.lastRun,
+    quarantine: { rows: state.quarantined, streams: state.quarantined ? [{ stream: "files.orders", rows: state.quarantined }] : [] },
+  };
+}
+
+function quarantine(state, limit) {
+  const rows = Array.from({ length: Math.min(limit, state.quarantined) }, (_, index) => ({
+    stream: "files.orders",
+    file: "data/commandes.json",
+    line: 17 + index * 13,
+    column: index % 3 === 2 ? "Montant" : "Quantite",
+    code: index % 3 === 2 ? "out-of-range" : "wrong-type",
+    reason: index % 3 === 2 ? "expected a decimal of 10 digits, found 14" : "expected an integer, found text",
+    raw: index % 5 === 4 ? null : `{"CommandeID": ${1000 + index}, "Quantite": "deux", "Client": "Zoë <b>Müller</b>"}`,
+    raw_hash: index % 5 === 4 ? "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" : undefined,
+    run: "20261101T060000-4f2a",
+    at: "2026-11-01T06:00:00Z",
+  }));
+  return { total: state.quarantined, rows };
+}
+
+async function data(state, request, response) {
+  const { orders } = state;
+  const range = resolveRange(request.range ?? sales.time.range, orders);
+  const compare = request.range === "all" ? null : before(range);
+  const filters = request.filters ?? {};
+  const rows = select(orders, range, filters);
+  const previous = compare ? select(orders, compare, filters) : [];
+  const options = Object.fromEntries(
+    sales.filters.map(({ name }) => {
+      const values = [...new Set(orders.map((order) => order[name]))];
+      return [name, values.sort((a, b) => (a === null ? 1 : b === null ? -1 : a.localeCompare(b, "fr")))];
+    }),
+  );
+  const line = (object) => response.write(`${JSON.stringify(object)}\n`);
+  response.writeHead(200, { "content-type": "application/x-ndjson" });
+  const { data_version, published_at } = state.publication;
+  line({ type: "start", data_version, published_at, range, compare, options });
+  const wanted = sales.rows.flat().filter((tile) => request.tiles?.includes(tile.id) ?? true);
+  for (const tile of wanted) {
+    await pause(state.tilePauseMs);
+    const error = state.tileErrors[tile.id];
+    line(error ? { type: "tile", id: tile.id, error } : { type: "tile", id: tile.id, result: tileResult(tile, rows, previous, range) });
+  }
+  line({ type: "end", duration_ms: 12 });
+  response.end();
+}
+
+async function file(path, response) {
+  const asset = path.startsWith("/assets/");
+  const name = asset ? normalize(path).replace(/^\/+/, "") : "index.html";
+  const body = await readFile(join(DIST, name)).catch(() => null);
+  if (body === null) return void response.writeHead(404).end();
+  response.writeHead(200, { "content-type": TYPES[extname(name)] ?? "application/octet-stream", "content-security-policy": CSP });
+  response.end(body);
+}
+
+function json(response, body, status = 200) {
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+}
+
+async function bodyOf(request) {
+  let text = "";
+  for await (const chunk of request) text += chunk;
+  return text === "" ? {} : JSON.parse(text);
+}
+
+export async function startMock(port = 0) {
+  const state = initialState();
+  const listeners = new Set();
+
+  async function answer(request, response) {
+    const url = new URL(request.url, "http://localhost");
+    const path = url.pathname.replace(/^\/api\/v1/, "");
+    if (url.pathname === "/healthz") return json(response, { status: "ok" });
+    if (!url.pathname.startsWith("/api/v1/")) return file(url.pathname, response);
+    if (state.unauthorized) {
+      return json(response, { error: { code: "unauthorized", message: "this server wants a login", hint: "Ask the owner of the project." } }, 401);
+    }
+    if (path === "/project") return json(response, project(state));
+    if (path === "/dashboards/sales") return json(response, sales);
+    if (path === "/dashboards/sales/data" && request.method === "POST") {
+      const body = await bodyOf(request);
+      state.requests.push(body);
+      await state.gate;
+      return data(state, body, response);
+    }
+    if (path === "/quarantine") return json(response, quarantine(state, Number(url.searchParams.get("limit") ?? 100)));
+    if (path === "/events") {
+      response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+      response.write(": open\n\n");
+      listeners.add(response);
+      request.on("close", () => listeners.delete(response));
+      return undefined;
+    }
+    const error = { code: "not-found", message: `there is nothing at \`${path}\``, hint: "See docs/reference/http-api.md." };
+    return json(response, { error }, 404);
+  }
+
+  const send = (event, object) => {
+    for (const listener of listeners) listener.write(`event: ${event}\ndata: ${JSON.stringify(object)}\n\n`);
+  };
+  const server = createServer((request, response) => {
+    answer(request, response).catch((error) => {
+      console.error(error);
+      response.destroy();
+    });
+  });
+  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
+
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    state,
+    publish(seed) {
+      state.orders = makeOrders(seed);
+      state.publication = {
+        data_version: (state.publication?.data_version ?? 0) + 1,
+        published_at: new Date().toISOString(),
+        run: "20261101T070000-77aa",
+      };
+      send("publish", { data_version: state.publication.data_version, published_at: state.publication.published_at });
+    },
+    run(run) {
+      state.lastRun = run;
+      send("run", run);
+    },
+    close() {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const mock = await startMock(Number(process.env.PORT ?? 4178));
+  console.log(`${mock.url}/d/sales`);
+}

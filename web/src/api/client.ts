@@ -1,0 +1,46 @@
+import { failureOf, localFailure } from "./failure";
+import { readNdjson } from "./ndjson";
+import type { Dashboard, DataEvent, DataRequest, Project, Quarantine } from "./schema";
+
+export const API = "/api/v1";
+
+async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  const response = await fetch(API + path, {
+    headers: { accept: "application/json" },
+    ...(signal && { signal }),
+  });
+  if (!response.ok) throw await failureOf(response);
+  return (await response.json()) as T;
+}
+
+export const getProject = (signal?: AbortSignal) => get<Project>("/project", signal);
+
+export const getDashboard = (name: string, signal?: AbortSignal) =>
+  get<Dashboard>(`/dashboards/${encodeURIComponent(name)}`, signal);
+
+export const getQuarantine = (limit: number, signal?: AbortSignal) =>
+  get<Quarantine>(`/quarantine?limit=${limit}`, signal);
+
+/** Calls `onEvent` for each line as it arrives. Rejects when the answer stops before its `end` line. */
+export async function postData(
+  name: string,
+  request: DataRequest,
+  onEvent: (event: DataEvent) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const response = await fetch(`${API}/dashboards/${encodeURIComponent(name)}/data`, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/x-ndjson" },
+    body: JSON.stringify(request),
+    signal,
+  });
+  if (!response.ok || !response.body) throw await failureOf(response);
+  let ended = false;
+  for await (const line of readNdjson(response.body)) {
+    signal.throwIfAborted();
+    const event = line as DataEvent;
+    ended ||= event.type === "end";
+    onEvent(event);
+  }
+  if (!ended) throw localFailure("incomplete-answer", "no `end` line");
+}

@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest";
+import type { DataStart, Tile, TileKind, TileResult } from "../api/schema";
+import { beginReload, failAll, finish, isEmpty, receive, type Tiles } from "./tileState";
+
+const context = (data_version: number): DataStart => ({
+  type: "start",
+  data_version,
+  published_at: "2026-11-23T14:00:00Z",
+  range: { from: "2026-10-01", to: "2026-10-31" },
+  compare: null,
+  options: {},
+});
+const tile = (id: string, kind: TileKind = "kpi"): Tile => ({ id, kind, title: {}, metric: null, dimension: null, grain: null });
+const number = (revenue: string | null): TileResult => ({ columns: [], data: [], rows: 0, truncated: false, total: { revenue } });
+const error = { code: "warehouse-error", message: "m" };
+const loading: Tiles = { a: { state: "loading" }, b: { state: "loading" } };
+
+describe("tiles", () => {
+  it("appear one by one", () => {
+    const tiles = receive(loading, tile("a"), number("1.00"), context(3));
+    expect(tiles["a"]).toMatchObject({ state: "data", context: { data_version: 3 } });
+    expect(tiles["b"]).toEqual({ state: "loading" });
+  });
+
+  it("keep their numbers, and whose they are, while newer ones are under way", () => {
+    const tiles = beginReload(receive(loading, tile("a"), number("1.00"), context(3)));
+    expect(tiles["a"]).toMatchObject({ state: "stale", failed: false, context: { data_version: 3 } });
+    expect(beginReload(tiles)["a"]).toMatchObject({ state: "stale" });
+  });
+
+  it("keep their numbers when the request fails; those without say why", () => {
+    const failed = failAll(beginReload(receive(loading, tile("a"), number("1.00"), context(3))), error);
+    expect(failed["a"]).toMatchObject({ state: "stale", failed: true });
+    expect(failed["b"]).toEqual({ state: "error", error });
+    expect(beginReload(failed)["b"]).toEqual({ state: "loading" });
+  });
+
+  it("show the error of their own query, not old numbers", () => {
+    const stale = beginReload(receive(loading, tile("a"), number("1.00"), context(3)));
+    expect(receive(stale, tile("a"), error, context(4))["a"]).toEqual({ state: "error", error });
+  });
+
+  it("do not load for ever when the answer left them out", () => {
+    const tiles = finish(receive(loading, tile("a"), number("1.00"), context(3)), error);
+    expect(tiles["a"]?.state).toBe("data");
+    expect(tiles["b"]).toEqual({ state: "error", error });
+  });
+
+  it("remember that they were empty", () => {
+    const tiles = beginReload(receive(loading, tile("a"), number(null), context(3)));
+    expect(tiles["a"]).toMatchObject({ state: "stale", empty: true });
+  });
+});
+
+describe("isEmpty", () => {
+  const series = (values: (string | null)[]): TileResult => ({
+    columns: [
+      { name: "day", role: "dimension", type: "date", scale: null },
+      { name: "revenue", role: "metric", type: "decimal", scale: 2 },
+    ],
+    data: [values.map(() => "2026-10-01"), values],
+    rows: values.length,
+    truncated: false,
+    total: { revenue: null },
+  });
+
+  it("takes zero for a value", () => {
+    expect(isEmpty("kpi", number("0.00"))).toBe(false);
+    expect(isEmpty("area", series(["0.00", "0.00"]))).toBe(false);
+  });
+
+  it("takes no rows, or rows without a value, for none", () => {
+    expect(isEmpty("kpi", number(null))).toBe(true);
+    expect(isEmpty("bar", series([]))).toBe(true);
+    expect(isEmpty("line", series([null, null]))).toBe(true);
+  });
+});

@@ -1,0 +1,59 @@
+import type { ApiError, Dashboard, DataStart, Tile, TileKind, TileResult } from "../api/schema";
+
+/** What a result belongs to; a tile keeps it with the numbers, so that old numbers are never labelled as new ones. */
+export type DataContext = DataStart;
+
+export type TileState =
+  | { state: "loading" }
+  | { state: "data" | "empty"; result: TileResult; context: DataContext }
+  /** The numbers before; `failed` when newer ones could not be had. */
+  | { state: "stale"; result: TileResult; context: DataContext; empty: boolean; failed: boolean }
+  | { state: "error"; error: ApiError };
+
+export type Tiles = Readonly<Record<string, TileState>>;
+
+export function initialTiles(dashboard: Dashboard): Tiles {
+  return Object.fromEntries(dashboard.rows.flat().map((tile) => [tile.id, { state: "loading" }]));
+}
+
+function mapTiles(tiles: Tiles, change: (tile: TileState) => TileState): Tiles {
+  return Object.fromEntries(Object.entries(tiles).map(([id, tile]) => [id, change(tile)]));
+}
+
+/** A request has been sent: what is shown stays, marked as old. */
+export function beginReload(tiles: Tiles): Tiles {
+  return mapTiles(tiles, (tile) => {
+    if (tile.state === "error") return { state: "loading" };
+    if (tile.state === "stale") return { ...tile, failed: false };
+    if (tile.state === "loading") return tile;
+    const { result, context } = tile;
+    return { state: "stale", result, context, empty: tile.state === "empty", failed: false };
+  });
+}
+
+/** A number is empty without a value, a chart or a table without rows that have one. Zeros are values. */
+export function isEmpty(kind: TileKind, result: TileResult): boolean {
+  if (kind === "kpi") return Object.values(result.total ?? {}).every((value) => value === null);
+  const metrics = result.data.filter((_, index) => result.columns[index]?.role === "metric");
+  return result.rows === 0 || metrics.every((values) => values.every((value) => value === null));
+}
+
+export function receive(tiles: Tiles, tile: Tile, answer: TileResult | ApiError, context: DataContext): Tiles {
+  if ("code" in answer) return { ...tiles, [tile.id]: { state: "error", error: answer } };
+  return { ...tiles, [tile.id]: { state: isEmpty(tile.kind, answer) ? "empty" : "data", result: answer, context } };
+}
+
+/** The answer has ended: a tile that got none says so instead of loading for ever. */
+export function finish(tiles: Tiles, missing: ApiError): Tiles {
+  return mapTiles(tiles, (tile) =>
+    tile.state === "loading" || tile.state === "stale" ? { state: "error", error: missing } : tile,
+  );
+}
+
+/** The request failed as a whole: tiles that have numbers keep them, the others carry the reason. */
+export function failAll(tiles: Tiles, error: ApiError): Tiles {
+  return mapTiles(tiles, (tile) => {
+    if (tile.state === "loading") return { state: "error", error };
+    return tile.state === "stale" ? { ...tile, failed: true } : tile;
+  });
+}

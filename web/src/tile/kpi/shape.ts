@@ -1,0 +1,38 @@
+import type { Format, Tile, TileResult, Value } from "../../api/schema";
+import { position } from "../../value/number";
+import { formatOf } from "../column";
+import { shapeSeries, type Series } from "../timeseries/shape";
+
+export type Direction = "up" | "down" | "same";
+
+export interface Kpi {
+  value: Value;
+  previous: Value;
+  /** (value − previous) / |previous|, as delivered. */
+  change: Value;
+  /** `null` where there is nothing to compare with. */
+  direction: Direction | null;
+  format: Format | null;
+  /** `null` without a spark line. */
+  spark: Series | null;
+}
+
+function directionOf(change: Value): Direction | null {
+  const ratio = position(change);
+  if (ratio === null) return null;
+  return ratio > 0 ? "up" : ratio < 0 ? "down" : "same";
+}
+
+export function shapeKpi(tile: Tile, result: TileResult): Kpi {
+  const name = tile.metric?.name ?? "";
+  const change = result.change?.[name] ?? null;
+  return {
+    value: result.total?.[name] ?? null,
+    previous: result.previous?.[name] ?? null,
+    change,
+    direction: directionOf(change),
+    format: formatOf(tile, name),
+    // One step is no line.
+    spark: result.columns.length > 0 && result.rows > 1 ? shapeSeries(tile, result) : null,
+  };
+}

@@ -1,0 +1,56 @@
+import type { Option } from "../../chart/option";
+import type { Scene } from "../../chart/scene";
+import { tipHtml, tipIndex, tooltipFrame } from "../../chart/tooltip";
+import { seriesColour } from "../../theme/palette";
+import { formatMetric } from "../../value/cell";
+import { formatStep } from "../../value/date";
+import type { Series } from "../timeseries/shape";
+
+/** A line without axes, on the same continuous time as the large charts. */
+export function sparkOption(series: Series, title: string, scene: Scene): Option {
+  const { points, grain, format } = series;
+  const { palette, reader } = scene;
+  const colour = seriesColour(palette, 0);
+  return {
+    useUTC: true,
+    animation: scene.animate,
+    animationDuration: 350,
+    animationDurationUpdate: 250,
+    grid: { left: 2, right: 2, top: 4, bottom: 2, outerBoundsMode: "none" },
+    tooltip: {
+      ...tooltipFrame(palette, scene.animate),
+      confine: false,
+      trigger: "axis",
+      axisPointer: { type: "line", lineStyle: { color: palette.muted, type: [3, 3] } },
+      // Above the line, which it would otherwise hide, and within its width.
+      position: (point, _params, _element, _rect, size) => {
+        const [width, height] = size.contentSize;
+        const room = Math.max(size.viewSize[0] - width, 0);
+        return [Math.min(Math.max(point[0] - width / 2, 0), room), -height - 6];
+      },
+      formatter: (params: unknown) => {
+        const point = points[tipIndex(params)];
+        if (!point) return "";
+        const value = formatMetric(point.value, format, reader);
+        return tipHtml(formatStep(point.at, grain, reader), [{ label: title, value, colour }]);
+      },
+    },
+    xAxis: { type: "time", show: false, min: points[0]?.at ?? 0, max: points.at(-1)?.at ?? 0 },
+    yAxis: { type: "value", show: false, scale: true },
+    series: [
+      {
+        id: "metric",
+        type: "line",
+        data: points.map((point) => [point.at, point.y]),
+        symbol: "none",
+        connectNulls: false,
+        // More points than pixels: draws those that make the outline. Each is a point of the data, none is an average.
+        sampling: points.length > scene.width / 2 ? "lttb" : "none",
+        lineStyle: { color: colour, width: points.length > 60 ? 1.1 : 1.75, join: "round" },
+        itemStyle: { color: colour },
+        areaStyle: { color: colour, opacity: 0.1, origin: "start" },
+        emphasis: { disabled: true },
+      },
+    ],
+  };
+}

@@ -1,0 +1,75 @@
+import type { Tile } from "../../api/schema";
+import type { Option } from "../../chart/option";
+import type { Scene } from "../../chart/scene";
+import { tipHtml, tipIndex, tooltipFrame } from "../../chart/tooltip";
+import { translate } from "../../i18n/catalogue";
+import { seriesColour } from "../../theme/palette";
+import { formatMetric } from "../../value/cell";
+import { position } from "../../value/number";
+import { partName, partShare, type Parts } from "../parts";
+
+/**
+ * The angle of what the server cut off (`truncated`), in the unit of the slices: without it the ring would show larger
+ * parts than the shares beside it say. A size in pixels, which is written nowhere.
+ */
+export function restSize(shaped: Parts): number {
+  let share = 0;
+  let size = 0;
+  for (const part of shaped.parts) {
+    share += position(part.share) ?? 0;
+    size += part.size ?? 0;
+  }
+  return share > 0 && share < 1 ? (size / share) * (1 - share) : 0;
+}
+
+export function donutOption(shaped: Parts, tile: Tile, truncated: boolean, scene: Scene): Option {
+  const { parts } = shaped;
+  const { palette, reader } = scene;
+  const slices = parts.map((part, index) => ({
+    // A slice has no negative angle; its value stands in the legend.
+    value: Math.max(part.size ?? 0, 0),
+    name: partName(shaped, part, tile, reader),
+    itemStyle: { color: seriesColour(palette, index) },
+  }));
+  const name = translate(reader.language, "tile.notShown");
+  const rest = { value: restSize(shaped), name, itemStyle: { color: palette.rest } };
+
+  return {
+    animation: scene.animate,
+    animationDuration: 350,
+    animationDurationUpdate: 250,
+    tooltip: {
+      ...tooltipFrame(palette, scene.animate),
+      trigger: "item",
+      formatter: (params: unknown) => {
+        const index = tipIndex(params);
+        const part = parts[index];
+        if (!part) return tipHtml(name, []);
+        const share = partShare(part, reader);
+        const value = formatMetric(part.value, shaped.format, reader);
+        return tipHtml("", [
+          {
+            label: slices[index]?.name ?? "",
+            value: share === "" ? value : `${value} · ${share}`,
+            colour: seriesColour(palette, index),
+          },
+        ]);
+      },
+    },
+    series: [
+      {
+        id: "metric",
+        type: "pie",
+        radius: ["66%", "94%"],
+        // Clockwise from noon, in the order of the legend.
+        startAngle: 90,
+        data: truncated ? [...slices, rest] : slices,
+        label: { show: false },
+        labelLine: { show: false },
+        // A line in the colour of the ground keeps neighbours apart without their colours.
+        itemStyle: { borderColor: palette.surface, borderWidth: 2 },
+        emphasis: { scaleSize: 4 },
+      },
+    ],
+  };
+}

@@ -1,0 +1,137 @@
+import { FONT, type Option } from "../../chart/option";
+import type { Scene } from "../../chart/scene";
+import { tipHtml, tipIndex, tooltipFrame } from "../../chart/tooltip";
+import { seriesColour } from "../../theme/palette";
+import { formatMetric } from "../../value/cell";
+import { DAY_MS, formatStep } from "../../value/date";
+import { formatCompact } from "../../value/number";
+import type { Point, Series } from "./shape";
+import { tickLabel, timeTicks } from "./ticks";
+
+export type Mark = "area" | "line" | "bar";
+
+const TICK_PX = 84;
+/** Points a pixel. Above this a thick line is a smear, and the fill carries the shape. */
+const DENSE = 0.25;
+
+/** A point between two gaps has no line to be seen by. */
+export function isIsolated(points: readonly Point[], index: number): boolean {
+  const drawn = (at: number) => points[at] !== undefined && points[at].y !== null;
+  return drawn(index) && !drawn(index - 1) && !drawn(index + 1);
+}
+
+function axisRange(points: readonly Point[], mark: Mark): { min: number; max: number } {
+  const from = points[0]?.at ?? 0;
+  const to = points.at(-1)?.at ?? from;
+  // Half a step of room on both sides, so that the outer bars are whole; a lone point gets a day.
+  const room = mark === "bar" || from === to ? (points.length > 1 ? (to - from) / (points.length - 1) / 2 : DAY_MS) : 0;
+  return { min: from - room, max: to + room };
+}
+
+export function seriesOption(series: Series, mark: Mark, title: string, scene: Scene): Option {
+  const { points, grain, format } = series;
+  const { palette, reader } = scene;
+  const colour = seriesColour(palette, 0);
+  const range = axisRange(points, mark);
+  const ticks = timeTicks(points[0]?.at ?? 0, points.at(-1)?.at ?? 0, Math.floor(scene.width / TICK_PX), grain);
+  const data = points.map((point, index) => ({
+    value: [point.at, point.y],
+    ...(mark !== "bar" && isIsolated(points, index) && { symbol: "circle", symbolSize: 6 }),
+  }));
+  const label = { color: palette.muted, fontFamily: FONT, fontSize: 12 };
+
+  return {
+    useUTC: true,
+    animation: scene.animate,
+    animationDuration: 350,
+    animationDurationUpdate: 250,
+    grid: { left: 4, right: 16, top: 12, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+    tooltip: {
+      ...tooltipFrame(palette, scene.animate),
+      trigger: "axis",
+      axisPointer: {
+        type: mark === "bar" ? "shadow" : "line",
+        lineStyle: { color: palette.muted, type: [3, 3] },
+        shadowStyle: { color: palette.muted, opacity: 0.12 },
+      },
+      formatter: (params: unknown) => {
+        const point = points[tipIndex(params)];
+        if (!point) return "";
+        return tipHtml(formatStep(point.at, grain, reader), [
+          { label: title, value: formatMetric(point.value, format, reader), colour },
+        ]);
+      },
+    },
+    xAxis: {
+      type: "time",
+      ...range,
+      axisLine: { lineStyle: { color: palette.grid } },
+      axisTick: { show: true, customValues: ticks.at, lineStyle: { color: palette.grid } },
+      axisLabel: {
+        ...label,
+        customValues: ticks.at,
+        hideOverlap: true,
+        // Clear of the lowest label of the other axis.
+        margin: 12,
+        formatter: (at: number) => tickLabel(at, ticks, grain, reader),
+      },
+      splitLine: { show: false },
+    },
+    yAxis: {
+      type: "value",
+      // An area means an amount, so it stands on zero; a line shows movement and may leave zero out.
+      scale: mark === "line",
+      splitNumber: 4,
+      ...(series.type === "integer" && { minInterval: 1 }),
+      axisLabel: { ...label, formatter: (value: number) => formatCompact(value, format, reader.tag) },
+      splitLine: { lineStyle: { color: palette.grid } },
+    },
+    series: mark === "bar" ? [barSeries(data, colour)] : [lineSeries(data, mark, colour, points.length / Math.max(scene.width, 1))],
+  };
+}
+
+type SeriesOption = Extract<NonNullable<Option["series"]>, unknown[]>[number];
+type Data = { value: (number | null)[] }[];
+
+function barSeries(data: Data, colour: string): SeriesOption {
+  return {
+    id: "metric",
+    type: "bar",
+    data,
+    barMaxWidth: 36,
+    barCategoryGap: "25%",
+    itemStyle: { color: colour, borderRadius: [3, 3, 0, 0] },
+  };
+}
+
+function lineSeries(data: Data, mark: Mark, colour: string, density: number): SeriesOption {
+  const dense = density > DENSE;
+  return {
+    id: "metric",
+    type: "line",
+    data,
+    // Only the points that say so themselves, and the one under the pointer.
+    symbol: data.length === 1 ? "circle" : "none",
+    symbolSize: 7,
+    showAllSymbol: true,
+    connectNulls: false,
+    lineStyle: { color: colour, width: dense ? 1 : 2.2, join: "round" },
+    itemStyle: { color: colour },
+    emphasis: { disabled: true },
+    ...(mark === "area" && {
+      areaStyle: {
+        color: {
+          type: "linear",
+          x: 0,
+          y: 0,
+          x2: 0,
+          y2: 1,
+          colorStops: [
+            { offset: 0, color: colour + (dense ? "8c" : "52") },
+            { offset: 1, color: colour + (dense ? "33" : "0a") },
+          ],
+        },
+      },
+    }),
+  };
+}

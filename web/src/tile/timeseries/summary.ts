@@ -1,0 +1,27 @@
+import { translate } from "../../i18n/catalogue";
+import type { Reader } from "../../i18n/reader";
+import { formatMetric } from "../../value/cell";
+import { formatStep } from "../../value/date";
+import { extremes, type Point, type Series } from "./shape";
+
+/** The chart in a sentence, for whom it is not drawn. */
+export function seriesSummary(series: Series, title: string, reader: Reader): string {
+  const { points, grain, format } = series;
+  const found = extremes(points);
+  const { language } = reader;
+  if (!found) return translate(language, "summary.kpi", { title, value: translate(language, "tile.noValue") });
+  const at = (point: Point | undefined) => (point ? formatStep(point.at, grain, reader) : "");
+  const value = (point: Point) => formatMetric(point.value, format, reader);
+  return translate(language, "summary.series", {
+    title,
+    grain: translate(language, `grain.${grain ?? "day"}`),
+    from: at(points[0]),
+    to: at(points.at(-1)),
+    first: value(found.first),
+    last: value(found.last),
+    max: value(found.max),
+    maxAt: at(found.max),
+    min: value(found.min),
+    minAt: at(found.min),
+  });
+}

@@ -1,0 +1,98 @@
+import type { DateRange, Grain, Value } from "../api/schema";
+import { fill, translate } from "../i18n/catalogue";
+import type { Reader } from "../i18n/reader";
+
+// Dates have no zone. They are held as the milliseconds of that day in UTC and written in UTC, so nothing shifts them.
+
+export const DAY_MS = 86_400_000;
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function intl(tag: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = tag + JSON.stringify(options);
+  let format = formats.get(key);
+  if (!format) formats.set(key, (format = new Intl.DateTimeFormat(tag, options)));
+  return format;
+}
+
+const DATE = /^\d{4}-\d{2}-\d{2}$/;
+const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?Z?$/;
+
+/** Milliseconds of a date or timestamp, `null` for what is neither (years beyond four digits stay text). */
+export function parseDate(value: Value | undefined): number | null {
+  if (typeof value !== "string") return null;
+  if (DATE.test(value)) return finite(Date.parse(`${value}T00:00:00Z`));
+  if (TIMESTAMP.test(value)) return finite(Date.parse(value.endsWith("Z") ? value : `${value}Z`));
+  return null;
+}
+
+function finite(ms: number): number | null {
+  return Number.isNaN(ms) ? null : ms;
+}
+
+export function isoDay(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}
+
+const UTC = { timeZone: "UTC" } as const;
+const DAY = { day: "numeric", month: "short", year: "numeric", ...UTC } as const;
+
+export function formatDay(value: string, reader: Reader): string {
+  const ms = parseDate(value);
+  return ms === null ? value : intl(reader.tag, DAY).format(ms);
+}
+
+/** A step of time, named by its grain: "Mon, 5 Oct 2026", "Week of 5 Oct 2026", "October 2026", "Q4 2026", "2026". */
+export function formatStep(ms: number, grain: Grain | null, reader: Reader): string {
+  const { tag, language } = reader;
+  switch (grain) {
+    case "week":
+      return translate(language, "date.week", { date: intl(tag, DAY).format(ms) });
+    case "month":
+      return intl(tag, { month: "long", year: "numeric", ...UTC }).format(ms);
+    case "quarter": {
+      const quarter = Math.floor(new Date(ms).getUTCMonth() / 3) + 1;
+      return translate(language, "date.quarter", { quarter, year: new Date(ms).getUTCFullYear() });
+    }
+    case "year":
+      return intl(tag, { year: "numeric", ...UTC }).format(ms);
+    default:
+      return intl(tag, { weekday: "short", ...DAY }).format(ms);
+  }
+}
+
+/** A timestamp of the data. One with `Z` says so, since it is not in the reader's zone. */
+export function formatTimestamp(value: string, reader: Reader): string {
+  const ms = parseDate(value);
+  if (ms === null) return value;
+  const zone = value.endsWith("Z") ? { timeZoneName: "short" as const } : {};
+  const seconds = ms % 60_000 === 0 ? {} : { second: "2-digit" as const };
+  return intl(reader.tag, { ...DAY, hour: "2-digit", minute: "2-digit", ...seconds, ...zone }).format(ms);
+}
+
+/** A moment at which the program did something, in the reader's own zone. */
+export function formatMoment(iso: string, reader: Reader): string {
+  const ms = Date.parse(iso);
+  return Number.isNaN(ms) ? iso : intl(reader.tag, { dateStyle: "long", timeStyle: "medium" }).format(ms);
+}
+
+export function formatRange(range: DateRange, reader: Reader): string {
+  const from = parseDate(range.from);
+  const to = parseDate(range.to);
+  if (from === null || to === null) return fill("{from} – {to}", { ...range });
+  return intl(reader.tag, DAY).formatRange(from, to);
+}
+
+const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+];
+
+/** "5 minutes ago"; "just now" under a minute, also where the two clocks disagree. */
+export function formatAge(iso: string, nowMs: number, reader: Reader): string {
+  const seconds = Math.floor((nowMs - Date.parse(iso)) / 1000);
+  const unit = UNITS.find(([, length]) => seconds >= length);
+  if (!unit) return translate(reader.language, "age.now");
+  return new Intl.RelativeTimeFormat(reader.tag).format(-Math.floor(seconds / unit[1]), unit[0]);
+}
