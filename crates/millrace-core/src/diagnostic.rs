@@ -111,6 +111,11 @@ impl Diagnostic {
         self
     }
 
+    /// What to do next; where nothing better is known, where to read on.
+    pub fn next_step(&self) -> String {
+        self.hint.clone().unwrap_or_else(|| format!("`millrace explain {}` tells more.", self.code.as_str()))
+    }
+
     /// Whether this stops the command.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error

@@ -1,5 +1,7 @@
 //! Diagnostics as text for a terminal and as JSON. Pure: texts of the files are an argument.
 
+use std::fmt::Write as _;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value as Json, json};
 
@@ -41,10 +43,9 @@ pub fn to_terminal(diagnostic: &Diagnostic, texts: &SourceTexts, color: bool) ->
         out.push_str("\ncaused by: ");
         out.push_str(cause);
     }
-    if let Some(hint) = &diagnostic.hint {
-        let word = if color { "\u{1b}[1m\u{1b}[36mhint\u{1b}[0m" } else { "hint" };
-        out.push_str(&format!("\n{}{word}: {hint}", if diagnostic.labels.is_empty() { "" } else { "\n" }));
-    }
+    let word = if color { "\u{1b}[1m\u{1b}[36mhint\u{1b}[0m" } else { "hint" };
+    let gap = if diagnostic.labels.is_empty() { "" } else { "\n" };
+    let _ = write!(out, "\n{gap}{word}: {}", diagnostic.next_step());
     out.push('\n');
     out
 }
@@ -84,6 +85,6 @@ pub fn to_json(diagnostic: &Diagnostic, texts: &SourceTexts) -> Json {
         .collect();
     json!({
         "severity": diagnostic.severity, "code": diagnostic.code, "message": diagnostic.message,
-        "labels": labels, "causes": diagnostic.causes, "hint": diagnostic.hint,
+        "labels": labels, "causes": diagnostic.causes, "hint": diagnostic.next_step(),
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_core::code::Code;
-use millrace_core::diagnostic::{Diagnostic, Span};
+use millrace_core::diagnostic::{Diagnostic, Label, Span};
 use millrace_core::graph::{Input, Model};
 use millrace_core::metric::query::{MetricQuery, Tables};
 use millrace_core::metric::tile::{Choice, queries};
@@ -242,11 +242,15 @@ impl Checker<'_> {
         }
         for dimension in &view.dimensions {
             if view.time.as_ref().is_none_or(|time| time.span != dimension.column.span) {
-                whole &= self.has_column(
+                let there = self.has_column(
                     &dimension.model,
                     &dimension.column,
                     &format!("dimension `{}`", dimension.name.text),
                 );
+                if !there {
+                    self.name_users(view, &dimension.name.text);
+                }
+                whole &= there;
             }
         }
         if !whole {
@@ -262,10 +266,27 @@ impl Checker<'_> {
             let what = format!("metric `{}` does not compile", metric.name.text);
             if self.query(view, &query, &tables, &what, &metric.name.span).await {
                 self.checked.metrics += 1;
+            } else {
+                self.name_users(view, &metric.name.text);
             }
         }
         self.tiles(view, &tables).await;
         Ok(())
+    }
+
+    /// Adds the tiles that use a broken dimension or metric to its diagnostic, the last one: they are what a reader misses.
+    fn name_users(&mut self, view: &SemanticView, name: &str) {
+        let compiled = self.compiled;
+        let Some(diagnostic) = self.diagnostics.last_mut() else { return };
+        for dashboard in compiled.project.dashboards.iter().filter(|d| d.semantic_view.text == view.name) {
+            for tile in dashboard.rows.iter().flatten() {
+                let used = tile.by.iter().chain(&tile.metrics).find(|used| used.text == name);
+                if let Some(used) = used {
+                    let text = format!("tile {} of dashboard `{}` needs it", tile.id, dashboard.name.text);
+                    diagnostic.labels.push(Label { span: used.span.clone(), text });
+                }
+            }
+        }
     }
 
     async fn tiles(&mut self, view: &SemanticView, tables: &Tables) {

@@ -23,7 +23,7 @@ const MIGRATIONS: [&[&str]; 1] = [&[
      raw_table varchar not null, load_number bigint not null, spec varchar not null, position varchar, \
      row_count bigint not null, loaded_at timestamptz not null, run varchar not null, primary key (source, stream))",
     "create table _millrace.quarantine (source varchar not null, stream varchar not null, run varchar not null, \
-     at timestamptz not null, file varchar not null, line bigint not null, column_name varchar, code varchar not null, \
+     quarantined_at timestamptz not null, file varchar not null, line bigint not null, column_name varchar, code varchar not null, \
      reason varchar not null, raw varchar, raw_sha256 varchar not null)",
     "create table _millrace.publications (publication bigint not null primary key, run varchar not null, \
      published_at timestamptz not null, fingerprint varchar not null, record varchar not null)",

@@ -368,7 +368,7 @@ fn quarantine_rows(load: &StreamLoad) -> Vec<Statement> {
                 format!("({})", numbers.join(", "))
             });
             let sql = format!(
-                "insert into _millrace.quarantine (source, stream, run, at, file, line, column_name, code, reason, raw, raw_sha256) values {}",
+                "insert into _millrace.quarantine (source, stream, run, quarantined_at, file, line, column_name, code, reason, raw, raw_sha256) values {}",
                 places.collect::<Vec<_>>().join(", ")
             );
             let values = rows.iter().flat_map(|row| {

@@ -8,6 +8,7 @@ pub mod decode;
 pub mod localized;
 pub mod manifest;
 pub mod model_file;
+pub mod reference;
 pub mod semantic_file;
 pub mod settings;
 pub mod source_file;

@@ -203,7 +203,8 @@ type Step<T> = Result<T, Box<Diagnostic>>;
 
 impl Builder<'_> {
     fn broken(&self, range: Range<usize>, message: impl Into<String>) -> Box<Diagnostic> {
-        Box::new(Diagnostic::error(Code::BrokenYaml, message).at(Span::new(self.file, range), ""))
+        let hint = "Look at this line and the one above it: a missing colon, quote or bracket, or a tab.";
+        Box::new(Diagnostic::error(Code::BrokenYaml, message).at(Span::new(self.file, range), "").hint(hint))
     }
 
     fn scan_error(&self, error: &ScanError) -> Box<Diagnostic> {

@@ -1,0 +1,61 @@
+# The verbs a contributor needs. `make demo` and `make test` are the two that matter.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BINARY := target/debug/millrace
+DUCKDB_LIB_DIR ?= $(CURDIR)/.cache/libduckdb
+export DUCKDB_LIB_DIR
+
+.PHONY: help demo test test-rust test-web test-browser test-deps lint build web libduckdb preflight bless clean
+
+help: ## say what there is
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r verb what; do printf '  make %-14s %s\n' "$$verb" "$$what"; done
+
+demo: build ## build everything and serve a shop's dashboard
+	$(BINARY) demo
+
+test: preflight test-deps lint test-rust test-web test-browser ## install what tests need, run every test
+	@echo "make test: all parts ran"
+
+test-rust: libduckdb web ## Rust tests, also against a real MariaDB
+	cargo test --workspace
+
+test-web: web ## TypeScript: types and unit tests
+	cd web && npm run check && npm test
+
+test-browser: build ## headless Chromium against the real binary
+	cargo xtask browser-test
+
+lint: libduckdb web ## formatting and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+build: preflight web libduckdb ## the binary, target/debug/millrace
+	cargo build --package millrace
+
+web: web/dist/index.html ## the front end, web/dist
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+
+WEB_SOURCES := $(shell find web/src web/index.html web/vite.config.ts web/svelte.config.js web/tsconfig.json web/public -type f 2>/dev/null)
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd web && npm run build
+
+libduckdb: ## fetch the engine, by checksum
+	@test -n "$$(ls $(DUCKDB_LIB_DIR)/libduckdb.* 2>/dev/null)" || cargo xtask libduckdb
+
+test-deps: ## install what the tests need
+	@cargo xtask test-deps
+
+bless: libduckdb ## rewrite golden files and generated pages
+	MILLRACE_BLESS=1 cargo test --workspace
+
+preflight:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install a current Rust with rustup (https://rustup.rs)"; exit 1; }
+	@command -v node >/dev/null || { echo "node is missing: install Node.js 20.19 or later"; exit 1; }
+	@command -v cc >/dev/null || { echo "cc is missing: install a C compiler (Debian: apt install gcc libc6-dev)"; exit 1; }
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); if (a < 20 || (a === 20 && b < 19)) { console.error("Node.js " + process.versions.node + " is too old: 20.19 or later is needed"); process.exit(1); }'
+
+clean: ## remove what was built (not what was fetched)
+	cargo clean
+	rm -rf web/dist demo

@@ -1,0 +1,192 @@
+//! The command line. Doc comments are the help texts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use millrace_core::project::manifest::QuarantineLimit;
+
+/// From where data is made to where it is read: sources, warehouse, tests, dashboards, in one program and a folder of text files.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where the project is, and how to answer.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Where {
+    /// The project's folder
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) project: PathBuf,
+    /// The environment (a warehouse of `millrace.yml`); the first by default
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// A variable of templates, over that of `millrace.yml`
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = parse_var)]
+    pub(crate) vars: Vec<(String, String)>,
+    /// Answer in JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn parse_var(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a new project in a folder
+    Init(Init),
+    /// Make a shop with two years of data, run it, and serve its dashboard
+    Demo(Demo),
+    /// Write down the columns and types of sources, for git and for `check`
+    Capture(Capture),
+    /// Compile the whole project without touching the warehouse
+    Check(Check),
+    /// Say what a run would do, and why
+    Plan(Plan),
+    /// Load, build, test and publish
+    Run(Run),
+    /// Ask the warehouse; published names need no schema
+    Query(Query),
+    /// Serve dashboards
+    Serve(Serve),
+    /// Say what is published and how the last runs ended
+    Status(Status),
+    /// Look at sources and the warehouse, and say what is wrong with them
+    Doctor(Doctor),
+    /// Explain the code of a diagnostic
+    Explain(Explain),
+    /// Read a password from stdin and print its argon2 hash, for `serve: {auth: {users: …}}`
+    HashPassword,
+}
+
+/// `millrace init`
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The folder; made where it does not exist
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// Name of the project; the folder's by default
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Answer in JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `millrace demo`
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// The folder; must be empty, or hold a demo made before
+    #[arg(value_name = "DIR", default_value = "demo")]
+    pub(crate) dir: PathBuf,
+    /// How many orders
+    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(crate) orders: u64,
+    /// Another seed gives another shop
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Stop after the run
+    #[arg(long)]
+    pub(crate) no_serve: bool,
+    /// Where to serve; the next free port where this one is taken
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:4321")]
+    pub(crate) address: SocketAddr,
+    /// Answer in JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `millrace capture`
+#[derive(Debug, Args)]
+pub(crate) struct Capture {
+    /// Only this source
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: Option<String>,
+    /// Say what would be written, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+/// `millrace check`
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+/// `millrace plan`
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+/// `millrace run`
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Rows of a stream that may go to quarantine: a number, or a share such as `5%`
+    #[arg(long, value_name = "N|N%")]
+    pub(crate) max_quarantine: Option<QuarantineLimit>,
+    /// Load and build everything anew
+    #[arg(long)]
+    pub(crate) full_refresh: bool,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+/// `millrace query`
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    /// SQL; `-` reads it from stdin
+    #[arg(value_name = "SQL")]
+    pub(crate) sql: String,
+    /// Rows at most
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+/// `millrace serve`
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where to listen, over that of `millrace.yml`. Beyond loopback only with `auth:`
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) address: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+/// `millrace status`
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+/// `millrace doctor`
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+/// `millrace explain`
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The code, such as `unknown-ref`; without it, all codes
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+    /// Answer in JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,75 @@
+//! `millrace capture`
+
+use std::collections::BTreeMap;
+
+use millrace_core::code::Code;
+use millrace_core::diagnostic::{Diagnostic, has_errors};
+use millrace_core::project::captured::{CapturedSchemas, encode};
+use millrace_core::suggest::did_you_mean;
+use serde_json::json;
+
+use super::Outcome;
+use crate::cli::Capture;
+use crate::workspace::{Failure, Workspace, cannot_write};
+use crate::{exit, terminal};
+
+pub(super) async fn capture(args: &Capture) -> Outcome {
+    let workspace = Workspace::read(&args.place).await?;
+    // Models may be wrong for want of the very schema that is to be captured; sources may not.
+    let of_sources = |d: &&Diagnostic| d.labels.iter().any(|label| label.span.file.starts_with("sources/"));
+    let about_sources: Vec<Diagnostic> = workspace.diagnostics.iter().filter(of_sources).cloned().collect();
+    if has_errors(&about_sources) {
+        let texts = workspace.compiled.project.texts.clone();
+        return Err(Failure { diagnostics: about_sources, texts, exit: exit::PROJECT });
+    }
+    workspace.refuse_unset()?;
+    let names: Vec<&str> =
+        workspace.compiled.project.sources.iter().map(|source| source.name.as_str()).collect();
+    if let Some(wanted) = &args.source
+        && !names.contains(&wanted.as_str())
+    {
+        let diagnostic = Diagnostic::error(Code::Usage, format!("there is no source `{wanted}`"));
+        return Err(Failure::new(
+            diagnostic.maybe_hint(did_you_mean(wanted, names, "there are")),
+            exit::PROJECT,
+        ));
+    }
+    let mut schemas: BTreeMap<&str, CapturedSchemas> = BTreeMap::new();
+    for stream in workspace.compiled.catalog.streams.values() {
+        if args.source.as_ref().is_some_and(|wanted| *wanted != stream.name.source) {
+            continue;
+        }
+        let mut schema = stream.source.discover(&stream.request()).await?.schema;
+        if schema.columns.is_empty() {
+            // An empty file says nothing; what was known of it stays.
+            schema = stream.captured.clone().unwrap_or_default();
+        }
+        schema.columns.retain(|column| !stream.options.exclude_columns.contains(&column.name));
+        let of_source = schemas.entry(&stream.name.source).or_default();
+        of_source.insert(stream.name.stream.clone(), schema);
+    }
+    let mut report = Vec::new();
+    for (source, streams) in schemas {
+        let path = format!("sources/{source}.schema.yml");
+        let text = encode(&streams);
+        let unchanged = workspace.compiled.project.texts.get(&path) == Some(&text);
+        let status = match (unchanged, args.dry_run) {
+            (true, _) => "unchanged",
+            (false, true) => "would be written",
+            (false, false) => "written",
+        };
+        if !unchanged && !args.dry_run {
+            let place = workspace.dir.join(&path);
+            std::fs::write(&place, text).map_err(|error| cannot_write(&place, &error))?;
+        }
+        let columns: usize = streams.values().map(|schema| schema.columns.len()).sum();
+        if !args.place.json {
+            terminal::note(&format!("{path}: {} streams, {columns} columns, {status}", streams.len()));
+        }
+        report.push(json!({"source": source, "file": path, "streams": streams.len(), "columns": columns, "status": status}));
+    }
+    if args.place.json {
+        terminal::json_line(&json!({"status": "ok", "captured": report}));
+    }
+    Ok(exit::DONE)
+}

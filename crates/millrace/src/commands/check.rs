@@ -1,0 +1,44 @@
+//! `millrace check`
+
+use millrace_core::diagnostic::{Severity, has_errors};
+use millrace_core::render;
+use serde_json::json;
+
+use super::Outcome;
+use crate::cli::Check;
+use crate::workspace::Workspace;
+use crate::{exit, terminal};
+
+pub(super) async fn check(args: &Check) -> Outcome {
+    let mut workspace = Workspace::read(&args.place).await?;
+    let checked =
+        millrace_engine::check::check(&workspace.compiled, &workspace.registry, &mut workspace.diagnostics)
+            .await?;
+    // Variables that only a run needs are no errors where nothing runs, such as in continuous integration.
+    for mut diagnostic in workspace.compiled.unset_of_sources() {
+        diagnostic.severity = Severity::Warning;
+        workspace.diagnostics.push(diagnostic);
+    }
+    let failed = has_errors(&workspace.diagnostics);
+    let texts = &workspace.compiled.project.texts;
+    if args.place.json {
+        let list: Vec<_> = workspace.diagnostics.iter().map(|d| render::to_json(d, texts)).collect();
+        terminal::json_line(&json!({
+            "status": if failed { "failed" } else { "ok" },
+            "checked": {
+                "streams": checked.streams, "models": checked.models, "tests": checked.tests,
+                "metrics": checked.metrics, "tiles": checked.tiles,
+            },
+            "diagnostics": list,
+        }));
+    } else {
+        terminal::diagnostics(&workspace.diagnostics, texts);
+        if !failed {
+            terminal::note(&format!(
+                "ok: {} streams, {} models, {} data tests, {} metrics, {} tiles",
+                checked.streams, checked.models, checked.tests, checked.metrics, checked.tiles
+            ));
+        }
+    }
+    Ok(if failed { exit::PROJECT } else { exit::DONE })
+}

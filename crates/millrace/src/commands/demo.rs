@@ -1,0 +1,106 @@
+//! `millrace demo`
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Instant;
+
+use millrace_core::code::Code;
+use millrace_core::diagnostic::Diagnostic;
+use millrace_engine::run::RunOptions;
+use millrace_engine::sync::grouped;
+use serde_json::json;
+
+use super::{Outcome, run, serve};
+use crate::cli::{Demo, Where};
+use crate::demo::{DemoOptions, write_demo};
+use crate::progress::{self, duration};
+use crate::workspace::{Failure, Workspace, cannot_write};
+use crate::{exit, terminal};
+
+/// Says that a folder was made by this command, so that it may be made again.
+const MARKER: &str = ".millrace/demo";
+
+pub(super) async fn demo(args: &Demo) -> Outcome {
+    refuse_foreign(&args.dir)?;
+    let started = Instant::now();
+    let options = DemoOptions { orders: args.orders, seed: args.seed, ..DemoOptions::default() };
+    let dir = args.dir.clone();
+    let made = tokio::task::spawn_blocking(move || write_demo(&dir, &options)).await;
+    let made = made
+        .map_err(|error| internal(&error.to_string()))?
+        .map_err(|error| cannot_write(&args.dir, &error))?;
+    let marker = args.dir.join(MARKER);
+    let write = || {
+        std::fs::create_dir_all(args.dir.join(".millrace"))?;
+        std::fs::write(&marker, "made by `millrace demo`\n")
+    };
+    write().map_err(|error| cannot_write(&marker, &error))?;
+    let bytes: u64 = made.files.iter().map(|(_, size)| size).sum();
+    let generate_ms = started.elapsed().as_millis() as u64;
+    terminal::note(&format!(
+        "✓ made    {:<24}  {} orders, {} clients, {} products, {} payments, {:.1} MB  {}",
+        args.dir.display().to_string(),
+        grouped(made.orders),
+        grouped(made.clients),
+        grouped(made.products),
+        grouped(made.payments),
+        bytes as f64 / 1e6,
+        duration(generate_ms)
+    ));
+    let place = Where { project: args.dir.clone(), env: None, vars: Vec::new(), json: args.json };
+    let workspace = Workspace::sound(&place).await?;
+    let warehouse = workspace.warehouse().await?;
+    let options = RunOptions {
+        max_quarantine: None,
+        full_refresh: false,
+        observer: progress::observer(workspace.compiled.project.texts.clone()),
+    };
+    let (summary, exit) = run::run_in(&workspace, &warehouse, &options).await;
+    if args.json {
+        let files: Vec<_> =
+            made.files.iter().map(|(path, bytes)| json!({"path": path, "bytes": bytes})).collect();
+        terminal::json_line(&json!({
+            "project": args.dir.display().to_string(),
+            "made": {
+                "orders": made.orders, "faulty_orders": made.faulty_orders, "clients": made.clients,
+                "products": made.products, "payments": made.payments, "files": files, "duration_ms": generate_ms,
+            },
+            "run": summary,
+        }));
+    }
+    if exit != exit::DONE || args.no_serve {
+        return Ok(exit);
+    }
+    let listener = listen(args.address).await?;
+    serve::serve_on(&workspace, warehouse, listener, args.json).await
+}
+
+fn internal(cause: &str) -> Failure {
+    Failure::new(Diagnostic::error(Code::Internal, "the demo could not be made").caused_by(cause), exit::BUG)
+}
+
+/// A folder with somebody's own files is left alone.
+fn refuse_foreign(dir: &Path) -> Result<(), Failure> {
+    let empty = std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
+    if empty || dir.join(MARKER).exists() {
+        return Ok(());
+    }
+    let message = format!("`{}` is not empty and was not made by `millrace demo`", dir.display());
+    Err(Failure::new(
+        Diagnostic::error(Code::Usage, message).hint("Give another folder: `millrace demo DIR`."),
+        exit::PROJECT,
+    ))
+}
+
+/// The address, or one of the next twenty ports: another demo may be running.
+async fn listen(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
+    let mut last = None;
+    for step in 0..20 {
+        let Some(port) = address.port().checked_add(step) else { break };
+        match tokio::net::TcpListener::bind(SocketAddr::new(address.ip(), port)).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(serve::cannot_listen(address, &last.map(|error| error.to_string()).unwrap_or_default()))
+}

@@ -1,0 +1,40 @@
+//! One file a verb.
+
+mod capture;
+mod check;
+mod demo;
+mod doctor;
+mod explain;
+mod hash_password;
+mod init;
+mod plan;
+mod query;
+mod run;
+mod serve;
+mod status;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use crate::workspace::Failure;
+
+/// How a verb ends: with an exit code, or with something to say first.
+type Outcome = Result<Exit, Failure>;
+
+/// Runs a verb and says what failed.
+pub(crate) async fn dispatch(cli: Cli) -> Exit {
+    let (json, outcome) = match cli.command {
+        Command::Init(args) => (args.json, init::init(&args).await),
+        Command::Demo(args) => (args.json, demo::demo(&args).await),
+        Command::Capture(args) => (args.place.json, capture::capture(&args).await),
+        Command::Check(args) => (args.place.json, check::check(&args).await),
+        Command::Plan(args) => (args.place.json, plan::plan(&args).await),
+        Command::Run(args) => (args.place.json, run::run(&args).await),
+        Command::Query(args) => (args.place.json, query::query(&args).await),
+        Command::Serve(args) => (args.place.json, serve::serve(&args).await),
+        Command::Status(args) => (args.place.json, status::status(&args).await),
+        Command::Doctor(args) => (args.place.json, doctor::doctor(&args).await),
+        Command::Explain(args) => (args.json, explain::explain(&args)),
+        Command::HashPassword => (false, hash_password::hash_password()),
+    };
+    outcome.unwrap_or_else(|failure| failure.report(json))
+}

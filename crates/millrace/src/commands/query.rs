@@ -1,0 +1,141 @@
+//! `millrace query`
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use millrace_core::code::Code;
+use millrace_core::diagnostic::Diagnostic;
+use millrace_core::name::{Ident, Relation};
+use millrace_core::sql::text;
+use millrace_core::value::Value;
+use millrace_engine::publish::Schemas;
+use millrace_engine::state::State;
+use millrace_engine::warehouse::{QueryLimits, Rows, Statement, Warehouse};
+use serde_json::{Value as Json, json};
+
+use super::Outcome;
+use crate::cli::Query;
+use crate::workspace::{Failure, Workspace};
+use crate::{exit, terminal};
+
+pub(super) async fn query(args: &Query) -> Outcome {
+    let workspace = Workspace::read(&args.place).await?;
+    let warehouse = workspace.warehouse().await?;
+    let mut sql = args.sql.clone();
+    if sql == "-" {
+        sql.clear();
+        let read = std::io::stdin().read_to_string(&mut sql);
+        read.map_err(|error| usage("stdin cannot be read as text").caused(&error.to_string()))?;
+    }
+    let sql = resolved(&workspace, &*warehouse, sql.trim().trim_end_matches(';')).await?;
+    let limits = QueryLimits { rows: args.limit, time: Duration::from_secs(3600) };
+    let rows = warehouse.query(&Statement::new(sql), limits).await?;
+    if args.place.json {
+        terminal::json_line(&as_json(&rows));
+    } else {
+        print_table(&rows);
+    }
+    Ok(exit::DONE)
+}
+
+fn usage(message: &str) -> Failure {
+    Failure::new(Diagnostic::error(Code::Usage, message), exit::PROJECT)
+}
+
+impl Failure {
+    fn caused(mut self, cause: &str) -> Self {
+        for diagnostic in &mut self.diagnostics {
+            diagnostic.causes.push(cause.to_owned());
+        }
+        self
+    }
+}
+
+/// The statement with bare names of published models and `source.stream` names made physical.
+async fn resolved(workspace: &Workspace, warehouse: &dyn Warehouse, sql: &str) -> Result<String, Failure> {
+    let Some((analyzer, _)) = workspace.registry.portable() else { return Ok(sql.to_owned()) };
+    let parsed = analyzer.analyze(sql).map_err(|error| {
+        let (code, message) = if error.not_a_select {
+            (Code::NotASelect, "`query` only reads: give it a select".to_owned())
+        } else {
+            (Code::SqlSyntax, format!("this is not SQL: {}", error.message))
+        };
+        let near = error.position.and_then(|at| Some(format!("near `{}`", sql.get(at..)?.lines().next()?)));
+        let failure = Failure::new(Diagnostic::error(code, message), exit::PROJECT);
+        match near.filter(|near| near.len() > "near ``".len()) {
+            Some(near) => failure.caused(&near),
+            None => failure,
+        }
+    })?;
+    if parsed.statements != 1 {
+        return Err(usage("`query` takes one statement"));
+    }
+    let state = State::of(warehouse);
+    if state.version().await?.is_none() {
+        return Ok(sql.to_owned());
+    }
+    let published = state.publications(1).await?;
+    let streams = state.streams().await?;
+    let schemas = Schemas::default();
+    let physical = |path: &[String]| match path {
+        [name] => {
+            let models =
+                published.first().map(|publication| publication.models.as_slice()).unwrap_or_default();
+            let model =
+                models.iter().find(|model| model.published && model.model.eq_ignore_ascii_case(name))?;
+            Some(Relation::new(&schemas.publish, &model.model))
+        }
+        [source, stream] => {
+            let found = streams.iter().find(|loaded| {
+                loaded.name.source.eq_ignore_ascii_case(source)
+                    && loaded.name.stream.eq_ignore_ascii_case(stream)
+            })?;
+            Some(found.table.clone())
+        }
+        _ => None,
+    };
+    let mut replacements = Vec::new();
+    for table in &parsed.tables {
+        if let Some(relation) = physical(&table.path) {
+            let alias = table.path.last().filter(|_| !table.has_alias);
+            let alias = alias.map(|alias| format!(" as {}", Ident::new(alias))).unwrap_or_default();
+            replacements.push((text::path_range(sql, table.at), format!("{relation}{alias}")));
+        }
+    }
+    replacements.sort_by_key(|(range, _)| range.start);
+    Ok(text::replace(sql, &replacements))
+}
+
+/// A result: `columns` (each `name` and `type`), `rows` (arrays), `truncated`. Numbers that JSON's readers would round are texts.
+pub(super) fn as_json(rows: &Rows) -> Json {
+    let columns: Vec<Json> = rows
+        .columns
+        .iter()
+        .map(|column| json!({"name": column.name, "type": column.data_type.map(|t| t.to_string())}))
+        .collect();
+    let data: Vec<Vec<Json>> =
+        (0..rows.len()).map(|at| rows.row(at).into_iter().map(value_json).collect()).collect();
+    json!({"columns": columns, "rows": data, "truncated": rows.truncated})
+}
+
+fn value_json(value: &Value) -> Json {
+    const EXACT: i128 = (1 << 53) - 1;
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(b) => json!(b),
+        Value::Int(n) if (-EXACT..=EXACT).contains(n) => json!(*n as i64),
+        Value::Float(x) if x.is_finite() => json!(x),
+        other => Json::String(other.to_string()),
+    }
+}
+
+fn print_table(rows: &Rows) {
+    let head: Vec<String> = rows.columns.iter().map(|column| column.name.clone()).collect();
+    let shown = |value: &Value| if value.is_null() { "NULL".to_owned() } else { value.to_string() };
+    let cells: Vec<Vec<String>> =
+        (0..rows.len()).map(|at| rows.row(at).into_iter().map(shown).collect()).collect();
+    let right: Vec<bool> = rows.columns.iter().map(|c| c.data_type.is_some_and(|t| t.is_numeric())).collect();
+    terminal::data_line(&terminal::table(&head, &cells, &right));
+    let more = if rows.truncated { ", more were left out (`--limit`)" } else { "" };
+    terminal::note(&format!("{} rows{more}", rows.len()));
+}

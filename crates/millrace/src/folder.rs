@@ -1,0 +1,54 @@
+//! The project's folder: which of its files belong to the project.
+
+use std::io;
+use std::path::Path;
+
+use millrace_core::project::ProjectFile;
+
+/// Folders below the project that hold project files.
+const FOLDERS: [&str; 4] = ["sources", "models", "metrics", "dashboards"];
+/// Folders may stand in each other this deep; more is a link that leads back.
+const MAX_DEPTH: usize = 16;
+
+/// Reads the files of a project, in the order of their paths. A folder without `millrace.yml` gives whatever is there.
+pub(crate) fn read(dir: &Path) -> io::Result<Vec<ProjectFile>> {
+    let mut files = Vec::new();
+    for name in ["millrace.yml", "millrace.yaml"] {
+        match std::fs::read(dir.join(name)) {
+            Ok(bytes) => files.push(ProjectFile { path: "millrace.yml".to_owned(), bytes }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    for folder in FOLDERS {
+        walk(&dir.join(folder), folder, 0, &mut files)?;
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+fn walk(dir: &Path, path: &str, depth: usize, files: &mut Vec<ProjectFile>) -> io::Result<()> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // Editors leave such files; notes beside models are welcome.
+        if name.starts_with(['.', '#']) || name.ends_with('~') || name.ends_with(".md") {
+            continue;
+        }
+        let path = format!("{path}/{name}");
+        let place = entry.path();
+        if place.is_dir() {
+            if depth < MAX_DEPTH {
+                walk(&place, &path, depth + 1, files)?;
+            }
+        } else {
+            files.push(ProjectFile { path, bytes: std::fs::read(&place)? });
+        }
+    }
+    Ok(())
+}

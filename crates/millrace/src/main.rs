@@ -1,0 +1,37 @@
+//! `millrace`: argv, environment, terminal, exit codes, wiring. The only crate that prints, exits or reads the environment.
+
+mod cli;
+mod commands;
+mod demo;
+mod exit;
+mod folder;
+mod progress;
+mod terminal;
+mod variables;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout, everything else to stderr; clap knows which. A closed pipe is nobody's error.
+            let _ = error.print();
+            return if error.use_stderr() { exit::PROJECT.into() } else { exit::DONE.into() };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            terminal::error_line(&format!("the runtime cannot start: {error}"));
+            return exit::BUG.into();
+        }
+    };
+    let code = runtime.block_on(commands::dispatch(cli));
+    // Work that somebody interrupted may still sit in a thread; the process does not wait for it.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    code.into()
+}

@@ -1,0 +1,33 @@
+//! Environment variables, all that the program reads.
+//!
+//! | variable | what it does |
+//! |---|---|
+//! | `NO_COLOR` | set and not empty: no colours |
+//! | `CLICOLOR_FORCE` | set and not `0`: colours also where the output is no terminal |
+//! | any name in `${NAME}` or `env_var('NAME')` | its value, in the project's files |
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use millrace_core::project::decode::parse_env_file;
+
+/// All variables of the process, and below them those of `.env` beside `millrace.yml`. One that is not text is left out.
+pub(crate) fn all(project_dir: &Path) -> BTreeMap<String, String> {
+    let mut variables = std::fs::read_to_string(project_dir.join(".env"))
+        .map(|text| parse_env_file(&text))
+        .unwrap_or_default();
+    variables.extend(
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+    );
+    variables
+}
+
+/// What the variables say of colours; none where they say nothing.
+pub(crate) fn color() -> Option<bool> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if set("NO_COLOR").is_some() {
+        return Some(false);
+    }
+    set("CLICOLOR_FORCE").map(|value| value != "0")
+}

@@ -1,0 +1,171 @@
+//! What nearly every verb begins with: connectors, the project's files, their compilation, the warehouse.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use millrace_core::code::Code;
+use millrace_core::diagnostic::{Diagnostic, has_errors};
+use millrace_core::project::manifest::Var;
+use millrace_core::project::{Connectors, Project, SourceTexts, load};
+use millrace_engine::compiled::{Choices, Compiled, compile};
+use millrace_engine::error::Error;
+use millrace_engine::registry::Registry;
+use millrace_engine::warehouse::Warehouse;
+use serde_json::json;
+
+use crate::cli::Where;
+use crate::exit::{self, Exit};
+use crate::{folder, terminal, variables};
+
+/// A command that cannot go on: what to say and with which code to end.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What is wrong.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Texts of the files that they point into.
+    pub(crate) texts: SourceTexts,
+    /// The exit code.
+    pub(crate) exit: Exit,
+}
+
+impl Failure {
+    /// One diagnostic that points into no file.
+    pub(crate) fn new(diagnostic: Diagnostic, exit: Exit) -> Self {
+        Self { diagnostics: vec![diagnostic], texts: SourceTexts::new(), exit }
+    }
+
+    /// Says it: to people, and as one JSON object where that was asked for.
+    pub(crate) fn report(&self, as_json: bool) -> Exit {
+        if as_json {
+            let list: Vec<_> =
+                self.diagnostics.iter().map(|d| millrace_core::render::to_json(d, &self.texts)).collect();
+            terminal::json_line(&json!({"status": "failed", "exit_code": self.exit.0, "diagnostics": list}));
+        } else {
+            terminal::diagnostics(&self.diagnostics, &self.texts);
+        }
+        self.exit
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::new(error.to_diagnostic(), Exit(error.kind().policy().exit))
+    }
+}
+
+/// An error of reading or writing a file.
+pub(crate) fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+    let message = format!("`{}` cannot be written", path.display());
+    Failure::new(
+        Diagnostic::error(Code::CannotWrite, message).caused_by(error.to_string()),
+        exit::UNREACHABLE,
+    )
+}
+
+/// The connectors of this build.
+pub(crate) fn registry() -> Result<Registry, Failure> {
+    let mut registry = Registry::default();
+    millrace_connectors::register(&mut registry)?;
+    Ok(registry)
+}
+
+/// A project that has been read, with what was found on the way.
+pub(crate) struct Workspace {
+    /// Connectors.
+    pub(crate) registry: Arc<Registry>,
+    /// The project's folder.
+    pub(crate) dir: PathBuf,
+    /// The project, compiled.
+    pub(crate) compiled: Arc<Compiled>,
+    /// Errors and warnings of its files.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+impl Workspace {
+    /// Reads and compiles a project; fails only where there is none to speak of.
+    pub(crate) async fn read(place: &Where) -> Result<Self, Failure> {
+        let registry = registry()?;
+        let dir = place.project.clone();
+        let files = folder::read(&dir).map_err(|error| {
+            let message = format!("the project in `{}` cannot be read", dir.display());
+            Failure::new(
+                Diagnostic::error(Code::NoProject, message).caused_by(error.to_string()),
+                exit::PROJECT,
+            )
+        })?;
+        let variables = variables::all(&dir);
+        let (mut project, mut diagnostics) = load(&files, &connectors(&registry), &variables);
+        if !project.texts.contains_key("millrace.yml") {
+            return Err(Self::failure(diagnostics, project, exit::PROJECT));
+        }
+        set_vars(&mut project, &place.vars);
+        let choices = Choices { environment: place.env.clone(), variables };
+        let compiled = compile(project, &dir, &choices, &registry, &mut diagnostics).await?;
+        Ok(Self { registry: Arc::new(registry), dir, compiled: Arc::new(compiled), diagnostics })
+    }
+
+    /// Reads a project that must be without errors; warnings are said.
+    pub(crate) async fn sound(place: &Where) -> Result<Self, Failure> {
+        let mut workspace = Self::read(place).await?;
+        if has_errors(&workspace.diagnostics) {
+            return Err(workspace.into_failure(exit::PROJECT));
+        }
+        terminal::diagnostics(&workspace.diagnostics, &workspace.compiled.project.texts);
+        workspace.diagnostics.clear();
+        Ok(workspace)
+    }
+
+    fn failure(diagnostics: Vec<Diagnostic>, project: Project, exit: Exit) -> Failure {
+        Failure { diagnostics, texts: project.texts, exit }
+    }
+
+    /// Its diagnostics as the end of the command.
+    pub(crate) fn into_failure(self, exit: Exit) -> Failure {
+        Failure { diagnostics: self.diagnostics, texts: self.compiled.project.texts.clone(), exit }
+    }
+
+    /// Opens the warehouse of the environment.
+    pub(crate) async fn warehouse(&self) -> Result<Arc<dyn Warehouse>, Failure> {
+        let (compiled, registry) = (Arc::clone(&self.compiled), Arc::clone(&self.registry));
+        let opened = tokio::task::spawn_blocking(move || compiled.open_warehouse(&registry)).await;
+        let opened = opened.unwrap_or_else(|error| {
+            Err(vec![
+                Diagnostic::error(Code::Internal, "the warehouse could not be opened")
+                    .caused_by(error.to_string()),
+            ])
+        });
+        opened.map_err(|diagnostics| {
+            let by_the_project = diagnostics
+                .iter()
+                .any(|d| d.code == Code::UnsetVariable || d.code == Code::UnknownEnvironment);
+            let exit = if by_the_project { exit::PROJECT } else { exit::UNREACHABLE };
+            Failure { diagnostics, texts: self.compiled.project.texts.clone(), exit }
+        })
+    }
+
+    /// Fails where a source needs a variable that is not set.
+    pub(crate) fn refuse_unset(&self) -> Result<(), Failure> {
+        let unset = self.compiled.unset_of_sources();
+        if unset.is_empty() {
+            return Ok(());
+        }
+        Err(Failure { diagnostics: unset, texts: self.compiled.project.texts.clone(), exit: exit::PROJECT })
+    }
+}
+
+fn connectors(registry: &Registry) -> Connectors {
+    let mut connectors = Connectors::default();
+    for connector in registry.sources() {
+        connectors.add_source(connector.kind(), connector.source_spec(), connector.stream_spec());
+    }
+    for connector in registry.warehouses() {
+        connectors.add_warehouse(connector.kind(), connector.spec());
+    }
+    connectors
+}
+
+fn set_vars(project: &mut Project, vars: &[(String, String)]) {
+    for (name, value) in vars {
+        project.manifest.vars.insert(name.clone(), Var::from_text(value));
+    }
+}

@@ -1,0 +1,1 @@
+select id, day, amount from files.orders

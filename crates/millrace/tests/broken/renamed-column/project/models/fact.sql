@@ -1,0 +1,1 @@
+select id, state, day, amount from files.orders

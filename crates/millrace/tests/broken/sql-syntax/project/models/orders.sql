@@ -1,0 +1,3 @@
+select id, status
+from files.orders
+where status = = 3

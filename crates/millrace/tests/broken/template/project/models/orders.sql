@@ -1,0 +1,3 @@
+select id
+from files.orders
+where day > {{ var("since") }}

@@ -1,0 +1,3 @@
+select id,
+       statu
+from files.orders

@@ -1,0 +1,3 @@
+select o.id
+-- é stands before it
+from {{ ref("stg_order") }} o
