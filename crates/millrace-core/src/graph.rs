@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Span};
+use crate::digest::sha256;
 use crate::materialization::Materialization;
 use crate::name::{Ident, Relation, StreamName};
 use crate::project::Project;
@@ -200,7 +199,7 @@ impl Resolver<'_> {
         }
         references.sort_by_key(|reference| reference.range.start);
         let materialization = rendered.materialization.or(def.materialization).unwrap_or_default();
-        let fingerprint = Sha256::digest(format!("{materialization:?}\n{sql}"));
+        let fingerprint = sha256(format!("{materialization:?}\n{sql}"));
         Some(Model {
             name: def.name.clone(),
             file: Arc::clone(&def.file),
@@ -209,7 +208,7 @@ impl Resolver<'_> {
             materialization,
             references,
             published: false,
-            fingerprint: fingerprint.iter().map(|byte| format!("{byte:02x}")).collect(),
+            fingerprint,
         })
     }
 

@@ -5,6 +5,7 @@
 pub mod code;
 pub mod cursor;
 pub mod diagnostic;
+pub mod digest;
 pub mod graph;
 pub mod materialization;
 pub mod metric;

@@ -329,7 +329,7 @@ impl Checker<'_> {
             Err(mut diagnostic) => {
                 // A metric that is wrong is reported once, not again with each tile.
                 if diagnostic.labels.is_empty() {
-                    diagnostic = Box::new(diagnostic.at(span.clone(), ""));
+                    *diagnostic = diagnostic.at(span.clone(), "");
                 }
                 self.diagnostics.push(*diagnostic);
                 return false;

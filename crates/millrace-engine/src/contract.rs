@@ -58,7 +58,7 @@ pub fn reconcile(
                         )));
                     }
                     OnChange::Quarantine => {
-                        notes.push(format!("rows with the new column `{}` are set aside", column.name))
+                        notes.push(format!("rows with the new column `{}` are set aside", column.name));
                     }
                 }
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use millrace_core::digest::{hex, sha256};
 use millrace_core::graph::{Input, Model};
 use millrace_core::name::{Relation, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
@@ -18,7 +19,7 @@ use crate::model_run;
 use crate::publish::{self, Schemas};
 use crate::quality_run::{TestResult, run_test};
 use crate::state::{BuiltModel, LoadedStream, Publication, State, record_run};
-use crate::sync::{StreamOutcome, SyncContext, grouped, hex, sync_stream};
+use crate::sync::{StreamOutcome, SyncContext, grouped, sync_stream};
 use crate::warehouse::Warehouse;
 
 /// How a run ended.
@@ -201,8 +202,8 @@ pub fn rfc3339(at: Timestamp) -> String {
 }
 
 fn run_id(at: Timestamp) -> String {
-    let digest = Sha256::digest(format!("{} {}", at.as_nanosecond(), std::process::id()));
-    format!("{}-{}", at.strftime("%Y%m%dT%H%M%S"), &hex(&digest)[..4])
+    let digest = sha256(format!("{} {}", at.as_nanosecond(), std::process::id()));
+    format!("{}-{}", at.strftime("%Y%m%dT%H%M%S"), &digest[..4])
 }
 
 struct Runner<'a> {

@@ -6,12 +6,12 @@ use std::time::Instant;
 use async_trait::async_trait;
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
+use millrace_core::digest::sha256;
 use millrace_core::name::{Naming, Relation, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
 use millrace_core::project::source_file::{OnChange, ReadMode};
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
 use millrace_core::value::Value;
-use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use crate::batch::{Batch, batch_queue};
@@ -147,7 +147,7 @@ pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -167,12 +167,7 @@ pub(crate) fn fingerprint(stream: &Stream, naming: Naming) -> String {
         options.settings.fingerprint(),
         stream.captured
     );
-    hex(&Sha256::digest(text))
-}
-
-/// Bytes in hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256(text)
 }
 
 struct LoadDone {
@@ -383,7 +378,7 @@ fn quarantine_rows(load: &StreamLoad) -> Vec<Statement> {
                     Value::text(row.code.as_str()),
                     Value::text(&row.reason),
                     if load.hide_raw { Value::Null } else { Value::Text(row.raw.replace('\0', "\u{fffd}")) },
-                    Value::text(hex(&Sha256::digest(row.raw.as_bytes()))),
+                    Value::text(sha256(&row.raw)),
                 ]
             });
             Statement::with(sql, values)

@@ -73,8 +73,11 @@ pub fn decode(node: &Node, decoder: &mut Decoder<'_>) -> CapturedSchemas {
                 decoder.report(Code::DuplicateName, &column.range, message, None);
                 continue;
             }
-            let nullable =
-                column.get("nullable").and_then(Node::scalar).and_then(|s| s.as_bool()).unwrap_or(true);
+            let nullable = column
+                .get("nullable")
+                .and_then(Node::scalar)
+                .and_then(super::yaml::Scalar::as_bool)
+                .unwrap_or(true);
             schema.columns.push(Column { name: column_name.to_owned(), data_type, nullable });
         }
         streams.insert(name, schema);

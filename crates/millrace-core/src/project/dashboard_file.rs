@@ -291,7 +291,7 @@ fn tile_def(node: &Node, id: String, decoder: &mut Decoder<'_>) -> Option<TileDe
     let limit = node
         .get("limit")
         .and_then(Node::scalar)
-        .and_then(|s| s.as_integer())
+        .and_then(super::yaml::Scalar::as_integer)
         .and_then(|n| usize::try_from(n).ok());
     Some(TileDef {
         id,

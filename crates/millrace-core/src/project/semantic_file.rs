@@ -271,7 +271,8 @@ fn metric_def(name: Spanned, node: &Node, decoder: &mut Decoder<'_>) -> Option<M
     let label = decoder.localized(node, "label").unwrap_or_else(|| Localized::from_name(&name.text));
     let format = node.get("format").and_then(|value| {
         let decimals = |default| {
-            let written = value.get("decimals").and_then(Node::scalar).and_then(|s| s.as_integer());
+            let written =
+                value.get("decimals").and_then(Node::scalar).and_then(super::yaml::Scalar::as_integer);
             written.and_then(|n| u8::try_from(n).ok()).unwrap_or(default)
         };
         Some(match (value.text(), value.get("currency").and_then(Node::text)) {

@@ -138,9 +138,10 @@ fn has_shape(node: &Node, kind: &KeyKind) -> bool {
         KeyKind::Text => node.text().is_some(),
         KeyKind::OneOf(words) => node.text().is_some_and(|text| words.contains(&text)),
         KeyKind::Bool => node.scalar().is_some_and(|scalar| scalar.as_bool().is_some()),
-        KeyKind::Integer(least, greatest) => {
-            node.scalar().and_then(|s| s.as_integer()).is_some_and(|n| (*least..=*greatest).contains(&n))
-        }
+        KeyKind::Integer(least, greatest) => node
+            .scalar()
+            .and_then(super::yaml::Scalar::as_integer)
+            .is_some_and(|n| (*least..=*greatest).contains(&n)),
         KeyKind::Localized => node.text().is_some() || node.map().is_some(),
         KeyKind::Map(_) | KeyKind::MapOf(_) => node.map().is_some(),
         KeyKind::ListOf(_) => node.seq().is_some(),
