@@ -38,7 +38,7 @@ pub async fn run_test(
     test: &DataTest,
     relation: impl Fn(&str) -> Option<Relation>,
 ) -> Result<TestResult> {
-    const LIMITS: QueryLimits = QueryLimits { rows: 1, time: Duration::from_secs(3600) };
+    const LIMITS: QueryLimits = QueryLimits { rows: 1, time: Duration::from_hours(1) };
     let table = relation(&test.model).unwrap_or_else(|| Relation::new("build", &test.model));
     let other = test.other_model().and_then(&relation);
     let (sql, values) = test.count_sql(&table, other.as_ref());

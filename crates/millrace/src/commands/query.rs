@@ -28,7 +28,7 @@ pub(super) async fn query(args: &Query) -> Outcome {
         read.map_err(|error| usage("stdin cannot be read as text").caused(&error.to_string()))?;
     }
     let sql = resolved(&workspace, &*warehouse, sql.trim().trim_end_matches(';')).await?;
-    let limits = QueryLimits { rows: args.limit, time: Duration::from_secs(3600) };
+    let limits = QueryLimits { rows: args.limit, time: Duration::from_hours(1) };
     let rows = warehouse.query(&Statement::new(sql), limits).await?;
     if args.place.json {
         terminal::json_line(&as_json(&rows));
