@@ -137,5 +137,6 @@ fn print_table(rows: &Rows) {
     let right: Vec<bool> = rows.columns.iter().map(|c| c.data_type.is_some_and(|t| t.is_numeric())).collect();
     terminal::data_line(&terminal::table(&head, &cells, &right));
     let more = if rows.truncated { ", more were left out (`--limit`)" } else { "" };
-    terminal::note(&format!("{} rows{more}", rows.len()));
+    let unit = if rows.len() == 1 { "row" } else { "rows" };
+    terminal::note(&format!("{} {unit}{more}", rows.len()));
 }

@@ -60,7 +60,7 @@ fn errors() -> Page {
     ("docs/errors/README.md".to_owned(), out)
 }
 
-fn schemas() -> Vec<Page> {
+fn schemas(registry: &Registry) -> Vec<Page> {
     let files: [(&str, &MapSpec); 5] = [
         ("millrace", &manifest::MANIFEST),
         ("captured-schema", &captured::CAPTURED),
@@ -72,7 +72,14 @@ fn schemas() -> Vec<Page> {
         let schema = serde_json::to_string_pretty(&json_schema(name, &[spec])).expect("JSON");
         (format!("docs/reference/schemas/{name}.schema.json"), format!("{schema}\n"))
     };
-    files.into_iter().map(page).collect()
+    let mut pages: Vec<Page> = files.into_iter().map(page).collect();
+    for connector in registry.sources() {
+        let name = format!("source-{}", connector.kind());
+        let schema = json_schema(&name, &[&source_file::SOURCE, connector.source_spec()]);
+        let schema = serde_json::to_string_pretty(&schema).expect("JSON");
+        pages.push((format!("docs/reference/schemas/{name}.schema.json"), format!("{schema}\n")));
+    }
+    pages
 }
 
 /// The help texts, as the command line prints them.
@@ -103,7 +110,7 @@ fn command_line() -> Page {
 #[test]
 fn pages_are_fresh() {
     let mut pages = vec![project_files(&registry()), errors(), command_line()];
-    pages.extend(schemas());
+    pages.extend(schemas(&registry()));
     let mut stale = Vec::new();
     for (path, text) in pages {
         let place = repository().join(&path);

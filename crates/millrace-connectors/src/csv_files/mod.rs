@@ -1,0 +1,91 @@
+//! Files of comma-separated values (RFC 4180), one record a line, line feeds within quotes allowed.
+//!
+//! An empty field is NULL, an empty field in quotes is an empty text. Blank lines are no records.
+
+mod records;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::io::Read;
+use std::sync::Arc;
+
+use millrace_core::project::settings::Settings;
+use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
+use millrace_engine::error::Result;
+use millrace_engine::registry::SourceConnector;
+use millrace_engine::source::{Source, SourceContext};
+
+use crate::csv_files::settings::CsvSettings;
+use crate::files::Limits;
+use crate::files::fields::Records;
+use crate::files::paths::PATH;
+use crate::files::source::{FileSource, Format};
+use crate::files::window::Window;
+
+static CSV: MapSpec = MapSpec {
+    doc: "`type: csv`: files of separated values.",
+    keys: &[
+        PATH,
+        KeySpec::optional(
+            "delimiter",
+            KeyKind::Text,
+            "The character between fields: `,` by default; `\\t` means a tab.",
+        ),
+        KeySpec::optional(
+            "quote",
+            KeyKind::Text,
+            "The character around fields: `\"` by default. Within a field it is doubled.",
+        ),
+        KeySpec::optional(
+            "header",
+            KeyKind::Bool,
+            "Whether the first line names the columns (`true` by default). Without it they are `c1`, `c2` and so on.",
+        ),
+        KeySpec::optional(
+            "encoding",
+            KeyKind::OneOf(&["utf-8", "latin-1"]),
+            "How the file writes characters: `utf-8` (the default) or `latin-1`.",
+        ),
+        KeySpec::optional(
+            "null",
+            KeyKind::Text,
+            "A text without quotes that means NULL, beside the empty one: `NULL` or `\\N`, say.",
+        ),
+    ],
+};
+
+/// `type: csv`.
+#[derive(Debug, Clone, Copy)]
+pub struct Csv;
+
+impl SourceConnector for Csv {
+    fn kind(&self) -> &'static str {
+        "csv"
+    }
+
+    fn source_spec(&self) -> &'static MapSpec {
+        &CSV
+    }
+
+    fn stream_spec(&self) -> &'static MapSpec {
+        &CSV
+    }
+
+    fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {
+        Ok(FileSource::shared(context, settings, *self))
+    }
+}
+
+impl Format for Csv {
+    fn walk<R: Read, S: Records>(
+        self,
+        settings: &Settings,
+        window: &mut Window<R>,
+        limits: Limits,
+        records: &mut S,
+    ) -> Result<()> {
+        walk::walk(&CsvSettings::new(settings)?, window, limits, records)
+    }
+}

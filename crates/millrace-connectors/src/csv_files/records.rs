@@ -1,0 +1,132 @@
+//! Records and fields by RFC 4180, over bytes.
+
+use std::ops::Range;
+
+use crate::csv_files::settings::CsvSettings;
+
+/// A field of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Field {
+    /// Its bytes, without the quotes around them.
+    pub(super) text: Range<usize>,
+    pub(super) quoted: bool,
+    /// Whether quotes within it are doubled.
+    pub(super) doubled: bool,
+}
+
+/// What stands at the start of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A record: its bytes, and those up to the next record.
+    Record { length: usize, next: usize },
+    /// A record in which something follows a closing quote.
+    AfterQuote { length: usize, next: usize },
+    /// The text ends within quotes.
+    OpenQuote,
+    /// The text ends before the record does.
+    Short,
+}
+
+/// Looks at the record that a text starts with and lists its fields. `ended` says that nothing follows the text. A quote
+/// counts as one at the start of a field only; elsewhere in a field without quotes it is a character like others.
+pub(super) fn record(text: &[u8], ended: bool, settings: &CsvSettings, fields: &mut Vec<Field>) -> Found {
+    let (delimiter, quote) = (settings.delimiter, settings.quote);
+    fields.clear();
+    let mut at = 0;
+    let mut broken = false;
+    loop {
+        let quoted = text.get(at) == Some(&quote);
+        let mut field = Field { text: at..at, quoted, doubled: false };
+        if quoted {
+            at += 1;
+            field.text.start = at;
+            loop {
+                let Some(found) = memchr::memchr(quote, &text[at..]) else {
+                    return if ended { Found::OpenQuote } else { Found::Short };
+                };
+                at += found + 1;
+                match text.get(at) {
+                    Some(&byte) if byte == quote => {
+                        field.doubled = true;
+                        at += 1;
+                    }
+                    // The next byte may be a second quote.
+                    None if !ended => return Found::Short,
+                    _ => break,
+                }
+            }
+            field.text.end = at - 1;
+        }
+        let rest = at;
+        // Fields are short, so a loop beats a call.
+        while text.get(at).is_some_and(|&byte| byte != delimiter && byte != b'\n') {
+            at += 1;
+        }
+        if at == text.len() && !ended {
+            return Found::Short;
+        }
+        // A carriage return belongs to the line end, also to the one that the end of the file is.
+        let line_ends = text.get(at) != Some(&delimiter);
+        let end = if line_ends && at > rest && text[at - 1] == b'\r' { at - 1 } else { at };
+        if quoted {
+            broken |= end > rest;
+        } else {
+            field.text.end = end;
+        }
+        fields.push(field);
+        if line_ends {
+            let next = (at + 1).min(text.len());
+            return if broken {
+                Found::AfterQuote { length: end, next }
+            } else {
+                Found::Record { length: end, next }
+            };
+        }
+        at += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> CsvSettings {
+        CsvSettings { delimiter: b',', quote: b'"', header: true, latin1: false, null: None }
+    }
+
+    fn look(text: &str, ended: bool) -> (Found, Vec<String>) {
+        let mut fields = Vec::new();
+        let found = record(text.as_bytes(), ended, &settings(), &mut fields);
+        let shown =
+            fields.iter().map(|f| format!("{}{}", if f.quoted { "q:" } else { "" }, &text[f.text.clone()]));
+        (found, shown.collect())
+    }
+
+    #[test]
+    fn records() {
+        for (text, found, fields) in [
+            ("a,b\nc", Found::Record { length: 3, next: 4 }, &["a", "b"][..]),
+            ("a,b\r\nc", Found::Record { length: 3, next: 5 }, &["a", "b"]),
+            ("a,b", Found::Record { length: 3, next: 3 }, &["a", "b"]),
+            ("a,b\r", Found::Record { length: 3, next: 4 }, &["a", "b"]),
+            (",", Found::Record { length: 1, next: 1 }, &["", ""]),
+            ("\n", Found::Record { length: 0, next: 1 }, &[""]),
+            ("\"a,\n\"\"b\",\"\"\r\n", Found::Record { length: 11, next: 13 }, &["q:a,\n\"\"b", "q:"]),
+            ("a\"b,c\n", Found::Record { length: 5, next: 6 }, &["a\"b", "c"]),
+            ("a\rb,c\n", Found::Record { length: 5, next: 6 }, &["a\rb", "c"]),
+            ("\"a\"b,c\n", Found::AfterQuote { length: 6, next: 7 }, &["q:a", "c"]),
+            ("\"a,b\n", Found::OpenQuote, &[]),
+        ] {
+            assert_eq!(look(text, true), (found, fields.iter().map(|&f| f.to_owned()).collect()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_short_until_its_line_feed() {
+        let text = "\"a\"\"b\",c\r\n";
+        for end in 0..text.len() {
+            assert_eq!(look(&text[..end], false).0, Found::Short, "{end}");
+        }
+        assert_eq!(look(text, false).0, Found::Record { length: 8, next: 10 });
+    }
+}

@@ -1,0 +1,48 @@
+//! What a project says about its CSV files.
+
+use millrace_core::project::settings::Settings;
+use millrace_engine::error::{Error, ErrorKind, Result};
+
+/// How a CSV file is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CsvSettings {
+    /// ASCII, and neither the quote nor a line end.
+    pub(super) delimiter: u8,
+    /// ASCII, and no line end.
+    pub(super) quote: u8,
+    pub(super) header: bool,
+    pub(super) latin1: bool,
+    /// What means NULL beside the empty field.
+    pub(super) null: Option<Vec<u8>>,
+}
+
+impl CsvSettings {
+    pub(super) fn new(settings: &Settings) -> Result<Self> {
+        let delimiter = character(settings, "delimiter", b',')?;
+        let quote = character(settings, "quote", b'"')?;
+        if delimiter == quote {
+            return Err(wrong("`delimiter` and `quote` are the same character"));
+        }
+        Ok(Self {
+            delimiter,
+            quote,
+            header: settings.bool("header").unwrap_or(true),
+            latin1: settings.text("encoding") == Some("latin-1"),
+            null: settings.text("null").map(|text| text.as_bytes().to_vec()),
+        })
+    }
+}
+
+fn character(settings: &Settings, key: &str, default: u8) -> Result<u8> {
+    match settings.text(key).map(str::as_bytes) {
+        None => Ok(default),
+        Some(br"\t") => Ok(b'\t'),
+        Some(&[byte]) if byte.is_ascii() && !matches!(byte, b'\r' | b'\n' | 0) => Ok(byte),
+        Some(_) => Err(wrong(&format!("`{key}` is not one character of ASCII"))),
+    }
+}
+
+fn wrong(what: &str) -> Error {
+    Error::new(ErrorKind::SourceUnreadable, what)
+        .hint("Write, for instance, `delimiter: \";\"` or `quote: \"'\"`.")
+}

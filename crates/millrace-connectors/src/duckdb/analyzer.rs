@@ -1,0 +1,216 @@
+//! Names in SQL, from DuckDB's own parse tree (`json_serialize_sql`).
+
+use std::sync::{Mutex, PoisonError};
+
+use duckdb::Connection;
+use millrace_core::sql::analyzer::{
+    ColumnReference, FunctionReference, Output, ParsedSql, SqlAnalyzer, SyntaxError, TableReference,
+};
+use millrace_engine::error::{Error, ErrorKind, Result};
+use serde::Deserialize as _;
+use serde_json::Value as Json;
+
+/// Trees of long expressions are deep: each operator of `a || b || …` adds a level. The parser itself stops at 1,000.
+const STACK_BYTES: usize = 256 * 1024 * 1024;
+
+/// Reads the portable dialect with an engine in memory that never sees data.
+pub struct DuckdbAnalyzer {
+    connection: Mutex<Connection>,
+}
+
+impl DuckdbAnalyzer {
+    /// Starts the engine.
+    pub fn new() -> Result<Self> {
+        let connection = Connection::open_in_memory().map_err(|error| {
+            Error::new(ErrorKind::Internal, "the SQL parser did not start").caused_by(error)
+        })?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    fn tree(&self, sql: &str) -> std::result::Result<String, duckdb::Error> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        connection
+            .query_row("select cast(json_serialize_sql($1::varchar) as varchar)", [sql], |row| row.get(0))
+    }
+}
+
+impl SqlAnalyzer for DuckdbAnalyzer {
+    fn analyze(&self, sql: &str) -> std::result::Result<ParsedSql, SyntaxError> {
+        let unparsed = |message: String| SyntaxError { message, position: None, not_a_select: false };
+        if sql.contains('\0') {
+            return Err(unparsed("it holds a NUL byte".to_owned()));
+        }
+        let tree = self.tree(sql).map_err(|error| unparsed(error.to_string()))?;
+        std::thread::scope(|scope| {
+            let walk =
+                std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || parsed(&tree));
+            match walk.map(std::thread::ScopedJoinHandle::join) {
+                Ok(Ok(parsed)) => parsed,
+                Ok(Err(_)) | Err(_) => Err(unparsed("the parse tree could not be read".to_owned())),
+            }
+        })
+    }
+}
+
+fn parsed(tree: &str) -> std::result::Result<ParsedSql, SyntaxError> {
+    let mut deserializer = serde_json::Deserializer::from_str(tree);
+    deserializer.disable_recursion_limit();
+    let tree = Json::deserialize(&mut deserializer).map_err(|error| SyntaxError {
+        message: error.to_string(),
+        position: None,
+        not_a_select: false,
+    })?;
+    if tree["error"] == Json::Bool(true) {
+        let message = tree["error_message"].as_str().unwrap_or("it cannot be parsed").to_owned();
+        let position = tree["position"].as_str().and_then(|text| text.parse().ok());
+        return Err(SyntaxError { not_a_select: message.contains("Only SELECT"), message, position });
+    }
+    let statements = tree["statements"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut walk = Walk {
+        parsed: ParsedSql { statements: statements.len(), ..ParsedSql::default() },
+        scope: Vec::new(),
+    };
+    for statement in statements {
+        walk.node(statement);
+    }
+    let outputs = statements.first().and_then(|statement| statement["node"]["select_list"].as_array());
+    walk.parsed.outputs = outputs.into_iter().flatten().map(output).collect();
+    Ok(walk.parsed)
+}
+
+fn output(expression: &Json) -> Output {
+    let is_call = expression["class"] == "FUNCTION" && expression["is_operator"] != Json::Bool(true);
+    let call = if is_call { expression["function_name"].as_str().map(str::to_lowercase) } else { None };
+    let ordered = expression["order_bys"]["orders"].as_array().is_some_and(|orders| !orders.is_empty());
+    let modified = ordered || expression["distinct"] == Json::Bool(true) || !expression["filter"].is_null();
+    Output { call, modified }
+}
+
+struct Walk {
+    parsed: ParsedSql,
+    /// Names that WITH defines where the walk is.
+    scope: Vec<String>,
+}
+
+impl Walk {
+    fn node(&mut self, node: &Json) {
+        match node {
+            Json::Array(items) => items.iter().for_each(|item| self.node(item)),
+            Json::Object(fields) => {
+                self.note(node);
+                let before = self.scope.len();
+                if let Some(entries) = node["cte_map"]["map"].as_array() {
+                    for entry in entries {
+                        let name = entry["key"].as_str().unwrap_or_default().to_lowercase();
+                        let query = &entry["value"];
+                        // Only a recursive one sees itself; each sees those before it.
+                        let recursive = query["query"]["node"]["type"] == "RECURSIVE_CTE_NODE";
+                        if recursive {
+                            self.scope.push(name.clone());
+                        }
+                        self.node(query);
+                        if !recursive {
+                            self.scope.push(name);
+                        }
+                    }
+                }
+                for (key, value) in fields {
+                    if key != "cte_map" {
+                        self.node(value);
+                    }
+                }
+                self.scope.truncate(before);
+            }
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, node: &Json) {
+        // A place that is not in the text is written as the greatest u64.
+        let Some(at) = node["query_location"].as_u64().and_then(|at| usize::try_from(at).ok()) else {
+            return;
+        };
+        if at == usize::MAX {
+            return;
+        }
+        let text = |key: &str| node[key].as_str().unwrap_or_default().to_owned();
+        if node["type"] == "BASE_TABLE" {
+            let path: Vec<String> = [text("catalog_name"), text("schema_name"), text("table_name")]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect();
+            let defined_here = path.len() == 1 && self.scope.contains(&path[0].to_lowercase());
+            if !defined_here {
+                self.parsed.tables.push(TableReference { path, at, has_alias: !text("alias").is_empty() });
+            }
+        } else if node["class"] == "COLUMN_REF" {
+            let names = node["column_names"].as_array().into_iter().flatten();
+            let path = names.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+            self.parsed.columns.push(ColumnReference { path, at });
+        } else if node["class"] == "FUNCTION" || node["class"] == "WINDOW" {
+            self.parsed.functions.push(FunctionReference { name: text("function_name").to_lowercase(), at });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tables(sql: &str) -> Vec<String> {
+        let analyzer = DuckdbAnalyzer::new().expect("an engine");
+        let parsed = analyzer.analyze(sql).expect("it is SQL");
+        parsed.tables.iter().map(|table| format!("{}@{}", table.path.join("."), table.at)).collect()
+    }
+
+    #[test]
+    fn tables_are_found_wherever_they_stand_and_ctes_are_not() {
+        for (sql, expected) in [
+            ("select * from a, files.orders o", vec!["a@14", "files.orders@17"]),
+            ("with a as (select * from a) select * from a", vec!["a@25"]),
+            ("with a as (select 1), b as (select * from a) select * from b join c using (x)", vec!["c@66"]),
+            ("with recursive r as (select 1 n union all select n + 1 from r) select * from r", vec![]),
+            ("select (select max(x) from t) where exists (select 1 from u)", vec!["t@26", "u@58"]),
+            ("select 'é' from \"Ü x\" union all select 1 from z", vec!["Ü x@17", "z@48"]),
+            ("select * from (with q as (select 1) select * from q) join q using (a)", vec!["q@58"]),
+        ] {
+            assert_eq!(tables(sql), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn long_expressions_do_not_overflow() {
+        let analyzer = DuckdbAnalyzer::new().expect("an engine");
+        let long = format!("select {}", vec!["a"; 400].join(" || "));
+        assert_eq!(analyzer.analyze(&long).expect("it is SQL").columns.len(), 400);
+        assert!(analyzer.analyze(&"(".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn what_is_no_select_is_told_apart() {
+        let analyzer = DuckdbAnalyzer::new().expect("an engine");
+        let error = analyzer.analyze("drop table x").expect_err("no select");
+        assert!(error.not_a_select);
+        let error = analyzer.analyze("select a fro b").expect_err("no SQL");
+        assert_eq!((error.not_a_select, error.position), (false, Some(13)));
+        let outputs = analyzer.analyze("select sum(a), a + b, count(distinct a)").expect("it is SQL").outputs;
+        assert_eq!(outputs[0], Output { call: Some("sum".into()), modified: false });
+        assert_eq!(outputs[1].call, None);
+        assert_eq!(outputs[2], Output { call: Some("count".into()), modified: true });
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_text_panics(text in "(select |from |with a as \\(|\\)|[a-z.,'\"\\*é\u{0} \n;-]){0,30}") {
+            let analyzer = DuckdbAnalyzer::new().expect("an engine");
+            if let Ok(parsed) = analyzer.analyze(&text) {
+                for table in &parsed.tables {
+                    prop_assert!(text.is_char_boundary(table.at));
+                }
+            }
+        }
+    }
+}

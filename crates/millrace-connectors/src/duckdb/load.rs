@@ -1,0 +1,142 @@
+//! Rows into a raw table, in one transaction with their checkpoint.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal256Type, IntervalMonthDayNanoType};
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow_schema::{DataType as ArrowType, Field, Schema};
+use duckdb::Connection;
+use millrace_core::name::{Ident, Relation};
+use millrace_core::sql::dialect::Dialect;
+use millrace_engine::batch::BatchReceiver;
+use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::warehouse::{FinishLoad, LoadMode, LoadOutcome, LoadRequest};
+
+use super::dialect::DuckdbDialect;
+use super::failure::statement_error;
+use super::warehouse::{execute, in_transaction};
+
+/// Blocks until the source is done.
+pub(super) fn load(
+    connection: &Connection,
+    request: &LoadRequest,
+    mut batches: BatchReceiver,
+    mut finish: Box<dyn FinishLoad>,
+) -> Result<LoadOutcome> {
+    in_transaction(connection, || {
+        run(connection, &format!("create schema if not exists {}", Ident::new(&request.table.schema)))?;
+        let staging = Relation::new(&request.table.schema, format!("{}__staging", request.table.name));
+        let target = match &request.mode {
+            LoadMode::Create => &request.table,
+            LoadMode::Upsert { .. } => &staging,
+        };
+        run(connection, &create_table(target, request))?;
+        let mut rows_read = 0;
+        {
+            let mut appender = connection
+                .appender_to_db(&target.name, &target.schema)
+                .map_err(|error| statement_error(&error))?;
+            while let Some(batch) = batches.blocking_recv() {
+                finish.saw(&batch)?;
+                rows_read += batch.rows.num_rows() as u64;
+                if batch.rows.num_rows() > 0 {
+                    appender
+                        .append_record_batch(storable(&batch.rows)?)
+                        .map_err(|error| statement_error(&error))?;
+                }
+            }
+            appender.flush().map_err(|error| statement_error(&error))?;
+        }
+        if let LoadMode::Upsert { key } = &request.mode {
+            merge(connection, request, &staging, key)?;
+        }
+        let rows_in_table = connection
+            .query_row(&format!("select count(*) from {}", request.table), [], |row| row.get::<_, i64>(0))
+            .map_err(|error| statement_error(&error))?;
+        let outcome = LoadOutcome { rows_read, rows_in_table: rows_in_table as u64 };
+        let statements = tokio::runtime::Handle::current().block_on(finish.finish(outcome))?;
+        for statement in &statements {
+            execute(connection, statement)?;
+        }
+        Ok(outcome)
+    })
+}
+
+fn run(connection: &Connection, sql: &str) -> Result<()> {
+    connection.execute_batch(sql).map_err(|error| statement_error(&error))
+}
+
+fn create_table(table: &Relation, request: &LoadRequest) -> String {
+    let columns = request.columns.iter().map(|column| {
+        let null = if column.nullable { "" } else { " not null" };
+        format!("{} {}{null}", Ident::new(&column.name), DuckdbDialect.column_type(column.data_type))
+    });
+    format!("create table {table} ({})", columns.collect::<Vec<_>>().join(", "))
+}
+
+/// Rows of the same key go, then those that arrived come in; of several with one key the last that arrived.
+fn merge(connection: &Connection, request: &LoadRequest, staging: &Relation, key: &[String]) -> Result<()> {
+    let table = &request.table;
+    let key: Vec<Ident> = key.iter().map(Ident::new).collect();
+    let same: Vec<String> = key.iter().map(|name| format!("old.{name} = new.{name}")).collect();
+    let list = key.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let columns = request
+        .columns
+        .iter()
+        .map(|column| Ident::new(&column.name).to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
+    // The first load of a stream has no table yet.
+    run(connection, &create_table(table, request).replacen("create table", "create table if not exists", 1))?;
+    run(
+        connection,
+        &format!("delete from {table} as old using {staging} as new where {}", same.join(" and ")),
+    )?;
+    run(
+        connection,
+        &format!(
+            "insert into {table} ({columns}) select {columns} from {staging} \
+             qualify row_number() over (partition by {list} order by rowid desc) = 1"
+        ),
+    )?;
+    run(connection, &format!("drop table {staging}"))
+}
+
+/// The batch with texts in the place of what the appender cannot take: decimals of more than 38 digits, which DuckDB stores as text, and
+/// intervals, whose NULLs the crate's conversion (1.10505) turns into zero; DuckDB casts their texts exactly.
+fn storable(batch: &RecordBatch) -> Result<RecordBatch> {
+    let as_text = |field: &Arc<Field>| matches!(field.data_type(), ArrowType::Decimal256(..) | ArrowType::Interval(_));
+    if !batch.schema().fields().iter().any(as_text) {
+        return Ok(batch.clone());
+    }
+    let mut fields = Vec::new();
+    let mut columns: Vec<ArrayRef> = Vec::new();
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        if as_text(field) {
+            fields.push(Arc::new(Field::new(field.name(), ArrowType::Utf8, field.is_nullable())));
+            columns.push(Arc::new(texts(column)));
+        } else {
+            fields.push(Arc::clone(field));
+            columns.push(Arc::clone(column));
+        }
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .map_err(|error| Error::new(ErrorKind::Internal, "a batch could not be converted").caused_by(error))
+}
+
+fn texts(column: &ArrayRef) -> StringArray {
+    let rows = 0..column.len();
+    if let Some(numbers) = column.as_primitive_opt::<Decimal256Type>() {
+        return rows.map(|i| numbers.is_valid(i).then(|| numbers.value_as_string(i))).collect();
+    }
+    let intervals = column.as_primitive::<IntervalMonthDayNanoType>();
+    rows.map(|i| intervals.is_valid(i).then(|| interval_text(intervals.value(i).nanoseconds / 1_000))).collect()
+}
+
+/// Microseconds as `[-]HH:MM:SS.ffffff`, hours beyond 24 where it takes them.
+fn interval_text(micros: i64) -> String {
+    let sign = if micros < 0 { "-" } else { "" };
+    let (seconds, fraction) = (micros.unsigned_abs() / 1_000_000, micros.unsigned_abs() % 1_000_000);
+    format!("{sign}{:02}:{:02}:{:02}.{fraction:06}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}

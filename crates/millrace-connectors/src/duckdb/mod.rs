@@ -1,0 +1,78 @@
+//! DuckDB: the warehouse in a file of this machine, and the engine that reads and describes the portable dialect.
+
+mod analyzer;
+mod dialect;
+mod failure;
+mod load;
+mod value;
+mod warehouse;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use millrace_core::project::settings::Settings;
+use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
+use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::registry::WarehouseConnector;
+use millrace_engine::warehouse::Warehouse;
+
+pub use analyzer::DuckdbAnalyzer;
+pub use warehouse::DuckdbWarehouse;
+
+static SPEC: MapSpec = MapSpec {
+    doc: "A DuckDB file on this machine.",
+    keys: &[
+        KeySpec::required(
+            "path",
+            KeyKind::Text,
+            "The file, relative to the project's folder; made at the first run. `:memory:` keeps nothing.",
+        ),
+        KeySpec::optional(
+            "memory_limit",
+            KeyKind::Text,
+            "How much memory the engine may use, such as `2GB`; four fifths of the machine's by default.",
+        ),
+        KeySpec::optional(
+            "threads",
+            KeyKind::Integer(1, 1024),
+            "Threads; as many as the machine has by default.",
+        ),
+    ],
+};
+
+/// `type: duckdb`.
+pub struct Duckdb;
+
+impl WarehouseConnector for Duckdb {
+    fn kind(&self) -> &'static str {
+        "duckdb"
+    }
+
+    fn spec(&self) -> &'static MapSpec {
+        &SPEC
+    }
+
+    fn open(&self, project_dir: &Path, settings: &Settings) -> Result<Arc<dyn Warehouse>> {
+        let path = settings.text("path").unwrap_or(":memory:");
+        let options = ["memory_limit", "threads"].iter().filter_map(|key| Some((*key, settings.text(key)?)));
+        if path == ":memory:" {
+            return Ok(Arc::new(DuckdbWarehouse::open_in_memory()?));
+        }
+        let path = project_dir.join(path);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| {
+                Error::new(
+                    ErrorKind::WarehouseUnreachable,
+                    format!("the folder `{}` cannot be made", folder.display()),
+                )
+                .caused_by(error)
+            })?;
+        }
+        Ok(Arc::new(DuckdbWarehouse::open(&path, options)?))
+    }
+}
+
+/// An empty warehouse in memory.
+pub fn open_scratch() -> Result<Arc<dyn Warehouse>> {
+    Ok(Arc::new(DuckdbWarehouse::open_in_memory()?))
+}

@@ -1,0 +1,253 @@
+//! A DuckDB file as a warehouse.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use duckdb::types::Value as DuckdbValue;
+use duckdb::{Config, Connection, InterruptHandle, params_from_iter};
+use millrace_core::name::Relation;
+use millrace_core::sql::dialect::Dialect;
+use millrace_core::value::Value;
+use millrace_engine::batch::BatchReceiver;
+use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::warehouse::{
+    FinishLoad, LoadOutcome, LoadRequest, QueryLimits, ResultColumn, Rows, Statement, Warehouse,
+};
+
+use super::dialect::{DuckdbDialect, logical_type};
+use super::failure::{open_error, statement_error};
+use super::load::load;
+use super::value::{from_duckdb, to_duckdb};
+
+/// Settings are a connection's own, so each gets them: PostgreSQL's ways where the two engines read the same SQL differently, and
+/// errors with places.
+const SESSION: &str = "set errors_as_json = true; set integer_division = true; \
+    set default_null_order = 'nulls_last_on_asc_first_on_desc'; set TimeZone = 'UTC';";
+
+/// A DuckDB file. Each call works on a connection of its own.
+pub struct DuckdbWarehouse {
+    connection: Mutex<Connection>,
+}
+
+impl DuckdbWarehouse {
+    /// Opens a file, making it where it is not there. Blocks.
+    pub fn open<'a>(path: &Path, options: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
+        let config = options.into_iter().try_fold(config()?, |config, (key, value)| {
+            config.with(key, value).map_err(|error| {
+                Error::new(ErrorKind::WarehouseUnreachable, format!("DuckDB does not take `{key}: {value}`"))
+                    .caused_by(error)
+            })
+        })?;
+        Ok(Self::new(Connection::open_with_flags(path, config).map_err(|error| open_error(path, &error))?))
+    }
+
+    /// Opens an empty warehouse in memory.
+    pub fn open_in_memory() -> Result<Self> {
+        let connection = Connection::open_in_memory_with_flags(config()?);
+        Ok(Self::new(connection.map_err(|error| open_error(Path::new(":memory:"), &error))?))
+    }
+
+    fn new(connection: Connection) -> Self {
+        Self { connection: Mutex::new(connection) }
+    }
+
+    fn connect(&self) -> Result<Connection> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = connection.try_clone().map_err(|error| statement_error(&error))?;
+        connection.execute_batch(SESSION).map_err(|error| statement_error(&error))?;
+        Ok(connection)
+    }
+
+    /// Runs blocking work on a connection of its own; interrupts it when the caller goes away or time is up.
+    async fn work<T: Send + 'static>(
+        &self,
+        limit: Option<Duration>,
+        work: impl FnOnce(Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let connection = self.connect()?;
+        let interrupt = Interrupt(Some(connection.interrupt_handle()));
+        let mut task = tokio::task::spawn_blocking(move || work(connection));
+        let joined = match limit {
+            None => task.await,
+            Some(limit) => match tokio::time::timeout(limit, &mut task).await {
+                Ok(joined) => joined,
+                Err(_) => {
+                    interrupt.now();
+                    let _ = task.await;
+                    let message = format!("the query took longer than {} s", limit.as_secs());
+                    return Err(Error::new(ErrorKind::TimedOut, message));
+                }
+            },
+        };
+        interrupt.disarm();
+        joined.map_err(|error| {
+            Error::new(ErrorKind::Internal, "the warehouse's thread ended").caused_by(error)
+        })?
+    }
+}
+
+fn config() -> Result<Config> {
+    // Everything that is used is linked in; nothing is fetched while somebody waits for a page.
+    let config = Config::default().enable_autoload_extension(false);
+    config
+        .and_then(|config| config.with("autoinstall_known_extensions", "false"))
+        .map_err(|error| Error::new(ErrorKind::Internal, "DuckDB refused its configuration").caused_by(error))
+}
+
+/// Interrupts the query when it is dropped: the caller no longer waits.
+struct Interrupt(Option<Arc<InterruptHandle>>);
+
+impl Interrupt {
+    fn now(&self) {
+        if let Some(handle) = &self.0 {
+            handle.interrupt();
+        }
+    }
+
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Interrupt {
+    fn drop(&mut self) {
+        self.now();
+    }
+}
+
+/// Runs a statement and returns the rows that it touched.
+pub(super) fn execute(connection: &Connection, statement: &Statement) -> Result<u64> {
+    let params: Vec<DuckdbValue> = statement.params.iter().map(to_duckdb).collect();
+    let rows = connection
+        .execute(&statement.sql, params_from_iter(params))
+        .map_err(|error| statement_error(&error))?;
+    Ok(rows as u64)
+}
+
+/// Runs `work` between BEGIN and COMMIT, or ROLLBACK where it fails.
+pub(super) fn in_transaction<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    connection.execute_batch("begin").map_err(|error| statement_error(&error))?;
+    let done = work().and_then(|value| {
+        connection.execute_batch("commit").map_err(|error| statement_error(&error))?;
+        Ok(value)
+    });
+    if done.is_err() {
+        // Fails only where the transaction has ended already.
+        let _ = connection.execute_batch("rollback");
+    }
+    done
+}
+
+fn describe(connection: &Connection, sql: &str) -> Result<Vec<ResultColumn>> {
+    const BEFORE: &str = "describe ";
+    let shifted = |error: &duckdb::Error| {
+        let error = statement_error(error);
+        let position = error.position().map(|at| at.saturating_sub(BEFORE.len()));
+        error.at_byte(position)
+    };
+    let mut statement = connection.prepare(&format!("{BEFORE}{sql}")).map_err(|error| shifted(&error))?;
+    let columns = statement
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .and_then(Iterator::collect::<duckdb::Result<Vec<_>>>)
+        .map_err(|error| shifted(&error))?;
+    Ok(columns
+        .into_iter()
+        .map(|(name, kind)| ResultColumn { name, data_type: logical_type(&kind) })
+        .collect())
+}
+
+/// Reads a result. A column whose type has no value of its own is cast to text by a statement around it.
+fn query(connection: &Connection, statement: &Statement, limits: QueryLimits) -> Result<Rows> {
+    // Only selects can be described; whatever else the user may ask (SHOW, PRAGMA) returns plain types.
+    let columns = describe(connection, &statement.sql).ok();
+    let odd = |column: &ResultColumn| {
+        use millrace_core::schema::DataType::Interval;
+        column.data_type.is_none() || column.data_type == Some(Interval)
+    };
+    let mut sql = statement.sql.clone();
+    if let Some(columns) = columns.as_ref().filter(|columns| columns.iter().any(odd)) {
+        let names: Vec<String> = (0..columns.len()).map(|i| format!("c{i}")).collect();
+        let casts: Vec<String> = columns
+            .iter()
+            .zip(&names)
+            .map(|(column, name)| if odd(column) { format!("cast({name} as varchar)") } else { name.clone() })
+            .collect();
+        sql = format!("select {} from ({sql}\n) as q({})", casts.join(", "), names.join(", "));
+    }
+    let params: Vec<DuckdbValue> = statement.params.iter().map(to_duckdb).collect();
+    let mut prepared = connection.prepare(&sql).map_err(|error| statement_error(&error))?;
+    let mut rows = prepared.query(params_from_iter(params)).map_err(|error| statement_error(&error))?;
+    let columns = match (columns, rows.as_ref()) {
+        (Some(columns), _) => columns,
+        (None, Some(statement)) => {
+            statement.column_names().into_iter().map(|name| ResultColumn { name, data_type: None }).collect()
+        }
+        (None, None) => Vec::new(),
+    };
+    let zoned: Vec<bool> =
+        columns.iter().map(|c| c.data_type == Some(millrace_core::schema::DataType::TimestampTz)).collect();
+    let mut result = Rows { data: vec![Vec::new(); columns.len()], columns, truncated: false };
+    while let Some(row) = rows.next().map_err(|error| statement_error(&error))? {
+        if result.len() >= limits.rows {
+            result.truncated = true;
+            break;
+        }
+        for (at, column) in result.data.iter_mut().enumerate() {
+            let value: DuckdbValue = row.get(at).map_err(|error| statement_error(&error))?;
+            column.push(from_duckdb(value, zoned[at]).unwrap_or(Value::Null));
+        }
+    }
+    Ok(result)
+}
+
+#[async_trait]
+impl Warehouse for DuckdbWarehouse {
+    fn dialect(&self) -> Arc<dyn Dialect> {
+        Arc::new(DuckdbDialect)
+    }
+
+    async fn version(&self) -> Result<String> {
+        let rows = self.query(&Statement::new("select version()"), QueryLimits::STATE).await?;
+        Ok(format!("DuckDB {}", rows.row(0)[0]))
+    }
+
+    async fn query(&self, statement: &Statement, limits: QueryLimits) -> Result<Rows> {
+        let statement = statement.clone();
+        self.work(Some(limits.time), move |connection| query(&connection, &statement, limits)).await
+    }
+
+    async fn describe(&self, sql: &str) -> Result<Vec<ResultColumn>> {
+        let sql = sql.to_owned();
+        self.work(None, move |connection| describe(&connection, &sql)).await
+    }
+
+    async fn transact(&self, statements: &[Statement]) -> Result<Vec<u64>> {
+        let statements = statements.to_vec();
+        self.work(None, move |connection| {
+            in_transaction(&connection, || {
+                statements.iter().map(|statement| execute(&connection, statement)).collect()
+            })
+        })
+        .await
+    }
+
+    async fn load(
+        &self,
+        request: LoadRequest,
+        batches: BatchReceiver,
+        finish: Box<dyn FinishLoad>,
+    ) -> Result<LoadOutcome> {
+        self.work(None, move |connection| load(&connection, &request, batches, finish)).await
+    }
+
+    async fn settle(&self, _tables: &[Relation]) -> Result<()> {
+        self.work(None, |connection| {
+            // Refused while readers hold on to older rows; the next one catches up.
+            let _ = connection.execute_batch("checkpoint");
+            Ok(())
+        })
+        .await
+    }
+}

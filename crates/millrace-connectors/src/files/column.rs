@@ -1,0 +1,250 @@
+//! Arrow columns that grow value by value and can forget the last row.
+
+use std::sync::Arc;
+
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType, TimestampMicrosecondType, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, StringArray};
+use arrow_buffer::{
+    BooleanBufferBuilder, Buffer, IntervalMonthDayNano, NullBuffer, OffsetBuffer, ScalarBuffer, i256,
+};
+use arrow_schema::ArrowError;
+use millrace_core::schema::DataType;
+use millrace_engine::batch::arrow_type;
+
+/// Values of one column, in the layout of its Arrow type.
+#[derive(Debug)]
+pub(crate) struct ColumnBuffer {
+    data_type: DataType,
+    values: Values,
+    validity: BooleanBufferBuilder,
+}
+
+#[derive(Debug)]
+pub(crate) enum Values {
+    Boolean(BooleanBufferBuilder),
+    Int8(Vec<i8>),
+    Int16(Vec<i16>),
+    Int32(Vec<i32>),
+    Int64(Vec<i64>),
+    UInt8(Vec<u8>),
+    UInt16(Vec<u16>),
+    UInt32(Vec<u32>),
+    UInt64(Vec<u64>),
+    Decimal128(Vec<i128>),
+    Decimal256(Vec<i256>),
+    Float32(Vec<f32>),
+    Float64(Vec<f64>),
+    /// Days since 1970-01-01.
+    Date(Vec<i32>),
+    /// Microseconds since 1970-01-01, for both kinds of timestamp.
+    Micros(Vec<i64>),
+    Interval(Vec<IntervalMonthDayNano>),
+    /// Texts and byte strings: where each ends, and all of them one after the other.
+    Bytes(Vec<i32>, Vec<u8>),
+}
+
+/// The statement `$body` for whichever vector of numbers it is, with the vector as `$list`.
+macro_rules! each_number {
+    ($values:expr, $list:ident => $body:expr, $flags:ident => $for_flags:expr, ($ends:ident, $bytes:ident) => $for_bytes:expr) => {
+        match $values {
+            Values::Boolean($flags) => $for_flags,
+            Values::Int8($list) => $body,
+            Values::Int16($list) => $body,
+            Values::Int32($list) | Values::Date($list) => $body,
+            Values::Int64($list) | Values::Micros($list) => $body,
+            Values::UInt8($list) => $body,
+            Values::UInt16($list) => $body,
+            Values::UInt32($list) => $body,
+            Values::UInt64($list) => $body,
+            Values::Decimal128($list) => $body,
+            Values::Decimal256($list) => $body,
+            Values::Float32($list) => $body,
+            Values::Float64($list) => $body,
+            Values::Interval($list) => $body,
+            Values::Bytes($ends, $bytes) => $for_bytes,
+        }
+    };
+}
+
+fn push_default<T: Default>(list: &mut Vec<T>) {
+    list.push(T::default());
+}
+
+impl ColumnBuffer {
+    /// An empty column.
+    pub(crate) fn new(data_type: DataType) -> Self {
+        Self { data_type, values: Values::new(data_type), validity: BooleanBufferBuilder::new(0) }
+    }
+
+    /// The column's logical type.
+    pub(crate) fn data_type(&self) -> DataType {
+        self.data_type
+    }
+
+    /// Rows in it.
+    pub(crate) fn len(&self) -> usize {
+        self.validity.len()
+    }
+
+    /// Appends a NULL.
+    pub(crate) fn push_null(&mut self) {
+        each_number!(
+            &mut self.values,
+            list => push_default(list),
+            flags => flags.append(false),
+            (ends, bytes) => ends.push(bytes.len() as i32)
+        );
+        self.validity.append(false);
+    }
+
+    /// Appends a value: `push` adds exactly one to the vector of the column's type, or returns false and adds nothing, which
+    /// this hands back.
+    pub(crate) fn push_with(&mut self, push: impl FnOnce(&mut Values) -> bool) -> bool {
+        let pushed = push(&mut self.values);
+        if pushed {
+            self.validity.append(true);
+        }
+        pushed
+    }
+
+    /// Appends a text or bytes to a column of texts, JSON or bytes.
+    pub(crate) fn push_bytes(&mut self, text: &[u8]) {
+        if let Values::Bytes(ends, bytes) = &mut self.values {
+            bytes.extend_from_slice(text);
+            ends.push(bytes.len() as i32);
+            self.validity.append(true);
+        }
+    }
+
+    /// Appends a truth value to a column of them.
+    pub(crate) fn push_boolean(&mut self, value: bool) {
+        if let Values::Boolean(flags) = &mut self.values {
+            flags.append(value);
+            self.validity.append(true);
+        }
+    }
+
+    /// Appends a day, counted from 1970-01-01, to a column of dates.
+    pub(crate) fn push_days(&mut self, days: i32) {
+        if let Values::Date(list) = &mut self.values {
+            list.push(days);
+            self.validity.append(true);
+        }
+    }
+
+    /// Appends microseconds to a column of timestamps or intervals.
+    pub(crate) fn push_micros(&mut self, micros: i64) {
+        match &mut self.values {
+            Values::Micros(list) => list.push(micros),
+            Values::Interval(list) => list.push(IntervalMonthDayNano::new(0, 0, micros * 1000)),
+            _ => return,
+        }
+        self.validity.append(true);
+    }
+
+    /// Forgets all rows from `rows` on.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        if self.len() <= rows {
+            return;
+        }
+        self.validity.truncate(rows);
+        each_number!(
+            &mut self.values,
+            list => list.truncate(rows),
+            flags => flags.truncate(rows),
+            (ends, bytes) => {
+                ends.truncate(rows + 1);
+                bytes.truncate(ends.last().map_or(0, |&end| end as usize));
+            }
+        );
+    }
+
+    /// The column as an Arrow array; it is empty afterwards. Fails where a text is not UTF-8, which formats have to prevent.
+    pub(crate) fn take(&mut self) -> Result<ArrayRef, ArrowError> {
+        let values = std::mem::replace(&mut self.values, Values::new(self.data_type));
+        let nulls = NullBuffer::new(self.validity.finish());
+        let nulls = (nulls.null_count() > 0).then_some(nulls);
+        Ok(match values {
+            Values::Boolean(mut flags) => Arc::new(BooleanArray::new(flags.finish(), nulls)),
+            Values::Int8(list) => self.numbers::<Int8Type>(list, nulls)?,
+            Values::Int16(list) => self.numbers::<Int16Type>(list, nulls)?,
+            Values::Int32(list) => self.numbers::<Int32Type>(list, nulls)?,
+            Values::Int64(list) => self.numbers::<Int64Type>(list, nulls)?,
+            Values::UInt8(list) => self.numbers::<UInt8Type>(list, nulls)?,
+            Values::UInt16(list) => self.numbers::<UInt16Type>(list, nulls)?,
+            Values::UInt32(list) => self.numbers::<UInt32Type>(list, nulls)?,
+            Values::UInt64(list) => self.numbers::<UInt64Type>(list, nulls)?,
+            Values::Decimal128(list) => self.numbers::<Decimal128Type>(list, nulls)?,
+            Values::Decimal256(list) => self.numbers::<Decimal256Type>(list, nulls)?,
+            Values::Float32(list) => self.numbers::<Float32Type>(list, nulls)?,
+            Values::Float64(list) => self.numbers::<Float64Type>(list, nulls)?,
+            Values::Date(list) => self.numbers::<Date32Type>(list, nulls)?,
+            Values::Micros(list) => self.numbers::<TimestampMicrosecondType>(list, nulls)?,
+            Values::Interval(list) => self.numbers::<IntervalMonthDayNanoType>(list, nulls)?,
+            Values::Bytes(ends, bytes) => {
+                let ends = OffsetBuffer::new(ScalarBuffer::from(ends));
+                let bytes = Buffer::from_vec(bytes);
+                if self.data_type == DataType::Bytes {
+                    Arc::new(BinaryArray::try_new(ends, bytes, nulls)?)
+                } else {
+                    Arc::new(StringArray::try_new(ends, bytes, nulls)?)
+                }
+            }
+        })
+    }
+
+    fn numbers<T: ArrowPrimitiveType>(
+        &self,
+        list: Vec<T::Native>,
+        nulls: Option<NullBuffer>,
+    ) -> Result<ArrayRef, ArrowError> {
+        let array = PrimitiveArray::<T>::try_new(ScalarBuffer::from(list), nulls)?;
+        Ok(Arc::new(array.with_data_type(arrow_type(self.data_type))))
+    }
+}
+
+impl Values {
+    fn new(data_type: DataType) -> Self {
+        match data_type {
+            DataType::Boolean => Self::Boolean(BooleanBufferBuilder::new(0)),
+            DataType::Int8 => Self::Int8(Vec::new()),
+            DataType::Int16 => Self::Int16(Vec::new()),
+            DataType::Int32 => Self::Int32(Vec::new()),
+            DataType::Int64 => Self::Int64(Vec::new()),
+            DataType::UInt8 => Self::UInt8(Vec::new()),
+            DataType::UInt16 => Self::UInt16(Vec::new()),
+            DataType::UInt32 => Self::UInt32(Vec::new()),
+            DataType::UInt64 => Self::UInt64(Vec::new()),
+            DataType::Decimal { precision, .. } if precision <= 38 => Self::Decimal128(Vec::new()),
+            DataType::Decimal { .. } => Self::Decimal256(Vec::new()),
+            DataType::Float32 => Self::Float32(Vec::new()),
+            DataType::Float64 => Self::Float64(Vec::new()),
+            DataType::Date => Self::Date(Vec::new()),
+            DataType::Timestamp | DataType::TimestampTz => Self::Micros(Vec::new()),
+            DataType::Interval => Self::Interval(Vec::new()),
+            DataType::Text | DataType::Json | DataType::Bytes => Self::Bytes(vec![0], Vec::new()),
+        }
+    }
+
+    /// Appends an integer where this is a vector of integers that holds it, and says whether.
+    pub(crate) fn push_integer(&mut self, n: i128) -> bool {
+        fn push<T: TryFrom<i128>>(list: &mut Vec<T>, n: i128) -> bool {
+            T::try_from(n).map(|n| list.push(n)).is_ok()
+        }
+        match self {
+            Self::Int8(list) => push(list, n),
+            Self::Int16(list) => push(list, n),
+            Self::Int32(list) => push(list, n),
+            Self::Int64(list) => push(list, n),
+            Self::UInt8(list) => push(list, n),
+            Self::UInt16(list) => push(list, n),
+            Self::UInt32(list) => push(list, n),
+            Self::UInt64(list) => push(list, n),
+            _ => false,
+        }
+    }
+}

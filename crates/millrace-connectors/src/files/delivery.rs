@@ -1,0 +1,126 @@
+//! From rows to batches.
+
+use millrace_core::quarantine::{QuarantinedRow, RAW_LIMIT};
+use millrace_engine::batch::{Batch, BatchSender};
+use millrace_engine::error::Result;
+
+use crate::files::Limits;
+use crate::files::cell::Refusal;
+use crate::files::row::RowWriter;
+
+/// Collects rows and quarantined rows of one stream and sends them when enough have come together.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) writer: RowWriter,
+    sender: BatchSender,
+    quarantined: Vec<QuarantinedRow>,
+    limits: Limits,
+    /// Bytes of the records since the last batch.
+    pending: usize,
+}
+
+/// Where a record stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// File, relative to the project folder.
+    pub(crate) file: &'a str,
+    /// 1-based line on which the record starts.
+    pub(crate) line: u64,
+    /// The record's bytes.
+    pub(crate) raw: &'a [u8],
+}
+
+impl Delivery {
+    pub(crate) fn new(writer: RowWriter, sender: BatchSender, limits: Limits) -> Self {
+        Self { writer, sender, quarantined: Vec::new(), limits, pending: 0 }
+    }
+
+    /// Ends the row that the writer has begun: it is kept, or, where it lacks a value, put into quarantine. True where it is
+    /// kept.
+    pub(crate) fn end_row(&mut self, place: Place<'_>) -> Result<bool> {
+        if let Err((index, refusal)) = self.writer.end_row() {
+            self.refuse(place, Some(index), refusal)?;
+            return Ok(false);
+        }
+        self.add(place.raw.len())?;
+        Ok(true)
+    }
+
+    /// Puts a record into quarantine, with whatever the writer already has of it.
+    pub(crate) fn refuse(&mut self, place: Place<'_>, column: Option<usize>, refusal: Refusal) -> Result<()> {
+        let column = column.map(|index| self.writer.name(index).to_owned());
+        self.refuse_field(place, column, refusal)
+    }
+
+    /// The same for a field that is no column.
+    pub(crate) fn refuse_field(
+        &mut self,
+        place: Place<'_>,
+        column: Option<String>,
+        refusal: Refusal,
+    ) -> Result<()> {
+        self.writer.roll_back();
+        self.quarantined.push(QuarantinedRow {
+            file: place.file.to_owned(),
+            line: place.line,
+            column,
+            code: refusal.code,
+            reason: refusal.reason.into_owned(),
+            raw: raw_text(place.raw),
+        });
+        // What is kept of the record; the rows beside it weigh as their texts do.
+        self.add(place.raw.len().min(RAW_LIMIT) + 128)
+    }
+
+    fn add(&mut self, bytes: usize) -> Result<()> {
+        self.pending += bytes;
+        let rows = self.writer.rows().max(self.quarantined.len());
+        if self.pending >= self.limits.batch_bytes || rows >= self.limits.batch_rows {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.pending = 0;
+        let batch = Batch { rows: self.writer.take()?, quarantined: std::mem::take(&mut self.quarantined) };
+        self.sender.blocking_send(batch)
+    }
+
+    /// Sends what is left.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        if self.writer.rows() > 0 || !self.quarantined.is_empty() { self.flush() } else { Ok(()) }
+    }
+}
+
+/// What quarantine keeps of a record.
+pub(crate) fn raw_text(raw: &[u8]) -> String {
+    let mut end = raw.len().min(RAW_LIMIT);
+    // A cut inside of a character would look like a broken one.
+    while end < raw.len() && end > 0 && raw[end] & 0xC0 == 0x80 && RAW_LIMIT - end < 4 {
+        end -= 1;
+    }
+    let mut text = String::from_utf8_lossy(&raw[..end]).into_owned();
+    // Replacements may be longer than what they stand for.
+    let end = (0..=RAW_LIMIT.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    text.truncate(end.unwrap_or(0));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_text_is_cut_between_characters() {
+        let long = "é".repeat(RAW_LIMIT);
+        let cut = raw_text(&long.as_bytes()[1..]);
+        assert!(
+            cut.len() <= RAW_LIMIT && !cut[3..].contains('\u{FFFD}'),
+            "only the half character at the start is broken"
+        );
+        assert_eq!(raw_text(&long.as_bytes()[..=RAW_LIMIT]).len(), RAW_LIMIT);
+        assert!(raw_text(&vec![0xFF; RAW_LIMIT]).len() <= RAW_LIMIT);
+    }
+}

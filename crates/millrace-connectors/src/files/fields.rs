@@ -1,0 +1,249 @@
+//! The fields of records by name, and what happens to each: it is profiled, or goes to a column.
+
+use std::collections::HashMap;
+
+use millrace_core::quarantine::QuarantineCode;
+use millrace_core::schema::{Column, StreamSchema};
+use millrace_engine::batch::BatchSender;
+use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::source::ReadRequest;
+
+use crate::files::Limits;
+use crate::files::cell::{Cell, Refusal};
+use crate::files::convert;
+use crate::files::delivery::{Delivery, Place};
+use crate::files::infer::Profile;
+use crate::files::row::RowWriter;
+
+/// Distinct field names that a stream may have. A file with more has data where its field names should be.
+const MOST_FIELDS: usize = 10_000;
+
+/// Numbers for field names, in the order in which they were first met.
+#[derive(Debug, Default)]
+pub(crate) struct FieldNames {
+    names: Vec<String>,
+    by_name: HashMap<Vec<u8>, usize>,
+    /// The field that last stood at a place within a record: records mostly repeat the order of those before.
+    at_place: Vec<usize>,
+    /// The record in which a field was last met.
+    last_record: Vec<u64>,
+    record: u64,
+}
+
+/// What [`FieldNames::meet`] found.
+pub(crate) enum Met {
+    /// A field, by its number.
+    Field(usize),
+    /// A field that this record has already had.
+    Twice(usize),
+}
+
+impl FieldNames {
+    /// Starts a record.
+    pub(crate) fn next_record(&mut self) {
+        self.record += 1;
+    }
+
+    /// The number of a name that stands at `place` within its record. The name is UTF-8.
+    pub(crate) fn meet(&mut self, place: usize, name: &[u8]) -> Result<Met> {
+        let field = match self.at_place.get(place) {
+            Some(&field) if self.names[field].as_bytes() == name => field,
+            _ => self.look_up(place, name)?,
+        };
+        if self.last_record[field] == self.record {
+            return Ok(Met::Twice(field));
+        }
+        self.last_record[field] = self.record;
+        Ok(Met::Field(field))
+    }
+
+    fn look_up(&mut self, place: usize, name: &[u8]) -> Result<usize> {
+        let field = if let Some(&field) = self.by_name.get(name) {
+            field
+        } else {
+            if self.names.len() == MOST_FIELDS {
+                return Err(Error::new(
+                    ErrorKind::SourceUnreadable,
+                    format!("the records have more than {MOST_FIELDS} different fields"),
+                )
+                .hint("Does the file use values as field names? Then it has to be turned around before."));
+            }
+            self.by_name.insert(name.to_vec(), self.names.len());
+            self.names.push(String::from_utf8_lossy(name).into_owned());
+            self.last_record.push(0);
+            self.names.len() - 1
+        };
+        match self.at_place.get_mut(place) {
+            Some(at) => *at = field,
+            // Places are met one after the other.
+            None => self.at_place.push(field),
+        }
+        Ok(field)
+    }
+}
+
+/// Where the records of a file go.
+pub(crate) trait Records {
+    /// The names of fields; shared by all records of the stream.
+    fn names(&mut self) -> &mut FieldNames;
+
+    /// A cell of the present record. A field comes once at most.
+    fn cell(&mut self, field: usize, cell: Cell<'_>);
+
+    /// The present record is bad, as a whole or because of one field. The first word counts.
+    fn refuse(&mut self, field: Option<usize>, refusal: Refusal);
+
+    /// Ends the present record.
+    fn end_record(&mut self, place: Place<'_>) -> Result<()>;
+}
+
+/// Works out the columns of a stream from its records.
+#[derive(Debug, Default)]
+pub(crate) struct Profiler {
+    names: FieldNames,
+    profiles: Vec<Profile>,
+    /// Good records.
+    records: u64,
+    /// Whether the present record is bad.
+    bad: bool,
+}
+
+impl Records for Profiler {
+    fn names(&mut self) -> &mut FieldNames {
+        &mut self.names
+    }
+
+    fn cell(&mut self, field: usize, cell: Cell<'_>) {
+        self.make_room();
+        self.profiles[field].see(cell);
+    }
+
+    fn refuse(&mut self, _field: Option<usize>, _refusal: Refusal) {
+        self.bad = true;
+    }
+
+    fn end_record(&mut self, _place: Place<'_>) -> Result<()> {
+        self.records += u64::from(!self.bad);
+        self.bad = false;
+        Ok(())
+    }
+}
+
+impl Profiler {
+    fn make_room(&mut self) {
+        let fields = self.names.names.len();
+        if self.profiles.len() < fields {
+            self.profiles.resize_with(fields, Profile::default);
+        }
+    }
+
+    /// The columns.
+    pub(crate) fn schema(mut self) -> StreamSchema {
+        // A CSV header names columns that no record needs to have.
+        self.make_room();
+        let columns = self.names.names.into_iter().zip(&self.profiles).map(|(name, profile)| Column {
+            name,
+            data_type: profile.data_type(),
+            nullable: profile.has_nulls() || profile.seen() < self.records || self.records == 0,
+        });
+        StreamSchema { columns: columns.collect(), primary_key: Vec::new() }
+    }
+}
+
+/// What becomes of a field when it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Column(usize),
+    /// Excluded, or not asked for.
+    Ignored,
+    /// Unknown, in a stream whose contract does not let it in.
+    Refused,
+}
+
+/// Puts the cells of records into columns.
+#[derive(Debug)]
+pub(crate) struct Loader {
+    names: FieldNames,
+    targets: Vec<Target>,
+    delivery: Delivery,
+    excluded: Vec<String>,
+    refuse_unknown: bool,
+    /// What was wrong with the present record first: the field or column, and why.
+    refusal: Option<(Option<String>, Refusal)>,
+}
+
+impl Loader {
+    pub(crate) fn new(request: &ReadRequest, sender: BatchSender, limits: Limits) -> Self {
+        let writer = RowWriter::new(&request.columns, &request.key);
+        Self {
+            names: FieldNames::default(),
+            targets: Vec::new(),
+            delivery: Delivery::new(writer, sender, limits),
+            excluded: request.excluded.clone(),
+            refuse_unknown: request.quarantine_unknown_columns,
+            refusal: None,
+        }
+    }
+
+    fn target(&mut self, field: usize) -> Target {
+        // Fields get their numbers in the order in which they come here or to `declare`.
+        while self.targets.len() <= field {
+            let name = &self.names.names[self.targets.len()];
+            let target = match self.delivery.writer.index(name) {
+                Some(index) => Target::Column(index),
+                None if self.refuse_unknown && !self.excluded.contains(name) => Target::Refused,
+                None => Target::Ignored,
+            };
+            self.targets.push(target);
+        }
+        self.targets[field]
+    }
+
+    /// Sends what is left.
+    pub(crate) fn finish(self) -> Result<()> {
+        self.delivery.finish()
+    }
+}
+
+impl Records for Loader {
+    fn names(&mut self) -> &mut FieldNames {
+        &mut self.names
+    }
+
+    fn cell(&mut self, field: usize, cell: Cell<'_>) {
+        if self.refusal.is_some() {
+            // The record goes to quarantine as it stands.
+            return;
+        }
+        match self.target(field) {
+            Target::Column(index) => {
+                let put = match cell {
+                    Cell::Null => self.delivery.writer.push_null(index),
+                    cell => convert::push(self.delivery.writer.column(index), cell),
+                };
+                if let Err(refusal) = put {
+                    self.refusal = Some((Some(self.delivery.writer.name(index).to_owned()), refusal));
+                }
+            }
+            Target::Ignored => {}
+            Target::Refused => {
+                let refusal = Refusal::new(
+                    QuarantineCode::UnknownColumn,
+                    "the stream's contract does not let this field in",
+                );
+                self.refusal = Some((Some(self.names.names[field].clone()), refusal));
+            }
+        }
+    }
+
+    fn refuse(&mut self, field: Option<usize>, refusal: Refusal) {
+        self.refusal.get_or_insert((field.map(|field| self.names.names[field].clone()), refusal));
+    }
+
+    fn end_record(&mut self, place: Place<'_>) -> Result<()> {
+        match self.refusal.take() {
+            None => self.delivery.end_row(place).map(|_kept| ()),
+            Some((column, refusal)) => self.delivery.refuse_field(place, column, refusal),
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! What type a column of an untyped format has, from all of its values.
+
+use millrace_core::schema::DataType;
+
+use crate::files::cell::Cell;
+use crate::files::number::{Number, small_integer};
+use crate::files::temporal;
+
+/// Values of the most frequent kind that a column needs before a few values of other kinds count as mistakes.
+const MAJORITY: u64 = 20;
+/// One value in so many may be of another kind.
+const MINORITY_SHARE: u64 = 20;
+
+const I64_SAFE_DIGITS: i64 = 18;
+const DECIMAL_DIGITS: i64 = 38;
+const SHORT_DECIMAL_DIGITS: i64 = 18;
+
+/// What has been seen of a column.
+#[derive(Debug, Default)]
+pub(crate) struct Profile {
+    nulls: u64,
+    booleans: u64,
+    numbers: u64,
+    dates: u64,
+    moments: u64,
+    instants: u64,
+    texts: u64,
+    nested: u64,
+    extent: Extent,
+    /// A text looked like a number that a number type would not give back (`007`, `+1`, `1 000`).
+    number_like: bool,
+}
+
+/// What the numbers of a column need.
+#[derive(Debug)]
+struct Extent {
+    beyond_i64: bool,
+    whole_digits: i64,
+    scale: i64,
+    /// An exponent that cannot be written out within 38 digits.
+    exponents: bool,
+    /// Every value is what a double's shortest text says.
+    doubles: bool,
+}
+
+impl Default for Extent {
+    fn default() -> Self {
+        Self { beyond_i64: false, whole_digits: 0, scale: 0, exponents: false, doubles: true }
+    }
+}
+
+impl Profile {
+    /// Values seen, nulls included.
+    pub(crate) fn seen(&self) -> u64 {
+        self.nulls + self.filled()
+    }
+
+    /// Whether a null was among them.
+    pub(crate) fn has_nulls(&self) -> bool {
+        self.nulls > 0
+    }
+
+    fn filled(&self) -> u64 {
+        self.booleans + self.numbers + self.dates + self.moments + self.instants + self.texts + self.nested
+    }
+
+    /// Takes a value into account.
+    pub(crate) fn see(&mut self, cell: Cell<'_>) {
+        match cell {
+            Cell::Null => self.nulls += 1,
+            Cell::Boolean(_) => self.booleans += 1,
+            Cell::Number(text) => self.see_number(text),
+            Cell::Text { text, .. } => self.see_text(text),
+            Cell::Nested(_) => self.nested += 1,
+            Cell::Plain(text) => match text {
+                b"true" | b"false" => self.booleans += 1,
+                _ if small_integer(text).is_some() || Number::parse(text).is_some() => self.see_number(text),
+                _ => {
+                    self.number_like |= is_number_like(text);
+                    self.see_text(text);
+                }
+            },
+        }
+    }
+
+    fn see_number(&mut self, text: &[u8]) {
+        self.numbers += 1;
+        if small_integer(text).is_some() {
+            // The digits of the longest one, for a column that has decimals too.
+            let digits = text.len() - usize::from(text.first() == Some(&b'-'));
+            self.extent.whole_digits = self.extent.whole_digits.max(digits as i64);
+            if digits > 15 {
+                self.extent.see_double(text);
+            }
+            return;
+        }
+        self.extent.see(text);
+    }
+
+    fn see_text(&mut self, text: &[u8]) {
+        // Nearly all texts fail on their first byte or their length.
+        if text.len() >= 10 && text.first().is_some_and(u8::is_ascii_digit) {
+            if temporal::date(text).is_some() {
+                self.dates += 1;
+                return;
+            }
+            if let Some(moment) = temporal::date_time(text).filter(|moment| moment.fraction_digits <= 6) {
+                *(if moment.zoned { &mut self.instants } else { &mut self.moments }) += 1;
+                return;
+            }
+        }
+        self.texts += 1;
+    }
+
+    /// The type that holds the column's values.
+    pub(crate) fn data_type(&self) -> DataType {
+        let kinds = [
+            (self.texts, DataType::Text),
+            (self.numbers, self.extent.data_type()),
+            (self.dates, DataType::Date),
+            (self.moments, DataType::Timestamp),
+            (self.instants, DataType::TimestampTz),
+            (self.booleans, DataType::Boolean),
+            (self.nested, DataType::Json),
+        ];
+        let filled = self.filled();
+        let Some(&(most, data_type)) = kinds.iter().max_by_key(|(count, _)| *count).filter(|_| filled > 0)
+        else {
+            return DataType::Text;
+        };
+        if self.number_like && self.numbers == most {
+            return DataType::Text;
+        }
+        let others = filled - most;
+        if others == 0 || (most >= MAJORITY && others * MINORITY_SHARE <= filled) {
+            return data_type;
+        }
+        if self.nested > 0 { DataType::Json } else { DataType::Text }
+    }
+}
+
+impl Extent {
+    fn see(&mut self, text: &[u8]) {
+        let Some(number) = Number::parse(text) else { return };
+        let (whole, scale) = number.shape();
+        if number.has_exponent() && whole + scale > DECIMAL_DIGITS {
+            self.exponents = true;
+        } else {
+            self.whole_digits = self.whole_digits.max(whole);
+            self.scale = self.scale.max(scale);
+            self.beyond_i64 |= whole > I64_SAFE_DIGITS
+                && scale == 0
+                && number.integer().ok().and_then(|n| i64::try_from(n).ok()).is_none();
+        }
+        self.see_double(text);
+    }
+
+    fn see_double(&mut self, text: &[u8]) {
+        self.doubles &= std::str::from_utf8(text)
+            .ok()
+            .and_then(|text| Number::parse(text.as_bytes())?.double(text))
+            .is_some();
+    }
+
+    fn data_type(&self) -> DataType {
+        let decimal =
+            |precision: i64| DataType::Decimal { precision: precision as u8, scale: self.scale as u8 };
+        if self.exponents {
+            return if self.doubles { DataType::Float64 } else { DataType::Text };
+        }
+        let digits = self.whole_digits + self.scale;
+        match self.scale {
+            0 if !self.beyond_i64 => DataType::Int64,
+            1.. if digits <= SHORT_DECIMAL_DIGITS => decimal(SHORT_DECIMAL_DIGITS),
+            _ if digits <= DECIMAL_DIGITS => decimal(DECIMAL_DIGITS),
+            _ => DataType::Text,
+        }
+    }
+}
+
+/// Whether a text without its spaces, its sign and its leading zeros would be a number.
+fn is_number_like(text: &[u8]) -> bool {
+    if !text.last().is_some_and(|byte| byte.is_ascii_digit() || *byte == b' ') {
+        return false;
+    }
+    let compact: Vec<u8> = text.iter().copied().filter(|&byte| byte != b' ').collect();
+    let unsigned = match compact.split_first() {
+        Some((b'+' | b'-', rest)) => rest,
+        _ => &compact[..],
+    };
+    let zeros = unsigned.iter().take_while(|&&byte| byte == b'0').count();
+    // The last zero stays where the number is nothing but zeros, or zeros before the point.
+    let from =
+        if unsigned.get(zeros).is_some_and(u8::is_ascii_digit) { zeros } else { zeros.saturating_sub(1) };
+    Number::parse(&unsigned[from..]).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(values: &[&str]) -> String {
+        let mut profile = Profile::default();
+        for value in values {
+            let bytes = value.as_bytes();
+            profile.see(match bytes {
+                b"null" => Cell::Null,
+                b"true" | b"false" => Cell::Boolean(true),
+                [b'"', text @ .., b'"'] => Cell::Text { text, source: bytes },
+                [b'{' | b'[', ..] => Cell::Nested(bytes),
+                _ => Cell::Number(bytes),
+            });
+        }
+        profile.data_type().to_string()
+    }
+
+    fn csv(values: &[&str]) -> String {
+        let mut profile = Profile::default();
+        for value in values {
+            profile.see(Cell::Plain(value.as_bytes()));
+        }
+        profile.data_type().to_string()
+    }
+
+    #[test]
+    fn types_of_json_columns() {
+        for (values, expected) in [
+            (&[][..], "text"),
+            (&["null"], "text"),
+            (&["true", "null", "false"], "boolean"),
+            (&["1", "-2"], "int64"),
+            (&["9223372036854775807", "-9223372036854775808"], "int64"),
+            (&["9223372036854775808"], "decimal(38,0)"),
+            (&["123456789012345678901234567890123456789"], "text"),
+            (&["1.5", "2.25"], "decimal(18,2)"),
+            (&["1", "2.5"], "decimal(18,1)"),
+            (&["12345678901234567.55"], "decimal(38,2)"),
+            (&["123456789012345678", "0.5"], "decimal(38,1)"),
+            (&["1.5e3", "2"], "int64"),
+            (&["1.5e-3"], "decimal(18,4)"),
+            (&["1e300", "2.5"], "float64"),
+            (&["1e300", "0.12345678901234567890"], "text"),
+            (&["1e300", "9007199254740993"], "text"),
+            (&["1e-30", "100000000000"], "text"),
+            (&["1e400"], "text"),
+            (&["\"2024-02-29\""], "date"),
+            (&["\"2023-02-29\""], "text"),
+            (&["\"2024-02-29T10:00:00\""], "timestamp"),
+            (&["\"2024-02-29T10:00:00Z\"", "\"2024-02-29T10:00:00+02:00\""], "timestamptz"),
+            (&["\"2024-02-29T10:00:00.1234567\""], "text"),
+            (&["\"2024-02-29\"", "\"2024-02-29T10:00:00\""], "text"),
+            (&["{\"a\":1}", "[1]"], "json"),
+            (&["1", "\"a\""], "text"),
+            (&["1", "{}"], "json"),
+            (&["\"1\""], "text"),
+        ] {
+            assert_eq!(json(values), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_few_strangers_do_not_spoil_a_column() {
+        let mut values = vec!["1"; 19];
+        values.push("\"a\"");
+        assert_eq!(json(&values), "text", "19 are too few");
+        values.insert(0, "2");
+        assert_eq!(json(&values), "int64", "1 of 21 is less than 5 %");
+        values.push("\"b\"");
+        assert_eq!(json(&values), "text", "2 of 22 are more");
+        let mut values = vec!["{}"; 40];
+        values.push("1");
+        assert_eq!(json(&values), "json");
+    }
+
+    #[test]
+    fn texts_of_csv_tell_less() {
+        for (values, expected) in [
+            (&["1", "2"][..], "int64"),
+            (&["22.99", "50.0"], "decimal(18,2)"),
+            (&["007"], "text"),
+            (&["true", "false"], "boolean"),
+            (&["True"], "text"),
+            (&["2024-01-01"], "date"),
+            (&[".5"], "text"),
+        ] {
+            assert_eq!(csv(values), expected, "{values:?}");
+        }
+        for like in ["007", "+1", "1 000", " 12", "00", "-01", "000.5"] {
+            let mut values = vec!["5"; 1000];
+            values.push(like);
+            assert_eq!(csv(&values), "text", "{like}");
+        }
+        for unlike in ["n/a", "12A", "+", "-", "1,5"] {
+            let mut values = vec!["5"; 1000];
+            values.push(unlike);
+            assert_eq!(csv(&values), "int64", "{unlike}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What the sources that read files share: finding and opening files, reading them in blocks, telling the types of columns,
+//! and turning texts into Arrow columns exactly.
+//!
+//! A file passes through these hands: [`paths`] finds it, [`input`] opens, unpacks and hashes it, [`window`] holds the part
+//! of it that is being looked at. A format (JSON, CSV, a dump) cuts that into records and hands each cell either to
+//! [`infer`], which works out a column's type, or to [`row`], which appends it to Arrow columns; [`delivery`] sends what
+//! has come together, with the rows that were set aside.
+
+pub(crate) mod cell;
+pub(crate) mod column;
+#[cfg(any(feature = "json", feature = "csv"))]
+pub(crate) mod convert;
+pub(crate) mod delivery;
+#[cfg(any(feature = "json", feature = "csv"))]
+pub(crate) mod fields;
+#[cfg(any(feature = "json", feature = "csv"))]
+pub(crate) mod infer;
+pub(crate) mod input;
+pub(crate) mod number;
+pub(crate) mod numeric;
+pub(crate) mod paths;
+pub(crate) mod row;
+#[cfg(any(feature = "json", feature = "csv"))]
+pub(crate) mod source;
+pub(crate) mod temporal;
+#[cfg(test)]
+pub(crate) mod testing;
+pub(crate) mod window;
+
+/// Sizes that bound the memory of a read. Tests make them small to meet every border.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes that are read at a time.
+    pub(crate) block: usize,
+    /// Bytes that one record may have.
+    pub(crate) record: usize,
+    /// Rows of a batch.
+    pub(crate) batch_rows: usize,
+    /// Bytes of source text that make a batch.
+    pub(crate) batch_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { block: 1 << 20, record: 64 << 20, batch_rows: 1 << 16, batch_bytes: 8 << 20 }
+    }
+}

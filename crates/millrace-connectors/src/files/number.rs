@@ -1,0 +1,321 @@
+//! Numbers as texts write them, turned into binary ones without loss.
+
+use arrow_buffer::i256;
+
+/// A number as JSON writes it, taken apart: `-12.50e3`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Number<'a> {
+    negative: bool,
+    /// Digits before the point.
+    whole: &'a [u8],
+    /// Digits after it.
+    fraction: &'a [u8],
+    /// What stands after `e`; none without one. Beyond ±2^30 it is cut to that, which fits no type either.
+    exponent: Option<i32>,
+}
+
+/// Why a number has no exact place in a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Misfit {
+    /// Too many digits before the point.
+    TooLarge,
+    /// Digits after the point that the type has no room for.
+    TooManyDecimals,
+}
+
+/// Digits that the integer types and decimals of 128 bits hold for certain.
+const I128_DIGITS: i64 = 38;
+
+const EXPONENT_LIMIT: i32 = 1 << 30;
+
+impl<'a> Number<'a> {
+    /// Takes a text apart that is a number by JSON's grammar (no plus sign, no leading zeros, digits on both sides of the
+    /// point) from end to end. None for any other.
+    pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
+        let (negative, rest) = match text.split_first() {
+            Some((b'-', rest)) => (true, rest),
+            _ => (false, text),
+        };
+        let (whole, rest) = digits(rest);
+        if whole.is_empty() || (whole.len() > 1 && whole.first() == Some(&b'0')) {
+            return None;
+        }
+        let (fraction, rest) = match rest.split_first() {
+            Some((b'.', rest)) => {
+                let (fraction, rest) = digits(rest);
+                if fraction.is_empty() {
+                    return None;
+                }
+                (fraction, rest)
+            }
+            _ => (&[][..], rest),
+        };
+        let exponent = match rest.split_first() {
+            None => None,
+            Some((b'e' | b'E', rest)) => Some(exponent(rest)?),
+            Some(_) => return None,
+        };
+        Some(Self { negative, whole, fraction, exponent })
+    }
+
+    /// Whether it is written with an exponent.
+    pub(crate) fn has_exponent(&self) -> bool {
+        self.exponent.is_some()
+    }
+
+    /// Digits before the point (without leading zeros) and after it (as written) once the exponent is worked in.
+    pub(crate) fn shape(&self) -> (i64, i64) {
+        let Some(exponent) = self.exponent else {
+            let whole = if self.whole == b"0" { 0 } else { self.whole.len() };
+            return (whole as i64, self.fraction.len() as i64);
+        };
+        let scale = (self.fraction.len() as i64 - i64::from(exponent)).max(0);
+        let leading = self.digits().take_while(|&digit| digit == b'0').count();
+        let significant = (self.whole.len() + self.fraction.len() - leading) as i64;
+        if significant == 0 {
+            return (0, scale.min(self.fraction.len() as i64));
+        }
+        ((significant + i64::from(exponent) - self.fraction.len() as i64).max(0), scale)
+    }
+
+    fn digits(&self) -> impl DoubleEndedIterator<Item = u8> {
+        self.whole.iter().chain(self.fraction).copied()
+    }
+
+    /// The significant digits and how many digits follow them up to the point: the value is `digits · 10^power`.
+    fn significant(&self) -> (Vec<u8>, i64) {
+        let mut digits: Vec<u8> = self.digits().skip_while(|&digit| digit == b'0').collect();
+        let mut power = i64::from(self.exponent.unwrap_or(0)) - self.fraction.len() as i64;
+        while digits.last() == Some(&b'0') {
+            digits.pop();
+            power += 1;
+        }
+        (digits, power)
+    }
+
+    /// The value times `10^scale`, where that is a whole number of at most `precision` digits.
+    pub(crate) fn scaled(&self, precision: u8, scale: u8) -> Result<i128, Misfit> {
+        let shift = i64::from(scale) + i64::from(self.exponent.unwrap_or(0)) - self.fraction.len() as i64;
+        let total = self.whole.len() + self.fraction.len();
+        // Eighteen digits and a shift that keeps them within an i64: nearly all numbers.
+        if total <= 18
+            && (0..=18 - total as i64).contains(&shift)
+            && i64::from(precision) >= total as i64 + shift
+        {
+            let magnitude = self.digits().fold(0i64, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+            let scaled = i128::from(magnitude * 10i64.pow(shift as u32));
+            return Ok(if self.negative { -scaled } else { scaled });
+        }
+        let (digits, power) = self.fitting(precision, scale)?;
+        let magnitude = digits.iter().fold(0i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
+        let scaled = magnitude * 10i128.pow(power);
+        Ok(if self.negative { -scaled } else { scaled })
+    }
+
+    /// The same for decimals beyond 38 digits.
+    pub(crate) fn scaled_wide(&self, precision: u8, scale: u8) -> Result<i256, Misfit> {
+        let (mut digits, power) = self.fitting(precision, scale)?;
+        digits.resize(digits.len() + power as usize, b'0');
+        let magnitude = digits.iter().fold(i256::ZERO, |sum, digit| {
+            sum.wrapping_mul(i256::from(10i64)).wrapping_add(i256::from(i64::from(digit - b'0')))
+        });
+        Ok(if self.negative { magnitude.wrapping_neg() } else { magnitude })
+    }
+
+    fn fitting(&self, precision: u8, scale: u8) -> Result<(Vec<u8>, u32), Misfit> {
+        let (digits, power) = self.significant();
+        if digits.is_empty() {
+            return Ok((digits, 0));
+        }
+        let power = power + i64::from(scale);
+        if digits.len() as i64 + power > i64::from(precision) {
+            return Err(Misfit::TooLarge);
+        }
+        Ok((digits, u32::try_from(power).map_err(|_| Misfit::TooManyDecimals)?))
+    }
+
+    /// The value as an integer of at most 38 digits.
+    pub(crate) fn integer(&self) -> Result<i128, Misfit> {
+        self.scaled(I128_DIGITS as u8, 0)
+    }
+
+    /// The double whose shortest text has this very value; none where there is none (too many digits, out of range).
+    pub(crate) fn double(&self, text: &str) -> Option<f64> {
+        let value: f64 = text.parse().ok()?;
+        // Every decimal of up to 15 digits in the normal range comes back from its nearest double.
+        let exact = self.is_short(15, 290) || self.equals(&format!("{value:e}"));
+        (value.is_finite() && exact).then_some(value)
+    }
+
+    /// The same for a binary32.
+    pub(crate) fn float(&self, text: &str) -> Option<f32> {
+        let value: f32 = text.parse().ok()?;
+        let exact = self.is_short(6, 30) || self.equals(&format!("{value:e}"));
+        (value.is_finite() && exact).then_some(value)
+    }
+
+    fn is_short(&self, digits: usize, power: i32) -> bool {
+        let count = self.whole.len() + self.fraction.len();
+        count <= digits && self.exponent.is_none_or(|exponent| (-power + 20..power - 20).contains(&exponent))
+    }
+
+    fn equals(&self, text: &str) -> bool {
+        Number::parse(text.as_bytes()).is_some_and(|other| {
+            let (digits, power) = self.significant();
+            let (other_digits, other_power) = other.significant();
+            digits == other_digits && (power == other_power || digits.is_empty())
+        })
+    }
+}
+
+/// A plain integer of at most 18 digits by JSON's grammar: what nearly all integers are. None for all others.
+pub(crate) fn small_integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        _ => (false, text),
+    };
+    if digits.is_empty() || digits.len() > 18 || (digits.len() > 1 && digits.first() == Some(&b'0')) {
+        return None;
+    }
+    let mut value = 0i64;
+    for &byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    Some(if negative { -value } else { value })
+}
+
+fn digits(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    text.split_at(end)
+}
+
+fn exponent(text: &[u8]) -> Option<i32> {
+    let (negative, rest) = match text.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        Some((b'+', rest)) => (false, rest),
+        _ => (false, text),
+    };
+    let (digits, rest) = digits(rest);
+    if digits.is_empty() || !rest.is_empty() {
+        return None;
+    }
+    let magnitude = digits
+        .iter()
+        .fold(0i32, |sum, digit| sum.saturating_mul(10).saturating_add(i32::from(digit - b'0')))
+        .min(EXPONENT_LIMIT);
+    Some(if negative { -magnitude } else { magnitude })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn number(text: &str) -> Number<'_> {
+        Number::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text} is a number"))
+    }
+
+    #[test]
+    fn grammar_is_that_of_json() {
+        for bad in
+            ["", "-", "+1", "01", "-01", "1.", ".5", "1e", "1e+", "1 ", " 1", "0x1", "NaN", "1.2.3", "--1"]
+        {
+            assert!(Number::parse(bad.as_bytes()).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn shapes() {
+        for (text, shape) in [
+            ("0", (0, 0)),
+            ("-12", (2, 0)),
+            ("0.50", (0, 2)),
+            ("1.50", (1, 2)),
+            ("15e1", (3, 0)),
+            ("1.5e3", (4, 0)),
+            ("1.5e-3", (0, 4)),
+            ("0.001e2", (0, 1)),
+            ("0.0e99", (0, 0)),
+            ("1e400", (401, 0)),
+        ] {
+            assert_eq!(number(text).shape(), shape, "{text}");
+        }
+    }
+
+    #[test]
+    fn scales_exactly_or_not_at_all() {
+        for (text, precision, scale, expected) in [
+            ("1.50", 18, 1, Ok(15)),
+            ("1.55", 18, 1, Err(Misfit::TooManyDecimals)),
+            ("-22.99", 18, 2, Ok(-2299)),
+            ("99.99", 3, 2, Err(Misfit::TooLarge)),
+            ("1e2", 3, 0, Ok(100)),
+            ("1e3", 3, 0, Err(Misfit::TooLarge)),
+            ("100e-2", 3, 0, Ok(1)),
+            ("0e99999999999", 1, 0, Ok(0)),
+            ("1e-99999999999", 38, 38, Err(Misfit::TooManyDecimals)),
+            (
+                "99999999999999999999999999999999999999",
+                38,
+                0,
+                Ok(99_999_999_999_999_999_999_999_999_999_999_999_999),
+            ),
+            ("0.0000", 1, 0, Ok(0)),
+        ] {
+            assert_eq!(number(text).scaled(precision, scale), expected, "{text}");
+        }
+        let wide = "12345678901234567890123456789012345.123456789012345678901234567890";
+        assert_eq!(number(wide).scaled_wide(65, 30).map(|n| n.to_string()), Ok(wide.replace('.', "")));
+    }
+
+    #[test]
+    fn floats_round_trip_or_are_refused() {
+        for (text, exact) in [
+            ("0.1", true),
+            ("1e400", false),
+            ("1e-400", false),
+            ("1e22", true),
+            ("0e5", true),
+            ("1.7976931348623157e308", true),
+            ("0.1000000000000000055511151231257827", false),
+            ("9007199254740993", false),
+            ("9007199254740992", true),
+            ("5e-324", true),
+            ("4e-324", false),
+        ] {
+            assert_eq!(number(text).double(text).is_some(), exact, "{text}");
+        }
+        assert_eq!(number("0.1").float("0.1"), Some(0.1));
+        assert_eq!(number("16777217").float("16777217"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn integers_of_all_sizes(n in any::<i128>()) {
+            let text = n.to_string();
+            let expected = if n.unsigned_abs() < 10u128.pow(38) { Ok(n) } else { Err(Misfit::TooLarge) };
+            prop_assert_eq!(number(&text).integer(), expected);
+        }
+
+        #[test]
+        fn doubles_come_back(bits in any::<u64>()) {
+            let x = f64::from_bits(bits);
+            prop_assume!(x.is_finite());
+            let text = format!("{x:e}");
+            prop_assert_eq!(number(&text).double(&text), Some(x));
+        }
+
+        #[test]
+        fn small_integers_agree(n in any::<i64>()) {
+            let text = n.to_string();
+            if let Some(small) = small_integer(text.as_bytes()) {
+                prop_assert_eq!(small, n);
+            }
+        }
+    }
+}

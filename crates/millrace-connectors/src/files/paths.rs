@@ -1,0 +1,103 @@
+//! Which files a stream is made of.
+
+use std::path::{Path, PathBuf};
+
+use millrace_core::project::settings::Settings;
+use millrace_core::project::spec::{KeyKind, KeySpec};
+use millrace_engine::error::{Error, ErrorKind, Result};
+
+/// The key under which sources and streams name their files.
+pub(crate) const PATH: KeySpec = KeySpec::optional(
+    "path",
+    KeyKind::Text,
+    "File, from the project folder on, or several with `*`, `?` and `**` (`data/orders_*.json`). A stream's own path goes before its source's. A name that ends in `.gz` is unpacked.",
+);
+
+/// A file to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InputFile {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// Its name from the project folder on, with forward slashes.
+    pub(crate) name: String,
+}
+
+/// The files of the settings' `path`, in the order of their names.
+pub(crate) fn files(project_dir: &Path, settings: &Settings) -> Result<Vec<InputFile>> {
+    let Some(path) = settings.text("path").filter(|path| !path.is_empty()) else {
+        return Err(Error::new(
+            ErrorKind::SourceUnreadable,
+            "neither the source nor the stream says which file to read",
+        )
+        .hint("Add `path: data/file.json`, say, to the source or to the stream."));
+    };
+    let whole = project_dir.join(path);
+    // A file may have an asterisk in its name.
+    if !path.contains(['*', '?', '[']) || whole.is_file() {
+        return Ok(vec![InputFile { name: name_of(&whole, project_dir), path: whole }]);
+    }
+    let broken = |cause: String| {
+        Error::new(ErrorKind::SourceUnreadable, format!("`path: {path}` is no file pattern")).caused_by(cause)
+    };
+    // Only the path is a pattern, not the folder in which the project happens to be.
+    let pattern = if Path::new(path).is_absolute() {
+        path.to_owned()
+    } else {
+        format!("{}/{path}", glob::Pattern::escape(&project_dir.to_string_lossy()))
+    };
+    let mut files = Vec::new();
+    for found in glob::glob(&pattern).map_err(|error| broken(error.to_string()))? {
+        let found = found.map_err(|error| {
+            Error::new(ErrorKind::SourceUnreachable, format!("`path: {path}` cannot be looked through"))
+                .caused_by(error)
+        })?;
+        if found.is_file() {
+            files.push(InputFile { name: name_of(&found, project_dir), path: found });
+        }
+    }
+    if files.is_empty() {
+        return Err(Error::new(ErrorKind::SourceUnreachable, format!("no file matches `path: {path}`"))
+            .hint("`path` starts at the project folder; `*` stands for any part of a name, `**` for any folders."));
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}
+
+fn name_of(path: &Path, project_dir: &Path) -> String {
+    let name = path.strip_prefix(project_dir).unwrap_or(path).to_string_lossy().into_owned();
+    if std::path::MAIN_SEPARATOR == '/' { name } else { name.replace(std::path::MAIN_SEPARATOR, "/") }
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_core::project::settings::Setting;
+
+    use super::*;
+
+    fn find(dir: &Path, path: &str) -> Result<Vec<String>> {
+        let settings = Settings::new([("path".to_owned(), Setting::Text(path.to_owned()))]);
+        files(dir, &settings).map(|files| files.into_iter().map(|file| file.name).collect())
+    }
+
+    #[test]
+    fn patterns_are_sorted_and_relative() {
+        let dir = tempfile::tempdir().expect("a folder");
+        // The project's own folder may look like a pattern.
+        let project = dir.path().join("shop[1]");
+        std::fs::create_dir_all(project.join("data/b*d")).expect("folders");
+        for name in ["data/orders_2.json", "data/orders_10.json", "data/other.json", "data/a*.json"] {
+            std::fs::write(project.join(name), "").expect("a file");
+        }
+        let names = |path: &str| find(&project, path).expect("files");
+        assert_eq!(names("data/orders_*.json"), ["data/orders_10.json", "data/orders_2.json"]);
+        assert_eq!(names("data/a*.json"), ["data/a*.json"], "an existing name is no pattern");
+        assert_eq!(names("data/missing.json"), ["data/missing.json"], "opening it will say so");
+        let none = find(&project, "data/none_*.json").expect_err("no file");
+        assert_eq!(none.kind(), ErrorKind::SourceUnreachable);
+        assert_eq!(find(&project, "data/[").expect_err("no pattern").kind(), ErrorKind::SourceUnreadable);
+        assert_eq!(
+            files(&project, &Settings::default()).expect_err("no path").kind(),
+            ErrorKind::SourceUnreadable
+        );
+    }
+}

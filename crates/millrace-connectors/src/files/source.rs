@@ -1,0 +1,96 @@
+//! A source whose streams are files of records without a schema.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use millrace_core::cursor::Cursor;
+use millrace_core::project::settings::Settings;
+use millrace_engine::batch::BatchSender;
+use millrace_engine::error::Result;
+use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
+
+use crate::files::Limits;
+use crate::files::fields::{Loader, Profiler, Records};
+use crate::files::input::{Input, blocking, position};
+use crate::files::paths::files;
+use crate::files::window::Window;
+
+/// How a file is cut into records and these into cells.
+pub(crate) trait Format: Copy + Send + Sync + 'static {
+    /// Hands every record of a file to `records`, once, good or bad. An error where the file as a whole cannot be read.
+    fn walk<R: Read, S: Records>(
+        self,
+        settings: &Settings,
+        window: &mut Window<R>,
+        limits: Limits,
+        records: &mut S,
+    ) -> Result<()>;
+}
+
+/// Files of one format.
+pub(crate) struct FileSource<F> {
+    context: SourceContext,
+    settings: Settings,
+    format: F,
+    limits: Limits,
+}
+
+impl<F: Format> FileSource<F> {
+    /// A source that touches nothing yet.
+    pub(crate) fn shared(context: SourceContext, settings: &Settings, format: F) -> Arc<dyn Source> {
+        Arc::new(Self { context, settings: settings.clone(), format, limits: Limits::default() })
+    }
+
+    /// Reads all files of a stream and runs `work` with what they hold.
+    async fn walk<S: Records + Send + 'static, T: Send + 'static>(
+        &self,
+        stream: &StreamRequest,
+        mut records: S,
+        work: impl FnOnce(S, Cursor) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let settings = stream.settings.or(&self.settings);
+        let (project_dir, format, limits) = (self.context.project_dir.clone(), self.format, self.limits);
+        blocking(move || {
+            let mut states = Vec::new();
+            for file in files(&project_dir, &settings)? {
+                let mut window = Window::new(&file.name, Input::open(&file)?, limits.block)?;
+                format.walk(&settings, &mut window, limits, &mut records)?;
+                // The hash is of the very bytes that were read, whatever became of the file since.
+                states.push(window.into_reader().finish()?);
+            }
+            work(records, Cursor::Files { files: states })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl<F: Format> Source for FileSource<F> {
+    /// Files have no names for streams; a source with a path of its own is one stream with the source's name.
+    async fn streams(&self) -> Result<Vec<String>> {
+        Ok(self.settings.text("path").map(|_| self.context.name.clone()).into_iter().collect())
+    }
+
+    async fn discover(&self, stream: &StreamRequest) -> Result<Discovered> {
+        self.walk(stream, Profiler::default(), |profiler, cursor| {
+            Ok(Discovered { schema: profiler.schema(), position: Some(cursor) })
+        })
+        .await
+    }
+
+    async fn position(&self, stream: &StreamRequest) -> Result<Option<Cursor>> {
+        let settings = stream.settings.or(&self.settings);
+        let project_dir = self.context.project_dir.clone();
+        blocking(move || Ok(Some(position(&files(&project_dir, &settings)?)?))).await
+    }
+
+    async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {
+        let loader = Loader::new(&request, batches, self.limits);
+        self.walk(&request.stream, loader, |loader, cursor| {
+            loader.finish()?;
+            Ok(ReadOutcome { cursor: Some(cursor), conversions: Vec::new() })
+        })
+        .await
+    }
+}

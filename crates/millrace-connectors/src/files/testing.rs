@@ -1,0 +1,130 @@
+//! Formats under test: a file's text in, rows and quarantined rows out.
+
+use arrow_array::{Array, RecordBatch};
+use millrace_core::project::settings::{Setting, Settings};
+use millrace_core::quarantine::QuarantinedRow;
+use millrace_core::schema::{Column, StreamSchema};
+use millrace_engine::batch::{BatchSender, batch_queue};
+use millrace_engine::error::Result;
+use millrace_engine::source::{ReadRequest, StreamRequest};
+
+pub(crate) use self::cell_text::cell;
+use crate::files::Limits;
+use crate::files::fields::{Loader, Profiler};
+use crate::files::source::Format;
+use crate::files::window::Window;
+
+#[path = "../../tests/it/cell_text.rs"]
+mod cell_text;
+
+/// What a read delivered; cells as texts, none for NULL.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Outcome {
+    pub(crate) rows: Vec<Vec<Option<String>>>,
+    pub(crate) quarantined: Vec<QuarantinedRow>,
+}
+
+impl Outcome {
+    /// Rows as `a|b`, NULL as `~`.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let line = |row: &Vec<Option<String>>| {
+            row.iter().map(|cell| cell.as_deref().unwrap_or("~")).collect::<Vec<_>>().join("|")
+        };
+        self.rows.iter().map(line).collect()
+    }
+
+    /// Quarantined rows as `line code raw`, with the column before the code where there is one.
+    pub(crate) fn set_aside(&self) -> Vec<String> {
+        let show = |row: &QuarantinedRow| {
+            let column = row.column.as_deref().map(|column| format!("{column}:")).unwrap_or_default();
+            format!("{} {column}{} {}", row.line, row.code.as_str(), row.raw)
+        };
+        self.quarantined.iter().map(show).collect()
+    }
+}
+
+/// Limits with blocks of so many bytes, and batches of three rows.
+pub(crate) fn blocks(block: usize) -> Limits {
+    Limits { block, batch_rows: 3, ..Limits::default() }
+}
+
+pub(crate) fn settings(pairs: &[(&str, &str)]) -> Settings {
+    Settings::new(pairs.iter().map(|&(key, value)| {
+        let setting = value.parse().map_or_else(|_| Setting::Text(value.to_owned()), Setting::Bool);
+        (key.to_owned(), setting)
+    }))
+}
+
+/// A request for columns, written `name type` or, where they may not be empty, `name type!`.
+pub(crate) fn request(columns: &[&str]) -> ReadRequest {
+    let column = |text: &&str| {
+        let (name, data_type) = text.split_once(' ').expect("`name type`");
+        let nullable = !data_type.ends_with('!');
+        let data_type = data_type.trim_end_matches('!').parse().expect("a type");
+        Column { name: name.to_owned(), data_type, nullable }
+    };
+    ReadRequest {
+        stream: StreamRequest { stream: "s".to_owned(), settings: Settings::default() },
+        columns: columns.iter().map(column).collect(),
+        excluded: Vec::new(),
+        key: Vec::new(),
+        quarantine_unknown_columns: false,
+        cursor: None,
+    }
+}
+
+/// A schema as `name type`, with `!` where a column is never empty.
+pub(crate) fn shown(schema: &StreamSchema) -> Vec<String> {
+    let show = |c: &Column| format!("{} {}{}", c.name, c.data_type, if c.nullable { "" } else { "!" });
+    schema.columns.iter().map(show).collect()
+}
+
+pub(crate) fn discover<F: Format>(
+    format: F,
+    pairs: &[(&str, &str)],
+    text: &[u8],
+    limits: Limits,
+) -> Result<StreamSchema> {
+    let mut profiler = Profiler::default();
+    let mut window = Window::new("f", text, limits.block)?;
+    format.walk(&settings(pairs), &mut window, limits, &mut profiler)?;
+    Ok(profiler.schema())
+}
+
+pub(crate) fn read<F: Format>(
+    format: F,
+    pairs: &[(&str, &str)],
+    text: &[u8],
+    request: &ReadRequest,
+    limits: Limits,
+) -> Result<Outcome> {
+    collect(&request.columns, |sender| {
+        let mut loader = Loader::new(request, sender, limits);
+        let mut window = Window::new("f", text, limits.block)?;
+        format.walk(&settings(pairs), &mut window, limits, &mut loader)?;
+        loader.finish()
+    })
+}
+
+/// Runs `work` with a sender, and gives what was sent.
+pub(crate) fn collect(columns: &[Column], work: impl FnOnce(BatchSender) -> Result<()>) -> Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let (sender, mut receiver) = batch_queue(1 << 40);
+    {
+        let _inside = runtime.enter();
+        work(sender)?;
+    }
+    let mut outcome = Outcome::default();
+    while let Some(batch) = receiver.blocking_recv() {
+        outcome.rows.extend((0..batch.rows.num_rows()).map(|row| cells(&batch.rows, columns, row)));
+        outcome.quarantined.extend(batch.quarantined);
+    }
+    Ok(outcome)
+}
+
+fn cells(rows: &RecordBatch, columns: &[Column], row: usize) -> Vec<Option<String>> {
+    let cell = |(array, column): (&arrow_array::ArrayRef, &Column)| {
+        (!array.is_null(row)).then(|| cell(array.as_ref(), column.data_type, row))
+    };
+    rows.columns().iter().zip(columns).map(cell).collect()
+}

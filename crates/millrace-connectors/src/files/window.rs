@@ -1,0 +1,167 @@
+//! The part of a file that is being looked at.
+
+use std::io::Read;
+
+use millrace_engine::error::{Error, ErrorKind, Result};
+
+use crate::files::input::unreadable;
+
+const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
+
+/// A growing and moving window over a file's bytes. Whoever looks for the end of a record in [`Self::rest`] and does not find
+/// it calls [`Self::fill`] and looks again; [`Self::consume`] moves on and counts lines.
+pub(crate) struct Window<R> {
+    reader: R,
+    name: String,
+    buffer: Vec<u8>,
+    /// Where the rest starts in the buffer, and where the bytes end that were read.
+    start: usize,
+    end: usize,
+    ended: bool,
+    line: u64,
+    block: usize,
+    started_with_mark: bool,
+}
+
+impl<R: Read> Window<R> {
+    /// Starts at the beginning of a file, after its byte order mark. Refuses UTF-16.
+    pub(crate) fn new(name: &str, reader: R, block: usize) -> Result<Self> {
+        let mut window = Self {
+            reader,
+            name: name.to_owned(),
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            ended: false,
+            line: 1,
+            block: block.max(1),
+            started_with_mark: false,
+        };
+        while window.rest().len() < 3 && window.fill()? {}
+        match window.rest() {
+            [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => {
+                return Err(Error::new(ErrorKind::SourceUnreadable, format!("file `{name}` is in UTF-16"))
+                    .hint("Save it as UTF-8, for instance with `iconv -f UTF-16 -t UTF-8`."));
+            }
+            rest if rest.starts_with(BYTE_ORDER_MARK) => {
+                window.started_with_mark = true;
+                window.consume(BYTE_ORDER_MARK.len());
+            }
+            _ => {}
+        }
+        Ok(window)
+    }
+
+    /// The file's name, relative to the project folder.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What has been read and not consumed.
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Whether the rest goes to the end of the file.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// 1-based line on which the rest starts.
+    pub(crate) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Whether the file starts with UTF-8's byte order mark.
+    #[cfg(feature = "csv")]
+    pub(crate) fn started_with_mark(&self) -> bool {
+        self.started_with_mark
+    }
+
+    /// Makes the rest longer. False at the end of the file.
+    pub(crate) fn fill(&mut self) -> Result<bool> {
+        if self.ended {
+            return Ok(false);
+        }
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        // As much again as there is: a record that needs many fills is looked at a few times only.
+        let wanted = self.end + self.block.max(self.end);
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
+        }
+        let before = self.end;
+        while self.end < wanted {
+            match self.reader.read(&mut self.buffer[self.end..wanted]) {
+                Ok(0) => {
+                    self.ended = true;
+                    break;
+                }
+                Ok(n) => self.end += n,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(unreadable(&self.name, &error)),
+            }
+        }
+        Ok(self.end > before)
+    }
+
+    /// Moves on by `bytes` of the rest.
+    pub(crate) fn consume(&mut self, bytes: usize) {
+        let end = self.start + bytes;
+        self.line += count_lines(&self.buffer[self.start..end]);
+        self.start = end;
+    }
+
+    /// Reads to the end and forgets it.
+    pub(crate) fn drain(&mut self) -> Result<()> {
+        loop {
+            self.consume(self.rest().len());
+            if !self.fill()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The reader, for what only it knows.
+    pub(crate) fn into_reader(self) -> R {
+        self.reader
+    }
+}
+
+/// Line feeds in a text.
+pub(crate) fn count_lines(text: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', text).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_block_size_gives_the_same_bytes_and_lines() {
+        let text = b"\xEF\xBB\xBFa\nbc\r\n\nd";
+        for block in 1..16 {
+            let mut window = Window::new("f", &text[..], block).expect("a file");
+            let (mut seen, mut lines) = (Vec::new(), Vec::new());
+            loop {
+                if window.rest().is_empty() && !window.fill().expect("readable") {
+                    break;
+                }
+                lines.push(window.line());
+                seen.push(window.rest()[0]);
+                window.consume(1);
+            }
+            assert_eq!(seen, b"a\nbc\r\n\nd", "block {block}");
+            assert_eq!(lines, [1, 1, 2, 2, 2, 2, 3, 4], "block {block}");
+        }
+    }
+
+    #[test]
+    fn utf_16_is_told_so() {
+        let error = Window::new("f", &b"\xFF\xFEa\0"[..], 4).err().expect("an error");
+        assert!(error.to_string().contains("UTF-16"));
+    }
+}

@@ -1,0 +1,363 @@
+//! An array of objects: the document itself, or somewhere within it.
+
+use std::io::Read;
+
+use millrace_core::quarantine::{QuarantineCode, RAW_LIMIT};
+use millrace_engine::error::{Error, ErrorKind, Result};
+
+use crate::files::Limits;
+use crate::files::cell::Refusal;
+use crate::files::delivery::Place;
+use crate::files::fields::Records;
+use crate::files::window::Window;
+use crate::json_files::recovery::end_of_element;
+use crate::json_files::scan::{self, Field, Stop, is_space};
+use crate::json_files::{Scratch, hand_over};
+
+/// Hands over the records of a document; `path` are the keys that lead to their array.
+pub(super) fn walk<R: Read, S: Records>(
+    path: &[String],
+    window: &mut Window<R>,
+    limits: Limits,
+    records: &mut S,
+) -> Result<()> {
+    let mut walker = Walker { window, limits, records, fields: Vec::new(), scratch: Scratch::default() };
+    match (walker.peek()?, path) {
+        // Nobody has written anything yet.
+        (None, _) => Ok(()),
+        (Some(b'['), []) => {
+            walker.window.consume(1);
+            if walker.elements()? { walker.expect_end() } else { Ok(()) }
+        }
+        (Some(b'{'), []) => walker.only_object(),
+        (Some(b'{'), path) => walker.document(path),
+        _ => Err(walker.unreadable("the document is neither an array nor an object")),
+    }
+}
+
+/// What is wrong with a record that does not start with a brace.
+pub(super) fn not_an_object(text: &[u8]) -> Refusal {
+    let found = match text.first() {
+        Some(b'[') => "an array",
+        Some(b'"') => "a text",
+        Some(b'-' | b'0'..=b'9') => "a number",
+        Some(b't' | b'f') => "a truth value",
+        Some(b'n') => "null",
+        _ => "something else",
+    };
+    Refusal::broken(format!("expected an object, found {found}"))
+}
+
+/// Bytes that are no text are the reason that tells most about a broken record.
+pub(super) fn encoding_first(refusal: Refusal, record: &[u8]) -> Refusal {
+    match std::str::from_utf8(record) {
+        // An error without a length is a character that the end of the file has cut.
+        Err(error) if error.error_len().is_some() => {
+            Refusal::new(QuarantineCode::BadEncoding, "the record is not UTF-8")
+        }
+        _ => refusal,
+    }
+}
+
+struct Walker<'a, R, S> {
+    window: &'a mut Window<R>,
+    limits: Limits,
+    records: &'a mut S,
+    fields: Vec<Field>,
+    scratch: Scratch,
+}
+
+impl<R: Read, S: Records> Walker<'_, R, S> {
+    /// The next byte that is no space; spaces before it are consumed. None at the end of the file.
+    fn peek(&mut self) -> Result<Option<u8>> {
+        loop {
+            let rest = self.window.rest();
+            let spaces = rest.iter().position(|&byte| !is_space(byte));
+            let byte = spaces.map(|at| rest[at]);
+            self.window.consume(spaces.unwrap_or(rest.len()));
+            if byte.is_some() || !self.window.fill()? {
+                return Ok(byte);
+            }
+        }
+    }
+
+    /// Elements up to the closing bracket, which is consumed. False where the file ended before it; quarantine says so.
+    fn elements(&mut self) -> Result<bool> {
+        // Whether the next thing is an element, not what separates two of them.
+        let mut due = true;
+        let mut after_comma = false;
+        loop {
+            match self.peek()? {
+                None => {
+                    self.quarantine(0, Refusal::broken("the file ends before the array does"))?;
+                    return Ok(false);
+                }
+                Some(b']') => {
+                    if after_comma {
+                        self.quarantine(0, Refusal::broken("a comma is followed by no record"))?;
+                    }
+                    self.window.consume(1);
+                    return Ok(true);
+                }
+                Some(b',') => {
+                    if due {
+                        self.quarantine(0, Refusal::broken("a comma stands where a record should"))?;
+                    }
+                    self.window.consume(1);
+                    (due, after_comma) = (true, true);
+                }
+                Some(first) => {
+                    let whole = match first {
+                        _ if !due => {
+                            self.skip_broken(Refusal::broken("expected a comma or the end of the array"))?
+                        }
+                        b'{' => self.object()?,
+                        _ => self.stranger()?,
+                    };
+                    if !whole {
+                        return Ok(false);
+                    }
+                    (due, after_comma) = (false, false);
+                }
+            }
+        }
+    }
+
+    /// The object that the rest starts with. False where the file ended within it.
+    fn object(&mut self) -> Result<bool> {
+        loop {
+            let rest = self.window.rest();
+            match scan::object(rest, &mut self.fields) {
+                Ok(length) if length <= self.limits.record => {
+                    let raw = &rest[..length];
+                    hand_over(raw, &self.fields, &mut self.scratch, self.records)?;
+                    let place = Place { file: self.window.name(), line: self.window.line(), raw };
+                    self.records.end_record(place)?;
+                    self.window.consume(length);
+                    return Ok(true);
+                }
+                Err(Stop::Broken(refusal)) => return self.skip_broken(refusal),
+                Err(Stop::Short) if rest.len() <= self.limits.record => {
+                    if !self.window.fill()? {
+                        return self.skip_broken(Refusal::broken("the file ends before the record does"));
+                    }
+                }
+                Ok(_) | Err(Stop::Short) => return Err(self.too_large()),
+            }
+        }
+    }
+
+    /// An element that is no object.
+    fn stranger(&mut self) -> Result<bool> {
+        let refusal = not_an_object(self.window.rest());
+        self.skip_broken(refusal)
+    }
+
+    /// Puts everything up to the next separator into quarantine as one record. False where the file ended before one.
+    fn skip_broken(&mut self, refusal: Refusal) -> Result<bool> {
+        loop {
+            let rest = self.window.rest();
+            let end = end_of_element(rest);
+            if end.unwrap_or(rest.len()) > self.limits.record {
+                return Err(self.too_large());
+            }
+            if end.is_none() && self.window.fill()? {
+                continue;
+            }
+            let rest = self.window.rest();
+            let length = end.unwrap_or(rest.len());
+            let record = rest[..length].trim_ascii_end();
+            let refusal = encoding_first(refusal, record);
+            self.quarantine(record.len(), refusal)?;
+            self.window.consume(length);
+            return Ok(end.is_some());
+        }
+    }
+
+    /// Puts the next bytes into quarantine, without consuming them.
+    fn quarantine(&mut self, bytes: usize, refusal: Refusal) -> Result<()> {
+        self.records.refuse(None, refusal);
+        let raw = &self.window.rest()[..bytes];
+        self.records.end_record(Place { file: self.window.name(), line: self.window.line(), raw })
+    }
+
+    /// What follows the array goes to quarantine as one record.
+    fn expect_end(&mut self) -> Result<()> {
+        if self.peek()?.is_some() {
+            while self.window.rest().len() < RAW_LIMIT && self.window.fill()? {}
+            self.quarantine(
+                self.window.rest().len(),
+                Refusal::broken("something follows the end of the array"),
+            )?;
+            self.window.drain()?;
+        }
+        Ok(())
+    }
+
+    /// A document that is an object: its only record.
+    fn only_object(&mut self) -> Result<()> {
+        const LINES: &str = "Write `type: ndjson` where each line is an object, or `records: $.key` where the records are in an array within the object.";
+        loop {
+            let rest = self.window.rest();
+            match scan::object(rest, &mut self.fields) {
+                Ok(_) => break,
+                Err(Stop::Short) if rest.len() <= self.limits.record && self.window.fill()? => {}
+                Err(_) => {
+                    return Err(self
+                        .unreadable("the document is one object, and not a whole one")
+                        .hint(LINES));
+                }
+            }
+        }
+        self.object()?;
+        match self.peek()? {
+            None => Ok(()),
+            Some(_) => Err(self.unreadable("something follows the object that the document is").hint(LINES)),
+        }
+    }
+
+    /// A document with the records somewhere within it. What is not on the way to them is passed over; only its brackets and
+    /// quotes have to match.
+    fn document(&mut self, path: &[String]) -> Result<()> {
+        let shown = path.join(".");
+        let mut met = vec![false; path.len()];
+        let mut level = 0;
+        self.window.consume(1);
+        loop {
+            match self.peek()? {
+                Some(b',') => self.window.consume(1),
+                Some(b'}') => {
+                    self.window.consume(1);
+                    if level == 0 {
+                        break;
+                    }
+                    level -= 1;
+                }
+                Some(b'"') => {
+                    let key = self.key()?;
+                    let value = self.peek()?;
+                    if key != path[level].as_bytes() {
+                        self.skip_value()?;
+                        continue;
+                    }
+                    if std::mem::replace(&mut met[level], true) {
+                        return Err(self.unreadable(&format!(
+                            "the key `{}` of `records: $.{shown}` stands twice",
+                            path[level]
+                        )));
+                    }
+                    match value {
+                        Some(b'{') if level + 1 < path.len() => {
+                            self.window.consume(1);
+                            level += 1;
+                        }
+                        Some(b'[') if level + 1 == path.len() => {
+                            self.window.consume(1);
+                            if !self.elements()? {
+                                return Ok(());
+                            }
+                        }
+                        _ => {
+                            let expected = if level + 1 == path.len() { "an array" } else { "an object" };
+                            return Err(self.unreadable(&format!(
+                                "`{}` of `records: $.{shown}` is not {expected}",
+                                path[level]
+                            )));
+                        }
+                    }
+                }
+                _ => {
+                    return Err(
+                        self.unreadable("the document around the records is broken or ends too early")
+                    );
+                }
+            }
+        }
+        if self.peek()?.is_some() {
+            return Err(self.unreadable("something follows the end of the document"));
+        }
+        if met.last() == Some(&true) {
+            return Ok(());
+        }
+        Err(self.unreadable(&format!(
+            "the document has no `{shown}`, where `records: $.{shown}` says that they are"
+        )))
+    }
+
+    /// A key and the colon behind it.
+    fn key(&mut self) -> Result<Vec<u8>> {
+        let key = loop {
+            let rest = self.window.rest();
+            match scan::string(rest, 1) {
+                Ok((end, escaped)) => {
+                    let key = scan::string_text(&rest[1..end - 1], escaped, &mut self.scratch.text).to_vec();
+                    self.window.consume(end);
+                    break key;
+                }
+                Err(Stop::Short) if rest.len() <= self.limits.record && self.window.fill()? => {}
+                Err(_) => return Err(self.unreadable("a key of the document is broken")),
+            }
+        };
+        if self.peek()? != Some(b':') {
+            return Err(self.unreadable("a key of the document lacks its colon"));
+        }
+        self.window.consume(1);
+        Ok(key)
+    }
+
+    /// Passes over a value of any size.
+    fn skip_value(&mut self) -> Result<()> {
+        let mut depth = 0usize;
+        let (mut in_string, mut escape, mut started) = (false, false, false);
+        loop {
+            for at in 0..self.window.rest().len() {
+                let byte = self.window.rest()[at];
+                let mut ended = false;
+                match byte {
+                    _ if escape => escape = false,
+                    b'\\' if in_string => escape = true,
+                    b'"' => {
+                        in_string = !in_string;
+                        ended = !in_string && depth == 0;
+                    }
+                    _ if in_string => {}
+                    b'{' | b'[' => depth += 1,
+                    // The end of what is around a number or word.
+                    b',' | b'}' | b']' if depth == 0 => {
+                        self.window.consume(at);
+                        return if started {
+                            Ok(())
+                        } else {
+                            Err(self.unreadable("a value of the document is missing"))
+                        };
+                    }
+                    b'}' | b']' => {
+                        depth -= 1;
+                        ended = depth == 0;
+                    }
+                    _ => {}
+                }
+                started = true;
+                if ended {
+                    self.window.consume(at + 1);
+                    return Ok(());
+                }
+            }
+            self.window.consume(self.window.rest().len());
+            if !self.window.fill()? {
+                return Err(self.unreadable("the document around the records ends too early"));
+            }
+        }
+    }
+
+    fn too_large(&self) -> Error {
+        self.unreadable("a record is larger than a record may be, or its end cannot be found")
+            .hint("If the records are in an array within the document, say where: `records: $.key`.")
+    }
+
+    fn unreadable(&self, what: &str) -> Error {
+        let (name, line) = (self.window.name(), self.window.line());
+        Error::new(ErrorKind::SourceUnreadable, format!("file `{name}` is not the JSON that was expected"))
+            .caused_by(format!("line {line}: {what}"))
+    }
+}

@@ -1,0 +1,98 @@
+//! An object a line.
+
+use std::io::Read;
+
+use millrace_engine::error::{Error, ErrorKind, Result};
+
+use crate::files::Limits;
+use crate::files::cell::Refusal;
+use crate::files::delivery::Place;
+use crate::files::fields::Records;
+use crate::files::window::Window;
+use crate::json_files::scan::{self, Stop, is_space};
+use crate::json_files::{Scratch, array, hand_over};
+
+/// Hands over each line that is not blank.
+pub(super) fn walk<R: Read, S: Records>(
+    window: &mut Window<R>,
+    limits: Limits,
+    records: &mut S,
+) -> Result<()> {
+    let mut fields = Vec::new();
+    let mut scratch = Scratch::default();
+    let mut searched = 0;
+    let mut first = true;
+    loop {
+        let rest = window.rest();
+        let length = match memchr::memchr(b'\n', &rest[searched..]) {
+            Some(at) if searched + at <= limits.record => searched + at + 1,
+            None if window.ended() && rest.len() <= limits.record => rest.len(),
+            found if found.is_some() || rest.len() > limits.record => {
+                too_long(window, records)?;
+                searched = 0;
+                continue;
+            }
+            _ => {
+                searched = rest.len();
+                window.fill()?;
+                continue;
+            }
+        };
+        searched = 0;
+        if length == 0 {
+            return Ok(());
+        }
+        let line = trimmed(&rest[..length]);
+        if !line.is_empty() {
+            if first && line == b"[" {
+                return Err(Error::new(
+                    ErrorKind::SourceUnreadable,
+                    format!("file `{}` starts with an array, not with an object a line", window.name()),
+                )
+                .hint("Write `type: json` in the source."));
+            }
+            first = false;
+            let refusal = if line[0] == b'{' {
+                match scan::object(line, &mut fields) {
+                    Ok(end) if end == line.len() => None,
+                    Ok(_) => Some(Refusal::broken("something follows the object on its line")),
+                    Err(Stop::Short) => Some(Refusal::broken("the line ends before the object does")),
+                    Err(Stop::Broken(refusal)) => Some(array::encoding_first(refusal, line)),
+                }
+            } else {
+                Some(array::encoding_first(array::not_an_object(line), line))
+            };
+            match refusal {
+                None => hand_over(line, &fields, &mut scratch, records)?,
+                Some(refusal) => records.refuse(None, refusal),
+            }
+            records.end_record(Place { file: window.name(), line: window.line(), raw: line })?;
+        }
+        window.consume(length);
+    }
+}
+
+/// A line beyond the limit: quarantine keeps its beginning, the rest is passed over.
+fn too_long<R: Read, S: Records>(window: &mut Window<R>, records: &mut S) -> Result<()> {
+    records.refuse(None, Refusal::broken("the line is longer than a record may be"));
+    let rest = window.rest();
+    let raw = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+    records.end_record(Place { file: window.name(), line: window.line(), raw })?;
+    loop {
+        let rest = window.rest();
+        if let Some(at) = memchr::memchr(b'\n', rest) {
+            window.consume(at + 1);
+            return Ok(());
+        }
+        window.consume(rest.len());
+        if !window.fill()? {
+            return Ok(());
+        }
+    }
+}
+
+fn trimmed(line: &[u8]) -> &[u8] {
+    let start = line.iter().position(|&byte| !is_space(byte)).unwrap_or(line.len());
+    let end = line.iter().rposition(|&byte| !is_space(byte)).map_or(start, |last| last + 1);
+    &line[start..end]
+}

@@ -1,0 +1,310 @@
+use proptest::prelude::*;
+
+use crate::files::testing::{Outcome, blocks, discover, read, request, shown};
+use crate::json_files::{Json, Ndjson};
+
+fn json(text: &str, columns: &[&str]) -> (Vec<String>, Vec<String>) {
+    let outcomes: Vec<Outcome> = [1, 2, 7, 64, 1 << 20]
+        .map(|block| read(Json, &[], text.as_bytes(), &request(columns), blocks(block)).expect("readable"))
+        .into();
+    assert!(
+        outcomes.windows(2).all(|pair| pair[0] == pair[1]),
+        "the size of blocks must not matter: {outcomes:#?}"
+    );
+    (outcomes[0].lines(), outcomes[0].set_aside())
+}
+
+fn ndjson(text: &str, columns: &[&str]) -> (Vec<String>, Vec<String>) {
+    let outcomes: Vec<Outcome> = [1, 3, 1 << 20]
+        .map(|block| read(Ndjson, &[], text.as_bytes(), &request(columns), blocks(block)).expect("readable"))
+        .into();
+    assert!(
+        outcomes.windows(2).all(|pair| pair[0] == pair[1]),
+        "the size of blocks must not matter: {outcomes:#?}"
+    );
+    (outcomes[0].lines(), outcomes[0].set_aside())
+}
+
+fn error(format: impl crate::files::source::Format, pairs: &[(&str, &str)], text: &str) -> String {
+    let error =
+        read(format, pairs, text.as_bytes(), &request(&["a int64"]), blocks(5)).expect_err("unreadable");
+    let hint = error.to_diagnostic().hint.unwrap_or_default();
+    format!("{error}; {hint}")
+}
+
+#[test]
+fn arrays() {
+    let cases: &[(&str, &[&str], &[&str])] = &[
+        ("", &[], &[]),
+        (" \n ", &[], &[]),
+        ("[]", &[], &[]),
+        ("\u{FEFF}[{\"a\":1},\r\n {\"a\":2}]\r\n", &["1", "2"], &[]),
+        ("{\"a\":1}", &["1"], &[]),
+        ("[{\"a\":null},{},{\"b\":1}]", &["~", "~", "~"], &[]),
+        ("[{\"a\":1},\n{\"a\":\"x\"},\n{\"a\":3}]", &["1", "3"], &["2 a:wrong-type {\"a\":\"x\"}"]),
+        (
+            "[{\"a\":1}, 5, \"x\", [1, 2], null]",
+            &["1"],
+            &["1 broken-record 5", "1 broken-record \"x\"", "1 broken-record [1, 2]", "1 broken-record null"],
+        ),
+        ("[{\"a\":1,\"a\":2},{\"a\":3}]", &["3"], &["1 a:broken-record {\"a\":1,\"a\":2}"]),
+        ("[{\"a\":1,\"\\u0061\":2}]", &[], &["1 a:broken-record {\"a\":1,\"\\u0061\":2}"]),
+        // A record that is broken within leaves its neighbours alone.
+        ("[{\"a\":1},\n{\"a\":[1, 2}},\n{\"a\":3}]", &["1", "3"], &["2 broken-record {\"a\":[1, 2}}"]),
+        ("[{\"a\":1},\n{\"a\":01},\n{\"a\":3}]", &["1", "3"], &["2 broken-record {\"a\":01}"]),
+        ("[{\"a\":1 \"b\":2},{\"a\":3}]", &["3"], &["1 broken-record {\"a\":1 \"b\":2}"]),
+        ("[{\"a\":1} {\"a\":2},{\"a\":3}]", &["1", "3"], &["1 broken-record {\"a\":2}"]),
+        (
+            "[,{\"a\":1},,{\"a\":2},]",
+            &["1", "2"],
+            &["1 broken-record ", "1 broken-record ", "1 broken-record "],
+        ),
+        // A file that was cut off is never taken for a whole one.
+        ("[{\"a\":1},\n{\"a\":2", &["1"], &["2 broken-record {\"a\":2"]),
+        ("[{\"a\":1},\n{\"a\":2}", &["1", "2"], &["2 broken-record "]),
+        ("[{\"a\":1},\n", &["1"], &["2 broken-record "]),
+        ("[", &[], &["1 broken-record "]),
+        ("[{\"a\":1},{\"a\":\"x},{\"a\":3}]", &["1"], &["1 broken-record {\"a\":\"x},{\"a\":3}]"]),
+        ("[{\"a\":1}]\n]]", &["1"], &["2 broken-record ]]"]),
+    ];
+    for (text, rows, quarantined) in cases {
+        let (found, set_aside) = json(text, &["a int64"]);
+        assert_eq!((found, set_aside), (strings(rows), strings(quarantined)), "{text}");
+    }
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&text| text.to_owned()).collect()
+}
+
+#[test]
+fn bytes_that_are_no_text_go_to_quarantine() {
+    let text = b"[{\"a\":1},{\"a\":\"\xFF\"},{\"a\":2}]";
+    let outcome = read(Json, &[], text, &request(&["a text"]), blocks(4)).expect("readable");
+    assert_eq!(outcome.lines(), ["1", "2"]);
+    assert_eq!(outcome.set_aside(), ["1 bad-encoding {\"a\":\"\u{FFFD}\"}"]);
+}
+
+#[test]
+fn lines() {
+    let cases: &[(&str, &[&str], &[&str])] = &[
+        ("", &[], &[]),
+        ("{\"a\":1}\n\n \r\n{\"a\":2}\r\n{\"a\":3}", &["1", "2", "3"], &[]),
+        ("{\"a\":1}\n{\"a\":\n{\"a\":3}\n", &["1", "3"], &["2 broken-record {\"a\":"]),
+        (
+            "{\"a\":1}{\"a\":2}\n[1]\n7\n",
+            &[],
+            &["1 broken-record {\"a\":1}{\"a\":2}", "2 broken-record [1]", "3 broken-record 7"],
+        ),
+        ("{\"a\":1}\n{\"a\":2", &["1"], &["2 broken-record {\"a\":2"]),
+    ];
+    for (text, rows, quarantined) in cases {
+        let (found, set_aside) = ndjson(text, &["a int64"]);
+        assert_eq!((found, set_aside), (strings(rows), strings(quarantined)), "{text}");
+    }
+}
+
+#[test]
+fn a_line_beyond_the_limit_goes_to_quarantine() {
+    let text = format!("{{\"a\":1}}\n{{\"a\":\"{}\"}}\n{{\"a\":3}}\n", "x".repeat(100));
+    for block in [1, 10, 1000] {
+        let limits = crate::files::Limits { record: 50, ..blocks(block) };
+        let outcome = read(Ndjson, &[], text.as_bytes(), &request(&["a text"]), limits).expect("readable");
+        assert_eq!(outcome.lines(), ["1", "3"], "block {block}");
+        assert_eq!(outcome.quarantined.iter().map(|row| row.line).collect::<Vec<_>>(), [2]);
+        let array = format!("[{}]", text.trim_end().replace('\n', ","));
+        read(Json, &[], array.as_bytes(), &request(&["a text"]), limits).expect_err("too large for an array");
+    }
+}
+
+#[test]
+fn documents() {
+    let text = r#"{"x": [{"a": 9}], "da\u0074a": {"n": 1.5, "orders": [{"a": 1}, {"a": "]"}, {"a": 2}], "z": "}"}, "y": {}}"#;
+    for block in [1, 3, 1000] {
+        let path = [("records", "$.data.orders")];
+        let outcome =
+            read(Json, &path, text.as_bytes(), &request(&["a int64"]), blocks(block)).expect("readable");
+        assert_eq!(outcome.lines(), ["1", "2"]);
+        assert_eq!(outcome.set_aside(), ["1 a:wrong-type {\"a\": \"]\"}"]);
+    }
+    for (path, text, expected) in [
+        ("$.b", "{\"a\": []}", "has no `b`"),
+        ("$.a", "{\"a\": {}}", "not an array"),
+        ("$.a.b", "{\"a\": []}", "not an object"),
+        ("$.a", "{\"a\": [], \"a\": []}", "stands twice"),
+        ("$.a", "{\"a\": []", "ends too early"),
+        ("$.a", "{\"a\": []} x", "follows the end"),
+        ("$.a", "[]", "neither"),
+        ("a", "[]", "no path"),
+        ("$.a[0]", "[]", "no path"),
+        ("$", "5", "neither"),
+        ("$", "{\"a\":1}\n{\"a\":2}\n", "type: ndjson"),
+        ("$", "{\"a\":1", "not a whole one"),
+    ] {
+        let message = error(Json, &[("records", path)], text);
+        assert!(message.contains(expected), "{path} {text}: {message}");
+    }
+    assert!(error(Ndjson, &[], "[\n{\"a\":1}\n]").contains("type: json"));
+    let cut = read(Json, &[("records", "$.a")], b"{\"a\": [{\"a\":1},", &request(&["a int64"]), blocks(4))
+        .expect("readable");
+    assert_eq!((cut.lines().len(), cut.quarantined.len()), (1, 1));
+}
+
+#[test]
+fn columns_are_told_from_all_records() {
+    let text = r#"[{"id":1,"p":22.99,"t":"a","d":"2024-01-31","n":null,"o":{"x":[1, 2]},"big":123456789012345678901234},
+        {"id":2,"p":5,"t":"b","d":"2024-02-29","o":[],"big":1,"late":true}, {"id":"dup","id":1}]"#;
+    let schema = discover(Json, &[], text.as_bytes(), blocks(11)).expect("readable");
+    assert_eq!(
+        shown(&schema),
+        [
+            "id int64!",
+            "p decimal(18,2)!",
+            "t text!",
+            "d date!",
+            "n text",
+            "o json!",
+            "big decimal(38,0)!",
+            "late boolean"
+        ]
+    );
+    let columns: Vec<String> = shown(&schema);
+    let outcome = read(
+        Json,
+        &[],
+        text.as_bytes(),
+        &request(&columns.iter().map(String::as_str).collect::<Vec<_>>()),
+        blocks(9),
+    );
+    let outcome = outcome.expect("readable");
+    assert_eq!(
+        outcome.lines(),
+        [
+            "1|22.99|a|2024-01-31|~|{\"x\":[1, 2]}|123456789012345678901234|~",
+            "2|5.00|b|2024-02-29|~|[]|1|true"
+        ]
+    );
+    assert_eq!(outcome.quarantined.len(), 1);
+    assert_eq!(shown(&discover(Json, &[], b"", blocks(9)).expect("readable")), [""; 0]);
+}
+
+#[test]
+fn requests_are_kept_to() {
+    let text =
+        br#"[{"id":1,"x":1,"y":2},{"x":1},{"id":null},{"id":4,"x":null},{"id":5,"new":1},{"id":6,"x":6}]"#;
+    let mut wanted = request(&["x int64", "id int64"]);
+    wanted.key = vec!["id".to_owned()];
+    wanted.excluded = vec!["y".to_owned()];
+    wanted.quarantine_unknown_columns = true;
+    let outcome = read(Json, &[], text, &wanted, blocks(8)).expect("readable");
+    assert_eq!(outcome.lines(), ["1|1", "~|4", "6|6"]);
+    assert_eq!(
+        outcome.set_aside(),
+        [
+            "1 id:missing-value {\"x\":1}",
+            "1 id:missing-value {\"id\":null}",
+            "1 new:unknown-column {\"id\":5,\"new\":1}"
+        ]
+    );
+    assert!(outcome.quarantined.iter().all(|row| row.file == "f"));
+}
+
+fn value() -> impl Strategy<Value = serde_json::Value> {
+    prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        "\\PC{0,6}".prop_map(Into::into),
+        prop::collection::vec(any::<u8>(), 0..3).prop_map(Into::into),
+    ]
+}
+
+/// Bytes that often are JSON, and often nearly.
+fn near_json() -> impl Strategy<Value = Vec<u8>> {
+    let token = prop::sample::select(vec![
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ":",
+        "\"a\":",
+        "\"b\":",
+        "{\"a\":1}",
+        "{\"a\":1},",
+        "1",
+        "\"x\"",
+        "\"",
+        "\\",
+        "\n",
+        " ",
+        "null",
+        "1.5",
+        "é",
+        "{\"a\":",
+    ]);
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..40),
+        prop::collection::vec(token, 0..25).prop_map(|tokens| tokens.concat().into_bytes()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Rows written by another library come back, each once, however the file is cut into blocks.
+    #[test]
+    fn rows_come_back(
+        rows in prop::collection::vec(prop::collection::vec(value(), 3), 0..12),
+        block in 1usize..80,
+        pretty in any::<bool>(),
+    ) {
+        let names = ["a", "b\"é", ""];
+        let objects: Vec<serde_json::Value> = rows.iter()
+            .map(|row| serde_json::Value::Object(names.iter().map(|n| (*n).to_owned()).zip(row.iter().cloned()).collect()))
+            .collect();
+        let array = if pretty { serde_json::to_string_pretty(&objects) } else { serde_json::to_string(&objects) }.expect("JSON");
+        let lines = objects.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let wanted = request(&[&format!("{} json", names[0]), &format!("{} json", names[1]), " json"]);
+        let expected: Vec<Vec<Option<serde_json::Value>>> = rows.iter()
+            .map(|row| row.iter().map(|v| (!v.is_null()).then(|| v.clone())).collect())
+            .collect();
+        let parsed = |outcome: Outcome| -> Vec<Vec<Option<serde_json::Value>>> {
+            assert_eq!(outcome.quarantined, []);
+            outcome.rows.iter()
+                .map(|row| row.iter().map(|c| c.as_ref().map(|t| serde_json::from_str(t).expect("JSON"))).collect())
+                .collect()
+        };
+        prop_assert_eq!(&parsed(read(Json, &[], array.as_bytes(), &wanted, blocks(block)).expect("readable")), &expected);
+        prop_assert_eq!(&parsed(read(Ndjson, &[], lines.as_bytes(), &wanted, blocks(block)).expect("readable")), &expected);
+    }
+
+    /// What discovery says of a file holds when it is read: nothing goes to quarantine but what is broken or a stranger.
+    #[test]
+    fn discovered_types_fit(rows in prop::collection::vec(prop::collection::vec(value(), 2), 0..15)) {
+        let objects: Vec<serde_json::Value> = rows.iter().map(|row| serde_json::json!({"a": row[0], "b": row[1]})).collect();
+        let text = serde_json::to_string(&objects).expect("JSON");
+        let schema = discover(Json, &[], text.as_bytes(), blocks(50)).expect("readable");
+        let columns = shown(&schema);
+        let wanted = request(&columns.iter().map(String::as_str).collect::<Vec<_>>());
+        let outcome = read(Json, &[], text.as_bytes(), &wanted, blocks(50)).expect("readable");
+        prop_assert_eq!(outcome.rows.len(), rows.len());
+    }
+
+    /// No bytes make it panic, and the size of blocks does not matter.
+    #[test]
+    fn any_bytes(text in near_json(), block in 1usize..40) {
+        let wanted = request(&["a int64!", "b text"]);
+        for pairs in [&[][..], &[("records", "$.a")]] {
+            let show = |outcome: millrace_engine::error::Result<Outcome>| outcome.map_err(|error| error.to_string());
+            prop_assert_eq!(
+                show(read(Json, pairs, &text, &wanted, blocks(block))),
+                show(read(Json, pairs, &text, &wanted, blocks(1 << 20)))
+            );
+            let _ = discover(Json, pairs, &text, blocks(block));
+        }
+        let by_line = |block| read(Ndjson, &[], &text, &wanted, blocks(block)).map_err(|error| error.to_string());
+        prop_assert_eq!(by_line(block), by_line(1 << 20));
+        let _ = discover(Ndjson, &[], &text, blocks(block));
+    }
+}

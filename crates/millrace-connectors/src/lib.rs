@@ -1,0 +1,36 @@
+//! The systems that Millrace reads and writes: one folder each, with one line in [`register`].
+
+#[cfg(feature = "csv")]
+pub mod csv_files;
+#[cfg(feature = "duckdb")]
+pub mod duckdb;
+#[cfg(feature = "files")]
+#[cfg_attr(
+    not(all(feature = "csv", feature = "json", feature = "mysql-dump")),
+    allow(dead_code, reason = "each format uses a part of it")
+)]
+mod files;
+#[cfg(feature = "json")]
+pub mod json_files;
+#[cfg(feature = "mysql-dump")]
+pub mod mysql_dump;
+
+use millrace_engine::registry::Registry;
+
+/// Adds every connector of this build. Fails where an engine that is linked in does not start.
+pub fn register(registry: &mut Registry) -> millrace_engine::error::Result<()> {
+    #[cfg(feature = "csv")]
+    registry.add_source(csv_files::Csv);
+    #[cfg(feature = "json")]
+    registry.add_source(json_files::Json);
+    #[cfg(feature = "json")]
+    registry.add_source(json_files::Ndjson);
+    #[cfg(feature = "mysql-dump")]
+    registry.add_source(mysql_dump::MysqlDump);
+    #[cfg(feature = "duckdb")]
+    {
+        registry.add_warehouse(duckdb::Duckdb);
+        registry.set_portable(std::sync::Arc::new(duckdb::DuckdbAnalyzer::new()?), duckdb::open_scratch);
+    }
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! A table as `CREATE TABLE` describes it.
+
+use millrace_core::schema::{Column, DataType, StreamSchema};
+
+use crate::mysql_dump::lexer::Kind;
+use crate::mysql_dump::script::Word;
+
+/// A table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Table {
+    /// The database that the dump was in, where it says so.
+    pub(super) database: Option<String>,
+    pub(super) name: String,
+    pub(super) columns: Vec<TableColumn>,
+    /// Names of the key's columns, as they are spelled in their definitions.
+    pub(super) primary_key: Vec<String>,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TableColumn {
+    pub(super) name: String,
+    pub(super) data_type: DataType,
+    /// BIT: its values are written as bytes.
+    pub(super) bits: bool,
+    pub(super) nullable: bool,
+    /// Worked out by the server; dumps leave its values out.
+    pub(super) generated: bool,
+    /// Not meant by an INSERT that names no columns.
+    pub(super) invisible: bool,
+    /// Whether a row that leaves it out gets a value rather than NULL.
+    pub(super) has_default: bool,
+}
+
+impl Table {
+    /// The columns that can be read. Columns whose zero dates become NULL may be empty whatever they say.
+    pub(super) fn schema(&self, zero_dates_to_null: bool) -> StreamSchema {
+        let column = |column: &TableColumn| {
+            let dated =
+                matches!(column.data_type, DataType::Date | DataType::Timestamp | DataType::TimestampTz);
+            let in_key = self.primary_key.contains(&column.name);
+            Column {
+                name: column.name.clone(),
+                data_type: column.data_type,
+                nullable: column.nullable || (dated && zero_dates_to_null && !in_key),
+            }
+        };
+        StreamSchema {
+            columns: self.columns.iter().filter(|column| !column.generated).map(column).collect(),
+            primary_key: self.primary_key.clone(),
+        }
+    }
+
+    /// Reads what follows the name in `CREATE TABLE name (…) …`. An error says what is not understood.
+    pub(super) fn parse(database: Option<String>, name: String, words: &[Word]) -> Result<Self, String> {
+        let mut table = Self { database, name, columns: Vec::new(), primary_key: Vec::new() };
+        if !words.first().is_some_and(|word| word.is_symbol(b'(')) {
+            return Err(format!("table `{}` is created without a list of columns", table.name));
+        }
+        let end =
+            closing(words, 0).ok_or_else(|| format!("the columns of table `{}` do not end", table.name))?;
+        for element in split(&words[1..end]) {
+            table.element(element)?;
+        }
+        for key in &mut table.primary_key {
+            let Some(column) = table.columns.iter_mut().find(|column| column.name.eq_ignore_ascii_case(key))
+            else {
+                return Err(format!("the primary key of table `{}` has a column that it lacks", table.name));
+            };
+            key.clone_from(&column.name);
+            column.nullable = false;
+        }
+        Ok(table)
+    }
+
+    fn element(&mut self, words: &[Word]) -> Result<(), String> {
+        let Some(first) = words.first() else { return Ok(()) };
+        let constraint =
+            ["PRIMARY", "KEY", "INDEX", "UNIQUE", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK"]
+                .iter()
+                .any(|keyword| first.is(keyword));
+        if constraint || (first.is("PERIOD") && words.get(1).is_some_and(|word| word.is("FOR"))) {
+            if let Some(at) = words.windows(2).position(|pair| pair[0].is("PRIMARY") && pair[1].is("KEY")) {
+                self.primary_key = columns_of_key(&words[at + 2..]);
+            }
+            return Ok(());
+        }
+        let Some(name) = first.name() else {
+            return Err(format!("a column of table `{}` has no name", self.name));
+        };
+        let column = TableColumn::parse(name, &words[1..])
+            .map_err(|what| format!("column `{name}` of table `{}` {what}", self.name))?;
+        if words.windows(2).any(|pair| pair[0].is("PRIMARY") && pair[1].is("KEY")) {
+            self.primary_key = vec![column.name.clone()];
+        }
+        self.columns.push(column);
+        Ok(())
+    }
+}
+
+impl TableColumn {
+    /// Reads what follows a column's name. An error goes on after the column's name: `has the type …`.
+    pub(super) fn parse(name: &str, words: &[Word]) -> Result<Self, String> {
+        let type_name = words
+            .first()
+            .filter(|word| word.kind == Kind::Word)
+            .ok_or("has no type")?
+            .text
+            .to_ascii_lowercase();
+        let mut attributes = &words[1..];
+        let mut arguments = &[][..];
+        if attributes.first().is_some_and(|word| word.is_symbol(b'(')) {
+            let end = closing(attributes, 0).ok_or("has a type that does not end")?;
+            arguments = &attributes[1..end];
+            attributes = &attributes[end + 1..];
+        }
+        let flat = top_level(attributes);
+        let has = |keyword: &str| flat.iter().any(|word| word.is(keyword));
+        let pair =
+            |first: &str, second: &str| flat.windows(2).any(|pair| pair[0].is(first) && pair[1].is(second));
+        let unsigned = has("UNSIGNED") || has("ZEROFILL") || type_name == "serial";
+        let mut data_type = data_type(&type_name, arguments, unsigned, &flat)?;
+        // MariaDB's JSON is a text with this check.
+        let json_check = attributes
+            .windows(3)
+            .any(|words| words[0].is("CHECK") && words[1].is_symbol(b'(') && words[2].is("json_valid"));
+        if data_type == DataType::Text && json_check {
+            data_type = DataType::Json;
+        }
+        let default = flat.iter().position(|word| word.is("DEFAULT")).and_then(|at| flat.get(at + 1));
+        let not_null = pair("NOT", "NULL") || pair("PRIMARY", "KEY") || type_name == "serial";
+        Ok(Self {
+            name: name.to_owned(),
+            data_type,
+            bits: type_name == "bit",
+            nullable: !not_null,
+            generated: has("GENERATED") || has("AS"),
+            invisible: has("INVISIBLE"),
+            has_default: not_null || has("AUTO_INCREMENT") || default.is_some_and(|word| !word.is("NULL")),
+        })
+    }
+}
+
+fn data_type(
+    name: &str,
+    arguments: &[Word],
+    unsigned: bool,
+    attributes: &[&Word],
+) -> Result<DataType, String> {
+    let number = |at: usize| arguments.get(at).and_then(|word| word.text.parse::<u8>().ok());
+    let signed_or = |signed, other| if unsigned { other } else { signed };
+    let pair =
+        |first: &str, second: &str| attributes.windows(2).any(|pair| pair[0].is(first) && pair[1].is(second));
+    let binary = pair("SET", "binary") || pair("CHARSET", "binary");
+    Ok(match name {
+        "bool" | "boolean" | "tinyint" | "int1" => signed_or(DataType::Int8, DataType::UInt8),
+        "smallint" | "int2" => signed_or(DataType::Int16, DataType::UInt16),
+        "mediumint" | "middleint" | "int3" | "int" | "integer" | "int4" => {
+            signed_or(DataType::Int32, DataType::UInt32)
+        }
+        "bigint" | "int8" | "serial" => signed_or(DataType::Int64, DataType::UInt64),
+        "decimal" | "dec" | "numeric" | "fixed" | "number" => {
+            // The comma between the two is an argument too.
+            let (precision, scale) = (number(0).unwrap_or(10), number(2).unwrap_or(0));
+            if !(1..=65).contains(&precision) || scale > 38 || scale > precision {
+                return Err("has a number of digits that cannot be".to_owned());
+            }
+            DataType::Decimal { precision, scale }
+        }
+        // FLOAT(30) is a double; FLOAT(30,5) is not.
+        "float" if arguments.len() == 1 && number(0).is_some_and(|digits| digits > 24) => DataType::Float64,
+        "float" | "float4" => DataType::Float32,
+        "double" | "real" | "float8" => DataType::Float64,
+        "date" => DataType::Date,
+        "datetime" => DataType::Timestamp,
+        "timestamp" => DataType::TimestampTz,
+        "time" => DataType::Interval,
+        "year" => DataType::Int16,
+        "bit" if number(0).unwrap_or(1) == 1 => DataType::Boolean,
+        "bit" => DataType::UInt64,
+        "char" | "varchar" | "character" | "nchar" | "nvarchar" | "national" | "tinytext" | "text"
+        | "mediumtext" | "longtext" | "long" | "enum" | "set" => {
+            if binary {
+                DataType::Bytes
+            } else {
+                DataType::Text
+            }
+        }
+        "uuid" | "inet4" | "inet6" => DataType::Text,
+        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "geometry" | "point"
+        | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
+        | "geometrycollection" | "geomcollection" | "vector" => DataType::Bytes,
+        "json" => DataType::Json,
+        other => return Err(format!("has the type `{other}`, which is not known")),
+    })
+}
+
+/// Where the bracket that `words[open]` opens is closed.
+pub(super) fn closing(words: &[Word], open: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    for (at, word) in words.iter().enumerate().skip(open) {
+        if word.is_symbol(b'(') {
+            depth += 1;
+        } else if word.is_symbol(b')') {
+            depth -= 1;
+            if depth == 0 {
+                return Some(at);
+            }
+        }
+    }
+    None
+}
+
+/// The parts between the commas that stand in no brackets.
+pub(super) fn split(words: &[Word]) -> Vec<&[Word]> {
+    let mut depth = 0i64;
+    words
+        .split(|word| {
+            depth += i64::from(word.is_symbol(b'(')) - i64::from(word.is_symbol(b')'));
+            depth == 0 && word.is_symbol(b',')
+        })
+        .collect()
+}
+
+/// The words that stand in no brackets.
+fn top_level(words: &[Word]) -> Vec<&Word> {
+    let mut depth = 0i64;
+    words
+        .iter()
+        .filter(|word| {
+            depth += i64::from(word.is_symbol(b'('));
+            let top = depth == 0;
+            depth -= i64::from(word.is_symbol(b')'));
+            top
+        })
+        .collect()
+}
+
+/// The names in the first brackets. What a name is followed by (a length, a direction) is no name.
+pub(super) fn columns_of_key(words: &[Word]) -> Vec<String> {
+    let Some(open) = words.iter().position(|word| word.is_symbol(b'(')) else { return Vec::new() };
+    let Some(end) = closing(words, open) else { return Vec::new() };
+    split(&words[open + 1..end]).iter().filter_map(|part| Some(part.first()?.name()?.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::window::Window;
+    use crate::mysql_dump::script::Script;
+
+    fn table(sql: &str) -> Result<Table, String> {
+        let sql = format!("{sql};");
+        let mut window = Window::new("f", sql.as_bytes(), 16).expect("a file");
+        let words = Script::new(&mut window, 1 << 20).rest_of_statement().expect("tokens");
+        Table::parse(None, "t".to_owned(), &words)
+    }
+
+    fn column(definition: &str) -> TableColumn {
+        table(&format!("(`c` {definition})")).expect(definition).columns.remove(0)
+    }
+
+    #[test]
+    fn types() {
+        for (definition, expected) in [
+            ("tinyint(1)", "int8"),
+            ("tinyint(3) unsigned", "uint8"),
+            ("smallint(5) unsigned zerofill", "uint16"),
+            ("mediumint(9)", "int32"),
+            ("int(10) zerofill", "uint32"),
+            ("bigint(20) unsigned", "uint64"),
+            ("decimal(65,30)", "decimal(65,30)"),
+            ("decimal", "decimal(10,0)"),
+            ("numeric(5) unsigned", "decimal(5,0)"),
+            ("float", "float32"),
+            ("float(10,2)", "float32"),
+            ("float(30)", "float64"),
+            ("double precision", "float64"),
+            ("date", "date"),
+            ("datetime(6)", "timestamp"),
+            ("timestamp(3)", "timestamptz"),
+            ("time(6)", "interval"),
+            ("year(4)", "int16"),
+            ("bit(1)", "boolean"),
+            ("bit", "boolean"),
+            ("bit(64)", "uint64"),
+            ("enum('a','b,c)')", "text"),
+            ("set('a','b')", "text"),
+            ("varchar(20) CHARACTER SET latin1 COLLATE latin1_swedish_ci", "text"),
+            ("varchar(20) CHARACTER SET binary", "bytes"),
+            (
+                "longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NULL CHECK (json_valid(`c`))",
+                "json",
+            ),
+            ("json", "json"),
+            ("varbinary(16)", "bytes"),
+            ("point", "bytes"),
+        ] {
+            assert_eq!(column(definition).data_type.to_string(), expected, "{definition}");
+        }
+        assert!(
+            table("(`c` hyperlink)")
+                .expect_err("unknown")
+                .contains("`c` of table `t` has the type `hyperlink`")
+        );
+    }
+
+    #[test]
+    fn attributes() {
+        assert!(column("int NOT NULL").has_default && !column("int NOT NULL").nullable);
+        assert!(column("int").nullable && !column("int").has_default);
+        assert!(!column("int DEFAULT NULL").has_default && column("int DEFAULT 5").has_default);
+        assert!(column("timestamp NULL DEFAULT current_timestamp() ON UPDATE current_timestamp()").nullable);
+        assert!(column("int GENERATED ALWAYS AS (`a` + 1) VIRTUAL").generated);
+        assert!(column("int(11) AS (`a` + 1) PERSISTENT").generated);
+        assert!(column("int /*!80023 INVISIBLE */ DEFAULT 3").invisible);
+        assert!(!column("int COMMENT 'AS generated, NOT NULL INVISIBLE'").generated);
+        assert!(!column("varchar(9) DEFAULT 'AS' CHECK (`c` <> 'AS')").generated);
+    }
+
+    #[test]
+    fn keys() {
+        let keys = |sql: &str| table(sql).expect(sql).primary_key;
+        assert_eq!(keys("(ID int PRIMARY KEY, b int)"), ["ID"]);
+        assert_eq!(keys("(`A` int, `b` int, PRIMARY KEY (`b`,`a`), KEY `k` (`a`(10)))"), ["b", "A"]);
+        assert_eq!(keys("(`a` int, CONSTRAINT `p` PRIMARY KEY USING BTREE (`a`) COMMENT 'x')"), ["a"]);
+        assert_eq!(
+            keys("(`a` int, UNIQUE KEY `u` (`a`), CONSTRAINT `f` FOREIGN KEY (`a`) REFERENCES `o` (`a`))"),
+            [""; 0]
+        );
+        let table = table(
+            "(`a` int, `b` int, PRIMARY KEY (`a`)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='(x,'",
+        )
+        .expect("a table");
+        assert!(!table.columns[0].nullable && table.columns[1].nullable);
+    }
+}

@@ -1,0 +1,121 @@
+//! Files of JSON and CSV through the registry: paths, packing, positions.
+
+use std::io::Write;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use millrace_core::cursor::Cursor;
+use millrace_engine::error::ErrorKind;
+use sha2::{Digest, Sha256};
+
+use crate::reading::{discover, load, read, source, stream, wait};
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text).expect("written");
+    encoder.finish().expect("finished")
+}
+
+fn write(dir: &Path, name: &str, bytes: &[u8]) {
+    let path = dir.join(name);
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    std::fs::write(path, bytes).expect("written");
+}
+
+#[test]
+fn a_pattern_reads_its_files_in_order_packed_or_not() {
+    let dir = tempfile::tempdir().expect("a folder");
+    // Two members, one after the other, are one file.
+    let packed = [gzip(b"{\"id\":1,\"p\":22.99}\n{\"id\""), gzip(b":2}\n{\"id\":}\n")].concat();
+    write(dir.path(), "data/orders_1.ndjson.gz", &packed);
+    write(dir.path(), "data/orders_2.ndjson", b"\xEF\xBB\xBF{\"id\":3,\"p\":1}");
+    write(dir.path(), "data/orders_3.ndjson", b"");
+    let source = source("ndjson", dir.path(), &[("path", "data/orders_*")]);
+    let orders = stream("orders", &[]);
+    let loaded = load(source.as_ref(), &orders).expect("readable");
+    assert_eq!(loaded.lines(), ["1|22.99", "2|~", "3|1.00"]);
+    assert_eq!(loaded.quarantined.len(), 1);
+    assert_eq!(
+        (loaded.quarantined[0].file.as_str(), loaded.quarantined[0].line),
+        ("data/orders_1.ndjson.gz", 3)
+    );
+    let Some(Cursor::Files { files }) = &loaded.outcome.cursor else { panic!("a cursor of files") };
+    let names: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(names, ["data/orders_1.ndjson.gz", "data/orders_2.ndjson", "data/orders_3.ndjson"]);
+    assert_eq!(files[0].size, packed.len() as u64, "bytes on disk");
+    assert_eq!(files[0].sha256, format!("{:x}", Sha256::digest(&packed)));
+    assert_eq!(wait(source.position(&orders)).expect("a position"), loaded.outcome.cursor);
+    assert_eq!(wait(source.streams()).expect("streams"), ["src"]);
+    write(dir.path(), "data/orders_3.ndjson", b"\n");
+    assert_ne!(wait(source.position(&orders)).expect("a position"), loaded.outcome.cursor);
+}
+
+#[test]
+fn a_stream_has_its_own_settings() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "a.csv", b"id;n\n1;x\n");
+    write(dir.path(), "b.csv", b"7|y\n");
+    let source = source("csv", dir.path(), &[("delimiter", ";")]);
+    let a = load(source.as_ref(), &stream("a", &[("path", "a.csv")])).expect("readable");
+    assert_eq!(a.lines(), ["1|x"]);
+    let b = stream("b", &[("path", "b.csv"), ("delimiter", "|"), ("header", "false")]);
+    assert_eq!(load(source.as_ref(), &b).expect("readable").lines(), ["7|y"]);
+    assert_eq!(wait(source.streams()).expect("streams"), [""; 0]);
+}
+
+#[test]
+fn files_that_cannot_be_read_say_why() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let packed = gzip("{\"id\":1}\n".repeat(10_000).as_bytes());
+    write(dir.path(), "cut.ndjson.gz", &packed[..packed.len() - 5]);
+    write(dir.path(), "plain.ndjson.gz", b"{\"id\":1,\"name\":\"Anna\"}\n");
+    write(dir.path(), "wide.ndjson", b"\xFF\xFE{\0}\0");
+    write(dir.path(), "folder/x.ndjson", b"");
+    let source = source("ndjson", dir.path(), &[]);
+    for (path, kind, expected) in [
+        ("none.ndjson", ErrorKind::SourceUnreachable, "cannot be opened"),
+        ("none_*.ndjson", ErrorKind::SourceUnreachable, "no file matches"),
+        ("folder", ErrorKind::SourceUnreachable, "folder"),
+        ("cut.ndjson.gz", ErrorKind::SourceUnreadable, "end too early"),
+        ("plain.ndjson.gz", ErrorKind::SourceUnreadable, "not good gzip"),
+        ("wide.ndjson", ErrorKind::SourceUnreadable, "UTF-16"),
+    ] {
+        let error = discover(source.as_ref(), &stream("s", &[("path", path)])).expect_err(path);
+        assert!(error.to_string().contains(expected), "{path}: {error}");
+        assert_eq!(error.kind(), kind, "{path}");
+        assert!(error.to_diagnostic().hint.is_some(), "{path}");
+    }
+    assert_eq!(
+        discover(source.as_ref(), &stream("s", &[])).expect_err("no path").kind(),
+        ErrorKind::SourceUnreadable
+    );
+}
+
+#[test]
+fn a_read_ends_when_nobody_takes_its_rows() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "a.ndjson", "{\"id\":1}\n".repeat(300_000).as_bytes());
+    let source = source("ndjson", dir.path(), &[("path", "a.ndjson")]);
+    let a = stream("a", &[]);
+    let schema = discover(source.as_ref(), &a).expect("readable").schema;
+    let whole = read(source.as_ref(), &a, &schema).expect("readable");
+    assert_eq!((whole.rows.len(), whole.quarantined.len()), (300_000, 0));
+    let (sender, receiver) = millrace_engine::batch::batch_queue(1 << 10);
+    let request = millrace_engine::source::ReadRequest {
+        stream: a,
+        columns: schema.columns,
+        excluded: Vec::new(),
+        key: Vec::new(),
+        quarantine_unknown_columns: false,
+        cursor: None,
+    };
+    let error = wait(async {
+        tokio::join!(source.read(request, sender), async {
+            let mut receiver = receiver;
+            receiver.recv().await.expect("a batch");
+        })
+        .0
+    });
+    assert_eq!(error.expect_err("cancelled").kind(), ErrorKind::Cancelled);
+}

@@ -1,0 +1,108 @@
+//! A source, read as the engine reads it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::Array;
+use millrace_core::project::settings::{Setting, Settings};
+use millrace_core::quarantine::QuarantinedRow;
+use millrace_core::schema::{Column, StreamSchema};
+use millrace_engine::batch::batch_queue;
+use millrace_engine::error::Result;
+use millrace_engine::registry::Registry;
+use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
+
+use crate::cell_text::cell;
+
+/// What a stream held.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) schema: StreamSchema,
+    pub(crate) rows: Vec<Vec<Option<String>>>,
+    pub(crate) quarantined: Vec<QuarantinedRow>,
+    pub(crate) outcome: ReadOutcome,
+}
+
+impl Loaded {
+    /// Rows as `a|b`, NULL as `~`.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let line = |row: &Vec<Option<String>>| {
+            row.iter().map(|cell| cell.as_deref().unwrap_or("~")).collect::<Vec<_>>().join("|")
+        };
+        self.rows.iter().map(line).collect()
+    }
+}
+
+/// Settings from texts; `true` and `false` are truth values.
+pub(crate) fn settings(pairs: &[(&str, &str)]) -> Settings {
+    Settings::new(pairs.iter().map(|&(key, value)| {
+        let setting = value.parse().map_or_else(|_| Setting::Text(value.to_owned()), Setting::Bool);
+        (key.to_owned(), setting)
+    }))
+}
+
+/// A source of a kind in a project folder.
+pub(crate) fn source(kind: &str, project_dir: &Path, pairs: &[(&str, &str)]) -> Arc<dyn Source> {
+    let mut registry = Registry::default();
+    millrace_connectors::register(&mut registry).expect("connectors");
+    let context = SourceContext { name: "src".to_owned(), project_dir: project_dir.to_path_buf() };
+    registry.source(kind).expect("a kind of source").source(context, &settings(pairs)).expect("a source")
+}
+
+/// A stream with settings of its own.
+pub(crate) fn stream(name: &str, pairs: &[(&str, &str)]) -> StreamRequest {
+    StreamRequest { stream: name.to_owned(), settings: settings(pairs) }
+}
+
+/// Runs what is asynchronous.
+pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime").block_on(work)
+}
+
+/// The columns of a stream.
+pub(crate) fn discover(source: &dyn Source, stream: &StreamRequest) -> Result<Discovered> {
+    wait(source.discover(stream))
+}
+
+/// Discovers a stream and reads all of its columns.
+pub(crate) fn load(source: &dyn Source, stream: &StreamRequest) -> Result<Loaded> {
+    let discovered = discover(source, stream)?;
+    let loaded = read(source, stream, &discovered.schema)?;
+    assert_eq!(loaded.outcome.cursor, discovered.position, "discovery and read see the same files");
+    Ok(loaded)
+}
+
+/// Reads a stream with the columns of a schema.
+pub(crate) fn read(source: &dyn Source, stream: &StreamRequest, schema: &StreamSchema) -> Result<Loaded> {
+    let request = ReadRequest {
+        stream: stream.clone(),
+        columns: schema.columns.clone(),
+        excluded: Vec::new(),
+        key: schema.primary_key.clone(),
+        quarantine_unknown_columns: false,
+        cursor: None,
+    };
+    let mut loaded = Loaded {
+        schema: schema.clone(),
+        rows: Vec::new(),
+        quarantined: Vec::new(),
+        outcome: ReadOutcome { cursor: None, conversions: Vec::new() },
+    };
+    let (sender, mut receiver) = batch_queue(1 << 20);
+    let (outcome, ()) = wait(async {
+        tokio::join!(source.read(request, sender), async {
+            while let Some(batch) = receiver.recv().await {
+                let columns = batch.rows.columns();
+                loaded.rows.extend((0..batch.rows.num_rows()).map(|row| {
+                    let cell = |(array, column): (&Arc<dyn Array>, &Column)| {
+                        (!array.is_null(row)).then(|| cell(array.as_ref(), column.data_type, row))
+                    };
+                    columns.iter().zip(&schema.columns).map(cell).collect()
+                }));
+                loaded.quarantined.extend(batch.quarantined);
+            }
+        })
+    });
+    loaded.outcome = outcome?;
+    Ok(loaded)
+}
