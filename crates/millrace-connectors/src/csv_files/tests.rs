@@ -28,7 +28,7 @@ fn files() {
             &["8|9"],
             &["2 broken-record 1,2,3", "3 broken-record 4,\"5\"6", "4 a:wrong-type x,7"],
         ),
-        ("a,b\n1,x\n2,\"y\n3,z\n", &["1|x"], &["3 broken-record 2,\"y\n3,z\n"]),
+        ("a,b\n1,x\n2,\"y", &["1|x"], &["3 broken-record 2,\"y"]),
         ("a,b\n99999999999999999999,x\n", &[], &["2 a:out-of-range 99999999999999999999,x"]),
     ];
     for (text, rows, quarantined) in cases {
@@ -38,6 +38,13 @@ fn files() {
     }
     let ragged = csv(&[], b"a,b\n1\n", &["a int64"]);
     assert_eq!(ragged.quarantined[0].reason, "expected 2 fields, found 1");
+}
+
+#[test]
+fn a_quote_that_swallows_lines_is_an_error() {
+    let text = b"a,b\n1,x\n2,\"y\n3,z\n";
+    let error = read(Csv, &[], text, &request(&["a int64", "b text"]), blocks(4)).expect_err("it is cut off");
+    assert!(error.to_string().contains("line 3: a quote is not closed"), "{error}");
 }
 
 #[test]

@@ -53,10 +53,16 @@ pub(super) fn walk<R: Read, S: Records>(
             continue;
         }
         let refusal = match found {
-            Found::OpenQuote => Some(Refusal::broken(format!(
-                "a quote is not closed before the end of the file, {} lines on",
-                count_lines(raw)
-            ))),
+            // One line is one record; more could be any number of them, and would be lost as one.
+            Found::OpenQuote if count_lines(raw) > 1 => {
+                let what = format!(
+                    "a quote is not closed before the end of the file, {} lines on",
+                    count_lines(raw)
+                );
+                return Err(unreadable(window, &what)
+                    .hint("Close the quote, or double it where it is part of a text."));
+            }
+            Found::OpenQuote => Some(Refusal::broken("a quote is not closed before the end of the file")),
             Found::AfterQuote { .. } => Some(Refusal::broken("something follows a closing quote")),
             _ => encoding(raw, settings),
         };

@@ -172,7 +172,7 @@ mod tests {
             ("with a as (select * from a) select * from a", vec!["a@25"]),
             ("with a as (select 1), b as (select * from a) select * from b join c using (x)", vec!["c@66"]),
             ("with recursive r as (select 1 n union all select n + 1 from r) select * from r", vec![]),
-            ("select (select max(x) from t) where exists (select 1 from u)", vec!["t@26", "u@58"]),
+            ("select (select max(x) from t) where exists (select 1 from u)", vec!["t@27", "u@58"]),
             ("select 'é' from \"Ü x\" union all select 1 from z", vec!["Ü x@17", "z@48"]),
             ("select * from (with q as (select 1) select * from q) join q using (a)", vec!["q@58"]),
         ] {

@@ -106,7 +106,8 @@ fn merge(connection: &Connection, request: &LoadRequest, staging: &Relation, key
 /// The batch with texts in the place of what the appender cannot take: decimals of more than 38 digits, which DuckDB stores as text, and
 /// intervals, whose NULLs the crate's conversion (1.10505) turns into zero; DuckDB casts their texts exactly.
 fn storable(batch: &RecordBatch) -> Result<RecordBatch> {
-    let as_text = |field: &Arc<Field>| matches!(field.data_type(), ArrowType::Decimal256(..) | ArrowType::Interval(_));
+    let as_text =
+        |field: &Arc<Field>| matches!(field.data_type(), ArrowType::Decimal256(..) | ArrowType::Interval(_));
     if !batch.schema().fields().iter().any(as_text) {
         return Ok(batch.clone());
     }
@@ -131,7 +132,8 @@ fn texts(column: &ArrayRef) -> StringArray {
         return rows.map(|i| numbers.is_valid(i).then(|| numbers.value_as_string(i))).collect();
     }
     let intervals = column.as_primitive::<IntervalMonthDayNanoType>();
-    rows.map(|i| intervals.is_valid(i).then(|| interval_text(intervals.value(i).nanoseconds / 1_000))).collect()
+    rows.map(|i| intervals.is_valid(i).then(|| interval_text(intervals.value(i).nanoseconds / 1_000)))
+        .collect()
 }
 
 /// Microseconds as `[-]HH:MM:SS.ffffff`, hours beyond 24 where it takes them.

@@ -115,16 +115,6 @@ impl<R: Read> Window<R> {
         self.start = end;
     }
 
-    /// Reads to the end and forgets it.
-    pub(crate) fn drain(&mut self) -> Result<()> {
-        loop {
-            self.consume(self.rest().len());
-            if !self.fill()? {
-                return Ok(());
-            }
-        }
-    }
-
     /// The reader, for what only it knows.
     pub(crate) fn into_reader(self) -> R {
         self.reader

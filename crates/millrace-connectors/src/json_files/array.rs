@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use millrace_core::quarantine::{QuarantineCode, RAW_LIMIT};
+use millrace_core::quarantine::QuarantineCode;
 use millrace_engine::error::{Error, ErrorKind, Result};
 
 use crate::files::Limits;
@@ -27,7 +27,8 @@ pub(super) fn walk<R: Read, S: Records>(
         (None, _) => Ok(()),
         (Some(b'['), []) => {
             walker.window.consume(1);
-            if walker.elements()? { walker.expect_end() } else { Ok(()) }
+            walker.elements()?;
+            walker.expect_end()
         }
         (Some(b'{'), []) => walker.only_object(),
         (Some(b'{'), path) => walker.document(path),
@@ -81,23 +82,20 @@ impl<R: Read, S: Records> Walker<'_, R, S> {
         }
     }
 
-    /// Elements up to the closing bracket, which is consumed. False where the file ended before it; quarantine says so.
-    fn elements(&mut self) -> Result<bool> {
+    /// Elements up to the closing bracket, which is consumed. A file that ends before it is an error.
+    fn elements(&mut self) -> Result<()> {
         // Whether the next thing is an element, not what separates two of them.
         let mut due = true;
         let mut after_comma = false;
         loop {
             match self.peek()? {
-                None => {
-                    self.quarantine(0, Refusal::broken("the file ends before the array does"))?;
-                    return Ok(false);
-                }
+                None => return Err(self.cut_off("the file ends before the array does")),
                 Some(b']') => {
                     if after_comma {
                         self.quarantine(0, Refusal::broken("a comma is followed by no record"))?;
                     }
                     self.window.consume(1);
-                    return Ok(true);
+                    return Ok(());
                 }
                 Some(b',') => {
                     if due {
@@ -107,15 +105,12 @@ impl<R: Read, S: Records> Walker<'_, R, S> {
                     (due, after_comma) = (true, true);
                 }
                 Some(first) => {
-                    let whole = match first {
+                    match first {
                         _ if !due => {
                             self.skip_broken(Refusal::broken("expected a comma or the end of the array"))?
                         }
                         b'{' => self.object()?,
                         _ => self.stranger()?,
-                    };
-                    if !whole {
-                        return Ok(false);
                     }
                     (due, after_comma) = (false, false);
                 }
@@ -123,8 +118,8 @@ impl<R: Read, S: Records> Walker<'_, R, S> {
         }
     }
 
-    /// The object that the rest starts with. False where the file ended within it.
-    fn object(&mut self) -> Result<bool> {
+    /// The object that the rest starts with.
+    fn object(&mut self) -> Result<()> {
         loop {
             let rest = self.window.rest();
             match scan::object(rest, &mut self.fields) {
@@ -134,7 +129,7 @@ impl<R: Read, S: Records> Walker<'_, R, S> {
                     let place = Place { file: self.window.name(), line: self.window.line(), raw };
                     self.records.end_record(place)?;
                     self.window.consume(length);
-                    return Ok(true);
+                    return Ok(());
                 }
                 Err(Stop::Broken(refusal)) => return self.skip_broken(refusal),
                 Err(Stop::Short) if rest.len() <= self.limits.record => {
@@ -148,13 +143,13 @@ impl<R: Read, S: Records> Walker<'_, R, S> {
     }
 
     /// An element that is no object.
-    fn stranger(&mut self) -> Result<bool> {
+    fn stranger(&mut self) -> Result<()> {
         let refusal = not_an_object(self.window.rest());
         self.skip_broken(refusal)
     }
 
-    /// Puts everything up to the next separator into quarantine as one record. False where the file ended before one.
-    fn skip_broken(&mut self, refusal: Refusal) -> Result<bool> {
+    /// Puts everything up to the next separator into quarantine as one record.
+    fn skip_broken(&mut self, refusal: Refusal) -> Result<()> {
         loop {
             let rest = self.window.rest();
             let end = end_of_element(rest);
@@ -164,13 +159,16 @@ impl<R: Read, S: Records> Walker<'_, R, S> {
             if end.is_none() && self.window.fill()? {
                 continue;
             }
+            // Where a record reaches the end of the file, nobody can say how many records that piece holds.
+            let Some(length) = end else {
+                return Err(self.cut_off("the file ends within a record"));
+            };
             let rest = self.window.rest();
-            let length = end.unwrap_or(rest.len());
             let record = rest[..length].trim_ascii_end();
             let refusal = encoding_first(refusal, record);
             self.quarantine(record.len(), refusal)?;
             self.window.consume(length);
-            return Ok(end.is_some());
+            return Ok(());
         }
     }
 
@@ -181,17 +179,18 @@ impl<R: Read, S: Records> Walker<'_, R, S> {
         self.records.end_record(Place { file: self.window.name(), line: self.window.line(), raw })
     }
 
-    /// What follows the array goes to quarantine as one record.
+    /// What follows the array could be any number of records.
     fn expect_end(&mut self) -> Result<()> {
-        if self.peek()?.is_some() {
-            while self.window.rest().len() < RAW_LIMIT && self.window.fill()? {}
-            self.quarantine(
-                self.window.rest().len(),
-                Refusal::broken("something follows the end of the array"),
-            )?;
-            self.window.drain()?;
+        match self.peek()? {
+            None => Ok(()),
+            Some(_) => Err(self.unreadable("something follows the end of the array")),
         }
-        Ok(())
+    }
+
+    /// An error about a file that is not whole. Loading what there is would publish a part as if it were all.
+    fn cut_off(&self, what: &str) -> Error {
+        self.unreadable(what)
+            .hint("Fetch the file again: it is cut off, or a quote or a bracket is not closed.")
     }
 
     /// A document that is an object: its only record.
@@ -253,9 +252,7 @@ impl<R: Read, S: Records> Walker<'_, R, S> {
                         }
                         Some(b'[') if level + 1 == path.len() => {
                             self.window.consume(1);
-                            if !self.elements()? {
-                                return Ok(());
-                            }
+                            self.elements()?;
                         }
                         _ => {
                             let expected = if level + 1 == path.len() { "an array" } else { "an object" };
