@@ -107,7 +107,7 @@ impl<R: Read, S: Records> Walker<'_, R, S> {
                 Some(first) => {
                     match first {
                         _ if !due => {
-                            self.skip_broken(Refusal::broken("expected a comma or the end of the array"))?
+                            self.skip_broken(Refusal::broken("expected a comma or the end of the array"))?;
                         }
                         b'{' => self.object()?,
                         _ => self.stranger()?,
