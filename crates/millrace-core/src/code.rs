@@ -167,6 +167,21 @@ codes! {
     ///
     /// Add `auth:` to `serve:` in `millrace.yml` (a token, or users with argon2 hashes), or bind a loopback address.
     AuthRequired = "auth-required",
+    /// A page or a question about metrics needs tables that no run has published yet.
+    ///
+    /// `millrace run` builds and publishes them; `millrace status` says how the last run ended.
+    NotPublished = "not-published",
+    /// The server's address has no such page or endpoint, or the endpoint takes another method.
+    ///
+    /// `docs/reference/http-api.md` lists what there is.
+    NotFound = "not-found",
+    /// The server was asked without the token or password that `serve: auth:` in `millrace.yml` wants, or with a wrong one.
+    Unauthorized = "unauthorized",
+    /// The server was asked under a host name that is not its own, or by a page of another site.
+    ///
+    /// This keeps pages of other sites from reading the warehouse through the reader's browser. Where a reverse proxy has a name of
+    /// its own, list that name in `serve: hosts:` in `millrace.yml`.
+    WrongHost = "wrong-host",
     /// A file could not be written.
     CannotWrite = "cannot-write",
     /// The command line asks for something that does not go together.

@@ -1,5 +1,6 @@
 //! DuckDB's SQL where it differs.
 
+use duckdb::core::{LogicalTypeHandle, LogicalTypeId};
 use millrace_core::schema::DataType;
 use millrace_core::sql::dialect::Dialect;
 
@@ -67,6 +68,36 @@ pub(super) fn logical_type(name: &str) -> Option<DataType> {
         "JSON" => DataType::Json,
         "BLOB" => DataType::Bytes,
         name if name.starts_with("ENUM") => DataType::Text,
+        _ => return None,
+    })
+}
+
+/// The logical type of a result's column; none for a type whose values are read as text.
+pub(super) fn result_type(found: &LogicalTypeHandle) -> Option<DataType> {
+    Some(match found.id() {
+        LogicalTypeId::Boolean => DataType::Boolean,
+        LogicalTypeId::Tinyint => DataType::Int8,
+        LogicalTypeId::Smallint => DataType::Int16,
+        LogicalTypeId::Integer => DataType::Int32,
+        LogicalTypeId::Bigint => DataType::Int64,
+        LogicalTypeId::UTinyint => DataType::UInt8,
+        LogicalTypeId::USmallint => DataType::UInt16,
+        LogicalTypeId::UInteger => DataType::UInt32,
+        LogicalTypeId::UBigint => DataType::UInt64,
+        LogicalTypeId::Hugeint => DataType::Decimal { precision: 38, scale: 0 },
+        LogicalTypeId::Decimal => {
+            DataType::Decimal { precision: found.decimal_width(), scale: found.decimal_scale() }
+        }
+        LogicalTypeId::Float => DataType::Float32,
+        LogicalTypeId::Double => DataType::Float64,
+        LogicalTypeId::Date => DataType::Date,
+        LogicalTypeId::Timestamp
+        | LogicalTypeId::TimestampS
+        | LogicalTypeId::TimestampMs
+        | LogicalTypeId::TimestampNs => DataType::Timestamp,
+        LogicalTypeId::TimestampTZ => DataType::TimestampTz,
+        LogicalTypeId::Varchar => DataType::Text,
+        LogicalTypeId::Blob => DataType::Bytes,
         _ => return None,
     })
 }

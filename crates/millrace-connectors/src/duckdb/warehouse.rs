@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use duckdb::types::Value as DuckdbValue;
 use duckdb::{Config, Connection, InterruptHandle, params_from_iter};
 use millrace_core::name::Relation;
+use millrace_core::schema::DataType;
 use millrace_core::sql::dialect::Dialect;
 use millrace_core::value::Value;
 use millrace_engine::batch::BatchReceiver;
@@ -16,7 +17,7 @@ use millrace_engine::warehouse::{
     FinishLoad, LoadOutcome, LoadRequest, QueryLimits, ResultColumn, Rows, Statement, Warehouse,
 };
 
-use super::dialect::{DuckdbDialect, logical_type};
+use super::dialect::{DuckdbDialect, logical_type, result_type};
 use super::failure::{open_error, statement_error};
 use super::load::load;
 use super::value::{from_duckdb, to_duckdb};
@@ -160,34 +161,37 @@ fn describe(connection: &Connection, sql: &str) -> Result<Vec<ResultColumn>> {
 
 /// Reads a result. A column whose type has no value of its own is cast to text by a statement around it.
 fn query(connection: &Connection, statement: &Statement, limits: QueryLimits) -> Result<Rows> {
-    // Only selects can be described; whatever else the user may ask (SHOW, PRAGMA) returns plain types.
-    let columns = describe(connection, &statement.sql).ok();
-    let odd = |column: &ResultColumn| {
-        use millrace_core::schema::DataType::Interval;
-        column.data_type.is_none() || column.data_type == Some(Interval)
-    };
-    let mut sql = statement.sql.clone();
-    if let Some(columns) = columns.as_ref().filter(|columns| columns.iter().any(odd)) {
-        let names: Vec<String> = (0..columns.len()).map(|i| format!("c{i}")).collect();
-        let casts: Vec<String> = columns
-            .iter()
-            .zip(&names)
-            .map(|(column, name)| if odd(column) { format!("cast({name} as varchar)") } else { name.clone() })
-            .collect();
-        sql = format!("select {} from ({sql}\n) as q({})", casts.join(", "), names.join(", "));
+    let rows = fetch(connection, &statement.sql, &statement.params, limits)?;
+    let odd: Vec<bool> = rows.columns.iter().map(|column| column.data_type.is_none()).collect();
+    if !odd.contains(&true) {
+        return Ok(rows);
     }
-    let params: Vec<DuckdbValue> = statement.params.iter().map(to_duckdb).collect();
-    let mut prepared = connection.prepare(&sql).map_err(|error| statement_error(&error))?;
+    let names: Vec<String> = (0..odd.len()).map(|i| format!("c{i}")).collect();
+    let casts: Vec<String> = names
+        .iter()
+        .zip(&odd)
+        .map(|(name, odd)| if *odd { format!("cast({name} as varchar)") } else { name.clone() })
+        .collect();
+    let sql = format!("select {} from ({}\n) as q({})", casts.join(", "), statement.sql, names.join(", "));
+    let texts = fetch(connection, &sql, &statement.params, limits)?;
+    Ok(Rows { columns: rows.columns, ..texts })
+}
+
+fn fetch(connection: &Connection, sql: &str, params: &[Value], limits: QueryLimits) -> Result<Rows> {
+    let params: Vec<DuckdbValue> = params.iter().map(to_duckdb).collect();
+    let mut prepared = connection.prepare(sql).map_err(|error| statement_error(&error))?;
     let mut rows = prepared.query(params_from_iter(params)).map_err(|error| statement_error(&error))?;
-    let columns = match (columns, rows.as_ref()) {
-        (Some(columns), _) => columns,
-        (None, Some(statement)) => {
-            statement.column_names().into_iter().map(|name| ResultColumn { name, data_type: None }).collect()
-        }
-        (None, None) => Vec::new(),
-    };
+    let columns: Vec<ResultColumn> = rows.as_ref().map_or_else(Vec::new, |statement| {
+        let names = statement.column_names().into_iter().enumerate();
+        names
+            .map(|(at, name)| ResultColumn {
+                name,
+                data_type: result_type(&statement.column_logical_type(at)),
+            })
+            .collect()
+    });
     let zoned: Vec<bool> =
-        columns.iter().map(|c| c.data_type == Some(millrace_core::schema::DataType::TimestampTz)).collect();
+        columns.iter().map(|column| column.data_type == Some(DataType::TimestampTz)).collect();
     let mut result = Rows { data: vec![Vec::new(); columns.len()], columns, truncated: false };
     while let Some(row) = rows.next().map_err(|error| statement_error(&error))? {
         if result.len() >= limits.rows {
