@@ -1,0 +1,33 @@
+//! The endpoints, one file a resource.
+
+pub(crate) mod dashboards;
+pub(crate) mod data;
+pub(crate) mod events;
+pub(crate) mod health;
+pub(crate) mod metrics;
+pub(crate) mod project;
+pub(crate) mod quarantine;
+
+use axum::body::Bytes;
+use axum::extract::Path;
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::http::StatusCode;
+use millrace_core::code::Code;
+
+use crate::failure::{Failure, Result};
+
+/// The body, or why it could not be read.
+fn whole(body: std::result::Result<Bytes, BytesRejection>) -> Result<Bytes> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Failure::new(Code::BadQuery, "the body is larger than 64 KiB").status(StatusCode::PAYLOAD_TOO_LARGE)
+        }
+        _ => Failure::new(Code::BadQuery, "the body could not be read"),
+    })
+}
+
+/// The name in a path. One that is no text is nobody's.
+fn named(path: std::result::Result<Path<String>, PathRejection>) -> Result<String> {
+    path.map(|Path(name)| name)
+        .map_err(|_| Failure::new(Code::UnknownRef, "there is no dashboard of this name"))
+}

@@ -1,0 +1,160 @@
+//! One question about metrics: compiled, asked, and given back with the types of its columns.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use millrace_core::metric::query::{MetricColumns, MetricQuery};
+use millrace_core::metric::result::{Answer, answer, change};
+use millrace_core::metric::time_range::{Days, Grain};
+use millrace_core::metric::view::SemanticView;
+use millrace_core::value::Value;
+use millrace_engine::warehouse::Statement;
+
+use crate::failure::Result;
+use crate::snapshot::Snapshot;
+use crate::state::AppState;
+use crate::wire::result::{Column, Role, TileResult};
+use crate::wire::value::{Cell, Shape};
+
+/// Types of a view's dimensions by name.
+pub(crate) type Shapes = BTreeMap<String, Shape>;
+
+/// Days that a warehouse can hold as a timestamp, either side of 1970; what lies beyond (DuckDB's `infinity`) is no day.
+const FARTHEST_DAY: i32 = 100_000_000;
+
+/// Asks about one semantic view over one data version.
+pub(crate) struct Asker<'a> {
+    pub(crate) state: &'a AppState,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) view: &'a SemanticView,
+}
+
+/// An answer with its types.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub(crate) answer: Answer,
+    pub(crate) dimensions: Vec<Shape>,
+    pub(crate) metrics: Vec<Shape>,
+}
+
+impl Asker<'_> {
+    /// Asks one question.
+    pub(crate) async fn ask(&self, query: &MetricQuery) -> Result<Told> {
+        let compiled = self.view.compile_query(query, &self.snapshot.tables)?;
+        let statement = Statement { sql: compiled.sql.clone(), params: compiled.params.clone() };
+        let rows =
+            self.state.cache().query(self.state.warehouse(), self.snapshot.version, &statement).await?;
+        let shape = |at: usize| Shape::of(rows.columns.get(at).and_then(|column| column.data_type));
+        let mut answer = answer(&compiled, &rows.data);
+        answer.truncated |= rows.truncated;
+        let metric = |columns: &MetricColumns| match *columns {
+            MetricColumns::One(at) => shape(at),
+            MetricColumns::Quotient(above, below) => Shape::quotient(shape(above), shape(below)),
+        };
+        Ok(Told {
+            answer,
+            dimensions: (0..compiled.dimensions).map(shape).collect(),
+            metrics: compiled.metrics.iter().map(metric).collect(),
+        })
+    }
+
+    /// The first and the last day with data; none where the view has no time, or no row has one.
+    pub(crate) async fn extent(&self) -> Result<Option<Days>> {
+        let Some(sql) = self.view.compile_extent(&self.snapshot.tables) else { return Ok(None) };
+        let statement = Statement::new(sql);
+        let rows =
+            self.state.cache().query(self.state.warehouse(), self.snapshot.version, &statement).await?;
+        let day = |at: usize| match rows.data.get(at).and_then(|column| column.first()) {
+            Some(Value::Date(day)) => Some((*day).clamp(-FARTHEST_DAY, FARTHEST_DAY)),
+            _ => None,
+        };
+        Ok(day(0).zip(day(1)).map(|(from, to)| Days { from, to }))
+    }
+
+    /// The values of a dimension, at most 1,000.
+    pub(crate) async fn options(&self, name: &str, shape: Shape) -> Result<Vec<Cell>> {
+        let statement = Statement::new(self.view.compile_options(name, &self.snapshot.tables)?);
+        let rows =
+            self.state.cache().query(self.state.warehouse(), self.snapshot.version, &statement).await?;
+        let values = rows.data.first().into_iter().flatten().take(1_000);
+        Ok(values.map(|value| value.as_str().map_or(Cell::Null, |text| shape.cell_of_text(text))).collect())
+    }
+
+    /// The types of the view's dimensions.
+    pub(crate) async fn shapes(&self) -> Result<Arc<Shapes>> {
+        if let Some(known) = self.state.known_shapes(&self.view.name, self.snapshot.version) {
+            return Ok(known);
+        }
+        let names: Vec<String> = self.view.dimensions.iter().map(|found| found.name.text.clone()).collect();
+        if names.is_empty() {
+            return Ok(Arc::default());
+        }
+        let query =
+            MetricQuery { dimensions: names.clone(), grain: Some(Grain::Day), ..MetricQuery::default() };
+        let sql = self.view.compile_query(&query, &self.snapshot.tables)?.sql;
+        let columns = self.state.warehouse().describe(&sql).await?;
+        let of_columns = columns.iter().map(|column| Shape::of(column.data_type));
+        let shapes: Arc<Shapes> = Arc::new(names.into_iter().zip(of_columns).collect());
+        self.state.remember_shapes(&self.view.name, self.snapshot.version, &shapes);
+        Ok(shapes)
+    }
+}
+
+/// The types before anything is published: the time is a date, everything else text.
+pub(crate) fn guessed_shapes(view: &SemanticView) -> Shapes {
+    let shape = |is_time: bool| if is_time { Shape::DATE } else { Shape::TEXT };
+    view.dimensions.iter().map(|found| (found.name.text.clone(), shape(found.is_time))).collect()
+}
+
+impl Told {
+    /// The metrics of an answer of one row, by name; NULL where it has none.
+    fn totals(&self, metrics: &[String]) -> BTreeMap<String, Cell> {
+        let cell = |at: usize| self.metrics[at].cell(self.total(at));
+        metrics.iter().enumerate().map(|(at, name)| (name.clone(), cell(at))).collect()
+    }
+
+    /// A metric of an answer of one row.
+    pub(crate) fn total(&self, at: usize) -> &Value {
+        self.answer.metrics.get(at).and_then(|column| column.first()).unwrap_or(&Value::Null)
+    }
+}
+
+/// A result as it goes over the wire. `rows` are none for a figure without a line, `shares` belong to a ring.
+pub(crate) fn result(
+    query: &MetricQuery,
+    rows: Option<&Told>,
+    shares: Option<&[Value]>,
+    total: &Told,
+    previous: Option<&Told>,
+) -> TileResult {
+    let mut columns = Vec::new();
+    let mut data = Vec::new();
+    if let Some(told) = rows {
+        let mut column = |name: &str, role: Role, shape: Shape, values: &[Value]| {
+            columns.push(Column::new(name, role, shape));
+            data.push(values.iter().map(|value| shape.cell(value)).collect());
+        };
+        for ((name, shape), values) in query.dimensions.iter().zip(&told.dimensions).zip(&told.answer.dimensions) {
+            column(name, Role::Dimension, *shape, values);
+        }
+        for ((name, shape), values) in query.metrics.iter().zip(&told.metrics).zip(&told.answer.metrics) {
+            column(name, Role::Metric, *shape, values);
+        }
+        if let Some(shares) = shares {
+            column("share", Role::Share, Shape::RATIO, shares);
+        }
+    }
+    let changes = previous.map(|previous| {
+        let cell = |at: usize| Shape::RATIO.cell(&change(total.total(at), previous.total(at)));
+        query.metrics.iter().enumerate().map(|(at, name)| (name.clone(), cell(at))).collect()
+    });
+    TileResult {
+        rows: rows.map_or(0, |told| told.answer.rows()),
+        truncated: rows.is_some_and(|told| told.answer.truncated),
+        columns,
+        data,
+        total: total.totals(&query.metrics),
+        previous: previous.map(|previous| previous.totals(&query.metrics)),
+        change: changes,
+    }
+}

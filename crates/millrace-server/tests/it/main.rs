@@ -1,0 +1,12 @@
+//! The server from the outside: requests into the router over a real warehouse, answers compared with figures worked out in plain Rust.
+
+mod assets;
+mod contract;
+mod data;
+mod events;
+mod guard;
+mod metrics;
+mod project;
+mod properties;
+mod retired;
+mod shop;
