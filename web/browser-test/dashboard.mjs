@@ -43,6 +43,9 @@ export async function dashboardChecks(browser, base, wanted) {
     ["the numbers and the data version are the server's", () =>
       withPage({}, async (page) => {
         const { start, results } = await fetchData(base, name);
+        for (const tile of dashboard.rows.flat().filter((one) => one.kind === "area" || one.kind === "line")) {
+          assert.equal(results[tile.id].columns[0].type, "date", "a line over time has days");
+        }
         const expected = expectedKpis(dashboard, results);
         assert.deepEqual(await kpiValues(page), expected);
         assert.equal(await page.getByTestId("data-version").getAttribute("data-value"), String(start.data_version));

@@ -17,6 +17,9 @@ impl Drop for Server {
     }
 }
 
+/// The figures of the reference project's twenty orders, as its README works them out.
+const FIGURES: &str = r#"{"revenue": "1190.13", "orders": "20"}"#;
+
 pub(crate) fn test() -> Outcome {
     let root = root();
     let binary = root.join("target/debug/millrace");
@@ -24,30 +27,58 @@ pub(crate) fn test() -> Outcome {
     if scratch.exists() {
         std::fs::remove_dir_all(&scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
     }
-    let project = scratch.join("demo");
     std::fs::create_dir_all(&scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
-    let made = Command::new(&binary)
-        .arg("demo")
-        .arg(&project)
-        .args(["--no-serve", "--json"])
-        .stdout(Stdio::null())
-        .status();
-    match made {
-        Ok(status) if status.success() => {}
-        Ok(status) => return Err(format!("`millrace demo` ended with {status}")),
-        Err(error) => return Err(format!("{} does not start: {error}; run `make build`", binary.display())),
+    let demo = scratch.join("demo");
+    millrace(&binary, &["demo", &text(&demo), "--no-serve", "--json"])?;
+    look(&binary, &demo, &[])?;
+    let shop = scratch.join("shop");
+    copy(&root.join("examples/shop"), &shop)?;
+    millrace(&binary, &["run", "--json", "--project", &text(&shop)])?;
+    look(&binary, &shop, &[("EXPECT_FIGURES", FIGURES)])
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Runs a verb that must end well; what it tells people goes through.
+fn millrace(binary: &Path, arguments: &[&str]) -> Outcome {
+    match Command::new(binary).args(arguments).stdout(Stdio::null()).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`millrace {}` ended with {status}", arguments.join(" "))),
+        Err(error) => Err(format!("{} does not start: {error}; run `make build`", binary.display())),
     }
-    let (server, address) = serve(&binary, &project)?;
-    say(&format!("the demo is at {address}"));
+}
+
+/// Serves a project and has the browser look at it.
+fn look(binary: &Path, project: &Path, variables: &[(&str, &str)]) -> Outcome {
+    let (server, address) = serve(binary, project)?;
+    say(&format!("{} is at {address}", project.display()));
     let tested = Command::new("npm")
         .args(["run", "test:browser"])
-        .current_dir(root.join("web"))
+        .current_dir(root().join("web"))
         .env("MILLRACE_URL", &address)
-        .env("SCREENSHOTS", scratch.join("screenshots"))
+        .env("SCREENSHOTS", root().join("target/browser-test/screenshots"))
+        .envs(variables.iter().copied())
         .status()
         .map_err(|error| format!("npm does not start: {error}"))?;
     drop(server);
     if tested.success() { Ok(()) } else { Err(format!("the browser test ended with {tested}")) }
+}
+
+fn copy(from: &Path, to: &Path) -> Outcome {
+    let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
+    std::fs::create_dir_all(to).map_err(|error| failed(to, error))?;
+    for entry in std::fs::read_dir(from).map_err(|error| failed(from, error))? {
+        let entry = entry.map_err(|error| failed(from, error))?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if !source.is_dir() {
+            std::fs::copy(&source, &target).map_err(|error| failed(&source, error))?;
+        } else if entry.file_name() != ".millrace" {
+            copy(&source, &target)?;
+        }
+    }
+    Ok(())
 }
 
 /// Starts the server on a free port and reads its address from the JSON line that it prints when it listens.

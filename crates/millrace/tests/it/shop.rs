@@ -156,6 +156,11 @@ fn page(server: &Server, oracle: &Oracle) {
     assert_eq!(result("kpi", "revenue")["total"]["revenue"], oracle.revenue(|_, s| s != "Annulee"));
     assert_eq!(result("kpi", "orders")["total"]["orders"], 20);
     let area = result("area", "revenue");
+    assert_eq!(
+        (&area["columns"][0]["type"], &area["columns"][1]["type"]),
+        (&json!("date"), &json!("decimal"))
+    );
+    assert_eq!(result("pie", "orders")["columns"][1]["type"], "integer");
     let days = area["data"][0].as_array().expect("days");
     let first = days[0].as_str().expect("a day");
     let last = days[days.len() - 1].as_str().expect("a day");
