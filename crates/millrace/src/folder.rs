@@ -27,6 +27,10 @@ pub(crate) fn read(dir: &Path) -> io::Result<Vec<ProjectFile>> {
     Ok(files)
 }
 
+fn is_note(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("md"))
+}
+
 fn walk(dir: &Path, path: &str, depth: usize, files: &mut Vec<ProjectFile>) -> io::Result<()> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -37,7 +41,7 @@ fn walk(dir: &Path, path: &str, depth: usize, files: &mut Vec<ProjectFile>) -> i
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         // Editors leave such files; notes beside models are welcome.
-        if name.starts_with(['.', '#']) || name.ends_with('~') || name.ends_with(".md") {
+        if name.starts_with(['.', '#']) || name.ends_with('~') || is_note(&name) {
             continue;
         }
         let path = format!("{path}/{name}");

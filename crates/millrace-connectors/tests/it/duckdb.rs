@@ -140,7 +140,7 @@ async fn every_type_there_and_back() {
         (
             DataType::Float32,
             Arc::new(Float32Array::from(vec![0.1, f32::MIN_POSITIVE])),
-            vec![Value::Float(0.1), Value::Float(1.1754944e-38)],
+            vec![Value::Float(0.1), Value::Float(1.175_494_4e-38)],
         ),
         (
             DataType::Float64,

@@ -33,7 +33,7 @@ const FILES: [(&str, &str); 3] = [
     ),
 ];
 
-pub(super) async fn init(args: &Init) -> Outcome {
+pub(super) fn init(args: &Init) -> Outcome {
     if args.dir.join("millrace.yml").exists() {
         let message = format!("`{}` holds a project already", args.dir.display());
         return Err(Failure::new(Diagnostic::error(Code::Usage, message), exit::PROJECT));

@@ -23,7 +23,7 @@ type Outcome = Result<Exit, Failure>;
 /// Runs a verb and says what failed.
 pub(crate) async fn dispatch(cli: Cli) -> Exit {
     let (json, outcome) = match cli.command {
-        Command::Init(args) => (args.json, init::init(&args).await),
+        Command::Init(args) => (args.json, init::init(&args)),
         Command::Demo(args) => (args.json, demo::demo(&args).await),
         Command::Capture(args) => (args.place.json, capture::capture(&args).await),
         Command::Check(args) => (args.place.json, check::check(&args).await),

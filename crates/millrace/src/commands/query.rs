@@ -134,7 +134,11 @@ fn print_table(rows: &Rows) {
     let shown = |value: &Value| if value.is_null() { "NULL".to_owned() } else { value.to_string() };
     let cells: Vec<Vec<String>> =
         (0..rows.len()).map(|at| rows.row(at).into_iter().map(shown).collect()).collect();
-    let right: Vec<bool> = rows.columns.iter().map(|c| c.data_type.is_some_and(|t| t.is_numeric())).collect();
+    let right: Vec<bool> = rows
+        .columns
+        .iter()
+        .map(|c| c.data_type.is_some_and(millrace_core::schema::DataType::is_numeric))
+        .collect();
     terminal::data_line(&terminal::table(&head, &cells, &right));
     let more = if rows.truncated { ", more were left out (`--limit`)" } else { "" };
     let unit = if rows.len() == 1 { "row" } else { "rows" };
