@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::OnceLock;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Path;
 use axum::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, VARY,
@@ -27,9 +27,9 @@ struct Dist;
 
 /// A file of the front end.
 struct Asset {
-    body: Vec<u8>,
+    body: Bytes,
     /// Where that is smaller.
-    gzip: Option<Vec<u8>>,
+    gzip: Option<Bytes>,
     content_type: &'static str,
     etag: String,
 }
@@ -45,17 +45,17 @@ fn assets() -> &'static BTreeMap<String, Asset> {
                 gzip: compressed(&body),
                 content_type: content_type(path),
                 etag: format!("\"{}\"", hex(&file.metadata.sha256_hash()[..16])),
-                body,
+                body: body.into(),
             }
         };
         files.map(|(path, file)| (path.clone(), asset(&path, file))).collect()
     })
 }
 
-fn compressed(body: &[u8]) -> Option<Vec<u8>> {
+fn compressed(body: &[u8]) -> Option<Bytes> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(body).ok()?;
-    encoder.finish().ok().filter(|gzip| gzip.len() < body.len())
+    encoder.finish().ok().filter(|gzip| gzip.len() < body.len()).map(Bytes::from)
 }
 
 fn content_type(path: &str) -> &'static str {
@@ -96,7 +96,8 @@ pub(crate) async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Respo
 }
 
 fn send(asset: &Asset, headers: &HeaderMap, cache: &'static str) -> Response {
-    let told = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
+    let told =
+        |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
     let fresh = told(IF_NONE_MATCH).split(',').any(|tag| tag.trim().trim_start_matches("W/") == asset.etag);
     let gzip = asset.gzip.as_ref().filter(|_| accepts_gzip(told(ACCEPT_ENCODING)));
     let mut response = if fresh {

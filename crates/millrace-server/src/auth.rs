@@ -29,7 +29,8 @@ pub fn check_address(address: SocketAddr, auth: Option<&AuthSettings>) -> Result
     if guarded || address.ip().to_canonical().is_loopback() {
         return Ok(());
     }
-    let message = format!("the server would listen on `{address}`, where others can reach it, without authentication");
+    let message =
+        format!("the server would listen on `{address}`, where others can reach it, without authentication");
     Err(Diagnostic::error(Code::AuthRequired, message).hint(
         "Add `serve: {auth: {token: \"${MILLRACE_TOKEN}\"}}` to `millrace.yml`, or listen on 127.0.0.1.",
     ))

@@ -108,7 +108,8 @@ impl Entries {
         self.bytes += bytes;
         while self.bytes > self.most_bytes {
             let complete = self.by_key.iter().filter(|(_, entry)| entry.bytes > 0);
-            let Some(oldest) = complete.min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone()) else {
+            let Some(oldest) = complete.min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone())
+            else {
                 break;
             };
             if let Some(gone) = self.by_key.remove(&oldest) {

@@ -37,9 +37,7 @@ impl Hosts {
         let name = host.host().trim_start_matches('[').trim_end_matches(']');
         match name.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
             // No name that somebody else could point here: an address is what it is.
-            Ok(ip) => {
-                ip == self.address || self.address.is_unspecified() || (near && ip.is_loopback())
-            }
+            Ok(ip) => ip == self.address || self.address.is_unspecified() || (near && ip.is_loopback()),
             Err(_) => near && name.eq_ignore_ascii_case("localhost"),
         }
     }

@@ -134,7 +134,9 @@ pub(crate) fn result(
             columns.push(Column::new(name, role, shape));
             data.push(values.iter().map(|value| shape.cell(value)).collect());
         };
-        for ((name, shape), values) in query.dimensions.iter().zip(&told.dimensions).zip(&told.answer.dimensions) {
+        for ((name, shape), values) in
+            query.dimensions.iter().zip(&told.dimensions).zip(&told.answer.dimensions)
+        {
             column(name, Role::Dimension, *shape, values);
         }
         for ((name, shape), values) in query.metrics.iter().zip(&told.metrics).zip(&told.answer.metrics) {

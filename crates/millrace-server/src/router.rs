@@ -69,9 +69,8 @@ pub async fn serve(
     state: AppState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::result::Result<(), Diagnostic> {
-    let failed = |error: io::Error| {
-        Diagnostic::error(Code::Internal, "the server ended").caused_by(error.to_string())
-    };
+    let failed =
+        |error: io::Error| Diagnostic::error(Code::Internal, "the server ended").caused_by(error.to_string());
     let address = listener.local_addr().map_err(failed)?;
     auth::check_address(address, state.compiled().project.manifest.serve.auth.as_ref())?;
     let (closing, closed) = (state.clone(), state.live().closed());

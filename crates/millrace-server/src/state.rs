@@ -65,8 +65,18 @@ struct Inner {
     shapes: Mutex<BTreeMap<String, (u64, Arc<Shapes>)>>,
     /// Set once the warehouse has state: it never loses it again.
     has_state: AtomicBool,
-    /// The data version that was seen last; none before the first look.
-    seen: Mutex<Option<Option<u64>>>,
+    seen: Mutex<Seen>,
+}
+
+/// The newest data version that anybody has seen.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    /// Nobody has looked.
+    Never,
+    /// There was none.
+    Unpublished,
+    /// This one.
+    Version(u64),
 }
 
 /// A dashboard and its semantic view.
@@ -100,7 +110,7 @@ impl AppState {
             cache: Cache::new(CACHE_BYTES),
             shapes: Mutex::default(),
             has_state: AtomicBool::new(false),
-            seen: Mutex::new(None),
+            seen: Mutex::new(Seen::Never),
             compiled: setup.compiled,
             warehouse: setup.warehouse,
             version: setup.version,
@@ -118,14 +128,14 @@ impl AppState {
     /// Looks whether there is a newer publication, and tells all open pages when there is. Every request does so on its own; a run
     /// inside the server calls it when it has published. Returns the data version.
     pub async fn refresh(&self) -> std::result::Result<Option<u64>, Diagnostic> {
-        let snapshot = self.latest().await.map_err(|failure| failure.into_diagnostic())?;
+        let snapshot = self.latest().await.map_err(Failure::into_diagnostic)?;
         Ok(snapshot.map(|snapshot| snapshot.version))
     }
 
     /// Tells all open pages of a publish.
     pub fn notify_publish(&self, data_version: u64, published_at: impl Into<String>) {
-        let known = self.seen().replace(Some(data_version));
-        if known != Some(Some(data_version)) {
+        // Whatever was seen before, even nothing: the publish has only just happened.
+        if self.see(Seen::Version(data_version)) < Seen::Version(data_version) {
             self.inner.live.publish(PublishEvent { data_version, published_at: published_at.into() });
         }
     }
@@ -181,18 +191,23 @@ impl AppState {
     }
 
     fn saw(&self, snapshot: Option<&Snapshot>) {
-        let version = snapshot.map(|snapshot| snapshot.version);
-        let before = self.seen().replace(version);
-        if let (Some(before), Some(snapshot)) = (before, snapshot)
-            && before != version
+        let now = snapshot.map_or(Seen::Unpublished, |snapshot| Seen::Version(snapshot.version));
+        let before = self.see(now);
+        if let Some(snapshot) = snapshot
+            && before != Seen::Never
+            && before < now
         {
             let published_at = snapshot.published_at.clone();
             self.inner.live.publish(PublishEvent { data_version: snapshot.version, published_at });
         }
     }
 
-    fn seen(&self) -> std::sync::MutexGuard<'_, Option<Option<u64>>> {
-        self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns what was seen before. A slow request that has read an older version changes nothing.
+    fn see(&self, now: Seen) -> Seen {
+        let mut seen = self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *seen;
+        *seen = before.max(now);
+        before
     }
 
     /// The dashboard of that name.
@@ -263,6 +278,9 @@ impl AppState {
 /// The day on the wall, where this process runs.
 fn local_day() -> i32 {
     let date = ZonedDateTime::now().date();
-    days_from_civil(i64::from(date.year()), date.month().unsigned_abs().into(), date.day().unsigned_abs().into())
-        as i32
+    days_from_civil(
+        i64::from(date.year()),
+        date.month().unsigned_abs().into(),
+        date.day().unsigned_abs().into(),
+    ) as i32
 }

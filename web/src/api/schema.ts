@@ -102,6 +102,7 @@ export interface Tile {
 
 export interface DashboardTime {
   dimension: string;
+  label?: LocalizedText;
   range: string;
   grain: Grain | null;
   compare: string | null;
@@ -169,8 +170,14 @@ export interface DataEnd {
   duration_ms: number;
 }
 
-/** One line of the answer to `POST /dashboards/{name}/data`. */
-export type DataEvent = DataStart | DataTile | DataEnd;
+/** In place of the end, where the page could not be finished. */
+export interface DataError {
+  type: "error";
+  error: ApiError;
+}
+
+/** One line of the answer to `POST /dashboards/{name}/data`. A second start begins the page anew. */
+export type DataEvent = DataStart | DataTile | DataEnd | DataError;
 
 export interface QuarantineRow {
   stream: string;

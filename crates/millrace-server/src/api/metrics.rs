@@ -36,12 +36,8 @@ pub(crate) async fn query(
     snapshot.serves(&view)?;
     let asker = Asker { state: &state, snapshot: &snapshot, view: &view };
     let days = days(&asker, request.range).await?;
-    let total = MetricQuery {
-        metrics: request.metrics,
-        days,
-        filters: request.filters,
-        ..MetricQuery::default()
-    };
+    let total =
+        MetricQuery { metrics: request.metrics, days, filters: request.filters, ..MetricQuery::default() };
     let rows = MetricQuery {
         dimensions: request.dimensions,
         grain: request.grain,

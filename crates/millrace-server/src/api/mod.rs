@@ -19,9 +19,8 @@ use crate::failure::{Failure, Result};
 /// The body, or why it could not be read.
 fn whole(body: std::result::Result<Bytes, BytesRejection>) -> Result<Bytes> {
     body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Failure::new(Code::BadQuery, "the body is larger than 64 KiB").status(StatusCode::PAYLOAD_TOO_LARGE)
-        }
+        StatusCode::PAYLOAD_TOO_LARGE => Failure::new(Code::BadQuery, "the body is larger than 64 KiB")
+            .status(StatusCode::PAYLOAD_TOO_LARGE),
         _ => Failure::new(Code::BadQuery, "the body could not be read"),
     })
 }

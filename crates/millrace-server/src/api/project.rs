@@ -37,7 +37,7 @@ pub(crate) async fn project(State(state): State<AppState>) -> Result<Json<Projec
         dashboards: dashboards
             .map(|dashboard| DashboardLink {
                 name: dashboard.name.text.clone(),
-                title: dashboard.title.0.clone(),
+                title: (&dashboard.title).into(),
             })
             .collect(),
         publication,

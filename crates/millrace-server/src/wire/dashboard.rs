@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::question::Shapes;
-use crate::wire::project::LocalizedText;
+use crate::wire::localized::LocalizedText;
 use crate::wire::value::{LogicalType, Shape};
 
 /// A page of tiles.
@@ -20,6 +20,7 @@ pub(crate) struct Dashboard {
     pub(crate) title: LocalizedText,
     pub(crate) semantic_view: String,
     /// `null` where the semantic view has no time.
+    #[schema(required)]
     pub(crate) time: Option<DashboardTime>,
     pub(crate) filters: Vec<Dimension>,
     /// From top to bottom and from left to right.
@@ -36,6 +37,7 @@ pub(crate) struct DashboardTime {
     pub(crate) range: String,
     pub(crate) grain: Grain,
     /// What figures are compared with; `null`: nothing.
+    #[schema(required)]
     pub(crate) compare: Option<Compare>,
 }
 
@@ -64,6 +66,7 @@ pub(crate) struct Dimension {
     #[serde(rename = "type")]
     pub(crate) kind: LogicalType,
     /// What geography its values are of.
+    #[schema(required)]
     pub(crate) geo: Option<String>,
 }
 
@@ -79,6 +82,7 @@ pub(crate) struct Metric {
 pub(crate) struct Format {
     pub(crate) style: Style,
     /// ISO 4217, with `currency`.
+    #[schema(required)]
     pub(crate) currency: Option<String>,
     /// Digits after the point.
     pub(crate) scale: u8,
@@ -119,8 +123,10 @@ pub(crate) struct Tile {
     pub(crate) kind: TileKind,
     pub(crate) title: LocalizedText,
     /// `null` on a `table`.
+    #[schema(required)]
     pub(crate) metric: Option<Metric>,
     /// What the metric is cut by; `null` on a `kpi` and a `table`.
+    #[schema(required)]
     pub(crate) dimension: Option<Dimension>,
     /// Only on a `table`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,8 +135,10 @@ pub(crate) struct Tile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dimensions: Option<Vec<Dimension>>,
     /// The time step where the tile is cut by time; on a `kpi` that of its spark line.
+    #[schema(required)]
     pub(crate) grain: Option<Grain>,
     /// What stands for steps without rows.
+    #[schema(required)]
     pub(crate) fill: Option<Fill>,
 }
 
@@ -139,7 +147,7 @@ pub(crate) fn document(dashboard: &DashboardDef, view: &SemanticView, shapes: &S
     let by = |name: &Spanned| view.dimension(&name.text).map(|found| dimension(found, shapes));
     let time = view.dimensions.iter().find(|dimension| dimension.is_time).map(|time| DashboardTime {
         dimension: time.name.text.clone(),
-        label: time.label.0.clone(),
+        label: (&time.label).into(),
         range: dashboard.range_text.clone(),
         grain: grain(dashboard.grain),
         compare: dashboard.compare.map(|compare| match compare {
@@ -147,12 +155,13 @@ pub(crate) fn document(dashboard: &DashboardDef, view: &SemanticView, shapes: &S
             dashboard_file::Compare::PreviousYear => Compare::PreviousYear,
         }),
     });
-    let rows = dashboard.rows.iter().map(|row| {
-        row.iter().map(|def| tile(def, tile_grain(dashboard, def, view), view, shapes)).collect()
-    });
+    let rows = dashboard
+        .rows
+        .iter()
+        .map(|row| row.iter().map(|def| tile(def, tile_grain(dashboard, def, view), view, shapes)).collect());
     Dashboard {
         name: dashboard.name.text.clone(),
-        title: dashboard.title.0.clone(),
+        title: (&dashboard.title).into(),
         semantic_view: view.name.clone(),
         time,
         filters: dashboard.filters.iter().filter_map(by).collect(),
@@ -172,8 +181,11 @@ fn tile(def: &TileDef, grain: Option<Grain>, view: &SemanticView, shapes: &Shape
     use dashboard_file::TileKind as Kind;
     let metrics: Vec<Metric> =
         def.metrics.iter().filter_map(|name| view.metric(&name.text).map(metric)).collect();
-    let dimensions: Vec<Dimension> =
-        def.by.iter().filter_map(|by| view.dimension(&by.text).map(|found| dimension(found, shapes))).collect();
+    let dimensions: Vec<Dimension> = def
+        .by
+        .iter()
+        .filter_map(|by| view.dimension(&by.text).map(|found| dimension(found, shapes)))
+        .collect();
     let label = metrics.first().map(|metric| metric.label.clone()).unwrap_or_default();
     let table = def.kind == Kind::Table;
     Tile {
@@ -186,7 +198,7 @@ fn tile(def: &TileDef, grain: Option<Grain>, view: &SemanticView, shapes: &Shape
             Kind::Pie => TileKind::Pie,
             Kind::Table => TileKind::Table,
         },
-        title: def.title.as_ref().map_or(label, |title| title.0.clone()),
+        title: def.title.as_ref().map_or(label, LocalizedText::from),
         metric: metrics.first().filter(|_| !table).cloned(),
         dimension: dimensions.first().filter(|_| !table).cloned(),
         metrics: table.then_some(metrics),
@@ -199,7 +211,7 @@ fn tile(def: &TileDef, grain: Option<Grain>, view: &SemanticView, shapes: &Shape
 fn dimension(dimension: &view::Dimension, shapes: &Shapes) -> Dimension {
     Dimension {
         name: dimension.name.text.clone(),
-        label: dimension.label.0.clone(),
+        label: (&dimension.label).into(),
         kind: shapes.get(&dimension.name.text).copied().unwrap_or(Shape::TEXT).kind,
         geo: dimension.geo.clone(),
     }
@@ -208,7 +220,7 @@ fn dimension(dimension: &view::Dimension, shapes: &Shapes) -> Dimension {
 fn metric(metric: &view::Metric) -> Metric {
     Metric {
         name: metric.name.text.clone(),
-        label: metric.label.0.clone(),
+        label: (&metric.label).into(),
         format: format(metric.format.as_ref(), &metric.formula),
     }
 }
@@ -219,7 +231,9 @@ fn format(format: Option<&FileFormat>, formula: &Formula) -> Format {
         (Some(FileFormat::Integer), _) => (Style::Integer, None, 0),
         (Some(FileFormat::Decimal { decimals }), _) => (Style::Decimal, None, *decimals),
         (Some(FileFormat::Percent), _) => (Style::Percent, None, 1),
-        (Some(FileFormat::Currency { code, decimals }), _) => (Style::Currency, Some(code.clone()), *decimals),
+        (Some(FileFormat::Currency { code, decimals }), _) => {
+            (Style::Currency, Some(code.clone()), *decimals)
+        }
         (None, Formula::Aggregate(aggregate)) if calls(&aggregate.sql, "count") => (Style::Integer, None, 0),
         (None, _) => (Style::Decimal, None, 2),
     };

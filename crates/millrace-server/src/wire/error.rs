@@ -19,5 +19,6 @@ pub(crate) struct ErrorObject {
     /// A fragment for people.
     pub(crate) message: String,
     /// A sentence or a command to run.
+    #[schema(required)]
     pub(crate) hint: Option<String>,
 }

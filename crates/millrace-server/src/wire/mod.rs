@@ -2,6 +2,7 @@
 
 pub(crate) mod dashboard;
 pub(crate) mod error;
+pub(crate) mod localized;
 pub(crate) mod page;
 pub(crate) mod project;
 pub(crate) mod quarantine;

@@ -31,8 +31,10 @@ pub(crate) struct Start {
     /// RFC 3339, UTC.
     pub(crate) published_at: String,
     /// `null` where the semantic view has no time, or no row with a date.
+    #[schema(required)]
     pub(crate) range: Option<DateRange>,
     /// `null` where nothing is compared; with the range `all`, always.
+    #[schema(required)]
     pub(crate) compare: Option<DateRange>,
     /// The values of each filter, at most 1,000. A filter whose values could not be read is missing.
     pub(crate) options: BTreeMap<String, Vec<Cell>>,
@@ -81,6 +83,7 @@ pub(crate) struct MetricAnswer {
     /// RFC 3339, UTC.
     pub(crate) published_at: String,
     /// `null` where no range was asked for, or there is no row with a date.
+    #[schema(required)]
     pub(crate) range: Option<DateRange>,
     pub(crate) result: TileResult,
 }

@@ -5,13 +5,11 @@ use millrace_core::project::localized::Localized;
 use millrace_core::quality::TestSeverity;
 use millrace_engine::run::RunSummary;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
 use crate::wire::error::ErrorObject;
-
-/// From locale to text; at least one entry.
-pub(crate) type LocalizedText = BTreeMap<String, String>;
+use crate::wire::localized::LocalizedText;
 
 /// The project, its state, and where to go from here.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -24,8 +22,10 @@ pub(crate) struct Project {
     pub(crate) locales: Vec<String>,
     pub(crate) dashboards: Vec<DashboardLink>,
     /// `null` before the first publish.
+    #[schema(required)]
     pub(crate) publication: Option<Publication>,
     /// `null` before the first run.
+    #[schema(required)]
     pub(crate) last_run: Option<Run>,
     pub(crate) quarantine: QuarantineSummary,
 }
@@ -49,17 +49,20 @@ pub(crate) struct Publication {
 
 /// How a run ended.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the contract calls the id of a run `run`")]
 pub(crate) struct Run {
     pub(crate) run: String,
     pub(crate) status: RunStatus,
     /// RFC 3339, UTC.
     pub(crate) started_at: String,
     /// `null` while it runs.
+    #[schema(required)]
     pub(crate) finished_at: Option<String>,
     pub(crate) duration_ms: u64,
     /// Data tests that found rows.
     pub(crate) failed_tests: Vec<FailedTest>,
     /// Why it failed, where it did.
+    #[schema(required)]
     pub(crate) error: Option<ErrorObject>,
 }
 

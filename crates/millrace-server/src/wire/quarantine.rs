@@ -20,10 +20,12 @@ pub(crate) struct QuarantineRow {
     /// Counted from 1.
     pub(crate) line: i64,
     /// `null` where the whole row is broken.
+    #[schema(required)]
     pub(crate) column: Option<String>,
     pub(crate) code: String,
     pub(crate) reason: String,
     /// As it came; `null` where the stream hides columns.
+    #[schema(required)]
     pub(crate) raw: Option<String>,
     /// SHA-256 of what came, in hex; stands in where `raw` is `null`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -56,6 +56,7 @@ pub(crate) struct MetricsRequestBody {
 /// Two days, or `last N days|weeks|months|years` or `all`.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
+#[expect(dead_code, reason = "the schema of what `range` reads")]
 pub(crate) enum RangeBody {
     Between(DateRange),
     Words(String),
@@ -94,7 +95,11 @@ impl DataRequest {
         Ok(Self {
             range: range(&fields)?,
             filters: filters(&fields)?,
-            tiles: fields.get("tiles").filter(|tiles| !tiles.is_null()).map(|_| names(&fields, "tiles")).transpose()?,
+            tiles: fields
+                .get("tiles")
+                .filter(|tiles| !tiles.is_null())
+                .map(|_| names(&fields, "tiles"))
+                .transpose()?,
         })
     }
 }
@@ -186,9 +191,7 @@ fn range(fields: &Map<String, Json>) -> Result<Option<TimeRange>> {
     let wrong = |message: &str| Failure::new(Code::BadQuery, message).hint(RANGE_HINT);
     match fields.get("range") {
         None | Some(Json::Null) => Ok(None),
-        Some(Json::String(text)) => {
-            text.parse().map(Some).map_err(|_| wrong("`range` is no range of time"))
-        }
+        Some(Json::String(text)) => text.parse().map(Some).map_err(|_| wrong("`range` is no range of time")),
         Some(Json::Object(ends)) => {
             known(ends, &["from", "to"])?;
             let day = |key: &str| ends.get(key).and_then(Json::as_str).and_then(parse_date);
@@ -259,9 +262,12 @@ mod tests {
         let told = refusal(r#"{"filters": {"country": ["France", ["secret"]]}}"#);
         assert!(told.starts_with("wrong-value: filter `country` is not a list of values"), "{told}");
         assert!(!told.contains("secret") && !told.contains("France"), "{told}");
-        for range in
-            [r#""yesterday""#, "7", r#"{"from": "2026-02-30", "to": "2026-03-01"}"#, r#"{"from": "2026-01-01"}"#]
-        {
+        for range in [
+            r#""yesterday""#,
+            "7",
+            r#"{"from": "2026-02-30", "to": "2026-03-01"}"#,
+            r#"{"from": "2026-01-01"}"#,
+        ] {
             let told = refusal(&format!("{{\"range\": {range}}}"));
             assert!(told.starts_with("bad-query: `range`"), "{told}");
         }
@@ -274,22 +280,21 @@ mod tests {
         let body = br#"{"filters": {"a": ["x", null, 5, true, 1.5, "9007199254740993"]}, "range": null}"#;
         let request = DataRequest::decode(body).unwrap_or_default();
         let texts: Vec<_> = request.filters["a"].iter().map(Option::as_deref).collect();
-        assert_eq!(
-            texts,
-            [Some("x"), None, Some("5"), Some("true"), Some("1.5"), Some("9007199254740993")]
-        );
+        assert_eq!(texts, [Some("x"), None, Some("5"), Some("true"), Some("1.5"), Some("9007199254740993")]);
         assert_eq!(DataRequest::decode(b"").unwrap_or_default(), DataRequest::default());
     }
 
     fn json() -> impl Strategy<Value = Json> {
-        let keys = "(range|filters|tiles|from|to|semantic_view|metrics|dimensions|grain|order_by|limit|[a-z]{0,3})";
+        let keys =
+            "(range|filters|tiles|from|to|semantic_view|metrics|dimensions|grain|order_by|limit|[a-z]{0,3})";
         let leaf = prop_oneof![
             Just(Json::Null),
             any::<bool>().prop_map(Json::from),
             any::<i64>().prop_map(Json::from),
             any::<f64>().prop_map(Json::from),
             ".{0,12}".prop_map(Json::from),
-            "(all|last [0-9]{1,11} (days|weeks|months|years|quarters)|[0-9]{4}-[0-9]{2}-[0-9]{2})".prop_map(Json::from),
+            "(all|last [0-9]{1,11} (days|weeks|months|years|quarters)|[0-9]{4}-[0-9]{2}-[0-9]{2})"
+                .prop_map(Json::from),
         ];
         leaf.prop_recursive(4, 32, 5, move |inner| {
             prop_oneof![

@@ -20,8 +20,10 @@ pub(crate) struct TileResult {
     /// Each metric over the whole range: not the sum of rows.
     pub(crate) total: BTreeMap<String, Cell>,
     /// The same over the range compared with; `null` where nothing is compared.
+    #[schema(required)]
     pub(crate) previous: Option<BTreeMap<String, Cell>>,
     /// `(total − previous) / |previous|` with four digits; `null` where nothing is compared.
+    #[schema(required)]
     pub(crate) change: Option<BTreeMap<String, Cell>>,
 }
 
@@ -32,6 +34,7 @@ pub(crate) struct Column {
     #[serde(rename = "type")]
     pub(crate) kind: LogicalType,
     /// Digits after the point of decimals.
+    #[schema(required)]
     pub(crate) scale: Option<u8>,
 }
 

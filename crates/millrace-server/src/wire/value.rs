@@ -24,9 +24,9 @@ pub(crate) enum Cell {
 impl PartialSchema for Cell {
     fn schema() -> RefOr<Schema> {
         let types = [Type::String, Type::Number, Type::Boolean, Type::Null];
-        let any = types.into_iter().fold(OneOfBuilder::new(), |one_of, kind| {
-            one_of.item(ObjectBuilder::new().schema_type(kind))
-        });
+        let any = types
+            .into_iter()
+            .fold(OneOfBuilder::new(), |one_of, kind| one_of.item(ObjectBuilder::new().schema_type(kind)));
         let note = "One value; decimals, large integers, dates and text are strings.";
         RefOr::T(Schema::OneOf(any.description(Some(note)).build()))
     }
@@ -81,15 +81,7 @@ impl Shape {
         match data_type {
             // A sum of integers is a wide decimal without digits after the point.
             Some(
-                Int8
-                | Int16
-                | Int32
-                | Int64
-                | UInt8
-                | UInt16
-                | UInt32
-                | UInt64
-                | Decimal { scale: 0, .. },
+                Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64 | Decimal { scale: 0, .. },
             ) => Self::plain(LogicalType::Integer),
             Some(Decimal { scale, .. }) => Self::decimal(scale),
             Some(Float32 | Float64) => Self::plain(LogicalType::Float),

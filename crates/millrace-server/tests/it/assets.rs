@@ -50,7 +50,13 @@ async fn the_page_stands_at_all_its_addresses() {
 #[tokio::test]
 async fn no_path_leads_out_of_the_folder() {
     let shop = Shop::new().await;
-    for path in ["/assets/nothing.js", "/assets/../index.html", "/assets/..%2Findex.html", "/assets/%2e%2e/x", "/d/a/b"] {
+    for path in [
+        "/assets/nothing.js",
+        "/assets/../index.html",
+        "/assets/..%2Findex.html",
+        "/assets/%2e%2e/x",
+        "/d/a/b",
+    ] {
         assert_eq!(shop.send("GET", path, &[], "").await.0, StatusCode::NOT_FOUND, "{path}");
     }
 }

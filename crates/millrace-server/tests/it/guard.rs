@@ -75,7 +75,8 @@ async fn nothing_but_health_goes_without() {
 
 #[tokio::test]
 async fn users_have_passwords_of_their_own() {
-    let hash = |password: &str| Argon2::default().hash_password(password.as_bytes()).expect("a hash").to_string();
+    let hash =
+        |password: &str| Argon2::default().hash_password(password.as_bytes()).expect("a hash").to_string();
     let auth = format!("{{users: {{ada: \"{}\", bob: \"{}\"}}}}", hash("lovelace"), hash("pass:word"));
     let shop = guarded(&auth).await;
     for (header, expected) in [
@@ -151,7 +152,8 @@ async fn an_open_address_needs_a_lock() {
     };
     let state = AppState::new(setup).expect("a state");
     let listener = TcpListener::bind(("0.0.0.0", 0)).await.expect("a port");
-    let refused = millrace_server::serve(listener, state, std::future::pending()).await.expect_err("it is refused");
+    let refused =
+        millrace_server::serve(listener, state, std::future::pending()).await.expect_err("it is refused");
     assert_eq!(refused.code, Code::AuthRequired);
 }
 
@@ -161,7 +163,9 @@ async fn every_answer_says_what_a_browser_may_do() {
     for path in ["/", "/api/v1/project", "/no/such/thing", "/healthz"] {
         let (_, headers, _) = shop.send("GET", path, &[], "").await;
         let policy = headers["content-security-policy"].to_str().expect("text");
-        for part in ["default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "img-src 'self' data:"] {
+        for part in
+            ["default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "img-src 'self' data:"]
+        {
             assert!(policy.contains(part), "{path}: {policy}");
         }
         assert_eq!(headers["referrer-policy"], "no-referrer");

@@ -8,13 +8,17 @@ use crate::shop::{ORDERS, Order, Shop, between, count, country, money, revenue};
 #[tokio::test]
 async fn a_question_about_all_orders() {
     let shop = Shop::new().await;
-    let answer = shop.metrics(&json!({"semantic_view": "sales", "metrics": ["revenue", "orders", "weight"]})).await;
+    let answer =
+        shop.metrics(&json!({"semantic_view": "sales", "metrics": ["revenue", "orders", "weight"]})).await;
     assert_eq!((&answer["data_version"], &answer["range"]), (&json!(1), &Json::Null));
     let result = &answer["result"];
     let cents = revenue(&ORDERS).expect("some");
     assert_eq!(result["total"]["revenue"], money(cents));
     assert_eq!(result["data"][1], json!([count(&ORDERS)]));
-    assert_eq!(result["columns"][2], json!({"name": "weight", "role": "metric", "type": "float", "scale": null}));
+    assert_eq!(
+        result["columns"][2],
+        json!({"name": "weight", "role": "metric", "type": "float", "scale": null})
+    );
     assert!((result["total"]["weight"].as_f64().expect("a number") - 1.2).abs() < 1e-9);
     assert_eq!((&result["previous"], &result["change"]), (&Json::Null, &Json::Null));
 }
@@ -83,13 +87,29 @@ async fn mistakes_are_refused() {
         (json!({"semantic_view": "sales"}), 400, "missing-key"),
         (json!({"semantic_view": "sale", "metrics": ["revenue"]}), 404, "unknown-ref"),
         (json!({"semantic_view": "sales", "metrics": ["revenu"]}), 400, "unknown-metric"),
-        (json!({"semantic_view": "sales", "metrics": ["revenue"], "dimensions": ["pays"]}), 400, "unknown-metric"),
-        (json!({"semantic_view": "sales", "metrics": ["revenue"], "filters": {"pays": []}}), 400, "unknown-metric"),
-        (json!({"semantic_view": "sales", "metrics": ["revenue"], "dimensions": ["order_date"]}), 400, "bad-query"),
+        (
+            json!({"semantic_view": "sales", "metrics": ["revenue"], "dimensions": ["pays"]}),
+            400,
+            "unknown-metric",
+        ),
+        (
+            json!({"semantic_view": "sales", "metrics": ["revenue"], "filters": {"pays": []}}),
+            400,
+            "unknown-metric",
+        ),
+        (
+            json!({"semantic_view": "sales", "metrics": ["revenue"], "dimensions": ["order_date"]}),
+            400,
+            "bad-query",
+        ),
         (json!({"semantic_view": "sales", "metrics": ["revenue"], "order_by": ["orders"]}), 400, "bad-query"),
         (json!({"semantic_view": "sales", "metrics": ["revenue"], "grain": "decade"}), 400, "wrong-value"),
         (json!({"semantic_view": "sales", "metrics": ["revenue"], "limit": 0}), 400, "wrong-value"),
-        (json!({"semantic_view": "clients", "metrics": ["clients"], "range": "last 1 days"}), 400, "bad-query"),
+        (
+            json!({"semantic_view": "clients", "metrics": ["clients"], "range": "last 1 days"}),
+            400,
+            "bad-query",
+        ),
         (json!({"semantic_view": "sales", "metrics": ["broken"]}), 500, "sql-error"),
     ] {
         let (got, answer) = shop.json("POST", "/api/v1/metrics/query", &question).await;

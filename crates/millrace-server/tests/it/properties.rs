@@ -40,7 +40,8 @@ fn filters() -> impl Strategy<Value = Json> {
 }
 
 fn question() -> impl Strategy<Value = Json> {
-    let metrics = of(&["revenue", "orders", "average_order", "mean_amount", "serial", "weight", "highest", "x"]);
+    let metrics =
+        of(&["revenue", "orders", "average_order", "mean_amount", "serial", "weight", "highest", "x"]);
     let dimensions = of(&["country", "status", "pieces", "shipped", "order_date"]);
     let order = of(&["revenue", "-orders", "-country", "order_date", "-weight", "average_order"]);
     let grain = prop::sample::select(&["day", "week", "month", "quarter", "year", "x"][..]);

@@ -61,7 +61,12 @@ impl Warehouse for Restless {
         self.inner.transact(statements).await
     }
 
-    async fn load(&self, request: LoadRequest, batches: BatchReceiver, finish: Box<dyn FinishLoad>) -> Result<LoadOutcome> {
+    async fn load(
+        &self,
+        request: LoadRequest,
+        batches: BatchReceiver,
+        finish: Box<dyn FinishLoad>,
+    ) -> Result<LoadOutcome> {
         self.inner.load(request, batches, finish).await
     }
 

@@ -222,9 +222,7 @@ pub(crate) fn tables(number: u64, orders: &[Order]) -> Vec<Statement> {
     let mut sql = vec![
         "create schema if not exists build".to_owned(),
         format!("create table build.dim_clients__p{number} (client_id bigint, country varchar)"),
-        format!(
-            "insert into build.dim_clients__p{number} values (1, 'France'), (2, 'Espagne'), (3, null)"
-        ),
+        format!("insert into build.dim_clients__p{number} values (1, 'France'), (2, 'Espagne'), (3, null)"),
         format!(
             "create table build.fact_orders__p{number} (order_id bigint, client_id bigint, status varchar, order_date date, \
              amount decimal(18,2), pieces integer, shipped boolean, serial bigint, weight double)"
