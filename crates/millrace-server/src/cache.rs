@@ -139,3 +139,109 @@ fn bytes_of(rows: &Rows) -> usize {
     let cells = rows.data.iter().flatten().map(|value| size_of::<Value>() + heap(value)).sum::<usize>();
     cells + rows.columns.iter().map(|column| column.name.len() + 64).sum::<usize>() + 256
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use millrace_core::name::Relation;
+    use millrace_core::sql::dialect::Dialect;
+    use millrace_engine::batch::BatchReceiver;
+    use millrace_engine::error::{Error, ErrorKind};
+    use millrace_engine::warehouse::{FinishLoad, LoadOutcome, LoadRequest, ResultColumn};
+
+    use super::*;
+
+    /// Answers with a text of a thousand bytes, or fails where the statement says so.
+    struct Echo;
+
+    #[async_trait]
+    impl Warehouse for Echo {
+        fn dialect(&self) -> Arc<dyn Dialect> {
+            unreachable!("nobody asks")
+        }
+        async fn version(&self) -> Result<String> {
+            Ok(String::new())
+        }
+        async fn query(&self, statement: &Statement, _: QueryLimits) -> Result<Rows> {
+            tokio::task::yield_now().await;
+            if statement.sql == "fail" {
+                return Err(Error::new(ErrorKind::Sql, "it fails"));
+            }
+            let column = ResultColumn { name: "c".into(), data_type: None };
+            let data = vec![vec![Value::text("x".repeat(1_000))]];
+            Ok(Rows { columns: vec![column], data, truncated: false })
+        }
+        async fn describe(&self, _: &str) -> Result<Vec<ResultColumn>> {
+            Ok(Vec::new())
+        }
+        async fn transact(&self, _: &[Statement]) -> Result<Vec<u64>> {
+            Ok(Vec::new())
+        }
+        async fn load(
+            &self,
+            _: LoadRequest,
+            _: BatchReceiver,
+            _: Box<dyn FinishLoad>,
+        ) -> Result<LoadOutcome> {
+            Ok(LoadOutcome::default())
+        }
+        async fn settle(&self, _: &[Relation]) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    async fn ask(cache: &Cache, version: u64, sql: &str) -> bool {
+        cache.query(&Echo, version, &Statement::new(sql)).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn what_was_used_longest_ago_goes_first() {
+        let cache = Cache::new(5_000);
+        for sql in ["a", "b", "c"] {
+            ask(&cache, 1, sql).await;
+        }
+        ask(&cache, 1, "a").await;
+        assert_eq!(cache.queries(), 3);
+        ask(&cache, 1, "d").await;
+        assert!(cache.entries().bytes <= 5_000);
+        ask(&cache, 1, "a").await;
+        assert_eq!(cache.queries(), 4, "used, so kept");
+        ask(&cache, 1, "b").await;
+        assert_eq!(cache.queries(), 5, "gone");
+    }
+
+    #[tokio::test]
+    async fn versions_do_not_mix_and_older_ones_are_not_kept() {
+        let cache = Cache::new(1 << 20);
+        for (version, queries) in [(1, 1), (2, 2), (2, 2), (1, 3), (1, 4), (2, 4)] {
+            ask(&cache, version, "a").await;
+            assert_eq!(cache.queries(), queries, "version {version}");
+        }
+        let entries = cache.entries();
+        assert_eq!(entries.by_key.len(), 1);
+        assert_eq!(entries.bytes, entries.by_key.values().map(|entry| entry.bytes).sum::<usize>());
+    }
+
+    #[tokio::test]
+    async fn many_who_ask_at_once_cost_one_query_and_failures_are_not_kept() {
+        let cache = Cache::new(1 << 20);
+        assert_eq!(
+            tokio::join!(ask(&cache, 1, "a"), ask(&cache, 1, "a"), ask(&cache, 1, "a")),
+            (true, true, true)
+        );
+        assert_eq!(cache.queries(), 1);
+        assert!(!ask(&cache, 1, "fail").await);
+        assert!(!ask(&cache, 1, "fail").await);
+        assert_eq!(cache.queries(), 3);
+    }
+
+    #[tokio::test]
+    async fn parameters_are_part_of_the_question() {
+        let cache = Cache::new(1 << 20);
+        for value in [Value::Int(1), Value::text("1"), Value::Null, Value::Int(1)] {
+            let asked = cache.query(&Echo, 1, &Statement::with("a", [value])).await;
+            assert!(asked.is_ok());
+        }
+        assert_eq!(cache.queries(), 3);
+    }
+}

@@ -1,6 +1,7 @@
 //! What happens while a page is open, told to every page that listens.
 
 use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -9,6 +10,7 @@ use serde::Serialize;
 use tokio::sync::{broadcast, watch};
 use tokio_stream::wrappers::BroadcastStream;
 
+use crate::snapshot::Snapshot;
 use crate::wire::page::PublishEvent;
 use crate::wire::project::Run;
 
@@ -21,19 +23,63 @@ enum Told {
     Run(Run),
 }
 
+/// The newest data version that anybody has seen.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    /// Nobody has looked.
+    Never,
+    /// There was none.
+    Unpublished,
+    /// This one.
+    Version(u64),
+}
+
 /// The stream of events of one server.
 pub(crate) struct Live {
     events: broadcast::Sender<Told>,
+    seen: Mutex<Seen>,
     closing: watch::Sender<bool>,
 }
 
 impl Live {
     pub(crate) fn new() -> Self {
-        Self { events: broadcast::Sender::new(KEPT), closing: watch::Sender::new(false) }
+        Self {
+            events: broadcast::Sender::new(KEPT),
+            seen: Mutex::new(Seen::Never),
+            closing: watch::Sender::new(false),
+        }
     }
 
-    /// Tells all listeners of a publish.
-    pub(crate) fn publish(&self, event: PublishEvent) {
+    /// Tells all listeners of a publish that has just happened, unless they know.
+    pub(crate) fn published(&self, data_version: u64, published_at: &str) {
+        if self.see(Seen::Version(data_version)) < Seen::Version(data_version) {
+            self.tell(data_version, published_at);
+        }
+    }
+
+    /// Tells all listeners of what somebody has found who looked, where it is newer than what was seen before. The first look
+    /// finds nothing new.
+    pub(crate) fn looked(&self, found: Option<&Snapshot>) {
+        let now = found.map_or(Seen::Unpublished, |snapshot| Seen::Version(snapshot.version));
+        let before = self.see(now);
+        if let Some(snapshot) = found
+            && before != Seen::Never
+            && before < now
+        {
+            self.tell(snapshot.version, &snapshot.published_at);
+        }
+    }
+
+    /// Returns what was seen before. A slow request that has read an older version changes nothing.
+    fn see(&self, now: Seen) -> Seen {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *seen;
+        *seen = before.max(now);
+        before
+    }
+
+    fn tell(&self, data_version: u64, published_at: &str) {
+        let event = PublishEvent { data_version, published_at: published_at.to_owned() };
         // Fails only where nobody listens.
         let _ = self.events.send(Told::Publish(event));
     }

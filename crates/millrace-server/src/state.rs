@@ -24,7 +24,6 @@ use crate::host::Hosts;
 use crate::live::Live;
 use crate::question::Shapes;
 use crate::snapshot::Snapshot;
-use crate::wire::page::PublishEvent;
 use crate::wire::project::{Run, locales};
 
 /// Bytes of results that are kept.
@@ -65,18 +64,6 @@ struct Inner {
     shapes: Mutex<BTreeMap<String, (u64, Arc<Shapes>)>>,
     /// Set once the warehouse has state: it never loses it again.
     has_state: AtomicBool,
-    seen: Mutex<Seen>,
-}
-
-/// The newest data version that anybody has seen.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Seen {
-    /// Nobody has looked.
-    Never,
-    /// There was none.
-    Unpublished,
-    /// This one.
-    Version(u64),
 }
 
 /// A dashboard and its semantic view.
@@ -110,7 +97,6 @@ impl AppState {
             cache: Cache::new(CACHE_BYTES),
             shapes: Mutex::default(),
             has_state: AtomicBool::new(false),
-            seen: Mutex::new(Seen::Never),
             compiled: setup.compiled,
             warehouse: setup.warehouse,
             version: setup.version,
@@ -134,10 +120,7 @@ impl AppState {
 
     /// Tells all open pages of a publish.
     pub fn notify_publish(&self, data_version: u64, published_at: impl Into<String>) {
-        // Whatever was seen before, even nothing: the publish has only just happened.
-        if self.see(Seen::Version(data_version)) < Seen::Version(data_version) {
-            self.inner.live.publish(PublishEvent { data_version, published_at: published_at.into() });
-        }
+        self.inner.live.published(data_version, &published_at.into());
     }
 
     /// Tells all open pages of a run that began or ended.
@@ -158,12 +141,12 @@ impl AppState {
     /// The newest publication; none before the first.
     pub(crate) async fn latest(&self) -> Result<Option<Snapshot>> {
         if !self.has_state().await? {
-            self.saw(None);
+            self.inner.live.looked(None);
             return Ok(None);
         }
         let publications = State::of(&*self.inner.warehouse).publications(1).await?;
         let snapshot = publications.into_iter().next().map(Snapshot::of);
-        self.saw(snapshot.as_ref());
+        self.inner.live.looked(snapshot.as_ref());
         Ok(snapshot)
     }
 
@@ -188,26 +171,6 @@ impl AppState {
                 Ok(true)
             }
         }
-    }
-
-    fn saw(&self, snapshot: Option<&Snapshot>) {
-        let now = snapshot.map_or(Seen::Unpublished, |snapshot| Seen::Version(snapshot.version));
-        let before = self.see(now);
-        if let Some(snapshot) = snapshot
-            && before != Seen::Never
-            && before < now
-        {
-            let published_at = snapshot.published_at.clone();
-            self.inner.live.publish(PublishEvent { data_version: snapshot.version, published_at });
-        }
-    }
-
-    /// Returns what was seen before. A slow request that has read an older version changes nothing.
-    fn see(&self, now: Seen) -> Seen {
-        let mut seen = self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = *seen;
-        *seen = before.max(now);
-        before
     }
 
     /// The dashboard of that name.

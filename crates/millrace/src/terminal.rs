@@ -47,14 +47,16 @@ pub(crate) fn diagnostics(diagnostics: &[Diagnostic], texts: &SourceTexts) {
     }
     let count = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
     let words = [(count(Severity::Error), "error"), (count(Severity::Warning), "warning")];
-    let words: Vec<String> = words
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}{}", if *count == 1 { "" } else { "s" }))
-        .collect();
+    let words: Vec<String> =
+        words.iter().filter(|(count, _)| *count > 0).map(|(count, word)| counted(*count, word)).collect();
     if !words.is_empty() {
         note(&words.join(", "));
     }
+}
+
+/// `1 row`, `2 rows`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Rows as a table of texts; numbers to the right.

@@ -64,7 +64,8 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
         }
         let columns: usize = streams.values().map(|schema| schema.columns.len()).sum();
         if !args.place.json {
-            terminal::note(&format!("{path}: {} streams, {columns} columns, {status}", streams.len()));
+            let streams = terminal::counted(streams.len(), "stream");
+            terminal::note(&format!("{path}: {streams}, {}, {status}", terminal::counted(columns, "column")));
         }
         report.push(json!({"source": source, "file": path, "streams": streams.len(), "columns": columns, "status": status}));
     }

@@ -34,10 +34,15 @@ pub(super) async fn check(args: &Check) -> Outcome {
     } else {
         terminal::diagnostics(&workspace.diagnostics, texts);
         if !failed {
-            terminal::note(&format!(
-                "ok: {} streams, {} models, {} data tests, {} metrics, {} tiles",
-                checked.streams, checked.models, checked.tests, checked.metrics, checked.tiles
-            ));
+            let counts = [
+                (checked.streams, "stream"),
+                (checked.models, "model"),
+                (checked.tests, "data test"),
+                (checked.metrics, "metric"),
+                (checked.tiles, "tile"),
+            ];
+            let words = counts.map(|(count, what)| terminal::counted(count, what));
+            terminal::note(&format!("ok: {}", words.join(", ")));
         }
     }
     Ok(if failed { exit::PROJECT } else { exit::DONE })

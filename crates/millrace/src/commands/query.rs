@@ -141,6 +141,5 @@ fn print_table(rows: &Rows) {
         .collect();
     terminal::data_line(&terminal::table(&head, &cells, &right));
     let more = if rows.truncated { ", more were left out (`--limit`)" } else { "" };
-    let unit = if rows.len() == 1 { "row" } else { "rows" };
-    terminal::note(&format!("{} {unit}{more}", rows.len()));
+    terminal::note(&format!("{}{more}", terminal::counted(rows.len(), "row")));
 }
