@@ -22,7 +22,7 @@ test-rust: libduckdb web ## Rust tests, also against a real MariaDB
 test-web: web ## TypeScript: types and unit tests
 	cd web && npm run check && npm test
 
-test-browser: build ## headless Chromium against the real binary
+test-browser: test-rust ## headless Chromium against the real binary, which the Rust tests have built
 	cargo xtask browser-test
 
 lint: libduckdb web ## formatting and lints

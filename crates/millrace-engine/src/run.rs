@@ -18,7 +18,7 @@ use crate::event::{Event, Observer, StepKind};
 use crate::model_run;
 use crate::publish::{self, Schemas};
 use crate::quality_run::{TestResult, run_test};
-use crate::state::{BuiltModel, LoadedStream, Publication, State, record_run};
+use crate::state::{BuiltModel, LoadedStream, Publication, State, abandon_runs, record_run};
 use crate::sync::{StreamOutcome, SyncContext, grouped, sync_stream};
 use crate::warehouse::Warehouse;
 
@@ -226,6 +226,7 @@ impl Runner<'_> {
         let json = serde_json::to_value(&*self.summary).map_err(|error| {
             Error::new(ErrorKind::Internal, "a summary cannot be written").caused_by(error)
         })?;
+        self.warehouse.transact(&[abandon_runs()]).await?;
         self.warehouse.transact(&record_run(&self.summary.run, self.now, None, "running", &json)).await?;
         let before = state.publications(1).await?.into_iter().next();
         self.summary.data_version = before.as_ref().map(|publication| publication.publication);

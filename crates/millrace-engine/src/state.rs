@@ -191,6 +191,14 @@ impl<'w> State<'w> {
     }
 }
 
+/// The statement that marks runs whose process died as failed. Only for the owner of the warehouse.
+pub fn abandon_runs() -> Statement {
+    Statement::new(
+        "update _millrace.runs set status = 'failed', \
+         summary = replace(summary, '\"status\":\"running\"', '\"status\":\"failed\"') where status = 'running'",
+    )
+}
+
 /// The statement that records a run, replacing what was recorded of it.
 pub fn record_run(
     run: &str,

@@ -1,4 +1,4 @@
-import { failureOf, localFailure } from "./failure";
+import { Failure, failureOf, localFailure } from "./failure";
 import { readNdjson } from "./ndjson";
 import type { Dashboard, DataEvent, DataRequest, Project, Quarantine } from "./schema";
 
@@ -39,6 +39,7 @@ export async function postData(
   for await (const line of readNdjson(response.body)) {
     signal.throwIfAborted();
     const event = line as DataEvent;
+    if (event.type === "error") throw new Failure(event.error, response.status);
     ended ||= event.type === "end";
     onEvent(event);
   }

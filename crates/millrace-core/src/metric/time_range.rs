@@ -71,12 +71,11 @@ impl Grain {
         }
     }
 
-    /// The first days of all steps that meet `days`; at most 100,000.
+    /// The first days of all steps that meet `days`. The caller bounds the length of `days`.
     pub fn steps(self, days: &Days) -> Vec<i32> {
         let first = self.start(days.from);
         std::iter::successors(Some(first), |start| Some(self.next(*start)))
             .take_while(|start| *start <= days.to)
-            .take(100_000)
             .collect()
     }
 }
@@ -105,7 +104,8 @@ impl Days {
     /// As many days just before.
     #[must_use]
     pub fn previous(&self) -> Self {
-        Self { from: self.from - (self.to - self.from + 1), to: self.from - 1 }
+        let length = self.to.saturating_sub(self.from).saturating_add(1);
+        Self { from: self.from.saturating_sub(length), to: self.from.saturating_sub(1) }
     }
 
     /// The same days a year before.
@@ -137,8 +137,8 @@ impl TimeRange {
             Self::Last(n, grain) => {
                 let n = i64::from(n);
                 let from = match grain {
-                    Grain::Day => end - n as i32 + 1,
-                    Grain::Week => end - 7 * n as i32 + 1,
+                    Grain::Day => end.saturating_sub(n as i32 - 1),
+                    Grain::Week => end.saturating_sub(7 * n as i32 - 1),
                     Grain::Month => add_months(end, -n) + 1,
                     Grain::Quarter => add_months(end, -3 * n) + 1,
                     Grain::Year => add_months(end, -12 * n) + 1,

@@ -1,6 +1,10 @@
 //! `millrace capture`
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, has_errors};
@@ -60,7 +64,7 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
         };
         if !unchanged && !args.dry_run {
             let place = workspace.dir.join(&path);
-            std::fs::write(&place, text).map_err(|error| cannot_write(&place, &error))?;
+            replace(&place, &text).map_err(|error| cannot_write(&place, &error))?;
         }
         let columns: usize = streams.values().map(|schema| schema.columns.len()).sum();
         if !args.place.json {
@@ -73,4 +77,13 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
         terminal::json_line(&json!({"status": "ok", "captured": report}));
     }
     Ok(exit::DONE)
+}
+
+/// Puts a whole file in the place of another, so that a capture that is cut short leaves the former one.
+fn replace(place: &Path, text: &str) -> io::Result<()> {
+    let folder = place.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(0o644)).tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(place).map_err(|error| error.error)?;
+    Ok(())
 }
