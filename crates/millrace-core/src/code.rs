@@ -148,6 +148,36 @@ codes! {
     ///
     /// A DuckDB file belongs to one process at a time. Stop the other (a `millrace serve`, perhaps, or a `duckdb` shell), then try again.
     WarehouseLocked = "warehouse-locked",
+    /// Another run is under way in this warehouse, here or on another machine.
+    ///
+    /// One run at a time may change a warehouse: it holds a lease, which it renews while it works. A run whose process died on this
+    /// machine gives way at once, one on another machine after its lease has ended (half a minute). `millrace run --wait 10m` waits.
+    RunUnderWay = "run-under-way",
+    /// Another run has taken over the warehouse while this one was cut off from it.
+    ///
+    /// This run could not renew its lease in time (a sleeping machine, a lost network), so another one was let in. What this run
+    /// wanted to write then was rolled back; nothing is mixed.
+    Superseded = "superseded",
+    /// Readers are kept on an earlier publication by a rollback, so the run was not published.
+    ///
+    /// Runs go on loading, building and testing, so that `millrace status` says whether the cause is gone. `millrace rollback --release`
+    /// lifts it; the next run publishes.
+    RolledBack = "rolled-back",
+    /// There is no publication to go back to.
+    ///
+    /// The tables of the last three publications are kept; `millrace history` lists them. Going back is a publication of its own, with
+    /// a number of its own, and holds until `millrace rollback --release`.
+    NoPublication = "no-publication",
+    /// The state that an environment would use belongs to other schemas.
+    ///
+    /// Two environments share a database and the schema of its state, but name other schemas for their tables. Each set of schemas needs
+    /// a state of its own: `schemas: {raw: ana_raw, build: ana_build, publish: ana, state: ana_millrace}`.
+    OtherSchemas = "other-schemas",
+    /// The run was built and tested, but could not be published; readers still see the version before.
+    ///
+    /// Somebody is in the way: readers that do not let go of a table for as long as the run may wait, or a view of somebody else that
+    /// depends on a column or a name that would go. The message says who.
+    PublishBlocked = "publish-blocked",
     /// The warehouse's state was written by a newer Millrace; an older one will not touch it.
     StateTooNew = "state-too-new",
     /// A value did not fit while the warehouse worked on a statement.

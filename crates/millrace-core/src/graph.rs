@@ -12,7 +12,7 @@ use crate::name::{Ident, Relation, StreamName};
 use crate::project::Project;
 use crate::project::model_file::{ModelDef, start_of};
 use crate::sql::analyzer::{SqlAnalyzer, TableReference};
-use crate::sql::template::{self, TemplateContext};
+use crate::sql::template::{self, Hook, TemplateContext};
 use crate::sql::text;
 use crate::suggest::did_you_mean;
 
@@ -49,12 +49,16 @@ pub struct Model {
     pub sql: String,
     /// What it becomes.
     pub materialization: Materialization,
+    /// Statements that run on the table just built.
+    pub post_hooks: Vec<Hook>,
+    /// Indexes that were asked for, each a list of columns.
+    pub indexes: Vec<Vec<String>>,
     /// Names in FROM, in the order of the text.
     pub references: Vec<Reference>,
     /// Whether readers see it. A view that reads a raw table, itself or through other views, is not published, because nothing
     /// published may depend on a raw table.
     pub published: bool,
-    /// SHA-256, in hex, of what decides on its content beside its inputs: SQL and materialization.
+    /// SHA-256, in hex, of what decides on its content beside its inputs: SQL, materialization, hooks, indexes.
     pub fingerprint: String,
 }
 
@@ -144,7 +148,7 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn model(&self, def: &ModelDef, diagnostics: &mut Vec<Diagnostic>) -> Option<Model> {
-        let mut rendered = template::Rendered { sql: def.text.clone(), materialization: None };
+        let mut rendered = template::Rendered { sql: def.text.clone(), ..template::Rendered::default() };
         if template::is_template(&def.text) {
             match template::render(&def.file, &def.text, self.context) {
                 Ok(done) => rendered = done,
@@ -199,17 +203,57 @@ impl Resolver<'_> {
         }
         references.sort_by_key(|reference| reference.range.start);
         let materialization = rendered.materialization.or(def.materialization).unwrap_or_default();
-        let fingerprint = sha256(format!("{materialization:?}\n{sql}"));
+        let post_hooks = self.hooks(def, materialization, &rendered.post_hooks, diagnostics)?;
+        let mut fingerprint = format!("{materialization:?}\n{sql}");
+        for hook in &post_hooks {
+            fingerprint.push_str(&format!("\nhook {}", hook.text()));
+        }
+        for index in &def.indexes {
+            fingerprint.push_str(&format!("\nindex {index:?}"));
+        }
+        let fingerprint = sha256(fingerprint);
         Some(Model {
             name: def.name.clone(),
             file: Arc::clone(&def.file),
             source,
             sql,
             materialization,
+            post_hooks,
+            indexes: def.indexes.clone(),
             references,
             published: false,
             fingerprint,
         })
+    }
+
+    /// The statements that run on the model's table; none where one is wrong, which is reported.
+    fn hooks(
+        &self,
+        def: &ModelDef,
+        materialization: Materialization,
+        in_sql: &[String],
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<Vec<Hook>> {
+        let mut hooks = Vec::new();
+        let in_yaml = def.post_hooks.iter().map(|hook| (hook.text.as_str(), Some(&hook.span)));
+        for (hook, span) in in_sql.iter().map(|hook| (hook.as_str(), None)).chain(in_yaml) {
+            let span = span.cloned().unwrap_or_else(|| template::find(&def.file, &def.text, hook));
+            if materialization == Materialization::View {
+                let message = format!("model `{}` is a view, on which no `post_hook` can run", def.name);
+                let hint = "Make it a table, or move the hook to the table that it reads.";
+                diagnostics.push(Diagnostic::error(Code::WrongValue, message).at(span, "").hint(hint));
+                return None;
+            }
+            match template::render_hook(&def.file, &def.text, hook, self.context) {
+                Ok(hook) => hooks.push(hook),
+                Err(mut diagnostic) => {
+                    diagnostic.labels.clear();
+                    diagnostics.push(diagnostic.at(span, ""));
+                    return None;
+                }
+            }
+        }
+        Some(hooks)
     }
 
     fn input(&self, table: &TableReference) -> Option<Input> {

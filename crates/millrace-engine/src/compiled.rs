@@ -10,6 +10,7 @@ use millrace_core::graph::Graph;
 use millrace_core::metric::tile::check_dashboard;
 use millrace_core::metric::view::SemanticView;
 use millrace_core::project::Project;
+use millrace_core::project::environment::Schemas;
 use millrace_core::quality::DataTest;
 use millrace_core::sql::template::TemplateContext;
 use millrace_core::suggest::did_you_mean;
@@ -27,6 +28,8 @@ pub struct Compiled {
     pub project_dir: PathBuf,
     /// Name of the environment.
     pub environment: String,
+    /// The schemas of the environment.
+    pub schemas: Schemas,
     /// Streams.
     pub catalog: Catalog,
     /// Models.
@@ -89,10 +92,13 @@ pub async fn compile(
     }
     check_published(&graph, &views, diagnostics);
     let tests = data_tests(&project, &graph, &views, diagnostics);
+    let schemas = project.manifest.environments.iter().find(|known| known.name == environment);
+    let schemas = schemas.map(|known| known.schemas.clone()).unwrap_or_default();
     Ok(Compiled {
         project: Arc::new(project),
         project_dir: project_dir.to_owned(),
         environment,
+        schemas,
         catalog,
         graph,
         views,

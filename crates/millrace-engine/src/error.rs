@@ -21,6 +21,16 @@ pub enum ErrorKind {
     WarehouseUnreachable,
     /// Another process owns the warehouse.
     WarehouseLocked,
+    /// Another run holds the warehouse's lease.
+    RunUnderWay,
+    /// Another run has taken over; what this one wrote last was rolled back.
+    Superseded,
+    /// Readers, or relations of somebody else, are in the way of a publish.
+    PublishBlocked,
+    /// There is no publication of that kind or number.
+    NoPublication,
+    /// The warehouse's state belongs to an environment with other schemas.
+    OtherSchemas,
     /// The warehouse's state was written by a newer Millrace.
     StateTooNew,
     /// The warehouse refused a statement that the project wrote (a model, a test, a metric).
@@ -73,6 +83,20 @@ impl ErrorKind {
                 true,
                 Some("Stop the process that holds it (a `millrace serve`, perhaps), then try again."),
             ),
+            Self::RunUnderWay => (
+                Code::RunUnderWay,
+                3,
+                true,
+                Some("Wait for it (`millrace run --wait 10m`), or look at it with `millrace status`."),
+            ),
+            Self::Superseded => {
+                (Code::Superseded, 3, false, Some("`millrace status` says which run has the warehouse now."))
+            }
+            Self::PublishBlocked => (Code::PublishBlocked, 1, true, None),
+            Self::NoPublication => {
+                (Code::NoPublication, 2, false, Some("`millrace history` lists what there is."))
+            }
+            Self::OtherSchemas => (Code::OtherSchemas, 2, false, None),
             Self::StateTooNew => (
                 Code::StateTooNew,
                 3,

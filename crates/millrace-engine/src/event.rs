@@ -64,6 +64,13 @@ pub enum Event {
         /// Why not.
         reason: String,
     },
+    /// The run waits for another one.
+    Waiting {
+        /// The other run.
+        run: String,
+        /// Its process.
+        holder: Option<crate::lease::Holder>,
+    },
     /// Something that people should know of, as a diagnostic.
     Notice(Box<millrace_core::diagnostic::Diagnostic>),
 }

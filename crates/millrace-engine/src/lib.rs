@@ -3,19 +3,27 @@
 //! Names no database product; connectors do that, behind the traits of [`source`] and [`warehouse`].
 
 pub mod batch;
+pub mod cancel;
 pub mod catalog;
 pub mod check;
 pub mod compiled;
 pub mod contract;
 pub mod error;
 pub mod event;
+pub mod fault;
+pub mod lease;
+pub mod migrate;
 pub mod model_run;
+mod names;
 pub mod plan;
 pub mod publish;
 pub mod quality_run;
 pub mod registry;
+pub mod rollback;
 pub mod run;
 pub mod source;
 pub mod state;
+pub mod summary;
 pub mod sync;
+pub mod trigger;
 pub mod warehouse;

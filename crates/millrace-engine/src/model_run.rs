@@ -8,12 +8,15 @@ use millrace_core::name::Relation;
 use millrace_core::sql::text;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
+use crate::lease::Lease;
 use crate::state::BuiltModel;
 use crate::warehouse::{QueryLimits, Statement, Warehouse};
 
-/// Builds a model beside whatever is published. `physical` gives the tables of its inputs.
+/// Builds a model beside whatever is published, and runs its hooks. `physical` gives the tables of its inputs.
 pub async fn build(
     warehouse: &dyn Warehouse,
+    lease: &Lease,
     model: &Model,
     relation: Relation,
     fingerprint: String,
@@ -24,11 +27,12 @@ pub async fn build(
     let sql = text::replace(&model.sql, &replacements);
     let is_view = model.materialization == Materialization::View;
     let head = format!("create {} {relation} as\n", if is_view { "view" } else { "table" });
-    let statement = Statement::new(format!("{head}{sql}"));
+    let create = Statement::new(format!("{head}{sql}"));
     warehouse
-        .transact(std::slice::from_ref(&statement))
+        .transact(&[create, lease.guard()])
         .await
         .map_err(|error| at_model(error, model, &replacements, head.len()))?;
+    run_hooks(warehouse, lease, model, &relation).await?;
     let mut rows = None;
     if !is_view {
         let counted = warehouse
@@ -45,6 +49,21 @@ pub async fn build(
         rows,
     };
     Ok((built, started.elapsed().as_millis() as u64))
+}
+
+/// All hooks of a model in one transaction. Until they are through nobody but this run sees the table.
+async fn run_hooks(warehouse: &dyn Warehouse, lease: &Lease, model: &Model, table: &Relation) -> Result<()> {
+    if model.post_hooks.is_empty() {
+        return Ok(());
+    }
+    let mut statements: Vec<Statement> =
+        model.post_hooks.iter().map(|hook| Statement::new(hook.on(table))).collect();
+    statements.push(lease.guard());
+    warehouse.transact(&statements).await.map_err(|error| {
+        error.context(format!("a `post_hook` of model `{}` ({}) failed", model.name, model.file))
+    })?;
+    fault::reach("hooks-done");
+    Ok(())
 }
 
 fn at_model(

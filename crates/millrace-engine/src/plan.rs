@@ -34,7 +34,7 @@ impl Step {
 
 /// Plans a run.
 pub async fn plan(compiled: &Compiled, warehouse: &dyn Warehouse) -> Result<Vec<Step>> {
-    let state = State::of(warehouse);
+    let state = State::of(warehouse, &compiled.schemas);
     let fresh = state.version().await?.is_none();
     let loaded = if fresh { Vec::new() } else { state.streams().await? };
     let before = if fresh { None } else { state.publications(1).await?.into_iter().next() };

@@ -1,88 +1,104 @@
 //! The moment at which a run's tables replace the former ones, all at once; and what goes afterwards.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use millrace_core::name::Relation;
-use millrace_core::value::Value;
+use millrace_core::project::environment::Schemas;
+use millrace_core::quality::Check;
 
+use crate::compiled::Compiled;
 use crate::error::Result;
-use crate::state::{BuiltModel, LoadedStream, Publication, State, record_publication};
-use crate::warehouse::{Statement, Warehouse};
+use crate::quality_run::TestResult;
+use crate::state::{BuiltModel, LoadedStream, Publication, State};
+use crate::warehouse::{PreparedTable, PublishRequest, PublishedView, Statement};
 
-/// Publications that are kept, the present one among them.
+/// Publications whose tables are kept, the present one among them.
 pub const KEPT: usize = 3;
 
-/// The schemas of an environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Schemas {
-    /// Copies of streams; private.
-    pub raw: String,
-    /// Physical tables of models; private.
-    pub build: String,
-    /// Views that readers see.
-    pub publish: String,
-}
+/// How long a publish tries where readers are in the way.
+const BUDGET: Duration = Duration::from_secs(30);
 
-impl Default for Schemas {
-    fn default() -> Self {
-        Self { raw: "raw".into(), build: "build".into(), publish: "publish".into() }
-    }
-}
-
-/// The statements that repoint the published names; they go into one transaction with the record of the publication.
-pub fn statements(
-    schemas: &Schemas,
-    publication: &Publication,
-    published_now: &[(Relation, bool)],
-    at: i64,
-) -> Result<Vec<Statement>> {
-    let published: Vec<&BuiltModel> = publication.models.iter().filter(|model| model.published).collect();
-    let mut statements = Vec::new();
-    for (view, _) in published_now {
-        if !published.iter().any(|model| model.model == view.name) {
-            statements.push(Statement::new(format!("drop view if exists {view}")));
+/// What a table gets before it is published: its key, where data tests of this run have shown one, and the indexes that its model asks
+/// for or semantic views join and cut by.
+pub(crate) fn prepared(compiled: &Compiled, model: &BuiltModel, tests: &[TestResult]) -> PreparedTable {
+    let mut indexes: Vec<Vec<String>> =
+        compiled.graph.model(&model.model).map(|model| model.indexes.clone()).unwrap_or_default();
+    let passed = |column: &str, check: &Check| {
+        let test = compiled
+            .tests
+            .iter()
+            .find(|test| test.model == model.model && test.column.text == column && test.check == *check);
+        test.is_some_and(|test| tests.iter().any(|result| result.test == test.name() && result.rows == 0))
+    };
+    let unique =
+        compiled.tests.iter().filter(|test| test.model == model.model && test.check == Check::Unique);
+    let mut keys = unique
+        .map(|test| &test.column.text)
+        .filter(|column| passed(column, &Check::Unique) && passed(column, &Check::NotNull));
+    let key: Vec<String> = keys.next().cloned().into_iter().collect();
+    for view in &compiled.views {
+        if view.base.text == model.model {
+            indexes.extend(view.time.iter().map(|time| vec![time.text.clone()]));
+        }
+        for join in view.joins.iter().filter(|join| join.to.text == model.model) {
+            indexes.push(join.on.iter().map(|(_, theirs)| theirs.text.clone()).collect());
         }
     }
-    for model in published {
-        let view = Relation::new(&schemas.publish, &model.model);
-        statements.push(Statement::new(format!(
-            "create or replace view {view} as select * from {}",
-            model.relation
-        )));
-    }
-    statements.push(record_publication(publication, at)?);
-    Ok(statements)
+    let mut seen = BTreeSet::new();
+    indexes.retain(|index| !index.is_empty() && *index != key && seen.insert(index.clone()));
+    PreparedTable { table: model.relation.clone(), key, indexes }
 }
 
-/// Drops what neither a kept publication nor a present load needs: retired tables, and what a run that ended early left behind.
-/// Returns how many relations went.
-pub async fn tidy(warehouse: &dyn Warehouse, schemas: &Schemas) -> Result<usize> {
-    let state = State::of(warehouse);
+/// What the warehouse is asked to publish. `before` is the publication that readers see now.
+pub(crate) fn request(
+    compiled: &Compiled,
+    publication: &Publication,
+    before: Option<&Publication>,
+    record: Vec<Statement>,
+) -> PublishRequest {
+    let name = |model: &BuiltModel| Relation::new(&compiled.schemas.publish, &model.model);
+    let view = |model: &BuiltModel| {
+        let doc = compiled.project.models.iter().find(|known| known.name == model.model);
+        let columns = doc.map(|doc| doc.columns.as_slice()).unwrap_or_default().iter();
+        let columns =
+            columns.filter_map(|column| Some((column.name.text.clone(), column.description.clone()?)));
+        PublishedView {
+            view: name(model),
+            target: model.relation.clone(),
+            description: doc.and_then(|doc| doc.description.clone()),
+            columns: columns.collect(),
+        }
+    };
+    let published = |publication: &'_ Publication| {
+        publication.models.iter().filter(|model| model.published).cloned().collect::<Vec<_>>()
+    };
+    PublishRequest {
+        views: published(publication).iter().map(view).collect(),
+        before: before.map(published).unwrap_or_default().iter().map(name).collect(),
+        record,
+        budget: BUDGET,
+    }
+}
+
+/// Drops what neither a kept publication nor a present load needs: retired tables, and what a run that ended early left behind. What
+/// somebody still reads stays until the next time. Returns how many relations went. Only for the holder of the lease.
+pub(crate) async fn tidy(state: &State<'_>, schemas: &Schemas) -> Result<usize> {
     let kept = state.publications(KEPT).await?;
     let streams = state.streams().await?;
     let needed = needed(&kept, &streams);
-    let mut views = Vec::new();
-    let mut tables = Vec::new();
+    let mut gone: Vec<(Relation, bool)> = Vec::new();
     for schema in [&schemas.build, &schemas.raw] {
-        for (relation, is_view) in state.relations(schema).await? {
-            if !needed.contains(&relation) {
-                let kind = if is_view { "view" } else { "table" };
-                let list = if is_view { &mut views } else { &mut tables };
-                list.push(Statement::new(format!("drop {kind} if exists {relation}")));
-            }
-        }
+        let present = state.relations(schema).await?;
+        gone.extend(present.into_iter().filter(|(relation, _)| !needed.contains(relation)));
     }
-    let gone = views.len() + tables.len();
     // Views first: they may read the tables.
-    views.extend(tables);
-    if let Some(oldest) = kept.last().filter(|_| kept.len() == KEPT) {
-        let number = Value::Int(i128::from(oldest.publication));
-        views.push(Statement::with("delete from _millrace.publications where publication < $1", [number]));
+    gone.sort_by_key(|(_, is_view)| !is_view);
+    if gone.is_empty() {
+        return Ok(0);
     }
-    if !views.is_empty() {
-        warehouse.transact(&views).await?;
-    }
-    Ok(gone)
+    let stay = state.warehouse().retire(&gone).await?;
+    Ok(gone.len() - stay.len())
 }
 
 fn needed(kept: &[Publication], streams: &[LoadedStream]) -> BTreeSet<Relation> {
@@ -107,7 +123,7 @@ mod tests {
     fn built(model: &str, number: u64, published: bool) -> BuiltModel {
         BuiltModel {
             model: model.into(),
-            relation: Relation::new("build", format!("{model}__p{number}")),
+            relation: Relation::new("build", format!("{model}__r{number}")),
             is_view: !published,
             published,
             fingerprint: String::new(),
@@ -122,6 +138,8 @@ mod tests {
             published_at: String::new(),
             fingerprint: String::new(),
             models,
+            rollback_to: None,
+            pinned: false,
         }
     }
 
@@ -133,31 +151,13 @@ mod tests {
         ];
         let stream = LoadedStream {
             name: StreamName::new("s", "t"),
-            table: Relation::new("raw", "s__t__l4"),
+            table: Relation::new("raw", "s__t__r4"),
             load_number: 4,
             spec: String::new(),
             position: None,
             rows: 0,
         };
         let names: Vec<_> = needed(&kept, &[stream]).into_iter().map(|relation| relation.name).collect();
-        assert_eq!(names, ["fact__p1", "old__p1", "stg__p2", "s__t__l4"]);
-    }
-
-    #[test]
-    fn names_that_are_no_longer_published_go_in_the_same_transaction() {
-        let present = [(Relation::new("publish", "fact"), true), (Relation::new("publish", "gone"), true)];
-        let publication = publication(3, vec![built("fact", 3, true), built("stg", 3, false)]);
-        let sql: Vec<_> = statements(&Schemas::default(), &publication, &present, 0)
-            .expect("statements")
-            .into_iter()
-            .map(|s| s.sql)
-            .collect();
-        assert_eq!(sql[0], "drop view if exists \"publish\".\"gone\"");
-        assert_eq!(
-            sql[1],
-            "create or replace view \"publish\".\"fact\" as select * from \"build\".\"fact__p3\""
-        );
-        assert!(sql[2].starts_with("insert into _millrace.publications"));
-        assert_eq!(sql.len(), 3);
+        assert_eq!(names, ["fact__r1", "old__r1", "stg__r2", "s__t__r4"]);
     }
 }

@@ -2,128 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use millrace_core::digest::{hex, sha256};
 use millrace_core::graph::{Input, Model};
-use millrace_core::name::{Relation, StreamName};
+use millrace_core::name::{Ident, Relation, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
-use serde::{Deserialize, Serialize};
+use millrace_core::value::Value;
 use sha2::{Digest, Sha256};
 
+use crate::cancel::Cancel;
 use crate::compiled::Compiled;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, StepKind};
-use crate::model_run;
-use crate::publish::{self, Schemas};
-use crate::quality_run::{TestResult, run_test};
-use crate::state::{BuiltModel, LoadedStream, Publication, State, abandon_runs, record_run};
+use crate::lease::{Held, Holder, IsGone, Lease};
+use crate::quality_run::run_test;
+use crate::state::{BuiltModel, LoadedStream, Publication, RunRecord, State};
+pub use crate::summary::{HeldBy, ModelSummary, RunError, RunStatus, RunSummary, StreamSummary};
 use crate::sync::{StreamOutcome, SyncContext, grouped, sync_stream};
-use crate::warehouse::Warehouse;
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunStatus {
-    /// It is under way, or the process died.
-    Running,
-    /// Published.
-    Succeeded,
-    /// Nothing was new; nothing was published.
-    Unchanged,
-    /// A data test failed; nothing was published.
-    Held,
-    /// Something failed; nothing was published.
-    Failed,
-}
-
-impl RunStatus {
-    /// As JSON has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Unchanged => "unchanged",
-            Self::Held => "held",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// A stream in the summary of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StreamSummary {
-    /// `source.stream`.
-    pub stream: String,
-    /// `loaded` or `unchanged`.
-    pub status: String,
-    /// Good rows that this run loaded.
-    pub rows_loaded: u64,
-    /// Rows that this run put into quarantine.
-    pub rows_quarantined: u64,
-    /// Rows in the raw table.
-    pub rows_in_table: u64,
-    /// How long it took.
-    pub duration_ms: u64,
-}
-
-/// A model in the summary of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModelSummary {
-    /// Name.
-    pub model: String,
-    /// `built` or `unchanged`.
-    pub status: String,
-    /// Why it was built.
-    pub reason: String,
-    /// `table` or `view`.
-    pub materialization: String,
-    /// Whether readers see it.
-    pub published: bool,
-    /// Rows of a table.
-    pub rows: Option<u64>,
-    /// How long it took.
-    pub duration_ms: u64,
-}
-
-/// What went wrong, where something did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunError {
-    /// Code of the diagnostic.
-    pub code: String,
-    /// Its message with causes.
-    pub message: String,
-    /// What to do.
-    pub hint: Option<String>,
-}
-
-/// The record of a run; also what `millrace run --json` prints.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunSummary {
-    /// Its id: start and a few digits that tell runs of one second apart.
-    pub run: String,
-    /// How it ended.
-    pub status: RunStatus,
-    /// Name of the environment.
-    pub environment: String,
-    /// The data version that readers see now; none before the first publish.
-    pub data_version: Option<u64>,
-    /// RFC 3339, UTC.
-    pub started_at: String,
-    /// RFC 3339, UTC.
-    pub finished_at: Option<String>,
-    /// Streams.
-    pub streams: Vec<StreamSummary>,
-    /// Models.
-    pub models: Vec<ModelSummary>,
-    /// Data tests that ran.
-    pub tests: Vec<TestResult>,
-    /// What went wrong.
-    pub error: Option<RunError>,
-    /// From start to end.
-    pub duration_ms: u64,
-}
+use crate::trigger::Trigger;
+use crate::warehouse::{PublishOutcome, Statement, Warehouse};
+use crate::{fault, model_run, names, publish};
 
 /// What a run is told beside the project.
 #[derive(Clone)]
@@ -132,6 +32,16 @@ pub struct RunOptions {
     pub max_quarantine: Option<QuarantineLimit>,
     /// Load and build everything anew.
     pub full_refresh: bool,
+    /// Why it runs.
+    pub trigger: Trigger,
+    /// The process in which it runs.
+    pub holder: Holder,
+    /// Says of the process of another run whether it is gone.
+    pub is_gone: IsGone,
+    /// How long to wait for another run.
+    pub wait: Duration,
+    /// Ends the run when it is set: what is under way is rolled back.
+    pub cancel: Cancel,
     /// Who is told.
     pub observer: Observer,
 }
@@ -139,14 +49,18 @@ pub struct RunOptions {
 /// A run's summary, and the error that ended it early.
 pub type RunEnd = (RunSummary, Option<Error>);
 
-/// Runs a project. The summary is recorded in the warehouse whatever happens, as far as the warehouse can be written.
+/// Time for the last words of a run that was cancelled.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Runs a project. The summary is recorded in the warehouse whatever happens, as far as the warehouse can be written. A run that
+/// never got the lease leaves no trace.
 pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &RunOptions) -> RunEnd {
     let started = Instant::now();
     let now = Timestamp::now();
-    let id = run_id(now);
     let mut summary = RunSummary {
-        run: id,
+        run: run_id(now),
         status: RunStatus::Running,
+        trigger: options.trigger.clone(),
         environment: compiled.environment.clone(),
         data_version: None,
         started_at: rfc3339(now),
@@ -154,46 +68,104 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
         streams: Vec::new(),
         models: Vec::new(),
         tests: Vec::new(),
+        held: None,
         error: None,
         duration_ms: 0,
     };
+    let state = State::of(&**warehouse, &compiled.schemas);
+    let taken = tokio::select! {
+        biased;
+        () = options.cancel.cancelled() => Err(cancelled()),
+        taken = take_lease(&state, &summary.run, options) => taken,
+    };
+    let lease = match taken {
+        Ok(lease) => lease,
+        Err(error) => {
+            fail(&mut summary, &error);
+            finish(&mut summary, started);
+            return (summary, Some(error));
+        }
+    };
+    fault::reach("lease-taken");
+    let keeper = lease.keep(Arc::clone(warehouse));
     let mut runner = Runner {
         compiled,
         warehouse: &**warehouse,
         options,
-        schemas: Schemas::default(),
+        state: state.clone(),
+        lease: lease.clone(),
         now: now.as_microsecond(),
         summary: &mut summary,
     };
-    let outcome = runner.run().await;
+    let outcome = tokio::select! {
+        biased;
+        () = options.cancel.cancelled() => Err(cancelled()),
+        outcome = runner.run() => outcome,
+    };
+    drop(keeper);
     let error = outcome.err();
     if let Some(error) = &error {
-        let diagnostic = error.to_diagnostic();
-        summary.status = RunStatus::Failed;
-        summary.error = Some(RunError {
-            code: diagnostic.code.as_str().to_owned(),
-            message: diagnostic.to_string(),
-            hint: diagnostic.hint,
-        });
+        fail(&mut summary, error);
     }
+    let end = finish(&mut summary, started);
+    let Ok(json) = serde_json::to_value(&summary) else { return (summary, error) };
+    let mut statements = state.tables().record_run(&record(&summary, &json, now, Some(end))).to_vec();
+    // A run that was superseded has no lease to give back, but its record is its own.
+    statements.push(lease.release());
+    let recorded = tokio::time::timeout(LAST_WORDS, warehouse.transact(&statements)).await;
+    // Where the warehouse cannot be written, that is most likely the run's own error already.
+    if let (Ok(Err(second)), None) = (recorded, &error) {
+        return (summary, Some(second));
+    }
+    (summary, error)
+}
+
+async fn take_lease(state: &State<'_>, run: &str, options: &RunOptions) -> Result<Lease> {
+    state.migrate().await?;
+    let waiting = |held: &Held| {
+        (options.observer)(Event::Waiting { run: held.run.clone(), holder: held.holder.clone() })
+    };
+    state.take_lease(run, &options.holder, options.is_gone, options.wait, waiting).await
+}
+
+fn cancelled() -> Error {
+    Error::new(
+        ErrorKind::Cancelled,
+        "the run was stopped; what was under way was rolled back, nothing was published",
+    )
+}
+
+fn fail(summary: &mut RunSummary, error: &Error) {
+    let diagnostic = error.to_diagnostic();
+    summary.status = RunStatus::Failed;
+    summary.error = Some(RunError {
+        code: diagnostic.code.as_str().to_owned(),
+        message: diagnostic.to_string(),
+        hint: diagnostic.hint,
+    });
+}
+
+fn finish(summary: &mut RunSummary, started: Instant) -> Timestamp {
     let end = Timestamp::now();
     summary.finished_at = Some(rfc3339(end));
     summary.duration_ms = started.elapsed().as_millis() as u64;
-    if let Ok(json) = serde_json::to_value(&summary) {
-        let statements = record_run(
-            &summary.run,
-            now.as_microsecond(),
-            Some(end.as_microsecond()),
-            summary.status.as_str(),
-            &json,
-        );
-        let recorded = warehouse.transact(&statements).await;
-        // Where the warehouse cannot be written, that is most likely the run's own error already.
-        if let (Err(second), None) = (recorded, &error) {
-            return (summary, Some(second));
-        }
+    end
+}
+
+fn record<'a>(
+    summary: &'a RunSummary,
+    json: &'a serde_json::Value,
+    started: Timestamp,
+    finished: Option<Timestamp>,
+) -> RunRecord<'a> {
+    RunRecord {
+        run: &summary.run,
+        started_at: started.as_microsecond(),
+        finished_at: finished.map(Timestamp::as_microsecond),
+        status: summary.status.as_str(),
+        summary: json,
+        scheduled_for: summary.trigger.scheduled_for.map(Timestamp::as_microsecond),
     }
-    (summary, error)
 }
 
 /// `2026-11-23T14:05:01Z`.
@@ -201,7 +173,8 @@ pub fn rfc3339(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-fn run_id(at: Timestamp) -> String {
+/// An id for a run or something like it: a moment, and a few digits that tell two of one second apart.
+pub(crate) fn run_id(at: Timestamp) -> String {
     let digest = sha256(format!("{} {}", at.as_nanosecond(), std::process::id()));
     format!("{}-{}", at.strftime("%Y%m%dT%H%M%S"), &digest[..4])
 }
@@ -210,7 +183,8 @@ struct Runner<'a> {
     compiled: &'a Compiled,
     warehouse: &'a dyn Warehouse,
     options: &'a RunOptions,
-    schemas: Schemas,
+    state: State<'a>,
+    lease: Lease,
     now: i64,
     summary: &'a mut RunSummary,
 }
@@ -221,21 +195,21 @@ impl Runner<'_> {
     }
 
     async fn run(&mut self) -> Result<()> {
-        let state = State::of(self.warehouse);
-        state.migrate().await?;
         let json = serde_json::to_value(&*self.summary).map_err(|error| {
             Error::new(ErrorKind::Internal, "a summary cannot be written").caused_by(error)
         })?;
-        self.warehouse.transact(&[abandon_runs()]).await?;
-        self.warehouse.transact(&record_run(&self.summary.run, self.now, None, "running", &json)).await?;
-        let before = state.publications(1).await?.into_iter().next();
+        self.state.claim(&self.compiled.schemas, &self.lease).await?;
+        let started = Timestamp::from_microsecond(self.now).unwrap_or_default();
+        let mut begin = vec![self.state.tables().abandon_runs()];
+        begin.extend(self.state.tables().record_run(&record(self.summary, &json, started, None)));
+        self.write(begin).await?;
+        let before = self.state.publications(1).await?.into_iter().next();
         self.summary.data_version = before.as_ref().map(|publication| publication.publication);
         // What a run that died, or was held, left behind.
-        publish::tidy(self.warehouse, &self.schemas).await?;
+        publish::tidy(&self.state, &self.compiled.schemas).await?;
         self.create_schemas().await?;
-        let loaded = self.load(state.streams().await?).await?;
-        let number = before.as_ref().map_or(1, |publication| publication.publication + 1);
-        let models = self.build(&loaded, before.as_ref(), number).await?;
+        let loaded = self.load(self.state.streams().await?).await?;
+        let models = self.build(&loaded, before.as_ref()).await?;
         let fingerprint = self.fingerprint(&models);
         if let Some(before) =
             before.as_ref().filter(|before| before.fingerprint == fingerprint && !self.options.full_refresh)
@@ -250,27 +224,49 @@ impl Runner<'_> {
             return Ok(());
         }
         if !self.test(&models).await? {
-            self.summary.status = RunStatus::Held;
+            self.hold(HeldBy::Tests);
             return Ok(());
         }
-        self.publish(models, fingerprint, number).await
+        fault::reach("tests-passed");
+        if let Some(before) = before.as_ref().filter(|before| before.pinned) {
+            self.hold(HeldBy::Rollback { publication: before.publication });
+            return Ok(());
+        }
+        self.publish(models, fingerprint, before.as_ref()).await
+    }
+
+    fn hold(&mut self, by: HeldBy) {
+        self.summary.status = RunStatus::Held;
+        self.summary.held = Some(by);
+    }
+
+    /// Runs statements in one transaction, as long as this run has the lease.
+    async fn write(&self, mut statements: Vec<Statement>) -> Result<()> {
+        statements.push(self.lease.guard());
+        self.warehouse.transact(&statements).await?;
+        Ok(())
     }
 
     async fn create_schemas(&self) -> Result<()> {
-        let names = [&self.schemas.raw, &self.schemas.build, &self.schemas.publish];
-        let statements = names.map(|name| {
-            let name = millrace_core::name::Ident::new(name);
-            crate::warehouse::Statement::new(format!("create schema if not exists {name}"))
-        });
-        self.warehouse.transact(&statements).await?;
-        Ok(())
+        let schemas = &self.compiled.schemas;
+        let mut missing = Vec::new();
+        for name in [&schemas.raw, &schemas.build, &schemas.publish] {
+            // Only where it is missing: whoever runs may have no right to make schemas.
+            let sql = "select count(*) as n from information_schema.schemata where schema_name = $1";
+            if self.state.number(&Statement::with(sql, [Value::text(name)])).await? == Some(0) {
+                missing.push(Statement::new(format!("create schema if not exists {}", Ident::new(name))));
+            }
+        }
+        if missing.is_empty() { Ok(()) } else { self.write(missing).await }
     }
 
     async fn load(&mut self, before: Vec<LoadedStream>) -> Result<BTreeMap<StreamName, LoadedStream>> {
         let context = SyncContext {
             warehouse: self.warehouse,
             run: &self.summary.run.clone(),
-            raw_schema: &self.schemas.raw.clone(),
+            lease: &self.lease.clone(),
+            tables: &self.state.tables().clone(),
+            raw_schema: &self.compiled.schemas.raw,
             naming: self.compiled.project.manifest.naming,
             max_quarantine: self
                 .options
@@ -285,6 +281,7 @@ impl Runner<'_> {
         for stream in self.compiled.catalog.streams.values() {
             let last = before.iter().find(|loaded| loaded.name == stream.name);
             let outcome = sync_stream(stream, last, &context).await?;
+            fault::reach("load-committed");
             self.summary.streams.push(stream_summary(&outcome));
             loaded.insert(outcome.name, outcome.loaded);
         }
@@ -295,7 +292,6 @@ impl Runner<'_> {
         &mut self,
         loaded: &BTreeMap<StreamName, LoadedStream>,
         before: Option<&Publication>,
-        number: u64,
     ) -> Result<Vec<BuiltModel>> {
         let mut built: Vec<BuiltModel> = Vec::new();
         for model in &self.compiled.graph.models {
@@ -320,13 +316,14 @@ impl Runner<'_> {
                 Some(_) => "its SQL or what it reads has changed",
             };
             self.tell(Event::Started { kind: StepKind::Build, name: model.name.clone() });
-            let relation = Relation::new(&self.schemas.build, format!("{}__p{number}", model.name));
+            let relation = names::of_model(&self.compiled.schemas.build, &model.name, self.lease.fence());
             let physical = |input: &Input| match input {
                 Input::Stream(name) => table_of(loaded, name),
                 Input::Model(name) => relation_of(&built, name),
             };
             let (done, duration_ms) =
-                model_run::build(self.warehouse, model, relation, fingerprint, physical).await?;
+                model_run::build(self.warehouse, &self.lease, model, relation, fingerprint, physical).await?;
+            fault::reach("model-built");
             let outcome =
                 done.rows.map_or_else(|| "view".to_owned(), |rows| format!("{} rows", grouped(rows)));
             self.tell(Event::Done { kind: StepKind::Build, name: model.name.clone(), outcome, duration_ms });
@@ -341,6 +338,12 @@ impl Runner<'_> {
         let mut hasher = Sha256::new();
         for model in models {
             hasher.update(format!("{} {} {}\n", model.model, model.fingerprint, model.published));
+        }
+        for model in &self.compiled.project.models {
+            // Published as comments.
+            let columns: Vec<_> =
+                model.columns.iter().map(|column| (&column.name.text, &column.description)).collect();
+            hasher.update(format!("{} {:?} {columns:?}\n", model.name, model.description));
         }
         for test in &self.compiled.tests {
             hasher.update(format!("{} {:?} {:?}\n", test.name(), test.check_text(), test.severity));
@@ -375,12 +378,23 @@ impl Runner<'_> {
         Ok(failed == 0)
     }
 
-    async fn publish(&mut self, models: Vec<BuiltModel>, fingerprint: String, number: u64) -> Result<()> {
+    async fn publish(
+        &mut self,
+        models: Vec<BuiltModel>,
+        fingerprint: String,
+        before: Option<&Publication>,
+    ) -> Result<()> {
         let started = Instant::now();
+        let number = before.map_or(1, |before| before.publication + 1);
         let name = format!("data version {number}");
         self.tell(Event::Started { kind: StepKind::Publish, name: name.clone() });
-        let tables: Vec<Relation> =
-            models.iter().filter(|m| !m.is_view).map(|m| m.relation.clone()).collect();
+        let fresh = |model: &&BuiltModel| {
+            before.and_then(|b| b.model(&model.model)).is_none_or(|b| b.relation != model.relation)
+        };
+        let tables = models.iter().filter(fresh).filter(|model| !model.is_view);
+        let tables: Vec<_> =
+            tables.map(|model| publish::prepared(self.compiled, model, &self.summary.tests)).collect();
+        self.warehouse.prepare(&tables).await?;
         let at = Timestamp::now();
         let publication = Publication {
             publication: number,
@@ -388,12 +402,21 @@ impl Runner<'_> {
             published_at: rfc3339(at),
             fingerprint,
             models,
+            rollback_to: None,
+            pinned: false,
         };
-        let present = State::of(self.warehouse).relations(&self.schemas.publish).await?;
-        let statements = publish::statements(&self.schemas, &publication, &present, at.as_microsecond())?;
-        self.warehouse.transact(&statements).await?;
+        let record = vec![
+            self.state.tables().record_publication(&publication, at.as_microsecond())?,
+            self.lease.guard(),
+        ];
+        let request = publish::request(self.compiled, &publication, before, record);
+        if let PublishOutcome::Blocked { by, hint } = self.warehouse.publish(&request).await? {
+            self.hold(HeldBy::Blocked { what: by, hint });
+            return Ok(());
+        }
         self.summary.status = RunStatus::Succeeded;
         self.summary.data_version = Some(number);
+        fault::reach("published");
         let published = publication.models.iter().filter(|model| model.published).count();
         let duration_ms = started.elapsed().as_millis() as u64;
         self.tell(Event::Done {
@@ -403,8 +426,9 @@ impl Runner<'_> {
             duration_ms,
         });
         // Readers have the new version; what follows only keeps the warehouse small.
-        publish::tidy(self.warehouse, &self.schemas).await?;
-        self.warehouse.settle(&tables).await
+        publish::tidy(&self.state, &self.compiled.schemas).await?;
+        fault::reach("retired");
+        self.warehouse.settle().await
     }
 }
 

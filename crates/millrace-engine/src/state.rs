@@ -1,33 +1,14 @@
-//! What a warehouse remembers: schema `_millrace`, with a version and forward migrations. Portable SQL.
+//! What a warehouse remembers, in a schema of its own (`_millrace`). Portable SQL; `migrate.rs` has the tables.
 
 use millrace_core::cursor::Cursor;
 use millrace_core::name::{Relation, StreamName};
+use millrace_core::project::environment::Schemas;
 use millrace_core::value::Value;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::warehouse::{QueryLimits, Statement, Warehouse};
-
-/// The version that this program writes.
-pub const STATE_VERSION: i128 = 1;
-
-/// The statements that bring the state from each version to the next; the first from nothing.
-const MIGRATIONS: [&[&str]; 1] = [&[
-    "create schema if not exists _millrace",
-    "create table _millrace.meta (version bigint not null)",
-    "insert into _millrace.meta values (0)",
-    "create table _millrace.runs (run varchar not null primary key, started_at timestamptz not null, \
-     finished_at timestamptz, status varchar not null, summary varchar not null)",
-    "create table _millrace.streams (source varchar not null, stream varchar not null, raw_schema varchar not null, \
-     raw_table varchar not null, load_number bigint not null, spec varchar not null, position varchar, \
-     row_count bigint not null, loaded_at timestamptz not null, run varchar not null, primary key (source, stream))",
-    "create table _millrace.quarantine (source varchar not null, stream varchar not null, run varchar not null, \
-     quarantined_at timestamptz not null, file varchar not null, line bigint not null, column_name varchar, code varchar not null, \
-     reason varchar not null, raw varchar, raw_sha256 varchar not null)",
-    "create table _millrace.publications (publication bigint not null primary key, run varchar not null, \
-     published_at timestamptz not null, fingerprint varchar not null, record varchar not null)",
-]];
 
 /// A stream's last committed load.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +40,12 @@ pub struct Publication {
     pub fingerprint: String,
     /// Models, built.
     pub models: Vec<BuiltModel>,
+    /// For a rollback: the publication whose tables it brought back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_to: Option<u64>,
+    /// Whether runs publish nothing until somebody lifts the rollback.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
 }
 
 /// A model in a publication.
@@ -79,60 +66,68 @@ pub struct BuiltModel {
 }
 
 impl Publication {
+    fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|error| {
+            Error::new(ErrorKind::Internal, "a publication cannot be written").caused_by(error)
+        })
+    }
+
     /// The model of that name.
     pub fn model(&self, name: &str) -> Option<&BuiltModel> {
         self.models.iter().find(|built| built.model == name)
     }
 }
 
+/// The tables of the state, by name; makes the statements that write them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tables {
+    schema: String,
+}
+
+impl Tables {
+    /// Those in that schema.
+    pub fn in_schema(schema: &str) -> Self {
+        Self { schema: schema.to_owned() }
+    }
+
+    /// A table's full name, quoted.
+    pub fn table(&self, name: &str) -> String {
+        Relation::new(&self.schema, name).to_string()
+    }
+}
+
 /// The state of one warehouse.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct State<'w> {
     warehouse: &'w dyn Warehouse,
+    tables: Tables,
 }
 
 impl<'w> State<'w> {
-    /// Of that warehouse.
-    pub fn of(warehouse: &'w dyn Warehouse) -> Self {
-        Self { warehouse }
+    /// Of that warehouse, in the schema that the environment names.
+    pub fn of(warehouse: &'w dyn Warehouse, schemas: &Schemas) -> Self {
+        Self { warehouse, tables: Tables::in_schema(&schemas.state) }
     }
 
-    /// The version that is there; none in a warehouse that no run has touched.
-    pub async fn version(&self) -> Result<Option<i128>> {
-        let sql = "select count(*) as n from information_schema.tables where table_schema = '_millrace' and table_name = 'meta'";
-        if self.number(&Statement::new(sql)).await? == Some(0) {
-            return Ok(None);
-        }
-        self.number(&Statement::new("select max(version) as version from _millrace.meta")).await
+    /// Its tables.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
     }
 
-    /// Brings the state to [`STATE_VERSION`]. Refuses one that is newer.
-    pub async fn migrate(&self) -> Result<()> {
-        let version = self.version().await?;
-        let present = version.unwrap_or(0);
-        if present > STATE_VERSION {
-            let message =
-                format!("the warehouse's state has version {present}; this program knows {STATE_VERSION}");
-            return Err(Error::new(ErrorKind::StateTooNew, message));
-        }
-        for (at, steps) in MIGRATIONS.iter().enumerate().skip(present as usize) {
-            let mut statements: Vec<Statement> = steps.iter().map(|sql| Statement::new(*sql)).collect();
-            let number = Value::Int(at as i128 + 1);
-            statements.push(Statement::with("update _millrace.meta set version = $1", [number]));
-            self.warehouse.transact(&statements).await?;
-        }
-        Ok(())
+    pub(crate) fn warehouse(&self) -> &'w dyn Warehouse {
+        self.warehouse
     }
 
-    async fn number(&self, statement: &Statement) -> Result<Option<i128>> {
-        let rows = self.warehouse.query(statement, QueryLimits::STATE).await?;
-        Ok(rows.data.first().and_then(|column| column.first()).and_then(Value::as_int))
+    pub(crate) fn schema(&self) -> &str {
+        &self.tables.schema
     }
 
     /// The last committed load of every stream.
     pub async fn streams(&self) -> Result<Vec<LoadedStream>> {
-        let sql = "select source, stream, raw_schema, raw_table, load_number, spec, position, row_count from _millrace.streams \
-                   order by source, stream";
+        let sql = format!(
+            "select source, stream, raw_schema, raw_table, load_number, spec, position, row_count from {} order by source, stream",
+            self.tables.table("streams")
+        );
         let rows = self.warehouse.query(&Statement::new(sql), QueryLimits::STATE).await?;
         (0..rows.len())
             .map(|at| {
@@ -155,8 +150,10 @@ impl<'w> State<'w> {
 
     /// Publications, the newest first.
     pub async fn publications(&self, limit: usize) -> Result<Vec<Publication>> {
-        let sql =
-            format!("select record from _millrace.publications order by publication desc limit {limit}");
+        let sql = format!(
+            "select record from {} order by publication desc limit {limit}",
+            self.tables.table("publications")
+        );
         let rows = self.warehouse.query(&Statement::new(sql), QueryLimits::STATE).await?;
         let records = rows.data.first().into_iter().flatten().filter_map(Value::as_str);
         records
@@ -170,8 +167,10 @@ impl<'w> State<'w> {
 
     /// Summaries of runs, the newest first.
     pub async fn runs(&self, limit: usize) -> Result<Vec<Json>> {
-        let sql =
-            format!("select summary from _millrace.runs order by started_at desc, run desc limit {limit}");
+        let sql = format!(
+            "select summary from {} order by started_at desc, run desc limit {limit}",
+            self.tables.table("runs")
+        );
         let rows = self.warehouse.query(&Statement::new(sql), QueryLimits::STATE).await?;
         let summaries = rows.data.first().into_iter().flatten().filter_map(Value::as_str);
         Ok(summaries.filter_map(|text| serde_json::from_str(text).ok()).collect())
@@ -191,77 +190,107 @@ impl<'w> State<'w> {
     }
 }
 
-/// The statement that marks runs whose process died as failed. Only for the owner of the warehouse.
-pub fn abandon_runs() -> Statement {
-    Statement::new(
-        "update _millrace.runs set status = 'failed', \
-         summary = replace(summary, '\"status\":\"running\"', '\"status\":\"failed\"') where status = 'running'",
-    )
-}
+impl Tables {
+    /// The statement that marks runs whose process died as failed. Only for the holder of the lease.
+    pub fn abandon_runs(&self) -> Statement {
+        Statement::new(format!(
+            "update {} set status = 'failed', \
+             summary = replace(summary, '\"status\":\"running\"', '\"status\":\"failed\"') where status = 'running'",
+            self.table("runs")
+        ))
+    }
 
-/// The statement that records a run, replacing what was recorded of it.
-pub fn record_run(
-    run: &str,
-    started_at: i64,
-    finished_at: Option<i64>,
-    status: &str,
-    summary: &Json,
-) -> [Statement; 2] {
-    [
-        Statement::with("delete from _millrace.runs where run = $1", [Value::text(run)]),
-        Statement::with(
-            "insert into _millrace.runs (run, started_at, finished_at, status, summary) values ($1, $2, $3, $4, $5)",
-            [
-                Value::text(run),
-                Value::TimestampTz(started_at),
-                finished_at.map_or(Value::Null, Value::TimestampTz),
-                Value::text(status),
-                Value::text(summary.to_string()),
-            ],
-        ),
-    ]
-}
-
-/// The statements that make a load the stream's present one.
-pub fn record_load(stream: &LoadedStream, run: &str, at: i64) -> Result<Vec<Statement>> {
-    let position = stream.position.as_ref().map(serde_json::to_string).transpose();
-    let position = position
-        .map_err(|error| Error::new(ErrorKind::Internal, "a cursor cannot be written").caused_by(error))?;
-    let name = || [Value::text(&stream.name.source), Value::text(&stream.name.stream)];
-    let mut values: Vec<Value> = name().to_vec();
-    values.extend([
-        Value::text(&stream.table.schema),
-        Value::text(&stream.table.name),
-        Value::Int(stream.load_number),
-        Value::text(&stream.spec),
-        position.map_or(Value::Null, Value::Text),
-        Value::Int(i128::from(stream.rows)),
-        Value::TimestampTz(at),
-        Value::text(run),
-    ]);
-    Ok(vec![
-        Statement::with("delete from _millrace.streams where source = $1 and stream = $2", name()),
-        Statement::with(
-            "insert into _millrace.streams (source, stream, raw_schema, raw_table, load_number, spec, position, row_count, \
-             loaded_at, run) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-            values,
-        ),
-    ])
-}
-
-/// The statement that records a publication.
-pub fn record_publication(publication: &Publication, at: i64) -> Result<Statement> {
-    let record = serde_json::to_string(publication).map_err(|error| {
-        Error::new(ErrorKind::Internal, "a publication cannot be written").caused_by(error)
-    })?;
-    Ok(Statement::with(
-        "insert into _millrace.publications (publication, run, published_at, fingerprint, record) values ($1, $2, $3, $4, $5)",
+    /// The statements that record a run, replacing what was recorded of it. Times are microseconds of UTC.
+    pub fn record_run(&self, record: &RunRecord<'_>) -> [Statement; 2] {
+        let runs = self.table("runs");
         [
-            Value::Int(i128::from(publication.publication)),
-            Value::text(&publication.run),
+            Statement::with(format!("delete from {runs} where run = $1"), [Value::text(record.run)]),
+            Statement::with(
+                format!(
+                    "insert into {runs} (run, started_at, finished_at, status, summary, scheduled_for) values ($1, $2, $3, $4, $5, $6)"
+                ),
+                [
+                    Value::text(record.run),
+                    Value::TimestampTz(record.started_at),
+                    record.finished_at.map_or(Value::Null, Value::TimestampTz),
+                    Value::text(record.status),
+                    Value::text(record.summary.to_string()),
+                    record.scheduled_for.map_or(Value::Null, Value::TimestampTz),
+                ],
+            ),
+        ]
+    }
+
+    /// The statements that make a load the stream's present one.
+    pub fn record_load(&self, stream: &LoadedStream, run: &str, at: i64) -> Result<Vec<Statement>> {
+        let position = stream.position.as_ref().map(serde_json::to_string).transpose();
+        let position = position.map_err(|error| {
+            Error::new(ErrorKind::Internal, "a cursor cannot be written").caused_by(error)
+        })?;
+        let name = || [Value::text(&stream.name.source), Value::text(&stream.name.stream)];
+        let mut values: Vec<Value> = name().to_vec();
+        values.extend([
+            Value::text(&stream.table.schema),
+            Value::text(&stream.table.name),
+            Value::Int(stream.load_number),
+            Value::text(&stream.spec),
+            position.map_or(Value::Null, Value::Text),
+            Value::Int(i128::from(stream.rows)),
             Value::TimestampTz(at),
-            Value::text(&publication.fingerprint),
-            Value::Text(record),
-        ],
-    ))
+            Value::text(run),
+        ]);
+        let streams = self.table("streams");
+        Ok(vec![
+            Statement::with(format!("delete from {streams} where source = $1 and stream = $2"), name()),
+            Statement::with(
+                format!(
+                    "insert into {streams} (source, stream, raw_schema, raw_table, load_number, spec, position, row_count, \
+                     loaded_at, run) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+                ),
+                values,
+            ),
+        ])
+    }
+
+    /// The statement that records a publication.
+    pub fn record_publication(&self, publication: &Publication, at: i64) -> Result<Statement> {
+        let record = publication.to_json()?;
+        Ok(Statement::with(
+            format!(
+                "insert into {} (publication, run, published_at, fingerprint, record) values ($1, $2, $3, $4, $5)",
+                self.table("publications")
+            ),
+            [
+                Value::Int(i128::from(publication.publication)),
+                Value::text(&publication.run),
+                Value::TimestampTz(at),
+                Value::text(&publication.fingerprint),
+                Value::Text(record),
+            ],
+        ))
+    }
+
+    /// The statement that replaces the record of a publication.
+    pub fn amend_publication(&self, publication: &Publication) -> Result<Statement> {
+        let sql = format!("update {} set record = $1 where publication = $2", self.table("publications"));
+        let number = Value::Int(i128::from(publication.publication));
+        Ok(Statement::guard(sql, [Value::Text(publication.to_json()?), number]))
+    }
+}
+
+/// What is recorded of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct RunRecord<'a> {
+    /// Its id.
+    pub run: &'a str,
+    /// When it began, in microseconds of UTC.
+    pub started_at: i64,
+    /// When it ended.
+    pub finished_at: Option<i64>,
+    /// A word of [`crate::run::RunStatus`].
+    pub status: &'a str,
+    /// Its summary.
+    pub summary: &'a Json,
+    /// The time of the schedule that it stands for.
+    pub scheduled_for: Option<i64>,
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::digest::sha256;
-use millrace_core::name::{Naming, Relation, StreamName};
+use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
 use millrace_core::project::source_file::{OnChange, ReadMode};
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
@@ -19,9 +19,11 @@ use crate::catalog::Stream;
 use crate::contract::{Target, reconcile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, StepKind};
+use crate::lease::Lease;
 use crate::source::{Conversion, ReadOutcome, ReadRequest};
-use crate::state::{LoadedStream, record_load};
+use crate::state::{LoadedStream, Tables};
 use crate::warehouse::{FinishLoad, LoadMode, LoadOutcome, LoadRequest, Statement, Warehouse};
+use crate::{fault, names};
 
 /// Bytes of batches that may wait between the reader and the warehouse.
 const QUEUE_BYTES: usize = 48 * 1024 * 1024;
@@ -51,6 +53,10 @@ pub struct SyncContext<'a> {
     pub warehouse: &'a dyn Warehouse,
     /// The run.
     pub run: &'a str,
+    /// Its right to write.
+    pub lease: &'a Lease,
+    /// Where checkpoints and quarantine go.
+    pub tables: &'a Tables,
     /// Schema of raw tables.
     pub raw_schema: &'a str,
     /// How loaded columns are named.
@@ -190,10 +196,7 @@ async fn load(
     let same_table = before.filter(|before| upsert && before.spec == spec && !context.full_refresh);
     let table = match same_table {
         Some(before) => before.table.clone(),
-        None => Relation::new(
-            context.raw_schema,
-            format!("{}__{}__l{number}", stream.name.source, stream.name.stream),
-        ),
+        None => names::of_stream(context.raw_schema, &stream.name, context.lease.fence()),
     };
     let mode = if upsert { LoadMode::Upsert { key: target.key.clone() } } else { LoadMode::Create };
     let (sender, receiver) = batch_queue(QUEUE_BYTES);
@@ -213,6 +216,8 @@ async fn load(
             rows: 0,
         },
         run: context.run.to_owned(),
+        tables: context.tables.clone(),
+        guard: context.lease.guard(),
         now: context.now,
         freeze_types: stream.options.contract.types == OnChange::Freeze,
         hide_raw: !stream.options.exclude_columns.is_empty(),
@@ -258,6 +263,8 @@ type Report = (LoadedStream, u64, Vec<Conversion>);
 struct StreamLoad {
     stream: LoadedStream,
     run: String,
+    tables: Tables,
+    guard: Statement,
     now: i64,
     freeze_types: bool,
     hide_raw: bool,
@@ -340,13 +347,14 @@ impl FinishLoad for StreamLoad {
         if !self.keep_quarantine {
             // The load replaces the stream, so what was set aside of the former one no longer stands for anything.
             let name = [Value::text(&self.stream.name.source), Value::text(&self.stream.name.stream)];
-            statements.push(Statement::with(
-                "delete from _millrace.quarantine where source = $1 and stream = $2",
-                name,
-            ));
+            let sql =
+                format!("delete from {} where source = $1 and stream = $2", self.tables.table("quarantine"));
+            statements.push(Statement::with(sql, name));
         }
         statements.extend(quarantine_rows(&self));
-        statements.extend(record_load(&self.stream, &self.run, self.now)?);
+        statements.extend(self.tables.record_load(&self.stream, &self.run, self.now)?);
+        statements.push(self.guard.clone());
+        fault::reach("load-rows-written");
         // Gone only where nobody waits for the load any more; then it will be rolled back.
         let _ = self.report.send((self.stream, quarantined, ended.conversions));
         Ok(statements)
@@ -363,7 +371,8 @@ fn quarantine_rows(load: &StreamLoad) -> Vec<Statement> {
                 format!("({})", numbers.join(", "))
             });
             let sql = format!(
-                "insert into _millrace.quarantine (source, stream, run, quarantined_at, file, line, column_name, code, reason, raw, raw_sha256) values {}",
+                "insert into {} (source, stream, run, quarantined_at, file, line, column_name, code, reason, raw, raw_sha256) values {}",
+                load.tables.table("quarantine"),
                 places.collect::<Vec<_>>().join(", ")
             );
             let values = rows.iter().flat_map(|row| {

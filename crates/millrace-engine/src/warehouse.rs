@@ -10,7 +10,7 @@ use millrace_core::sql::dialect::Dialect;
 use millrace_core::value::Value;
 
 use crate::batch::BatchReceiver;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// One statement with its values. Identifiers are in the text, by [`millrace_core::name::Ident`]; values never are.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,17 +19,34 @@ pub struct Statement {
     pub sql: String,
     /// Values of the parameters, in order.
     pub params: Vec<Value>,
+    /// Whether it is a guard: it must touch exactly one row, else its whole transaction is rolled back with
+    /// [`crate::error::ErrorKind::Superseded`].
+    pub guard: bool,
 }
 
 impl Statement {
     /// A statement without parameters.
     pub fn new(sql: impl Into<String>) -> Self {
-        Self { sql: sql.into(), params: Vec::new() }
+        Self { sql: sql.into(), params: Vec::new(), guard: false }
     }
 
     /// A statement with parameters.
     pub fn with(sql: impl Into<String>, params: impl IntoIterator<Item = Value>) -> Self {
-        Self { sql: sql.into(), params: params.into_iter().collect() }
+        Self { sql: sql.into(), params: params.into_iter().collect(), guard: false }
+    }
+
+    /// A statement that must touch exactly one row for its transaction to commit.
+    pub fn guard(sql: impl Into<String>, params: impl IntoIterator<Item = Value>) -> Self {
+        Self { guard: true, ..Self::with(sql, params) }
+    }
+
+    /// Whether `touched` rows are what the statement asks for.
+    pub fn check(&self, touched: u64) -> Result<u64> {
+        if self.guard && touched != 1 {
+            let message = "another run has taken over the warehouse; nothing of this one was written";
+            return Err(Error::new(ErrorKind::Superseded, message));
+        }
+        Ok(touched)
     }
 }
 
@@ -126,6 +143,61 @@ pub trait FinishLoad: Send {
     async fn finish(self: Box<Self>, outcome: LoadOutcome) -> Result<Vec<Statement>>;
 }
 
+/// A table that is about to be published: what makes it quick to read and plain to others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreparedTable {
+    /// The physical table.
+    pub table: Relation,
+    /// Columns whose values are distinct and never NULL, as data tests of this run have shown; empty where nothing says so.
+    pub key: Vec<String>,
+    /// Columns for which an index is wanted, each list one index.
+    pub indexes: Vec<Vec<String>>,
+}
+
+/// One published name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedView {
+    /// The name that readers use.
+    pub view: Relation,
+    /// The physical table or view behind it.
+    pub target: Relation,
+    /// What the model is, for a comment on the view.
+    pub description: Option<String>,
+    /// What its columns are, by name, for comments on them.
+    pub columns: Vec<(String, String)>,
+}
+
+/// What is published, all at once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublishRequest {
+    /// All published names, in the order in which they may be made.
+    pub views: Vec<PublishedView>,
+    /// Names that the publication before this one had. A relation of that name may be replaced or dropped; any other relation in the
+    /// way is somebody else's and is never touched.
+    pub before: Vec<Relation>,
+    /// The record of the publication, with its guard; run in the same transaction.
+    pub record: Vec<Statement>,
+    /// How long to try where readers are in the way.
+    pub budget: Duration,
+}
+
+/// What came of a publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublishOutcome {
+    /// Readers see the new version.
+    Published {
+        /// How often the warehouse had to be asked; more than once where readers were in the way.
+        tries: u32,
+    },
+    /// Nothing has changed for readers.
+    Blocked {
+        /// What is in the way, one sentence each, with the name or the process of whoever it is.
+        by: Vec<String>,
+        /// What to do about it.
+        hint: String,
+    },
+}
+
 /// Where data lands and is transformed.
 ///
 /// Shared by all tasks of a process; methods may be called concurrently. Each call is one transaction or none: nothing of a
@@ -157,6 +229,24 @@ pub trait Warehouse: Send + Sync {
         finish: Box<dyn FinishLoad>,
     ) -> Result<LoadOutcome>;
 
-    /// Makes a table durable and quick to read before it is published (checkpoint, statistics). May do nothing.
-    async fn settle(&self, tables: &[Relation]) -> Result<()>;
+    /// Whether no other process can have the warehouse while this object lives. A run that left its lease behind is dead then.
+    fn is_exclusive(&self) -> bool;
+
+    /// Makes tables quick to read before they are published: keys, indexes, statistics. Called once for each run, after the data
+    /// tests. May do nothing. What is there already is left as it is.
+    async fn prepare(&self, tables: &[PreparedTable]) -> Result<()>;
+
+    /// Points the published names at their physical tables, makes new ones, drops those that are gone and runs `request.record`, all in
+    /// one transaction, such that a reader of several names sees either all of the former version or all of this one, and none gets
+    /// an error. What others were granted on a name they keep. Returns `Blocked`, with nothing changed, where readers do not let go
+    /// within the budget, where relations of somebody else depend on what would have to go, or where one bears a name that is to be
+    /// published.
+    async fn publish(&self, request: &PublishRequest) -> Result<PublishOutcome>;
+
+    /// Drops tables and views that no publication needs any more (name, and whether it is a view), as far as nobody reads them now.
+    /// Never waits for readers for more than a moment; returns those that stay, each with a reason.
+    async fn retire(&self, relations: &[(Relation, bool)]) -> Result<Vec<(Relation, String)>>;
+
+    /// Gives back the space of what was dropped, as far as nobody is in the way. Called after each publish. May do nothing.
+    async fn settle(&self) -> Result<()>;
 }

@@ -147,7 +147,9 @@ mod tests {
     use millrace_core::sql::dialect::Dialect;
     use millrace_engine::batch::BatchReceiver;
     use millrace_engine::error::{Error, ErrorKind};
-    use millrace_engine::warehouse::{FinishLoad, LoadOutcome, LoadRequest, ResultColumn};
+    use millrace_engine::warehouse::{
+        FinishLoad, LoadOutcome, LoadRequest, PreparedTable, PublishOutcome, PublishRequest, ResultColumn,
+    };
 
     use super::*;
 
@@ -185,7 +187,19 @@ mod tests {
         ) -> Result<LoadOutcome> {
             Ok(LoadOutcome::default())
         }
-        async fn settle(&self, _: &[Relation]) -> Result<()> {
+        fn is_exclusive(&self) -> bool {
+            true
+        }
+        async fn prepare(&self, _: &[PreparedTable]) -> Result<()> {
+            Ok(())
+        }
+        async fn publish(&self, _: &PublishRequest) -> Result<PublishOutcome> {
+            Ok(PublishOutcome::Published { tries: 1 })
+        }
+        async fn retire(&self, _: &[(Relation, bool)]) -> Result<Vec<(Relation, String)>> {
+            Ok(Vec::new())
+        }
+        async fn settle(&self) -> Result<()> {
             Ok(())
         }
     }

@@ -41,7 +41,7 @@ impl Asker<'_> {
     /// Asks one question.
     pub(crate) async fn ask(&self, query: &MetricQuery) -> Result<Told> {
         let compiled = self.view.compile_query(query, &self.snapshot.tables)?;
-        let statement = Statement { sql: compiled.sql.clone(), params: compiled.params.clone() };
+        let statement = Statement::with(compiled.sql.clone(), compiled.params.clone());
         let rows =
             self.state.cache().query(self.state.warehouse(), self.snapshot.version, &statement).await?;
         let shape = |at: usize| Shape::of(rows.columns.get(at).and_then(|column| column.data_type));

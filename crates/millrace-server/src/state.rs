@@ -13,8 +13,9 @@ use millrace_core::project::dashboard_file::DashboardDef;
 use millrace_core::suggest::did_you_mean;
 use millrace_core::value::days_from_civil;
 use millrace_engine::compiled::Compiled;
+use millrace_engine::migrate::STATE_VERSION;
 use millrace_engine::run::RunSummary;
-use millrace_engine::state::{STATE_VERSION, State};
+use millrace_engine::state::State;
 use millrace_engine::warehouse::Warehouse;
 
 use crate::auth::{Auth, check_address};
@@ -144,7 +145,7 @@ impl AppState {
             self.inner.live.looked(None);
             return Ok(None);
         }
-        let publications = State::of(&*self.inner.warehouse).publications(1).await?;
+        let publications = self.warehouse_state().publications(1).await?;
         let snapshot = publications.into_iter().next().map(Snapshot::of);
         self.inner.live.looked(snapshot.as_ref());
         Ok(snapshot)
@@ -160,7 +161,7 @@ impl AppState {
         if self.inner.has_state.load(Ordering::Relaxed) {
             return Ok(true);
         }
-        match State::of(&*self.inner.warehouse).version().await? {
+        match self.warehouse_state().version().await? {
             None => Ok(false),
             Some(version) if version > STATE_VERSION => Err(Failure::new(
                 Code::StateTooNew,
@@ -195,6 +196,11 @@ impl AppState {
 
     pub(crate) fn warehouse(&self) -> &dyn Warehouse {
         &*self.inner.warehouse
+    }
+
+    /// What the warehouse remembers.
+    pub(crate) fn warehouse_state(&self) -> State<'_> {
+        State::of(&*self.inner.warehouse, &self.inner.compiled.schemas)
     }
 
     pub(crate) fn version(&self) -> &str {

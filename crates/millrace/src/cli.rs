@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use millrace_core::project::manifest::QuarantineLimit;
@@ -35,6 +36,19 @@ pub(crate) struct Where {
 fn parse_var(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// `500ms`, `30s`, `10m`, `2h`; a bare number is seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let number: u64 = text[..digits].parse().map_err(|_| "write a number and a unit, such as `30s`")?;
+    match &text[digits..] {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" | "" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        "h" => Ok(Duration::from_secs(number.saturating_mul(3600))),
+        unit => Err(format!("`{unit}` is no unit of time; there are ms, s, m and h")),
+    }
 }
 
 /// The verbs.
@@ -139,6 +153,9 @@ pub(crate) struct Run {
     /// Load and build everything anew
     #[arg(long)]
     pub(crate) full_refresh: bool,
+    /// How long to wait for another run or for another process that holds the warehouse: `30s`, `10m`
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    pub(crate) wait: Duration,
     #[command(flatten)]
     pub(crate) place: Where,
 }

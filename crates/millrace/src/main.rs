@@ -5,6 +5,7 @@ mod commands;
 mod demo;
 mod exit;
 mod folder;
+mod process;
 mod progress;
 mod terminal;
 mod variables;

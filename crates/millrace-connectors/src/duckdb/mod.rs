@@ -4,6 +4,7 @@ mod analyzer;
 mod dialect;
 mod failure;
 mod load;
+mod publish;
 mod value;
 mod warehouse;
 

@@ -14,12 +14,14 @@ use millrace_core::value::Value;
 use millrace_engine::batch::BatchReceiver;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::warehouse::{
-    FinishLoad, LoadOutcome, LoadRequest, QueryLimits, ResultColumn, Rows, Statement, Warehouse,
+    FinishLoad, LoadOutcome, LoadRequest, PreparedTable, PublishOutcome, PublishRequest, QueryLimits,
+    ResultColumn, Rows, Statement, Warehouse,
 };
 
 use super::dialect::{DuckdbDialect, logical_type, result_type};
 use super::failure::{open_error, statement_error};
 use super::load::load;
+use super::publish::publish;
 use super::value::{from_duckdb, to_duckdb};
 
 /// Settings are a connection's own, so each gets them: PostgreSQL's ways where the two engines read the same SQL differently, and
@@ -124,7 +126,7 @@ pub(super) fn execute(connection: &Connection, statement: &Statement) -> Result<
     let rows = connection
         .execute(&statement.sql, params_from_iter(params))
         .map_err(|error| statement_error(&error))?;
-    Ok(rows as u64)
+    statement.check(rows as u64)
 }
 
 /// Runs `work` between BEGIN and COMMIT, or ROLLBACK where it fails.
@@ -246,7 +248,38 @@ impl Warehouse for DuckdbWarehouse {
         self.work(None, move |connection| load(&connection, &request, batches, finish)).await
     }
 
-    async fn settle(&self, _tables: &[Relation]) -> Result<()> {
+    fn is_exclusive(&self) -> bool {
+        // The file is locked by the engine, and one in memory is nobody else's anyway.
+        true
+    }
+
+    async fn prepare(&self, _tables: &[PreparedTable]) -> Result<()> {
+        // Zone maps come with the data; an index would cost more than it saves, and nothing but point look-ups would use it.
+        Ok(())
+    }
+
+    async fn publish(&self, request: &PublishRequest) -> Result<PublishOutcome> {
+        let request = request.clone();
+        self.work(None, move |connection| publish(&connection, &request)).await
+    }
+
+    async fn retire(&self, relations: &[(Relation, bool)]) -> Result<Vec<(Relation, String)>> {
+        let relations = relations.to_vec();
+        self.work(None, move |connection| {
+            let mut stay = Vec::new();
+            for (relation, is_view) in relations {
+                let kind = if is_view { "view" } else { "table" };
+                // Readers keep what they see: a drop waits for nobody here.
+                if let Err(error) = connection.execute_batch(&format!("drop {kind} if exists {relation}")) {
+                    stay.push((relation, statement_error(&error).to_string()));
+                }
+            }
+            Ok(stay)
+        })
+        .await
+    }
+
+    async fn settle(&self) -> Result<()> {
         self.work(None, |connection| {
             // Refused while readers hold on to older rows; the next one catches up.
             let _ = connection.execute_batch("checkpoint");

@@ -8,10 +8,10 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::materialization::Materialization;
 use crate::name::Naming;
 use crate::project::decode::Decoder;
+use crate::project::environment::{Environment, environment};
 use crate::project::settings::{Setting, Settings};
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::yaml::{Node, Scalar};
-use crate::suggest::did_you_mean;
 
 /// The keys of `millrace.yml`.
 pub static MANIFEST: MapSpec = MapSpec {
@@ -88,19 +88,6 @@ static AUTH: MapSpec = MapSpec {
         ),
     ],
 };
-
-/// A warehouse with a name.
-#[derive(Debug, Clone)]
-pub struct Environment {
-    /// Name.
-    pub name: String,
-    /// The word after `type:`.
-    pub kind: String,
-    /// Its settings.
-    pub settings: Settings,
-    /// `${NAME}`s that are not set; errors when the environment is used.
-    pub unset: Vec<Diagnostic>,
-}
 
 /// How the server listens.
 #[derive(Debug, Clone, Default)]
@@ -268,19 +255,6 @@ impl Manifest {
         }
         manifest
     }
-}
-
-fn environment(name: String, node: &Node, decoder: &mut Decoder<'_>) -> Option<Environment> {
-    let (kind, range) = kind_of(node, &format!("environment `{name}`"), decoder)?;
-    let Some(spec) = decoder.connectors.warehouse(&kind) else {
-        let known = decoder.connectors.warehouse_kinds();
-        let hint = did_you_mean(&kind, known, "this build has");
-        decoder.report(Code::UnknownType, &range, format!("there is no warehouse of type `{kind}`"), hint);
-        return None;
-    };
-    decoder.check(&format!("environment `{name}`"), node, &[&TYPE, spec]);
-    let (settings, unset) = decoder.settings(node, spec);
-    Some(Environment { name, kind, settings, unset })
 }
 
 /// `type:`, which decides on the other keys.

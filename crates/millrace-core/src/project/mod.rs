@@ -5,6 +5,7 @@
 pub mod captured;
 pub mod dashboard_file;
 pub mod decode;
+pub mod environment;
 pub mod localized;
 pub mod manifest;
 pub mod model_file;
@@ -165,6 +166,8 @@ impl Loader<'_> {
                 text,
                 materialization: None,
                 description: None,
+                post_hooks: Vec::new(),
+                indexes: Vec::new(),
                 columns: Vec::new(),
                 tests: Vec::new(),
             });
@@ -242,6 +245,8 @@ impl Loader<'_> {
             };
             model.materialization = doc.materialization.or(model.materialization);
             model.description = doc.description.or(model.description.take());
+            model.post_hooks.extend(doc.post_hooks);
+            model.indexes.extend(doc.indexes);
             model.columns.extend(doc.columns);
             model.tests.extend(doc.tests);
         }

@@ -26,7 +26,13 @@ static MODEL: MapSpec = MapSpec {
         KeySpec::required("name", KeyKind::Text, "Name of the model: its file's name without `.sql`."),
         KeySpec::optional("description", KeyKind::Text, "What one row is, for people."),
         KeySpec::optional("materialization", KeyKind::OneOf(Materialization::NAMES), "`table` or `view`."),
-        KeySpec::optional("config", KeyKind::Map(&CONFIG), "dbt's place for `materialized`."),
+        KeySpec::optional("config", KeyKind::Map(&CONFIG), "dbt's place for `materialized` and hooks."),
+        KeySpec::optional("post_hook", HOOKS, POST_HOOK_DOC),
+        KeySpec::optional(
+            "indexes",
+            KeyKind::ListOf(&KeyKind::AnyOf(&[KeyKind::ListOf(&KeyKind::Text), KeyKind::Text])),
+            "Indexes that the table gets before it is published, each a column or a list of columns, where the warehouse has indexes. Those that semantic views need (keys of joins, the time) are made without being named.",
+        ),
         KeySpec::optional(
             "columns",
             KeyKind::ListOf(&KeyKind::Map(&COLUMN)),
@@ -41,9 +47,17 @@ static MODEL: MapSpec = MapSpec {
     ],
 };
 
+const HOOKS: KeyKind = KeyKind::AnyOf(&[KeyKind::ListOf(&KeyKind::Text), KeyKind::Text]);
+
+const POST_HOOK_DOC: &str = "SQL statements that run on the table just built, before its data tests and before it is published; `{{ this }}` is the table.";
+
 static CONFIG: MapSpec = MapSpec {
     doc: "dbt's configuration of a model.",
-    keys: &[KeySpec::optional("materialized", KeyKind::OneOf(Materialization::NAMES), "`table` or `view`.")],
+    keys: &[
+        KeySpec::optional("materialized", KeyKind::OneOf(Materialization::NAMES), "`table` or `view`."),
+        KeySpec::optional("post_hook", HOOKS, POST_HOOK_DOC),
+        KeySpec::optional("post-hook", HOOKS, "dbt's other spelling of `post_hook`."),
+    ],
 };
 
 static COLUMN: MapSpec = MapSpec {
@@ -69,6 +83,10 @@ pub struct ModelDef {
     pub materialization: Option<Materialization>,
     /// What one row is.
     pub description: Option<String>,
+    /// Statements that run on the table just built; templates.
+    pub post_hooks: Vec<Spanned>,
+    /// Indexes that were asked for, each a list of columns.
+    pub indexes: Vec<Vec<String>>,
     /// Columns that are described.
     pub columns: Vec<ColumnDoc>,
     /// Data tests, derived ones not among them.
@@ -93,6 +111,10 @@ pub struct ModelDoc {
     pub materialization: Option<Materialization>,
     /// What one row is.
     pub description: Option<String>,
+    /// Statements that run on the table just built; templates.
+    pub post_hooks: Vec<Spanned>,
+    /// Indexes that were asked for, each a list of columns.
+    pub indexes: Vec<Vec<String>>,
     /// Columns.
     pub columns: Vec<ColumnDoc>,
     /// Data tests.
@@ -113,7 +135,19 @@ fn model_doc(node: &Node, decoder: &mut Decoder<'_>) -> Option<ModelDoc> {
         .or_else(|| node.get("config")?.get("materialized"))
         .and_then(Node::text)
         .and_then(Materialization::from_name);
+    let mut post_hooks = Vec::new();
+    let config = node.get("config");
+    for (holder, key) in [(Some(node), "post_hook"), (config, "post_hook"), (config, "post-hook")] {
+        post_hooks.extend(holder.map(|holder| decoder.spanned_list(holder, key)).unwrap_or_default());
+    }
+    let columns = |node: &Node| {
+        let names = node.seq().unwrap_or(std::slice::from_ref(node)).iter().filter_map(Node::text);
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let indexes = node.get("indexes").and_then(Node::seq).unwrap_or_default().iter().map(columns).collect();
     let mut doc = ModelDoc {
+        post_hooks,
+        indexes,
         description: decoder.text(node, "description"),
         name,
         materialization,

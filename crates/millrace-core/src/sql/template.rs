@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use minijinja::value::{Kwargs, Rest, Value};
+use minijinja::value::{Kwargs, Object, Rest, Value};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::materialization::Materialization;
-use crate::name::Ident;
+use crate::name::{Ident, Relation};
 use crate::project::manifest::Var;
 
 /// Steps that one template may take; a loop without end stops here.
@@ -29,13 +29,93 @@ pub struct TemplateContext {
 }
 
 /// A template's outcome.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rendered {
     /// SQL.
     pub sql: String,
     /// What `config(materialized=…)` said.
     pub materialization: Option<Materialization>,
+    /// What `config(post_hook=…)` said: statements, themselves templates.
+    pub post_hooks: Vec<String>,
 }
+
+/// A statement that runs on a table whose name is not known before the run; see [`render_hook`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    sql: String,
+}
+
+// No project file holds these characters (noncharacters of Unicode, never used for text), so no SQL is taken for them.
+const THIS_SCHEMA: &str = "\u{fdd0}schema\u{fdd1}";
+const THIS_NAME: &str = "\u{fdd0}name\u{fdd1}";
+
+impl Hook {
+    /// The statement for a table.
+    pub fn on(&self, table: &Relation) -> String {
+        let quoted = |marker: &str| format!("\"{marker}\"");
+        self.sql
+            .replace(&quoted(THIS_SCHEMA), &Ident::new(&table.schema).to_string())
+            .replace(&quoted(THIS_NAME), &Ident::new(&table.name).to_string())
+            .replace(THIS_SCHEMA, &table.schema)
+            .replace(THIS_NAME, &table.name)
+    }
+
+    /// The statement with `this` in place of the table, for fingerprints.
+    pub fn text(&self) -> &str {
+        &self.sql
+    }
+}
+
+/// `{{ this }}` in a hook.
+#[derive(Debug)]
+struct This;
+
+impl Object for This {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        match key.as_str()? {
+            "schema" => Some(Value::from(THIS_SCHEMA)),
+            "name" | "identifier" | "table" => Some(Value::from(THIS_NAME)),
+            _ => None,
+        }
+    }
+
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", Relation::new(THIS_SCHEMA, THIS_NAME))
+    }
+}
+
+/// Renders a `post_hook`. The statement is dbt's: a template in which `this` is the table just built, with `this.schema` and
+/// `this.name`; `ref`, `var`, `env_var` and `target` as in models. `ref` gives the published name, which still has the version
+/// before.
+pub fn render_hook(
+    file: &Arc<str>,
+    source: &str,
+    hook: &str,
+    context: &TemplateContext,
+) -> Result<Hook, Box<Diagnostic>> {
+    let environment = environment(context, &Configured::default());
+    let target = target(context);
+    let rendered = environment.render_named_str(
+        file,
+        hook,
+        minijinja::context! { target, this => Value::from_object(This) },
+    );
+    let sql = rendered.map_err(|error| {
+        let message = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+        let message = format!("this `post_hook` cannot be rendered: {message}");
+        Box::new(Diagnostic::error(Code::BrokenTemplate, message).at(find(file, source, hook), ""))
+    })?;
+    Ok(Hook { sql: sql.trim().trim_end_matches(';').to_owned() })
+}
+
+/// What `config(…)` has said so far.
+#[derive(Debug, Default)]
+struct Configuration {
+    materialized: Option<String>,
+    post_hooks: Vec<String>,
+}
+
+type Configured = Arc<Mutex<Configuration>>;
 
 /// Whether a text is a template.
 pub fn is_template(text: &str) -> bool {
@@ -44,7 +124,33 @@ pub fn is_template(text: &str) -> bool {
 
 /// Renders the template of `file`.
 pub fn render(file: &Arc<str>, text: &str, context: &TemplateContext) -> Result<Rendered, Box<Diagnostic>> {
-    let configured: Arc<Mutex<Option<String>>> = Arc::default();
+    let configured = Configured::default();
+    let environment = environment(context, &configured);
+    let target = target(context);
+    let sql = environment
+        .render_named_str(file, text, minijinja::context! { target })
+        .map_err(|error| Box::new(template_error(file, text, &error)))?;
+    let configured = std::mem::take(&mut *configured.lock().unwrap_or_else(PoisonError::into_inner));
+    let materialization = match configured.materialized {
+        None => None,
+        Some(name) => Some(Materialization::from_name(&name).ok_or_else(|| {
+            let known = Materialization::NAMES.iter().copied();
+            Box::new(
+                Diagnostic::error(Code::WrongValue, format!("there is no materialization `{name}`"))
+                    .at(find(file, text, &name), "")
+                    .maybe_hint(crate::suggest::did_you_mean(&name, known, "there are")),
+            )
+        })?),
+    };
+    Ok(Rendered { sql, materialization, post_hooks: configured.post_hooks })
+}
+
+fn target(context: &TemplateContext) -> Value {
+    Value::from_iter(BTreeMap::from([("name".to_owned(), context.target.clone())]))
+}
+
+/// An environment with dbt's functions.
+fn environment(context: &TemplateContext, configured: &Configured) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
@@ -73,34 +179,25 @@ pub fn render(file: &Arc<str>, text: &str, context: &TemplateContext) -> Result<
             Error::new(ErrorKind::UndefinedError, format!("the environment variable `{name}` is not set"))
         })
     });
-    let written = Arc::clone(&configured);
+    let written = Arc::clone(configured);
     environment.add_function("config", move |options: Kwargs| {
+        let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(Some(kind)) = options.get::<Option<String>>("materialized") {
-            *written.lock().unwrap_or_else(PoisonError::into_inner) = Some(kind);
+            written.materialized = Some(kind);
+        }
+        if let Ok(Some(hooks)) = options.get::<Option<Value>>("post_hook") {
+            match hooks.as_str() {
+                Some(one) => written.post_hooks.push(one.to_owned()),
+                None => written.post_hooks.extend(hooks.try_iter()?.map(|hook| hook.to_string())),
+            }
         }
         // dbt's other options (tags, schema, …) mean nothing here yet.
         for name in options.args() {
             let _ = options.get::<Value>(name);
         }
-        Value::from_safe_string(String::new())
+        Ok::<_, Error>(Value::from_safe_string(String::new()))
     });
-    let target = Value::from_iter(BTreeMap::from([("name".to_owned(), context.target.clone())]));
-    let sql = environment
-        .render_named_str(file, text, minijinja::context! { target })
-        .map_err(|error| Box::new(template_error(file, text, &error)))?;
-    let kind = configured.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let materialization = match kind {
-        None => None,
-        Some(name) => Some(Materialization::from_name(&name).ok_or_else(|| {
-            let known = Materialization::NAMES.iter().copied();
-            Box::new(
-                Diagnostic::error(Code::WrongValue, format!("there is no materialization `{name}`"))
-                    .at(find(file, text, &name), "")
-                    .maybe_hint(crate::suggest::did_you_mean(&name, known, "there are")),
-            )
-        })?),
-    };
-    Ok(Rendered { sql, materialization })
+    environment
 }
 
 fn var_value(var: &Var) -> Value {
@@ -152,6 +249,23 @@ mod tests {
         let rendered = render(&"m.sql".into(), text, &context()).expect("it renders");
         assert_eq!(rendered.sql, "select 1 from \"stg \"\"o\" a, \"files\".\"orders\" where x 3");
         assert_eq!(rendered.materialization, Some(Materialization::View));
+    }
+
+    #[test]
+    fn hooks_know_their_table() {
+        let text =
+            "{{ config(post_hook=[\"update {{ this }} set a = 1;\", 'analyze {{ this.schema }}']) }}select 1";
+        let rendered = render(&"m.sql".into(), text, &context()).expect("it renders");
+        assert_eq!(rendered.sql, "select 1");
+        let table = Relation::new("b", "a\"t");
+        let hooks: Vec<String> = rendered
+            .post_hooks
+            .iter()
+            .map(|hook| render_hook(&"m.sql".into(), text, hook, &context()).expect("it renders").on(&table))
+            .collect();
+        assert_eq!(hooks, ["update \"b\".\"a\"\"t\" set a = 1", "analyze b"]);
+        let broken = render_hook(&"m.sql".into(), text, "{{ thus }}", &context()).expect_err("no such name");
+        assert!(broken.message.contains("post_hook"), "{}", broken.message);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use millrace_engine::run::RunSummary;
-use millrace_engine::state::State as WarehouseState;
 
 use crate::api::quarantine::summary;
 use crate::failure::Result;
@@ -48,7 +47,7 @@ pub(crate) async fn project(State(state): State<AppState>) -> Result<Json<Projec
 
 /// The newest run. One whose record this program cannot read counts as none.
 async fn last_run(state: &AppState) -> Result<Option<Run>> {
-    let runs = WarehouseState::of(state.warehouse()).runs(1).await?;
+    let runs = state.warehouse_state().runs(1).await?;
     let summary = runs.into_iter().next().and_then(|json| serde_json::from_value::<RunSummary>(json).ok());
     Ok(summary.as_ref().map(Run::from))
 }

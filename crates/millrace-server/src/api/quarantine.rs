@@ -43,7 +43,8 @@ pub(crate) async fn quarantine(
     let total = summary(&state).await?.rows;
     let sql = format!(
         "select source, stream, file, line, column_name, code, reason, raw, raw_sha256, run, quarantined_at \
-         from _millrace.quarantine order by quarantined_at desc, source, stream, file, line, column_name limit {limit}"
+         from {} order by quarantined_at desc, source, stream, file, line, column_name limit {limit}",
+        state.warehouse_state().tables().table("quarantine")
     );
     let found = state.warehouse().query(&Statement::new(sql), QueryLimits::STATE).await?;
     let rows = (0..found.len()).map(|at| row(&found.row(at))).collect();
@@ -70,7 +71,8 @@ fn row(values: &[&Value]) -> QuarantineRow {
 
 /// How many rows of which streams are there. Only where the warehouse has state.
 pub(crate) async fn summary(state: &AppState) -> Result<QuarantineSummary> {
-    let sql = "select source, stream, count(*) as n from _millrace.quarantine group by 1, 2 order by 1, 2";
+    let table = state.warehouse_state().tables().table("quarantine");
+    let sql = format!("select source, stream, count(*) as n from {table} group by 1, 2 order by 1, 2");
     let found = state.warehouse().query(&Statement::new(sql), QueryLimits::STATE).await?;
     let stream = |at: usize| {
         let row = found.row(at);

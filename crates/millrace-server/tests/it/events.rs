@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::BodyDataStream;
 use futures::StreamExt as _;
 use millrace_engine::run::{RunStatus, RunSummary};
+use millrace_engine::trigger::Trigger;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -45,6 +46,7 @@ async fn open_pages_hear_of_publishes_and_runs() {
     shop.state.notify_run(&RunSummary {
         run: "r".into(),
         status: RunStatus::Running,
+        trigger: Trigger::default(),
         environment: "dev".into(),
         data_version: None,
         started_at: "2024-11-15T10:00:00Z".into(),
@@ -52,6 +54,7 @@ async fn open_pages_hear_of_publishes_and_runs() {
         streams: Vec::new(),
         models: Vec::new(),
         tests: Vec::new(),
+        held: None,
         error: None,
         duration_ms: 0,
     });

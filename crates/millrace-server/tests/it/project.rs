@@ -1,8 +1,9 @@
 //! `GET /project`, `/dashboards/{name}`, `/quarantine`, and a project that has never run.
 
 use axum::http::StatusCode;
+use millrace_core::project::environment::Schemas;
 use millrace_core::value::Value;
-use millrace_engine::state::{State, record_run};
+use millrace_engine::state::{RunRecord, State, Tables};
 use millrace_engine::warehouse::Statement;
 use serde_json::{Value as Json, json};
 
@@ -39,7 +40,14 @@ async fn the_last_run_says_why_nothing_is_new() {
         ],
         "error": {"code": "test-failed", "message": "one data test failed", "hint": null}, "duration_ms": 812,
     });
-    let statements = record_run("20241115T100000-abcd", 0, Some(1), "held", &summary);
+    let statements = Tables::in_schema("_millrace").record_run(&RunRecord {
+        run: "20241115T100000-abcd",
+        started_at: 0,
+        finished_at: Some(1),
+        status: "held",
+        summary: &summary,
+        scheduled_for: None,
+    });
     shop.warehouse.transact(&statements).await.expect("a record");
     let project = shop.get("/api/v1/project").await;
     let expected = json!({
@@ -134,7 +142,7 @@ async fn a_project_that_never_ran() {
     let shop = Shop::with(Plan { publish: false, ..Plan::default() }).await.expect("a server");
     for migrated in [false, true] {
         if migrated {
-            State::of(&*shop.warehouse).migrate().await.expect("state");
+            State::of(&*shop.warehouse, &Schemas::default()).migrate().await.expect("state");
         }
         let project = shop.get("/api/v1/project").await;
         assert_eq!((&project["publication"], &project["last_run"]), (&Json::Null, &Json::Null));

@@ -9,7 +9,8 @@ use millrace_core::sql::dialect::Dialect;
 use millrace_engine::batch::BatchReceiver;
 use millrace_engine::error::Result;
 use millrace_engine::warehouse::{
-    FinishLoad, LoadOutcome, LoadRequest, QueryLimits, ResultColumn, Rows, Statement, Warehouse,
+    FinishLoad, LoadOutcome, LoadRequest, PreparedTable, PublishOutcome, PublishRequest, QueryLimits,
+    ResultColumn, Rows, Statement, Warehouse,
 };
 use serde_json::{Value as Json, json};
 
@@ -70,8 +71,24 @@ impl Warehouse for Restless {
         self.inner.load(request, batches, finish).await
     }
 
-    async fn settle(&self, tables: &[Relation]) -> Result<()> {
-        self.inner.settle(tables).await
+    fn is_exclusive(&self) -> bool {
+        self.inner.is_exclusive()
+    }
+
+    async fn prepare(&self, tables: &[PreparedTable]) -> Result<()> {
+        self.inner.prepare(tables).await
+    }
+
+    async fn publish(&self, request: &PublishRequest) -> Result<PublishOutcome> {
+        self.inner.publish(request).await
+    }
+
+    async fn retire(&self, relations: &[(Relation, bool)]) -> Result<Vec<(Relation, String)>> {
+        self.inner.retire(relations).await
+    }
+
+    async fn settle(&self) -> Result<()> {
+        self.inner.settle().await
     }
 }
 

@@ -10,10 +10,11 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::name::Relation;
+use millrace_core::project::environment::Schemas;
 use millrace_core::project::{Connectors, ProjectFile, load};
 use millrace_engine::compiled::{Choices, Compiled, compile};
 use millrace_engine::registry::Registry;
-use millrace_engine::state::{BuiltModel, Publication, State, record_publication};
+use millrace_engine::state::{BuiltModel, Publication, State, Tables};
 use millrace_engine::warehouse::{Statement, Warehouse};
 use millrace_server::{AppState, Setup, router};
 use serde_json::Value as Json;
@@ -260,12 +261,14 @@ pub(crate) fn publication(number: u64) -> Statement {
         published_at: format!("2024-11-15T10:00:0{number}Z"),
         fingerprint: String::new(),
         models: vec![model("fact_orders"), model("dim_clients")],
+        rollback_to: None,
+        pinned: false,
     };
-    record_publication(&publication, 0).expect("a record")
+    Tables::in_schema("_millrace").record_publication(&publication, 0).expect("a record")
 }
 
 pub(crate) async fn publish(warehouse: &dyn Warehouse, number: u64, orders: &[Order]) {
-    State::of(warehouse).migrate().await.expect("state");
+    State::of(warehouse, &Schemas::default()).migrate().await.expect("state");
     let mut statements = tables(number, orders);
     statements.push(publication(number));
     warehouse.transact(&statements).await.expect("a publish");

@@ -6,14 +6,13 @@ use std::time::Instant;
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
-use millrace_engine::run::RunOptions;
 use millrace_engine::sync::grouped;
 use serde_json::json;
 
 use super::{Outcome, run, serve};
 use crate::cli::{Demo, Where};
 use crate::demo::{DemoOptions, write_demo};
-use crate::progress::{self, duration};
+use crate::progress::duration;
 use crate::workspace::{Failure, Workspace, cannot_write};
 use crate::{exit, terminal};
 
@@ -50,12 +49,7 @@ pub(super) async fn demo(args: &Demo) -> Outcome {
     let place = Where { project: args.dir.clone(), env: None, vars: Vec::new(), json: args.json };
     let workspace = Workspace::sound(&place).await?;
     let warehouse = workspace.warehouse().await?;
-    let options = RunOptions {
-        max_quarantine: None,
-        full_refresh: false,
-        observer: progress::observer(workspace.compiled.project.texts.clone()),
-    };
-    let (summary, exit) = run::run_in(&workspace, &warehouse, &options).await;
+    let (summary, exit) = run::run_in(&workspace, &warehouse, &run::options(&workspace)).await;
     if args.json {
         let files: Vec<_> =
             made.files.iter().map(|(path, bytes)| json!({"path": path, "bytes": bytes})).collect();

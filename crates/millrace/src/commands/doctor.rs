@@ -60,7 +60,7 @@ pub(super) async fn doctor(args: &Doctor) -> Outcome {
                 Ok(version) => Finding::good(&what, version),
                 Err(error) => Finding::bad(&what, &error),
             });
-            findings.push(match State::of(&*warehouse).version().await {
+            findings.push(match State::of(&*warehouse, &workspace.compiled.schemas).version().await {
                 Ok(None) => Finding::good("state", "nothing has run yet"),
                 Ok(Some(version)) => Finding::good("state", format!("version {version}")),
                 Err(error) => Finding::bad("state", &error),

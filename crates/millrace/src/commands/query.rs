@@ -8,7 +8,6 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_core::name::{Ident, Relation};
 use millrace_core::sql::text;
 use millrace_core::value::Value;
-use millrace_engine::publish::Schemas;
 use millrace_engine::state::State;
 use millrace_engine::warehouse::{QueryLimits, Rows, Statement, Warehouse};
 use serde_json::{Value as Json, json};
@@ -70,13 +69,13 @@ async fn resolved(workspace: &Workspace, warehouse: &dyn Warehouse, sql: &str) -
     if parsed.statements != 1 {
         return Err(usage("`query` takes one statement"));
     }
-    let state = State::of(warehouse);
+    let state = State::of(warehouse, &workspace.compiled.schemas);
     if state.version().await?.is_none() {
         return Ok(sql.to_owned());
     }
     let published = state.publications(1).await?;
     let streams = state.streams().await?;
-    let schemas = Schemas::default();
+    let schemas = &workspace.compiled.schemas;
     let physical = |path: &[String]| match path {
         [name] => {
             let models =

@@ -86,7 +86,7 @@ pub(super) async fn serve_on(
 }
 
 /// Ends with Ctrl-C or SIGTERM.
-async fn stopped() {
+pub(super) async fn stopped() {
     let terminated = async {
         match signal(SignalKind::terminate()) {
             Ok(mut signals) => {

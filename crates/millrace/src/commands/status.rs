@@ -13,7 +13,7 @@ use crate::{exit, terminal};
 pub(super) async fn status(args: &Status) -> Outcome {
     let workspace = Workspace::read(&args.place).await?;
     let warehouse = workspace.warehouse().await?;
-    let state = State::of(&*warehouse);
+    let state = State::of(&*warehouse, &workspace.compiled.schemas);
     let environment = &workspace.compiled.environment;
     if state.version().await?.is_none() {
         if args.place.json {
@@ -28,7 +28,7 @@ pub(super) async fn status(args: &Status) -> Outcome {
     let publication = state.publications(1).await?.into_iter().next();
     let runs = state.runs(10).await?;
     let streams = state.streams().await?;
-    let counted = Statement::new("select count(*) from _millrace.quarantine");
+    let counted = Statement::new(format!("select count(*) from {}", state.tables().table("quarantine")));
     let quarantined = warehouse.query(&counted, QueryLimits::STATE).await?;
     let quarantined = quarantined.row(0)[0].as_int().unwrap_or_default() as u64;
     if args.place.json {
@@ -71,7 +71,8 @@ pub(super) async fn status(args: &Status) -> Outcome {
     terminal::data_line(&format!("\n{}", terminal::table(&head, &cells, &[false, true])));
     if quarantined > 0 {
         terminal::data_line(&format!(
-            "\n{quarantined} rows are in quarantine: `millrace query \"select * from _millrace.quarantine\"`"
+            "\n{quarantined} rows are in quarantine: `millrace query 'select * from {}'`",
+            state.tables().table("quarantine")
         ));
     }
     Ok(exit::DONE)

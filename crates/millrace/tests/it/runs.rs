@@ -67,7 +67,7 @@ fn what_is_not_new_is_not_done_again() {
     };
     assert_eq!((status("numbers").as_deref(), status("more").as_deref()), (Some("unchanged"), Some("built")));
     let tables = "select table_name from information_schema.tables where table_schema = 'build' order by 1";
-    assert_eq!(project.rows(tables), [["more__p2"], ["numbers__p1"]]);
+    assert_eq!(project.rows(tables), [["more__r3"], ["numbers__r1"]]);
     // A model that is gone is no longer published, in the same transaction.
     std::fs::remove_file(project.path().join("models/more.sql")).expect("it is there");
     assert_eq!(project.run_json(0, &[])["data_version"], 3);

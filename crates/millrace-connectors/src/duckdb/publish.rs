@@ -1,0 +1,62 @@
+//! Publishing: all names in one transaction. Readers work on snapshots, so nobody waits and nobody sees half of it.
+
+use duckdb::{Connection, params};
+use millrace_core::name::Relation;
+use millrace_engine::error::Result;
+use millrace_engine::fault;
+use millrace_engine::warehouse::{PublishOutcome, PublishRequest, PublishedView};
+
+use super::failure::statement_error;
+use super::warehouse::{execute, in_transaction};
+
+pub(super) fn publish(connection: &Connection, request: &PublishRequest) -> Result<PublishOutcome> {
+    let ours = |view: &Relation| request.before.contains(view);
+    let mut foreign = Vec::new();
+    for view in request.views.iter().map(|view| &view.view).filter(|view| !ours(view)) {
+        if exists(connection, view)? {
+            foreign.push(format!(
+                "`{}.{}` is there already, and no publication has made it",
+                view.schema, view.name
+            ));
+        }
+    }
+    if !foreign.is_empty() {
+        let hint =
+            "Drop or rename it, rename the model, or publish into another schema (`schemas: {publish: …}`).";
+        return Ok(PublishOutcome::Blocked { by: foreign, hint: hint.to_owned() });
+    }
+    in_transaction(connection, || {
+        let run = |sql: &str| connection.execute_batch(sql).map_err(|error| statement_error(&error));
+        for view in request.before.iter().filter(|view| !request.views.iter().any(|new| new.view == **view)) {
+            run(&format!("drop view if exists {view}"))?;
+        }
+        for view in &request.views {
+            run(&format!("create or replace view {} as select * from {}", view.view, view.target))?;
+            comment(connection, view)?;
+        }
+        for statement in &request.record {
+            execute(connection, statement)?;
+        }
+        fault::reach("publish-not-committed");
+        Ok(())
+    })?;
+    Ok(PublishOutcome::Published { tries: 1 })
+}
+
+fn exists(connection: &Connection, relation: &Relation) -> Result<bool> {
+    let sql = "select count(*) from information_schema.tables where table_schema = ? and table_name = ?";
+    let count: i64 = connection
+        .query_row(sql, params![relation.schema, relation.name], |row| row.get(0))
+        .map_err(|error| statement_error(&error))?;
+    Ok(count > 0)
+}
+
+/// Comments take no parameters, so the text is quoted as a literal.
+fn comment(connection: &Connection, view: &PublishedView) -> Result<()> {
+    let literal = |text: &str| format!("'{}'", text.replace('\'', "''").replace('\0', ""));
+    if let Some(description) = &view.description {
+        let sql = format!("comment on view {} is {}", view.view, literal(description));
+        connection.execute_batch(&sql).map_err(|error| statement_error(&error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! The record of a run.
+
+use serde::{Deserialize, Serialize};
+
+use crate::quality_run::TestResult;
+use crate::trigger::Trigger;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// It is under way, or the process died.
+    Running,
+    /// Published.
+    Succeeded,
+    /// Nothing was new; nothing was published.
+    Unchanged,
+    /// It was built, but nothing was published: a data test failed, or something is in the way.
+    Held,
+    /// Something failed; nothing was published.
+    Failed,
+}
+
+impl RunStatus {
+    /// As JSON has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Unchanged => "unchanged",
+            Self::Held => "held",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A stream in the summary of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamSummary {
+    /// `source.stream`.
+    pub stream: String,
+    /// `loaded` or `unchanged`.
+    pub status: String,
+    /// Good rows that this run loaded.
+    pub rows_loaded: u64,
+    /// Rows that this run put into quarantine.
+    pub rows_quarantined: u64,
+    /// Rows in the raw table.
+    pub rows_in_table: u64,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+/// A model in the summary of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelSummary {
+    /// Name.
+    pub model: String,
+    /// `built` or `unchanged`.
+    pub status: String,
+    /// Why it was built.
+    pub reason: String,
+    /// `table` or `view`.
+    pub materialization: String,
+    /// Whether readers see it.
+    pub published: bool,
+    /// Rows of a table.
+    pub rows: Option<u64>,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+/// What went wrong, where something did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunError {
+    /// Code of the diagnostic.
+    pub code: String,
+    /// Its message with causes.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// What keeps a run that was built from being published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum HeldBy {
+    /// Data tests of severity `error` found rows.
+    Tests,
+    /// Readers or relations of somebody else are in the way.
+    Blocked {
+        /// Who or what, one sentence each.
+        what: Vec<String>,
+        /// What to do about it.
+        hint: String,
+    },
+    /// Somebody has rolled back, and not lifted it yet.
+    Rollback {
+        /// The publication that readers are kept on.
+        publication: u64,
+    },
+}
+
+/// The record of a run; also what `millrace run --json` prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// Its id: start and a few digits that tell runs of one second apart.
+    pub run: String,
+    /// How it ended.
+    pub status: RunStatus,
+    /// Why it ran.
+    #[serde(default)]
+    pub trigger: Trigger,
+    /// Name of the environment.
+    pub environment: String,
+    /// The data version that readers see now; none before the first publish.
+    pub data_version: Option<u64>,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// RFC 3339, UTC.
+    pub finished_at: Option<String>,
+    /// Streams.
+    pub streams: Vec<StreamSummary>,
+    /// Models.
+    pub models: Vec<ModelSummary>,
+    /// Data tests that ran.
+    pub tests: Vec<TestResult>,
+    /// For a held run: what holds it.
+    #[serde(default)]
+    pub held: Option<HeldBy>,
+    /// What went wrong.
+    pub error: Option<RunError>,
+    /// From start to end.
+    pub duration_ms: u64,
+}
