@@ -72,6 +72,10 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Say what is published and how the last runs ended
     Status(Status),
+    /// List what has been published, and what each publish changed
+    History(History),
+    /// Bring an earlier publication back, for all readers at once
+    Rollback(Rollback),
     /// Look at sources and the warehouse, and say what is wrong with them
     Doctor(Doctor),
     /// Explain the code of a diagnostic
@@ -186,6 +190,39 @@ pub(crate) struct Serve {
 /// `millrace status`
 #[derive(Debug, Args)]
 pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+/// `millrace history`
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Publications at most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|n| (1..=100_000).contains(n))
+        .ok_or_else(|| "write a number from 1 to 100000".into())
+}
+
+/// `millrace rollback`
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// The data version whose tables to bring back; the one before the present by default
+    #[arg(long, value_name = "VERSION", conflicts_with = "release")]
+    pub(crate) to: Option<u64>,
+    /// Let runs publish again
+    #[arg(long)]
+    pub(crate) release: bool,
+    /// How long to wait for a run that is under way: `30s`, `10m`
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    pub(crate) wait: Duration,
     #[command(flatten)]
     pub(crate) place: Where,
 }

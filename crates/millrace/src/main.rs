@@ -24,6 +24,10 @@ fn main() -> ExitCode {
             return if error.use_stderr() { exit::PROJECT.into() } else { exit::DONE.into() };
         }
     };
+    if let Some(point) = variables::arm_fault() {
+        terminal::error_line(&format!("there is no fault point `{point}` (MILLRACE_FAULT)"));
+        return exit::PROJECT.into();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `NO_COLOR` | set and not empty: no colours |
 //! | `CLICOLOR_FORCE` | set and not `0`: colours also where the output is no terminal |
+//! | `MILLRACE_FAULT` | for tests: the fault point at which the process dies |
 //! | any name in `${NAME}` or `env_var('NAME')` | its value, in the project's files |
 
 use std::collections::BTreeMap;
@@ -21,6 +22,12 @@ pub(crate) fn all(project_dir: &Path) -> BTreeMap<String, String> {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
     );
     variables
+}
+
+/// Arms the fault point that a test asks for; returns its name where there is no such point.
+pub(crate) fn arm_fault() -> Option<String> {
+    let point = std::env::var_os("MILLRACE_FAULT")?.to_string_lossy().into_owned();
+    (!millrace_engine::fault::arm(&point)).then_some(point)
 }
 
 /// What the variables say of colours; none where they say nothing.

@@ -29,6 +29,9 @@ use super::value::{from_duckdb, to_duckdb};
 const SESSION: &str = "set errors_as_json = true; set integer_division = true; \
     set default_null_order = 'nulls_last_on_asc_first_on_desc'; set TimeZone = 'UTC';";
 
+/// How long giving back space may take.
+const MOST_SETTLING: Duration = Duration::from_secs(5);
+
 /// A DuckDB file. Each call works on a connection of its own.
 pub struct DuckdbWarehouse {
     connection: Mutex<Connection>,
@@ -280,11 +283,12 @@ impl Warehouse for DuckdbWarehouse {
     }
 
     async fn settle(&self) -> Result<()> {
-        self.work(None, |connection| {
-            // Refused while readers hold on to older rows; the next one catches up.
-            let _ = connection.execute_batch("checkpoint");
-            Ok(())
-        })
-        .await
+        // A plain CHECKPOINT is refused while anybody reads, and the file would grow by a copy with each publish. The forced one waits
+        // for writers only; where one takes long, the next publish catches up.
+        let forced = |connection: Connection| {
+            connection.execute_batch("force checkpoint").map_err(|error| statement_error(&error))
+        };
+        let _ = self.work(Some(MOST_SETTLING), forced).await;
+        Ok(())
     }
 }

@@ -6,11 +6,19 @@
 mod cell_text;
 #[cfg(feature = "duckdb")]
 mod duckdb;
+#[cfg(feature = "duckdb")]
+mod duckdb_publish;
 #[cfg(all(feature = "json", feature = "csv"))]
 mod files;
-#[cfg(feature = "mysql-dump")]
+#[cfg(all(feature = "mysql", feature = "mysql-dump"))]
 mod mariadb;
-#[cfg(feature = "mysql-dump")]
+#[cfg(all(feature = "mysql", feature = "mysql-dump"))]
+mod mysql;
+#[cfg(all(feature = "mysql", feature = "mysql-dump"))]
 mod mysql_dump;
+#[cfg(all(feature = "mysql", feature = "mysql-dump"))]
+mod mysql_values;
+#[cfg(feature = "duckdb")]
+mod publishing;
 #[cfg(feature = "files")]
 mod reading;

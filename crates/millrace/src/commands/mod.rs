@@ -6,9 +6,11 @@ mod demo;
 mod doctor;
 mod explain;
 mod hash_password;
+mod history;
 mod init;
 mod plan;
 mod query;
+mod rollback;
 mod run;
 mod serve;
 mod status;
@@ -32,6 +34,8 @@ pub(crate) async fn dispatch(cli: Cli) -> Exit {
         Command::Query(args) => (args.place.json, query::query(&args).await),
         Command::Serve(args) => (args.place.json, serve::serve(&args).await),
         Command::Status(args) => (args.place.json, status::status(&args).await),
+        Command::History(args) => (args.place.json, history::history(&args).await),
+        Command::Rollback(args) => (args.place.json, rollback::rollback(&args).await),
         Command::Doctor(args) => (args.place.json, doctor::doctor(&args).await),
         Command::Explain(args) => (args.json, explain::explain(&args)),
         Command::HashPassword => (false, hash_password::hash_password()),

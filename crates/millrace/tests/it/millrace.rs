@@ -99,7 +99,16 @@ impl Project {
 
     /// The rows of a query, each value as text (`NULL` where there is none).
     pub(crate) fn rows(&self, sql: &str) -> Vec<Vec<String>> {
-        let ended = self.run(&["query", "--json", sql]);
+        self.rows_of(&["query", "--json", sql], sql)
+    }
+
+    /// The same in another environment than the first.
+    pub(crate) fn rows_in(&self, env: &str, sql: &str) -> Vec<Vec<String>> {
+        self.rows_of(&["query", "--json", "--env", env, sql], sql)
+    }
+
+    fn rows_of(&self, arguments: &[&str], sql: &str) -> Vec<Vec<String>> {
+        let ended = self.run(arguments);
         assert_eq!(ended.code, 0, "{sql}\n{}", ended.stderr);
         let json = ended.json();
         let rows = json["rows"].as_array().expect("rows").iter();

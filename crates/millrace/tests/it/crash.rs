@@ -1,0 +1,205 @@
+//! Whatever happens at whatever moment: readers see one publication, and the next run mends all.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::time::Instant;
+
+use serde_json::Value as Json;
+
+use crate::millrace::{Project, binary, command, copy};
+
+/// A project in a warehouse whose data is one of two shops; between the two every table changes.
+struct Shop {
+    project: Project,
+    shops: [Project; 2],
+    /// Hashes of the published tables, by shop.
+    hashes: [Vec<String>; 2],
+    env: &'static str,
+}
+
+/// A model with a hook, for the fault point after it.
+const HOOKED: (&str, &str) = (
+    "models/marts/hooked.sql",
+    "{{ config(post_hook='update {{ this }} set n = n + 1') }}select count(*) as n from fact_orders",
+);
+
+const TABLES: [&str; 5] = ["fact_orders", "fact_payments", "dim_clients", "dim_products", "dim_date"];
+
+impl Shop {
+    /// Makes both shops, runs each undisturbed in a warehouse of its own, and begins with the first one published.
+    fn new(orders: u64, files: &[(&str, &str)], env: &'static str) -> Self {
+        let shops = ["1", "2"].map(|seed| {
+            let shop = Project::empty();
+            let dir = shop.path().to_str().expect("a path in text");
+            let orders = orders.to_string();
+            let made = command(&["demo", dir, "--orders", &orders, "--seed", seed, "--no-serve"]);
+            assert_eq!(made.code, 0, "{}", made.stderr);
+            shop
+        });
+        let project = Project::empty();
+        copy(shops[0].path(), project.path());
+        for (path, text) in files {
+            project.write(path, text);
+        }
+        let mut shop = Self { project, shops, hashes: [Vec::new(), Vec::new()], env };
+        // Undisturbed, one after the other.
+        for which in [1, 0] {
+            shop.put(which);
+            let summary = shop.project.run_json(0, &["--env", env]);
+            assert_eq!(summary["status"], "succeeded");
+            shop.hashes[which] = shop.seen();
+        }
+        assert!(shop.hashes[0].iter().zip(&shop.hashes[1]).filter(|(a, b)| a != b).count() >= 3);
+        shop
+    }
+
+    /// Puts the data of a shop where the sources are.
+    fn put(&self, which: usize) {
+        copy(&self.shops[which].path().join("data"), &self.project.path().join("data"));
+    }
+
+    /// Hashes of the published tables, by a fresh reader.
+    fn seen(&self) -> Vec<String> {
+        // One statement, so that it is one moment.
+        let hash = |table: &&str| {
+            format!(
+                "(select md5(string_agg(md5(cast(t as varchar)), '' order by md5(cast(t as varchar)))) from {table} as t) as {table}"
+            )
+        };
+        let sql = format!("select {}", TABLES.iter().map(hash).collect::<Vec<_>>().join(", "));
+        self.query(&sql).remove(0)
+    }
+
+    fn query(&self, sql: &str) -> Vec<Vec<String>> {
+        self.project.rows_in(self.env, sql)
+    }
+
+    fn status(&self) -> Json {
+        let ended = self.project.run(&["status", "--json", "--env", self.env]);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        ended.json()
+    }
+
+    /// What a dead run must not leave once another one is through: tables that nothing needs, a lease, a run under way.
+    fn assert_clean(&self) {
+        let history = self.project.run(&["history", "--json", "--env", self.env]).json();
+        let kept =
+            history["publications"].as_array().expect("publications").iter().filter(|p| p["kept"] == true);
+        let models = kept.enumerate().flat_map(|(age, publication)| {
+            let models = publication["models"].as_array().expect("models").iter();
+            let models = models.filter(move |model| age == 0 || model["published"] == true);
+            models
+                .map(|model| model["relation"]["name"].as_str().expect("a name").to_owned())
+                .collect::<Vec<_>>()
+        });
+        let status = self.status();
+        let streams = status["streams"].as_array().expect("streams").iter();
+        let raw = streams.map(|stream| {
+            let table = stream["table"].as_str().expect("a table");
+            table.rsplit('.').next().unwrap_or_default().trim_matches('"').to_owned()
+        });
+        let needed: BTreeSet<String> = models.chain(raw).collect();
+        let sql = "select table_name from information_schema.tables where table_schema in ('build', 'raw')";
+        let there: BTreeSet<String> = self.query(sql).into_iter().flatten().collect();
+        assert_eq!(there, needed);
+        assert_eq!(self.query("select count(*) from _millrace.lease where run is not null"), [["0"]]);
+        assert_eq!(self.query("select count(*) from _millrace.runs where status = 'running'"), [["0"]]);
+    }
+
+    /// Starts a run that is to die.
+    fn start(&self, fault: Option<&str>) -> std::process::Child {
+        let mut run = binary();
+        run.args(["run", "--env", self.env, "--project"]).arg(self.project.path());
+        if let Some(fault) = fault {
+            run.env("MILLRACE_FAULT", fault);
+        }
+        run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts")
+    }
+
+    /// After a death: a reader sees one of the two shops whole, and the next run is like an undisturbed one.
+    fn mend(&self, before: usize, what: &str) -> bool {
+        let after = 1 - before;
+        let seen = self.seen();
+        let published = seen == self.hashes[after];
+        assert!(
+            published || seen == self.hashes[before],
+            "{what}: a reader sees neither the old version nor the new one"
+        );
+        let summary = self.project.run_json(0, &["--env", self.env]);
+        assert!(
+            ["succeeded", "unchanged"].contains(&summary["status"].as_str().unwrap_or_default()),
+            "{summary}"
+        );
+        assert_eq!(self.seen(), self.hashes[after], "{what}: the next run gives other tables");
+        self.assert_clean();
+        published
+    }
+}
+
+fn every_fault_point(shop: &Shop) {
+    let mut now = 0;
+    for point in millrace_engine::fault::POINTS {
+        shop.put(1 - now);
+        let ended = shop.start(Some(point)).wait().expect("it ends");
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&ended),
+            Some(6),
+            "nothing comes by `{point}`"
+        );
+        let published = shop.mend(now, point);
+        let late = ["published", "retired"].contains(&point);
+        assert_eq!(published, late, "{point}");
+        now = 1 - now;
+    }
+}
+
+/// Kills runs at moments spread over their whole length; returns how many were in the middle.
+fn kill_at_random(shop: &Shop, kills: u32) -> u32 {
+    let mut now = 0;
+    let mut middle = 0;
+    shop.put(1);
+    let started = Instant::now();
+    assert!(shop.start(None).wait().expect("it ends").success());
+    let length = started.elapsed();
+    let mut seed = u64::from(std::process::id()) | 1;
+    now = 1 - now;
+    for kill in 0..kills {
+        shop.put(1 - now);
+        let mut run = shop.start(None);
+        // xorshift64: any spread will do, and the seed is told.
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        std::thread::sleep(length.mul_f64(0.1 + 0.85 * (seed % 10_000) as f64 / 10_000.0));
+        run.kill().expect("a signal");
+        let ended = run.wait().expect("it ends");
+        // It did not end by itself, and its record says that it was under way.
+        let killed = std::os::unix::process::ExitStatusExt::signal(&ended) == Some(9);
+        let record = "select count(*) from _millrace.runs where status = 'running'";
+        let under_way = shop.query(record) == [["1"]];
+        middle += u32::from(killed && under_way);
+        shop.mend(now, &format!("kill {kill} of process {}", std::process::id()));
+        now = 1 - now;
+    }
+    middle
+}
+
+/// How many orders and kills; `make torture` asks for more than a test that everybody runs.
+fn size() -> (u64, u32) {
+    let read =
+        |name: &str, default| std::env::var(name).ok().map_or(default, |n| n.parse().expect("a number"));
+    (read("MILLRACE_TORTURE_ORDERS", 20_000), read("MILLRACE_TORTURE_KILLS", 10) as u32)
+}
+
+#[test]
+fn at_every_fault_point_of_a_run_in_a_file() {
+    every_fault_point(&Shop::new(2_000, &[HOOKED], "dev"));
+}
+
+#[test]
+fn killed_at_random_in_a_file() {
+    let (orders, kills) = size();
+    let middle = kill_at_random(&Shop::new(orders, &[], "dev"), kills);
+    println!("{middle} of {kills} kills were in the middle of a run");
+    assert!(middle * 10 >= kills * 8, "{middle} of {kills}");
+}
