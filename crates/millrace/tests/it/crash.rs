@@ -1,6 +1,7 @@
 //! Whatever happens at whatever moment: readers see one publication, and the next run mends all.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -189,6 +190,47 @@ fn size() -> (u64, u32) {
     let read =
         |name: &str, default| std::env::var(name).ok().map_or(default, |n| n.parse().expect("a number"));
     (read("MILLRACE_TORTURE_ORDERS", 20_000), read("MILLRACE_TORTURE_KILLS", 10) as u32)
+}
+
+/// Sends a signal to a run in the middle of its loads, and returns its exit code and how long it took to end.
+fn interrupted(shop: &Shop, signal: &str) -> (Option<i32>, std::time::Duration) {
+    let mut run = binary()
+        .args(["run", "--env", shop.env, "--project"])
+        .arg(shop.project.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut lines = BufReader::new(run.stderr.take().expect("stderr")).lines();
+    let first = lines.next().expect("a line").expect("text");
+    assert!(first.contains("load"), "{first}");
+    let id = run.id().to_string();
+    let sent = std::process::Command::new("kill").args([signal, &id]).status().expect("kill starts");
+    assert!(sent.success());
+    let started = Instant::now();
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    let code = run.wait().expect("it ends").code();
+    assert!(rest.iter().any(|line| line.contains("error[cancelled]")), "{rest:?}");
+    (code, started.elapsed())
+}
+
+fn signals_end_a_run(shop: &Shop) {
+    for signal in ["-TERM", "-INT"] {
+        shop.put(1);
+        let (code, took) = interrupted(shop, signal);
+        assert_eq!(code, Some(4), "{signal}");
+        assert!(took.as_secs() < 10, "{signal}: {took:?}");
+        assert_eq!(shop.seen(), shop.hashes[0], "{signal}");
+        let last = &shop.status()["runs"][0];
+        assert_eq!((&last["status"], &last["error"]["code"]), (&"failed".into(), &"cancelled".into()));
+        assert_eq!(shop.query("select count(*) from _millrace.lease where run is not null"), [["0"]]);
+    }
+    shop.mend(0, "after signals");
+}
+
+#[test]
+fn a_signal_ends_a_run_in_a_file() {
+    signals_end_a_run(&Shop::new(100_000, &[], "dev"));
 }
 
 #[test]
