@@ -10,5 +10,6 @@ mod properties;
 mod reference;
 mod rollback;
 mod runs;
+mod schemas;
 mod server;
 mod shop;
