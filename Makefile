@@ -5,7 +5,7 @@ BINARY := target/debug/millrace
 DUCKDB_LIB_DIR ?= $(CURDIR)/.cache/libduckdb
 export DUCKDB_LIB_DIR
 
-.PHONY: help demo test test-rust test-web test-browser test-deps lint build web libduckdb preflight bless clean
+.PHONY: help demo torture bench test test-rust test-web test-browser test-deps lint build web libduckdb preflight bless clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r verb what; do printf '  make %-14s %s\n' "$$verb" "$$what"; done
@@ -16,7 +16,7 @@ demo: build ## build everything and serve a shop's dashboard
 test: preflight test-deps lint test-rust test-web test-browser ## install what tests need, run every test
 	@echo "make test: all parts ran"
 
-test-rust: libduckdb web ## Rust tests, also against a real MariaDB
+test-rust: libduckdb web ## Rust tests, also against real servers
 	cargo test --workspace
 
 test-web: web ## TypeScript: types and unit tests
@@ -46,6 +46,13 @@ libduckdb: ## fetch the engine, by checksum
 
 test-deps: ## install what the tests need
 	@cargo xtask test-deps
+
+torture: libduckdb web ## fifty kills at random of runs over 200,000 orders, in both warehouses
+	MILLRACE_TORTURE_KILLS=50 MILLRACE_TORTURE_ORDERS=200000 cargo test --package millrace --test it -- --nocapture --test-threads 1 killed_at_random
+
+bench: libduckdb web ## the figures of docs/reference/performance.md
+	cargo build --release --package millrace
+	cargo run --package millrace-bench
 
 bless: libduckdb ## rewrite golden files and generated pages
 	MILLRACE_BLESS=1 cargo test --workspace

@@ -6,9 +6,16 @@ use std::process::Command;
 use crate::{Outcome, say};
 
 /// A program, where it may be, and Debian's package of it.
-const NEEDED: [(&str, &[&str], &str); 3] = [
+const NEEDED: [(&str, &[&str], &str); 5] = [
     ("mariadbd", &["/usr/sbin/mariadbd"], "mariadb-server"),
     ("mariadb-dump", &["/usr/bin/mariadb-dump"], "mariadb-client"),
+    // Debian keeps it in a folder of its version.
+    (
+        "postgres",
+        &["/usr/lib/postgresql/15/bin/postgres", "/usr/lib/postgresql/17/bin/postgres"],
+        "postgresql",
+    ),
+    ("pgbouncer", &["/usr/sbin/pgbouncer"], "pgbouncer"),
     ("chromium", &["/usr/bin/chromium"], "chromium"),
 ];
 

@@ -168,7 +168,7 @@ impl State<'_> {
             }
             let Some(held) = held else { continue };
             if started.elapsed() >= wait {
-                return Err(under_way(&held));
+                return Err(under_way(&held, self.warehouse().is_exclusive()));
             }
             if !told {
                 waiting(&held);
@@ -190,15 +190,26 @@ impl State<'_> {
         let holder = serde_json::to_string(holder).map_err(|error| {
             Error::new(ErrorKind::Internal, "a holder cannot be written").caused_by(error)
         })?;
+        // Where nobody else can be, a lease is not renewed and does not run out: the process has it until it gives it back.
+        let expired = if self.warehouse().is_exclusive() { "" } else { "expires_at < now() or " };
         let sql = format!(
             "update {} set fence = fence + 1, run = $1, holder = $2, taken_at = now(), \
              expires_at = now() + interval '{TERM_SECONDS} seconds' \
-             where name = 'run' and (run is null or expires_at < now() or fence = $3)",
+             where name = 'run' and (run is null or {expired}fence = $3)",
             self.tables().table("lease")
         );
         let values = [Value::text(run), Value::Text(holder), Value::Int(gone.into())];
         let touched = self.warehouse().transact(&[Statement::with(sql, values)]).await?;
         Ok(touched == [1])
+    }
+
+    /// Gives back what a run may have taken that was stopped while it took it.
+    pub(crate) fn abandon_lease(&self, run: &str) -> Statement {
+        let lease = self.tables().table("lease");
+        let sql = format!(
+            "update {lease} set run = null, holder = null, expires_at = null where name = 'run' and run = $1"
+        );
+        Statement::with(sql, [Value::text(run)])
     }
 
     /// Makes this environment the one that the state belongs to, or finds that it is; refuses where the state speaks of other schemas.
@@ -237,17 +248,19 @@ impl State<'_> {
     }
 }
 
-fn under_way(held: &Held) -> Error {
+fn under_way(held: &Held, exclusive: bool) -> Error {
     let who =
         held.holder.as_ref().map(|holder| format!(" (process {} on `{}`)", holder.process, holder.host));
     let message = format!("run `{}`{} is under way", held.run, who.unwrap_or_default());
     let error = Error::new(ErrorKind::RunUnderWay, message);
     match held.seconds_left {
-        left if left < i64::from(TERM_SECONDS) - 2 * SIGN.as_secs() as i64 => error.hint(format!(
-            "It has given no sign of life for {} s; once {} s have gone by, `millrace run` takes over.",
-            i64::from(TERM_SECONDS) - left,
-            TERM_SECONDS
-        )),
+        left if !exclusive && left < i64::from(TERM_SECONDS) - 2 * SIGN.as_secs() as i64 => {
+            error.hint(format!(
+                "It has given no sign of life for {} s; once {} s have gone by, `millrace run` takes over.",
+                i64::from(TERM_SECONDS) - left,
+                TERM_SECONDS
+            ))
+        }
         _ => error,
     }
 }

@@ -81,6 +81,11 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
     let lease = match taken {
         Ok(lease) => lease,
         Err(error) => {
+            if error.kind() == ErrorKind::Cancelled {
+                let abandoned = [state.abandon_lease(&summary.run)];
+                // Before the first run there is no lease to give back.
+                let _ = tokio::time::timeout(LAST_WORDS, warehouse.transact(&abandoned)).await;
+            }
             fail(&mut summary, &error);
             finish(&mut summary, started);
             return (summary, Some(error));
@@ -205,6 +210,7 @@ impl Runner<'_> {
         self.write(begin).await?;
         let before = self.state.publications(1).await?.into_iter().next();
         self.summary.data_version = before.as_ref().map(|publication| publication.publication);
+        self.tell(Event::Begun(Box::new(self.summary.clone())));
         // What a run that died, or was held, left behind.
         publish::tidy(&self.state, &self.compiled.schemas).await?;
         self.create_schemas().await?;

@@ -1,0 +1,51 @@
+//! Time and peak memory of a command.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How often the memory of a process is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What a command took.
+#[derive(Debug, Clone)]
+pub(crate) struct Measured {
+    pub(crate) time: Duration,
+    /// The largest resident size that was seen, in MB (10^6 bytes).
+    pub(crate) peak_mb: f64,
+    pub(crate) stdout: String,
+}
+
+/// Runs a command to its end; its stderr goes to ours.
+pub(crate) fn run(command: &mut Command) -> Result<Measured, String> {
+    let what = format!("{command:?}");
+    let started = Instant::now();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{what} does not start: {error}"))?;
+    let id = child.id();
+    let out = child.stdout.take();
+    let reader = std::thread::spawn(move || out.map(std::io::read_to_string).transpose());
+    let mut peak_mb = 0.0_f64;
+    let status = loop {
+        peak_mb = peak_mb.max(resident(id).unwrap_or_default());
+        match child.try_wait().map_err(|error| error.to_string())? {
+            Some(status) => break status,
+            None => std::thread::sleep(LOOK),
+        }
+    };
+    let time = started.elapsed();
+    let stdout = reader.join().map_err(|_| "the reader failed")?.map_err(|error| error.to_string())?;
+    if !status.success() {
+        return Err(format!("{what} ended with {status}"));
+    }
+    Ok(Measured { time, peak_mb, stdout: stdout.unwrap_or_default() })
+}
+
+/// `VmHWM` of `/proc/N/status` (proc(5)): the peak resident size so far, in kB.
+fn resident(process: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok().map(|kb| kb * 1024.0 / 1e6)
+}

@@ -1,0 +1,268 @@
+//! Orders and clients from files to a published star.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use millrace_testkit::postgres::PostgresServer;
+use serde_json::Value as Json;
+
+use crate::measure::{Measured, run};
+use crate::{Outcome, root, rows, say};
+
+/// How often everything is run, in turn; the quickest counts.
+const ROUNDS: usize = 2;
+
+/// What may be chosen: `--orders N`, `--clients N`, `--binary PATH`.
+struct Options {
+    orders: u64,
+    clients: u64,
+    binary: PathBuf,
+}
+
+impl Options {
+    fn read(arguments: &[String]) -> Result<Self, String> {
+        let mut options =
+            Self { orders: 5_000_000, clients: 2_000_000, binary: root().join("target/release/millrace") };
+        for pair in arguments.chunks(2) {
+            let [name, value] = pair else {
+                return Err("write --orders N, --clients N or --binary PATH".into());
+            };
+            let number = || value.parse::<u64>().map_err(|_| format!("`{value}` is no number"));
+            match name.as_str() {
+                "--orders" => options.orders = number()?,
+                "--clients" => options.clients = number()?,
+                "--binary" => options.binary = PathBuf::from(value),
+                other => return Err(format!("there is no option `{other}`")),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// One row of a table: what ran, and its quickest round.
+struct Row {
+    what: String,
+    best: Option<Measured>,
+}
+
+impl Row {
+    fn new(what: &str) -> Self {
+        Self { what: what.to_owned(), best: None }
+    }
+
+    fn took(&mut self, measured: Measured) {
+        say(&format!(
+            "{:<28} {:>7.2} s {:>7.0} MB",
+            self.what,
+            measured.time.as_secs_f64(),
+            measured.peak_mb
+        ));
+        if self.best.as_ref().is_none_or(|best| measured.time < best.time) {
+            self.best = Some(measured);
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.best.as_ref().map_or(f64::NAN, |best| best.time.as_secs_f64())
+    }
+}
+
+pub(crate) fn bench(arguments: &[String]) -> Outcome {
+    let options = Options::read(arguments)?;
+    let version = |program: &str| {
+        let said = Command::new(program).arg("--version").output();
+        let said = said.map_err(|_| {
+            format!("`{program}` is needed on PATH (pip install duckdb-cli; apt install postgresql)")
+        })?;
+        Ok::<_, String>(String::from_utf8_lossy(&said.stdout).trim().to_owned())
+    };
+    let versions = [version("duckdb")?, version("psql")?];
+    let folder = root().join("target/bench/star");
+    copy(&root().join("benches/star"), &folder).map_err(|error| error.to_string())?;
+    say(&format!("writing {} orders and {} clients", options.orders, options.clients));
+    rows::write(&folder.join("data"), options.orders, options.clients).map_err(|e| e.to_string())?;
+    let server = PostgresServer::start(&[]);
+    server.run("postgres", "create database star");
+
+    let mut table =
+        ["millrace → DuckDB", "duckdb: read and copy", "millrace → PostgreSQL", "psql: read and copy"]
+            .map(Row::new);
+    let mut steps = [BTreeMap::new(), BTreeMap::new()];
+    for _ in 0..ROUNDS {
+        let _ = std::fs::remove_dir_all(folder.join(".millrace"));
+        let ours = millrace(&options.binary, &folder, "duckdb", &server)?;
+        steps[0] = shares(&ours.stdout)?;
+        table[0].took(ours);
+        table[1].took(duckdb(&folder)?);
+        server.run("star", "drop schema if exists raw, build, publish, _millrace cascade");
+        let ours = millrace(&options.binary, &folder, "postgres", &server)?;
+        steps[1] = shares(&ours.stdout)?;
+        table[2].took(ours);
+        table[3].took(psql(&folder, &server)?);
+    }
+    let views = views(&server)?;
+    write(&options, &versions, &table, &steps, &views)
+}
+
+fn millrace(binary: &Path, folder: &Path, env: &str, server: &PostgresServer) -> Result<Measured, String> {
+    let mut command = Command::new(binary);
+    command.args(["run", "--json", "--env", env, "--project"]).arg(folder);
+    run(command.env("BENCH_POSTGRES_URL", server.url("star")))
+}
+
+/// What any tool has to do at least: read the same files, and write the same rows.
+fn duckdb(folder: &Path) -> Result<Measured, String> {
+    let file = folder.join("reference.duckdb");
+    let _ = std::fs::remove_file(&file);
+    let sql = format!(
+        "create table orders as select * from read_json('{0}/orders.json'); create table clients as select * from read_csv('{0}/clients.csv');",
+        folder.join("data").display()
+    );
+    run(Command::new("duckdb").arg(&file).arg("-c").arg(sql))
+}
+
+fn psql(folder: &Path, server: &PostgresServer) -> Result<Measured, String> {
+    server.run("star", "drop table if exists orders, clients");
+    server.run(
+        "star",
+        "create table orders (order_id bigint, client_id bigint, product_id bigint, order_date date, status text, quantity bigint, \
+         unit_price numeric(18,2)); create table clients (client_id bigint, name text, country text, city text, email text, signup_date date)",
+    );
+    let copy = |table: &str| {
+        format!("\\copy {table} from '{}/{table}.csv' csv header", folder.join("data").display())
+    };
+    let mut command = Command::new("psql");
+    command.args(["--no-psqlrc", "--quiet", "--command", &copy("orders"), "--command", &copy("clients")]);
+    run(command.arg(server.url("star")))
+}
+
+/// Milliseconds of each step of a run.
+fn shares(stdout: &str) -> Result<BTreeMap<String, f64>, String> {
+    let line = stdout.lines().last().unwrap_or_default();
+    let summary: Json = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let mut shares = BTreeMap::new();
+    let whole = summary["duration_ms"].as_f64().unwrap_or_default();
+    for (list, verb, name) in [("streams", "load", "stream"), ("models", "build", "model")] {
+        for step in summary[list].as_array().into_iter().flatten() {
+            let name = format!("{verb} {}", step[name].as_str().unwrap_or_default());
+            shares.insert(name, step["duration_ms"].as_f64().unwrap_or_default());
+        }
+    }
+    let known: f64 = shares.values().sum();
+    shares.insert("tests, keys, publish".to_owned(), whole - known);
+    Ok(shares)
+}
+
+/// The cost of reading through the published views: pairs of what was asked, and the ratio to the physical table.
+fn views(server: &PostgresServer) -> Result<Vec<(String, f64)>, String> {
+    let physical = |model: &str| {
+        let sql = format!(
+            "select max(table_name) from information_schema.tables where table_schema = 'build' and table_name like '{model}\\_\\_r%'"
+        );
+        server.run("star", &sql)
+    };
+    let (fact, dim) = (physical("fact_orders"), physical("dim_clients"));
+    let questions = [
+        ("count", "select count(*) from {fact}"),
+        ("largest key", "select max(order_id) from {fact}"),
+        ("one row by its key", "select * from {fact} where order_id = 102500000"),
+        ("group", "select status, sum(amount) from {fact} group by status"),
+        (
+            "join and group",
+            "select country, sum(amount) from {fact} f join {dim} d using (client_id) group by country",
+        ),
+    ];
+    let mut found = Vec::new();
+    for (what, sql) in questions {
+        let on = |fact: &str, dim: &str| sql.replace("{fact}", fact).replace("{dim}", dim);
+        let through = on("publish.fact_orders", "publish.dim_clients");
+        let direct = on(&format!("build.{fact}"), &format!("build.{dim}"));
+        // The server's own clock, the two in turn, the quickest of each.
+        let mut best = [f64::INFINITY; 2];
+        for _ in 0..7 {
+            for (at, sql) in [&through, &direct].into_iter().enumerate() {
+                best[at] = best[at].min(milliseconds(server, sql)?);
+            }
+        }
+        say(&format!("{what:<28} {:>8.2} ms through the view, {:>8.2} ms direct", best[0], best[1]));
+        found.push((what.to_owned(), best[0] / best[1]));
+    }
+    Ok(found)
+}
+
+/// How long a statement takes, by psql's clock.
+fn milliseconds(server: &PostgresServer, sql: &str) -> Result<f64, String> {
+    let said = server.run("star", &format!("\\timing on\n{sql};"));
+    let line = said.lines().rev().find_map(|line| line.strip_prefix("Time: "));
+    let number = line.and_then(|line| line.split(' ').next()?.parse().ok());
+    number.ok_or_else(|| format!("psql tells no time: {said}"))
+}
+
+fn write(
+    options: &Options,
+    versions: &[String],
+    rows: &[Row; 4],
+    steps: &[BTreeMap<String, f64>; 2],
+    views: &[(String, f64)],
+) -> Outcome {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{} orders in a JSON array and {} clients in CSV to a published star; {}; the quickest of {ROUNDS} rounds, in turn.\n",
+        options.orders,
+        options.clients,
+        versions.join(", ")
+    );
+    out.push_str("| | time | peak memory | ratio |\n|---|--:|--:|--:|\n");
+    for (at, row) in rows.iter().enumerate() {
+        let reference = rows[at / 2 * 2 + 1].seconds();
+        let peak = row.best.as_ref().map_or(f64::NAN, |best| best.peak_mb);
+        let _ = writeln!(
+            out,
+            "| {} | {:.1} s | {peak:.0} MB | {:.2} |",
+            row.what,
+            row.seconds(),
+            row.seconds() / reference
+        );
+    }
+    out.push_str("\n| step | share, DuckDB | share, PostgreSQL |\n|---|--:|--:|\n");
+    let whole = |at: usize| steps[at].values().sum::<f64>();
+    for name in steps[0].keys() {
+        let share = |at: usize| 100.0 * steps[at].get(name).copied().unwrap_or_default() / whole(at);
+        let _ = writeln!(out, "| {name} | {:.0} % | {:.0} % |", share(0), share(1));
+    }
+    out.push_str("\n| question, PostgreSQL | through the view ÷ physical table |\n|---|--:|\n");
+    for (what, ratio) in views {
+        let _ = writeln!(out, "| {what} | {ratio:.2} |");
+    }
+    replace(&root().join("docs/reference/performance.md"), "star", &out)
+}
+
+/// Puts a text between the two marks of that name in a page.
+fn replace(page: &Path, name: &str, text: &str) -> Outcome {
+    let old = std::fs::read_to_string(page).map_err(|error| format!("{}: {error}", page.display()))?;
+    let (begin, end) = (format!("<!-- bench {name} -->\n"), format!("<!-- end {name} -->"));
+    let (Some(from), Some(to)) = (old.find(&begin), old.find(&end)) else {
+        return Err(format!("{} has no marks for `{name}`", page.display()));
+    };
+    let new = format!("{}{text}{}", &old[..from + begin.len()], &old[to..]);
+    std::fs::write(page, new).map_err(|error| error.to_string())
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            if entry.file_name() != "data" && entry.file_name() != ".millrace" {
+                copy(&entry.path(), &target)?;
+            }
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

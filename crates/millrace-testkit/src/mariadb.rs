@@ -1,0 +1,97 @@
+//! A MariaDB server of the tests' own, in a scratch folder, gone when it is dropped.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::process::{User, Watched, free_port, program, scratch};
+
+const USER: User = User("mysql");
+
+/// A running server. Its root user has no password.
+#[derive(Debug)]
+pub struct MariaDb {
+    folder: PathBuf,
+    port: u16,
+    _watch: Watched,
+}
+
+impl MariaDb {
+    /// Starts a server with an empty data folder and waits until it answers.
+    pub fn start(options: &[&str]) -> Self {
+        let folder = scratch("mariadb", USER);
+        let data = folder.join("data");
+        let mut install = USER.command(program("mariadb-install-db"));
+        install.arg("--no-defaults").arg("--auth-root-authentication-method=normal").arg("--skip-test-db");
+        let output = install.arg(format!("--datadir={}", data.display())).output();
+        let output = output.expect("mariadb-install-db runs");
+        assert!(
+            output.status.success(),
+            "mariadb-install-db failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let port = free_port();
+        let mut command = vec![
+            program("mariadbd").display().to_string(),
+            "--no-defaults".to_owned(),
+            format!("--datadir={}", data.display()),
+            format!("--socket={}", folder.join("s").display()),
+            format!("--port={port}"),
+        ];
+        let fixed = ["--skip-networking=0", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=16M"];
+        command.extend(fixed.iter().chain(options).map(|option| (*option).to_owned()));
+        let watch = Watched::start(&command, &folder, USER, "KILL");
+        let server = Self { folder, port, _watch: watch };
+        server.wait();
+        server
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn wait(&self) {
+        let deadline = Instant::now() + Duration::from_secs(90);
+        while !self.client("mariadb").args(["-e", "select 1"]).output().expect("a client").status.success() {
+            let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "mariadbd does not answer (port {}):\n{log}", self.port);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// A client program, told how to reach the server.
+    pub fn client(&self, name: &str) -> Command {
+        let mut command = Command::new(program(name));
+        let socket = self.folder.join("s");
+        command.args(["--no-defaults", "--user=root", "--default-character-set=utf8mb4"]);
+        command.arg(format!("--socket={}", socket.display()));
+        command
+    }
+
+    /// Runs statements and returns what they print: a row a line, columns with tabs between them.
+    pub fn run(&self, sql: &str) -> String {
+        let mut client = self.client("mariadb");
+        client.args(["--batch", "--raw", "--skip-column-names", "--binary-mode"]);
+        let mut process = client
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a client");
+        process.stdin.take().expect("its input").write_all(sql.as_bytes()).expect("written");
+        let output = process.wait_with_output().expect("its output");
+        assert!(output.status.success(), "{}\n{sql}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// Writes a dump into a file.
+    pub fn dump(&self, to: &Path, arguments: &[&str]) {
+        let file = File::create(to).expect("a file");
+        let output =
+            self.client("mariadb-dump").args(arguments).stdout(file).output().expect("mariadb-dump runs");
+        assert!(output.status.success(), "mariadb-dump failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}

@@ -1,0 +1,212 @@
+//! A PostgreSQL server of the tests' own, and a PgBouncer before it, in scratch folders on free ports of this machine.
+//!
+//! One server serves all tests, each with a database of its own. It runs below a shell that reads from this process and ends the
+//! server, and the folder, once this process is gone.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+use crate::process::{User, Watched, free_port, program, scratch};
+
+/// The user that the server runs as where the tests run as root.
+fn user() -> User {
+    User("postgres")
+}
+
+/// The name in the server's certificate.
+pub const HOST: &str = "db.millrace.test";
+
+/// A running server. Its superuser is `postgres`, without a password.
+#[derive(Debug)]
+pub struct PostgresServer {
+    port: u16,
+    folder: PathBuf,
+    databases: AtomicU32,
+    _watch: Watched,
+}
+
+/// Who may come in: a role with a password, TLS only or never, and everybody else.
+const HBA: &str = "local all all trust\n\
+    hostssl certified all 127.0.0.1/32 cert\n\
+    hostssl secure all 127.0.0.1/32 scram-sha-256\n\
+    hostnossl plain all 127.0.0.1/32 trust\n\
+    hostssl plain all 127.0.0.1/32 reject\n\
+    host all guest 127.0.0.1/32 scram-sha-256\n\
+    host secure,plain,certified all 127.0.0.1/32 reject\n\
+    host all all 127.0.0.1/32 trust\n";
+
+impl PostgresServer {
+    /// The one server of all tests.
+    pub fn shared() -> &'static Self {
+        static SERVER: OnceLock<PostgresServer> = OnceLock::new();
+        SERVER.get_or_init(|| Self::start(&[]))
+    }
+
+    /// A server of a test's own.
+    pub fn start(options: &[&str]) -> Self {
+        let folder = scratch("postgres", user());
+        let data = folder.join("data");
+        let install = user()
+            .command(program("initdb"))
+            .arg("-D")
+            .arg(&data)
+            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
+            .output()
+            .expect("initdb runs");
+        assert!(install.status.success(), "initdb failed: {}", String::from_utf8_lossy(&install.stderr));
+        certificates(&folder);
+        user().write(&data.join("pg_hba.conf"), HBA);
+        let port = free_port();
+        let mut command =
+            vec![program("postgres").display().to_string(), "-D".to_owned(), data.display().to_string()];
+        let settings = [
+            format!("port={port}"),
+            "listen_addresses=127.0.0.1".to_owned(),
+            format!("unix_socket_directories={}", folder.display()),
+            "max_connections=200".to_owned(),
+            "shared_buffers=128MB".to_owned(),
+            "max_wal_size=4GB".to_owned(),
+            "ssl=on".to_owned(),
+            format!("ssl_cert_file={}", folder.join("server.crt").display()),
+            format!("ssl_key_file={}", folder.join("server.key").display()),
+            format!("ssl_ca_file={}", folder.join("root.crt").display()),
+        ];
+        for setting in settings.iter().map(String::as_str).chain(options.iter().copied()) {
+            command.extend(["-c".to_owned(), setting.to_owned()]);
+        }
+        let watch = Watched::start(&command, &folder, user(), "QUIT");
+        let server = Self { port, folder, databases: AtomicU32::new(0), _watch: watch };
+        let deadline = Instant::now() + Duration::from_secs(90);
+        while !server.psql("postgres").args(["-c", "select 1"]).output().expect("psql runs").status.success()
+        {
+            let log = fs::read_to_string(server.folder.join("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "postgres does not answer (port {port}):\n{log}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for sql in [
+            "create role guest login password 'wort'",
+            "create database secure",
+            "create database plain",
+            "create database certified",
+        ] {
+            server.run("postgres", sql);
+        }
+        server
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A file of its folder: `root.crt` signed its certificate, `other.crt` signed none.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// A new, empty database.
+    pub fn database(&self) -> String {
+        let name = format!("t{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.run("postgres", &format!("create database {name}"));
+        name
+    }
+
+    /// The URL of a database, as its superuser.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The client program.
+    pub fn psql(&self, database: &str) -> Command {
+        let mut command = Command::new(program("psql"));
+        command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database]);
+        command.arg("-h").arg(&self.folder).arg("-p").arg(self.port.to_string());
+        command
+    }
+
+    /// Runs statements and returns what they print: a row a line, columns with `|` between them.
+    pub fn run(&self, database: &str, sql: &str) -> String {
+        let mut process = self
+            .psql(database)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("psql runs");
+        process.stdin.take().expect("its input").write_all(sql.as_bytes()).expect("written");
+        let output = process.wait_with_output().expect("its output");
+        assert!(output.status.success(), "{}\n{sql}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned()
+    }
+}
+
+/// A PgBouncer in transaction mode before a server, gone when it is dropped.
+#[derive(Debug)]
+pub struct PgBouncer {
+    port: u16,
+    _watch: Watched,
+}
+
+impl PgBouncer {
+    /// With few connections to the server, so that clients share them.
+    pub fn start(server: &PostgresServer, connections: u32) -> Self {
+        let folder = scratch("pgbouncer", user());
+        let port = free_port();
+        user().write(&folder.join("users"), "\"postgres\" \"\"\n");
+        user().write(
+            &folder.join("ini"),
+            &format!(
+                "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+                 auth_type = trust\nauth_file = {folder}/users\npool_mode = transaction\ndefault_pool_size = {connections}\n\
+                 unix_socket_dir =\nlogfile = {folder}/log\nmax_client_conn = 100\n",
+                server.port,
+                folder = folder.display()
+            ),
+        );
+        let command =
+            vec![program("pgbouncer").display().to_string(), folder.join("ini").display().to_string()];
+        let watch = Watched::start(&command, &folder, user(), "KILL");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "pgbouncer does not answer (port {port}):\n{log}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { port, _watch: watch }
+    }
+
+    /// The URL of a database through it.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+/// A root, a server's certificate for [`HOST`], a client's for the user `postgres`, and a root that signed nothing.
+fn certificates(folder: &Path) {
+    let authority = |name: &str| {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a root")
+    };
+    let (root, other) = (authority("Millrace test root"), authority("another root"));
+    let signed = |names: Vec<String>, common: &str, file: &str| {
+        let mut params = CertificateParams::new(names).expect("names");
+        params.distinguished_name.push(DnType::CommonName, common);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &root).expect("a certificate");
+        user().write(&folder.join(format!("{file}.crt")), &certificate.pem());
+        user().write(&folder.join(format!("{file}.key")), &key.serialize_pem());
+    };
+    signed(vec![HOST.to_owned()], "x", "server");
+    signed(Vec::new(), "postgres", "client");
+    user().write(&folder.join("root.crt"), &root.pem());
+    user().write(&folder.join("other.crt"), &other.pem());
+}

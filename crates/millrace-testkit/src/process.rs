@@ -1,0 +1,110 @@
+//! Programs, ports and folders of servers.
+
+use std::fs::{self, File, Permissions};
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// The user of the system that a server runs as where the tests run as root, as which servers refuse to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct User(pub(crate) &'static str);
+
+impl User {
+    fn number(self) -> Option<u32> {
+        let id = |arguments: &[&str]| {
+            let output = Command::new("id").args(arguments).output().expect("`id` runs");
+            String::from_utf8_lossy(&output.stdout).trim().parse::<u32>().ok()
+        };
+        let missing = || panic!("there is no user `{}`: run `make test-deps`", self.0);
+        (id(&["-u"]) == Some(0)).then(|| id(&["-u", self.0]).unwrap_or_else(missing))
+    }
+
+    /// A command as this user.
+    pub(crate) fn command(self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        if let Some(user) = self.number() {
+            command.uid(user);
+        }
+        command.current_dir("/");
+        command
+    }
+
+    /// Makes this user the owner of a file.
+    pub(crate) fn give(self, path: &Path) {
+        if let Some(user) = self.number() {
+            chown(path, Some(user), None).expect("another owner");
+        }
+    }
+
+    /// Writes a file that only this user may read.
+    pub(crate) fn write(self, path: &Path, text: &str) {
+        fs::write(path, text).expect("a file");
+        fs::set_permissions(path, Permissions::from_mode(0o600)).expect("permissions");
+        self.give(path);
+    }
+}
+
+/// A process that ends with this one, however that ends, together with its folder: it runs below a shell that reads from this process
+/// and ends the server once nothing more can come.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    shell: Child,
+}
+
+impl Watched {
+    /// Starts a command, whose output goes to `log` in the folder. `signal` is what ends it.
+    pub(crate) fn start(command: &[String], folder: &Path, user: User, signal: &str) -> Self {
+        let script = format!(
+            "trap '' INT TERM HUP; \"$@\" </dev/null & pid=$!; cat >/dev/null; kill -{signal} $pid; wait $pid; rm -rf \"$0\""
+        );
+        let log = File::create(folder.join("log")).expect("a log");
+        let shell = user
+            .command("sh")
+            .arg("-c")
+            .arg(script)
+            .arg(folder)
+            .args(command)
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .spawn()
+            .expect("a shell");
+        Self { shell }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // The end of its input tells the shell.
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
+}
+
+/// A folder of that user's, which the shell of [`Watched`] removes.
+pub(crate) fn scratch(name: &str, user: User) -> PathBuf {
+    let folder = tempfile::Builder::new().prefix(&format!("millrace-{name}-")).tempdir();
+    let folder = folder.expect("a scratch folder").keep();
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("permissions");
+    user.give(&folder);
+    folder
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+/// Where a program is. Debian keeps servers in folders that users do not have in their path.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let folders = std::env::split_paths(&path)
+        .chain(versions.map(|version| version.path().join("bin")))
+        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+    folders
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| panic!("`{name}` is not installed: run `make test-deps`"))
+}
