@@ -146,8 +146,19 @@ codes! {
     WarehouseUnreachable = "warehouse-unreachable",
     /// Another process owns the DuckDB file.
     ///
-    /// A DuckDB file belongs to one process at a time. Stop the other (a `millrace serve`, perhaps, or a `duckdb` shell), then try again.
+    /// A DuckDB file belongs to one process at a time. While a `millrace serve` of the project has it, all other commands ask that
+    /// server. A `millrace run` or a `duckdb` shell is waited for, 30 seconds or what `--wait` says.
     WarehouseLocked = "warehouse-locked",
+    /// The server that has the warehouse is another version of Millrace than this program.
+    ///
+    /// Commands talk to the server that has a DuckDB file, and both must be the same version. Stop the server and start it with this
+    /// program, or use the program with which it was started.
+    ServerVersion = "server-version",
+    /// The project names another warehouse than the one that the server has open.
+    ///
+    /// A server keeps the warehouse, the address and the authentication with which it was started; everything else it reads anew with each run.
+    /// Start it again after a change of the environment.
+    RestartNeeded = "restart-needed",
     /// Another run is under way in this warehouse, here or on another machine.
     ///
     /// One run at a time may change a warehouse: it holds a lease, which it renews while it works. A run whose process died on this
@@ -184,9 +195,13 @@ codes! {
     DataError = "data-error",
     /// A data test of severity `error` found rows; nothing was published.
     ///
-    /// Readers still see the version before. The message says which test and how many rows; `millrace query` can look at the built
-    /// table, whose name is in the message.
+    /// Readers still see the version before. The message says which test and how many rows; `millrace status --rows` shows some of
+    /// them, and so does the banner on each page.
     TestFailed = "test-failed",
+    /// The rows that a data test has found are there no more.
+    ///
+    /// They are in the tables of their run, which stay until the next run begins. That one tests again, and keeps what it finds.
+    RowsGone = "rows-gone",
     /// Disk or memory ran out.
     OutOfResources = "out-of-resources",
     /// A query took longer than its limit.

@@ -14,6 +14,7 @@ pub mod project;
 pub mod quality;
 pub mod quarantine;
 pub mod render;
+pub mod schedule;
 pub mod schema;
 pub mod sql;
 pub mod suggest;

@@ -284,7 +284,7 @@ impl MetricCompiler<'_> {
         let mut needs = BTreeSet::new();
         let (expression, parsed) = self.qualified(metric, sql, &mut needs, diagnostics)?;
         let call = match parsed.outputs.as_slice() {
-            [Output { call: Some(call), modified }] => (call.as_str(), *modified),
+            [Output { call: Some(call), modified, .. }] => (call.as_str(), *modified),
             _ => {
                 let message = format!("metric `{}` is not one aggregate function", metric.name.text);
                 diagnostics.push(

@@ -64,6 +64,12 @@ pub struct FunctionReference {
 /// One expression of a select list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
+    /// The name that the text gives it: its alias, or that of the column that it is.
+    pub name: Option<String>,
+    /// Byte at which the expression starts, as far as its parts have places.
+    pub at: Option<usize>,
+    /// Whether its value is calculated: the digits of a number then follow from the engine's rules, not from a column or a cast.
+    pub calculated: bool,
     /// Name of the function, in lower case, where the whole expression is one call of a function that is not an operator.
     pub call: Option<String>,
     /// Whether that call carries `filter (where …)`, `distinct` or an order of its own.
