@@ -12,8 +12,18 @@ pub mod duckdb;
 mod files;
 #[cfg(feature = "json")]
 pub mod json_files;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 #[cfg(feature = "mysql-dump")]
 pub mod mysql_dump;
+#[cfg(any(feature = "mysql", feature = "mysql-dump"))]
+#[cfg_attr(
+    not(all(feature = "mysql", feature = "mysql-dump")),
+    allow(dead_code, reason = "a server and a dump each use a part of it")
+)]
+mod mysql_types;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 
 use millrace_engine::registry::Registry;
 
@@ -25,8 +35,12 @@ pub fn register(registry: &mut Registry) -> millrace_engine::error::Result<()> {
     registry.add_source(json_files::Json);
     #[cfg(feature = "json")]
     registry.add_source(json_files::Ndjson);
+    #[cfg(feature = "mysql")]
+    registry.add_source(mysql::Mysql);
     #[cfg(feature = "mysql-dump")]
     registry.add_source(mysql_dump::MysqlDump);
+    #[cfg(feature = "postgres")]
+    registry.add_warehouse(postgres::Postgres);
     #[cfg(feature = "duckdb")]
     {
         registry.add_warehouse(duckdb::Duckdb);

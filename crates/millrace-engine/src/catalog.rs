@@ -31,7 +31,11 @@ pub struct Stream {
 impl Stream {
     /// The request that the source is given.
     pub fn request(&self) -> StreamRequest {
-        StreamRequest { stream: self.name.stream.clone(), settings: self.options.settings.clone() }
+        StreamRequest {
+            stream: self.name.stream.clone(),
+            settings: self.options.settings.clone(),
+            excluded: self.options.exclude_columns.clone(),
+        }
     }
 }
 

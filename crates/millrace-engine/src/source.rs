@@ -17,6 +17,9 @@ pub struct StreamRequest {
     /// The stream's own settings, already checked against the connector's specification; see
     /// [`crate::registry::SourceConnector::stream_spec`].
     pub settings: millrace_core::project::settings::Settings,
+    /// Columns of the source that the project leaves out: never delivered, never a reason for quarantine, and of whatever type,
+    /// also one that the source cannot read.
+    pub excluded: Vec<String>,
 }
 
 /// What to read.
@@ -27,11 +30,9 @@ pub struct ReadRequest {
     /// The columns to deliver, in this order, under the source's names and with these types. A value that does not fit its
     /// column exactly puts its row into quarantine.
     pub columns: Vec<Column>,
-    /// Columns of the source that are not delivered because the project excludes them; never a reason for quarantine.
-    pub excluded: Vec<String>,
     /// Columns that make the key; a row that lacks one of them is put into quarantine.
     pub key: Vec<String>,
-    /// Whether a record with a field that is neither in `columns` nor in `excluded` is put into quarantine (the contract says
+    /// Whether a record with a field that is neither in `columns` nor in `stream.excluded` is put into quarantine (the contract says
     /// `columns: quarantine`).
     pub quarantine_unknown_columns: bool,
     /// Where the last committed read ended; none for the first.

@@ -232,7 +232,6 @@ async fn load(
     let read = ReadRequest {
         stream: stream.request(),
         columns: target.source_columns.clone(),
-        excluded: stream.options.exclude_columns.clone(),
         key: stream.options.key.clone(),
         quarantine_unknown_columns: stream.options.contract.columns == OnChange::Quarantine,
         cursor: before.and_then(|before| before.position.clone()),

@@ -188,7 +188,7 @@ impl PgBouncer {
     }
 }
 
-/// A root, a server's certificate for [`HOST`], a client's for the user `postgres`, and a root that signed nothing.
+/// A root, a server's certificate for [`HOST`] and the names of a cloud's servers, a client's for the user `postgres`, and a root that signed nothing.
 fn certificates(folder: &Path) {
     let authority = |name: &str| {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
@@ -205,7 +205,7 @@ fn certificates(folder: &Path) {
         user().write(&folder.join(format!("{file}.crt")), &certificate.pem());
         user().write(&folder.join(format!("{file}.key")), &key.serialize_pem());
     };
-    signed(vec![HOST.to_owned()], "x", "server");
+    signed(vec![HOST.to_owned(), "*.cloud.millrace.test".to_owned()], "x", "server");
     signed(Vec::new(), "postgres", "client");
     user().write(&folder.join("root.crt"), &root.pem());
     user().write(&folder.join("other.crt"), &other.pem());

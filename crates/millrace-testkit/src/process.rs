@@ -60,6 +60,8 @@ impl Watched {
             "trap '' INT TERM HUP; \"$@\" </dev/null & pid=$!; cat >/dev/null; kill -{signal} $pid; wait $pid; rm -rf \"$0\""
         );
         let log = File::create(folder.join("log")).expect("a log");
+        // Some servers open it again themselves.
+        user.give(&folder.join("log"));
         let shell = user
             .command("sh")
             .arg("-c")

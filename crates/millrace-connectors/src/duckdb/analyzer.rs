@@ -83,7 +83,42 @@ fn output(expression: &Json) -> Output {
     let call = if is_call { expression["function_name"].as_str().map(str::to_lowercase) } else { None };
     let ordered = expression["order_bys"]["orders"].as_array().is_some_and(|orders| !orders.is_empty());
     let modified = ordered || expression["distinct"] == Json::Bool(true) || !expression["filter"].is_null();
-    Output { call, modified }
+    let text = |value: &Json| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let own = expression["column_names"].as_array().and_then(|path| path.last()).and_then(text);
+    let name = text(&expression["alias"]).or(own);
+    Output { name, at: first_place(expression), calculated: is_calculated(expression), call, modified }
+}
+
+/// Where a node is in the text. A place that is not in the text is written as the greatest u64.
+fn place(node: &Json) -> Option<usize> {
+    let at = node["query_location"].as_u64().and_then(|at| usize::try_from(at).ok())?;
+    (at != usize::MAX).then_some(at)
+}
+
+/// The first place of an expression and all below it: an operator's own is behind its left side.
+fn first_place(expression: &Json) -> Option<usize> {
+    match expression {
+        Json::Array(items) => items.iter().filter_map(first_place).min(),
+        Json::Object(fields) => fields.values().filter_map(first_place).chain(place(expression)).min(),
+        _ => None,
+    }
+}
+
+fn is_calculated(expression: &Json) -> bool {
+    let any = |parts: &Json| parts.as_array().is_some_and(|parts| parts.iter().any(is_calculated));
+    match expression["class"].as_str().unwrap_or_default() {
+        // It is its first argument, or nothing.
+        "FUNCTION" if expression["function_name"] == "nullif" => is_calculated(&expression["children"][0]),
+        "FUNCTION" | "WINDOW" => true,
+        "CONSTANT" => expression["value"]["is_null"] != Json::Bool(true),
+        "OPERATOR" => any(&expression["children"]),
+        "CASE" => {
+            let checks = expression["case_checks"].as_array().map_or(&[][..], Vec::as_slice);
+            checks.iter().any(|check| is_calculated(&check["then_expr"]))
+                || is_calculated(&expression["else_expr"])
+        }
+        _ => false,
+    }
 }
 
 struct Walk {
@@ -126,13 +161,7 @@ impl Walk {
     }
 
     fn note(&mut self, node: &Json) {
-        // A place that is not in the text is written as the greatest u64.
-        let Some(at) = node["query_location"].as_u64().and_then(|at| usize::try_from(at).ok()) else {
-            return;
-        };
-        if at == usize::MAX {
-            return;
-        }
+        let Some(at) = place(node) else { return };
         let text = |key: &str| node[key].as_str().unwrap_or_default().to_owned();
         if node["type"] == "BASE_TABLE" {
             let path: Vec<String> = [text("catalog_name"), text("schema_name"), text("table_name")]
@@ -196,9 +225,37 @@ mod tests {
         let error = analyzer.analyze("select a fro b").expect_err("no SQL");
         assert_eq!((error.not_a_select, error.position), (false, Some(13)));
         let outputs = analyzer.analyze("select sum(a), a + b, count(distinct a)").expect("it is SQL").outputs;
-        assert_eq!(outputs[0], Output { call: Some("sum".into()), modified: false });
+        assert_eq!((outputs[0].call.as_deref(), outputs[0].modified), (Some("sum"), false));
         assert_eq!(outputs[1].call, None);
-        assert_eq!(outputs[2], Output { call: Some("count".into()), modified: true });
+        assert_eq!((outputs[2].call.as_deref(), outputs[2].modified), (Some("count"), true));
+    }
+
+    #[test]
+    fn outputs_have_names_and_places_and_are_calculated_or_not() {
+        let analyzer = DuckdbAnalyzer::new().expect("an engine");
+        for (sql, expected) in [
+            ("a", (Some("a"), false)),
+            ("t.B as c", (Some("c"), false)),
+            ("cast(a * 2 as decimal(18, 2)) as d", (Some("d"), false)),
+            ("a * 2 as e", (Some("e"), true)),
+            ("sum(a)", (None, true)),
+            ("sum(a) over () f", (Some("f"), true)),
+            ("coalesce(a, b)", (None, false)),
+            ("coalesce(sum(a), 0)", (None, true)),
+            ("case when a > 1 then b end as g", (Some("g"), false)),
+            ("case when a > 1 then b else 0 end as h", (Some("h"), true)),
+            ("nullif(a, 0)", (None, false)),
+            ("null", (None, false)),
+            ("(select max(a) from t) as i", (Some("i"), false)),
+            ("*", (None, false)),
+        ] {
+            let parsed = analyzer.analyze(&format!("select 1, {sql} from t")).expect("it is SQL");
+            let output = &parsed.outputs[1];
+            assert_eq!((output.name.as_deref(), output.calculated), expected, "{sql}");
+            assert!(output.at.is_none_or(|at| at >= 10), "{sql}: {:?}", output.at);
+        }
+        let parsed = analyzer.analyze("select x, a + b as c from t").expect("it is SQL");
+        assert_eq!(parsed.outputs[1].at, Some(10));
     }
 
     proptest! {

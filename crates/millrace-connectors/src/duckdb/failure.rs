@@ -105,10 +105,14 @@ pub(super) fn open_error(path: &std::path::Path, error: &DuckdbError) -> Error {
     let said = said(error);
     let shown = path.display();
     if said.message.contains("lock") {
+        // "Conflicting lock is held in /usr/bin/duckdb (PID 4711)"; without the program where the system does not tell it.
         let text = error.to_string();
-        let holder = text.split("(PID ").nth(1).and_then(|rest| rest.split(')').next()).map(str::to_owned);
-        let message = match holder {
-            Some(pid) => format!("the DuckDB file `{shown}` is held by process {pid}"),
+        let (before, after) = text.split_once("(PID ").unwrap_or_default();
+        let program = before.rsplit_once(" held in ").map(|(_, path)| path.trim()).unwrap_or_default();
+        let program = program.rsplit('/').next().filter(|name| !name.is_empty());
+        let program = program.map(|name| format!(" (`{name}`)")).unwrap_or_default();
+        let message = match after.split_once(')') {
+            Some((pid, _)) => format!("the DuckDB file `{shown}` is held by process {pid}{program}"),
             None => format!("the DuckDB file `{shown}` is held by another process"),
         };
         return Error::new(ErrorKind::WarehouseLocked, message);

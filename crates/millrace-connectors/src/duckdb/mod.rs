@@ -14,8 +14,10 @@ use std::sync::Arc;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::registry::WarehouseConnector;
+use millrace_engine::registry::{OwnedFile, WarehouseConnector};
 use millrace_engine::warehouse::Warehouse;
+
+use dialect::DuckdbDialect;
 
 pub use analyzer::DuckdbAnalyzer;
 pub use warehouse::DuckdbWarehouse;
@@ -70,6 +72,11 @@ impl WarehouseConnector for Duckdb {
             })?;
         }
         Ok(Arc::new(DuckdbWarehouse::open(&path, options)?))
+    }
+
+    fn owned_file(&self, project_dir: &Path, settings: &Settings) -> Option<OwnedFile> {
+        let path = settings.text("path").filter(|path| *path != ":memory:")?;
+        Some(OwnedFile { path: project_dir.join(path), dialect: Arc::new(DuckdbDialect) })
     }
 }
 

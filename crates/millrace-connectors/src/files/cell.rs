@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use millrace_core::quarantine::QuarantineCode;
 
 /// One value of a record. The bytes are UTF-8; its format has made sure of it.
-#[cfg(any(feature = "json", feature = "csv"))]
+#[cfg(any(feature = "json", feature = "csv", feature = "mysql"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cell<'a> {
     /// JSON's null, or an empty CSV field without quotes.

@@ -8,11 +8,10 @@ use crate::files::Limits;
 use crate::files::cell::Refusal;
 use crate::files::row::RowWriter;
 
-/// Collects rows and quarantined rows of one stream and sends them when enough have come together.
+/// Rows and quarantined rows of one stream that wait to be sent.
 #[derive(Debug)]
-pub(crate) struct Delivery {
+pub(crate) struct Gathered {
     pub(crate) writer: RowWriter,
-    sender: BatchSender,
     quarantined: Vec<QuarantinedRow>,
     limits: Limits,
     /// Bytes of the records since the last batch.
@@ -22,7 +21,7 @@ pub(crate) struct Delivery {
 /// Where a record stands.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
-    /// File, relative to the project folder.
+    /// File, relative to the project folder; or what stands for one, such as a table.
     pub(crate) file: &'a str,
     /// 1-based line on which the record starts.
     pub(crate) line: u64,
@@ -30,35 +29,21 @@ pub(crate) struct Place<'a> {
     pub(crate) raw: &'a [u8],
 }
 
-impl Delivery {
-    pub(crate) fn new(writer: RowWriter, sender: BatchSender, limits: Limits) -> Self {
-        Self { writer, sender, quarantined: Vec::new(), limits, pending: 0 }
+impl Gathered {
+    pub(crate) fn new(writer: RowWriter, limits: Limits) -> Self {
+        Self { writer, quarantined: Vec::new(), limits, pending: 0 }
     }
 
-    /// Ends the row that the writer has begun: it is kept, or, where it lacks a value, put into quarantine. True where it is
-    /// kept.
-    pub(crate) fn end_row(&mut self, place: Place<'_>) -> Result<bool> {
-        if let Err((index, refusal)) = self.writer.end_row() {
-            self.refuse(place, Some(index), refusal)?;
-            return Ok(false);
-        }
-        self.add(place.raw.len())?;
-        Ok(true)
+    /// Ends the row that the writer has begun, of a record of so many bytes. Where the row lacks a value it is refused, and
+    /// the number is the value's column; then [`Self::refuse`] has to follow.
+    pub(crate) fn end_row(&mut self, bytes: usize) -> Result<(), (usize, Refusal)> {
+        self.writer.end_row()?;
+        self.pending += bytes;
+        Ok(())
     }
 
     /// Puts a record into quarantine, with whatever the writer already has of it.
-    pub(crate) fn refuse(&mut self, place: Place<'_>, column: Option<usize>, refusal: Refusal) -> Result<()> {
-        let column = column.map(|index| self.writer.name(index).to_owned());
-        self.refuse_field(place, column, refusal)
-    }
-
-    /// The same for a field that is no column.
-    pub(crate) fn refuse_field(
-        &mut self,
-        place: Place<'_>,
-        column: Option<String>,
-        refusal: Refusal,
-    ) -> Result<()> {
+    pub(crate) fn refuse(&mut self, place: Place<'_>, column: Option<String>, refusal: Refusal) {
         self.writer.roll_back();
         self.quarantined.push(QuarantinedRow {
             file: place.file.to_owned(),
@@ -69,28 +54,77 @@ impl Delivery {
             raw: raw_text(place.raw),
         });
         // What is kept of the record; the rows beside it weigh as their texts do.
-        self.add(place.raw.len().min(RAW_LIMIT) + 128)
+        self.pending += place.raw.len().min(RAW_LIMIT) + 128;
     }
 
-    fn add(&mut self, bytes: usize) -> Result<()> {
-        self.pending += bytes;
+    /// Whether enough has come together for a batch.
+    pub(crate) fn is_full(&self) -> bool {
         let rows = self.writer.rows().max(self.quarantined.len());
-        if self.pending >= self.limits.batch_bytes || rows >= self.limits.batch_rows {
-            self.flush()
-        } else {
-            Ok(())
-        }
+        self.pending >= self.limits.batch_bytes || rows >= self.limits.batch_rows
     }
 
-    fn flush(&mut self) -> Result<()> {
+    /// All that waits, as a batch; none where nothing does.
+    pub(crate) fn take(&mut self) -> Result<Option<Batch>> {
+        if self.writer.rows() == 0 && self.quarantined.is_empty() {
+            return Ok(None);
+        }
         self.pending = 0;
-        let batch = Batch { rows: self.writer.take()?, quarantined: std::mem::take(&mut self.quarantined) };
-        self.sender.blocking_send(batch)
+        Ok(Some(Batch { rows: self.writer.take()?, quarantined: std::mem::take(&mut self.quarantined) }))
+    }
+}
+
+/// Collects rows and quarantined rows of one stream and sends them when enough have come together. Blocks while there is no
+/// room for them.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) gathered: Gathered,
+    sender: BatchSender,
+}
+
+impl Delivery {
+    pub(crate) fn new(writer: RowWriter, sender: BatchSender, limits: Limits) -> Self {
+        Self { gathered: Gathered::new(writer, limits), sender }
+    }
+
+    /// Ends the row that the writer has begun: it is kept, or, where it lacks a value, put into quarantine. True where it is
+    /// kept.
+    pub(crate) fn end_row(&mut self, place: Place<'_>) -> Result<bool> {
+        if let Err((index, refusal)) = self.gathered.end_row(place.raw.len()) {
+            self.refuse(place, Some(index), refusal)?;
+            return Ok(false);
+        }
+        self.send_where_full()?;
+        Ok(true)
+    }
+
+    /// Puts a record into quarantine, with whatever the writer already has of it.
+    pub(crate) fn refuse(&mut self, place: Place<'_>, column: Option<usize>, refusal: Refusal) -> Result<()> {
+        let column = column.map(|index| self.gathered.writer.name(index).to_owned());
+        self.refuse_field(place, column, refusal)
+    }
+
+    /// The same for a field that is no column.
+    pub(crate) fn refuse_field(
+        &mut self,
+        place: Place<'_>,
+        column: Option<String>,
+        refusal: Refusal,
+    ) -> Result<()> {
+        self.gathered.refuse(place, column, refusal);
+        self.send_where_full()
+    }
+
+    fn send_where_full(&mut self) -> Result<()> {
+        if self.gathered.is_full() { self.send() } else { Ok(()) }
+    }
+
+    fn send(&mut self) -> Result<()> {
+        self.gathered.take()?.map_or(Ok(()), |batch| self.sender.blocking_send(batch))
     }
 
     /// Sends what is left.
     pub(crate) fn finish(mut self) -> Result<()> {
-        if self.writer.rows() > 0 || !self.quarantined.is_empty() { self.flush() } else { Ok(()) }
+        self.send()
     }
 }
 

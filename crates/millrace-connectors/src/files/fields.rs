@@ -179,7 +179,7 @@ impl Loader {
             names: FieldNames::default(),
             targets: Vec::new(),
             delivery: Delivery::new(writer, sender, limits),
-            excluded: request.excluded.clone(),
+            excluded: request.stream.excluded.clone(),
             refuse_unknown: request.quarantine_unknown_columns,
             refusal: None,
         }
@@ -189,7 +189,7 @@ impl Loader {
         // Fields get their numbers in the order in which they come here or to `declare`.
         while self.targets.len() <= field {
             let name = &self.names.names[self.targets.len()];
-            let target = match self.delivery.writer.index(name) {
+            let target = match self.delivery.gathered.writer.index(name) {
                 Some(index) => Target::Column(index),
                 None if self.refuse_unknown && !self.excluded.contains(name) => Target::Refused,
                 None => Target::Ignored,
@@ -218,11 +218,12 @@ impl Records for Loader {
         match self.target(field) {
             Target::Column(index) => {
                 let put = match cell {
-                    Cell::Null => self.delivery.writer.push_null(index),
-                    cell => convert::push(self.delivery.writer.column(index), cell),
+                    Cell::Null => self.delivery.gathered.writer.push_null(index),
+                    cell => convert::push(self.delivery.gathered.writer.column(index), cell),
                 };
                 if let Err(refusal) = put {
-                    self.refusal = Some((Some(self.delivery.writer.name(index).to_owned()), refusal));
+                    self.refusal =
+                        Some((Some(self.delivery.gathered.writer.name(index).to_owned()), refusal));
                 }
             }
             Target::Ignored => {}

@@ -8,7 +8,7 @@
 
 pub(crate) mod cell;
 pub(crate) mod column;
-#[cfg(any(feature = "json", feature = "csv"))]
+#[cfg(any(feature = "json", feature = "csv", feature = "mysql"))]
 pub(crate) mod convert;
 pub(crate) mod delivery;
 #[cfg(any(feature = "json", feature = "csv"))]

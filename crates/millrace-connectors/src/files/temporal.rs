@@ -24,7 +24,13 @@ pub(crate) fn date(text: &[u8]) -> Option<i32> {
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else { return None };
     let year = two(y1, y2)? * 100 + two(y3, y4)?;
     let (month, day) = (two(m1, m2)?, two(d1, d2)?);
-    let exists = year > 0 && (1..=12).contains(&month) && day > 0 && day <= days_of(year, month);
+    day_number(year, month, day)
+}
+
+/// Days since 1970-01-01; none where that is no day of the years 1 to 9999.
+pub(crate) fn day_number(year: u32, month: u32, day: u32) -> Option<i32> {
+    let exists =
+        (1..=9999).contains(&year) && (1..=12).contains(&month) && day > 0 && day <= days_of(year, month);
     exists.then(|| days_from_civil(i64::from(year), month, day) as i32)
 }
 

@@ -64,9 +64,8 @@ pub(crate) fn request(columns: &[&str]) -> ReadRequest {
         Column { name: name.to_owned(), data_type, nullable }
     };
     ReadRequest {
-        stream: StreamRequest { stream: "s".to_owned(), settings: Settings::default() },
+        stream: StreamRequest { stream: "s".to_owned(), settings: Settings::default(), excluded: Vec::new() },
         columns: columns.iter().map(column).collect(),
-        excluded: Vec::new(),
         key: Vec::new(),
         quarantine_unknown_columns: false,
         cursor: None,

@@ -40,7 +40,7 @@ pub(super) fn alter(table: &mut Table, part: &[Word]) -> bool {
             let Some(name) = rest.first().and_then(Word::name) else { return false };
             let Ok(changed) = TableColumn::parse(name, &rest[1..]) else { return false };
             let column = table.columns.iter_mut().find(|column| column.name.eq_ignore_ascii_case(name));
-            match column.filter(|column| column.data_type == changed.data_type && column.bits == changed.bits)
+            match column.filter(|column| column.data_type == changed.data_type && column.form == changed.form)
             {
                 Some(column) => {
                     column.nullable = changed.nullable;

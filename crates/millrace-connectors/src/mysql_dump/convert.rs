@@ -1,7 +1,5 @@
 //! Literals of a dump into typed columns: the value that the server has, or a refusal.
 
-use std::borrow::Cow;
-
 use millrace_core::quarantine::QuarantineCode;
 use millrace_core::schema::DataType;
 
@@ -12,37 +10,23 @@ use crate::files::numeric;
 use crate::files::temporal;
 use crate::mysql_dump::lexer::unescape;
 use crate::mysql_dump::literal::{Literal, LiteralKind};
+use crate::mysql_types::stored::{self, Form, Pushed};
 
-/// What became of a value.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Pushed {
-    Value,
-    /// A zero date that the stream's settings turn into NULL; nothing was appended.
-    ZeroDate,
-}
-
-/// Appends a literal that is not NULL to a column. `row` is what the literal's range counts in, `bits` says that the column
-/// is a BIT. A refusal leaves the column as it was.
+/// Appends a literal that is not NULL to a column. `row` is what the literal's range counts in. A refusal leaves the
+/// column as it was.
 pub(super) fn push(
     column: &mut ColumnBuffer,
     literal: &Literal,
     row: &[u8],
-    bits: bool,
+    form: Form,
     scratch: &mut Vec<u8>,
 ) -> Result<Pushed, Refusal> {
     let source = &row[literal.range.clone()];
     let data_type = column.data_type();
     let refused = || wrong_type(data_type, literal.kind);
-    if bits {
+    if form == Form::Bits {
         let value = bit_value(literal, source, scratch).ok_or_else(refused)?;
-        let fits = column.push_with(|values| match values {
-            Values::Boolean(flags) if value <= 1 => {
-                flags.append(value == 1);
-                true
-            }
-            values => values.push_integer(i128::from(value)),
-        });
-        return if fits { Ok(Pushed::Value) } else { Err(numeric::out_of_range(data_type)) };
+        return stored::push_bits(column, value).map(|()| Pushed::Value);
     }
     let text = match literal.kind {
         LiteralKind::Text { plain: true, .. } | LiteralKind::Number => source,
@@ -60,7 +44,10 @@ pub(super) fn push(
     };
     let is_text = matches!(literal.kind, LiteralKind::Text { .. });
     match data_type {
-        DataType::Bytes if is_text || literal.kind == LiteralKind::Hex => column.push_bytes(text),
+        DataType::Bytes if is_text || literal.kind == LiteralKind::Hex => match form {
+            Form::Geometry => column.push_bytes(stored::well_known_binary(text)?),
+            Form::Plain | Form::Bits => column.push_bytes(text),
+        },
         DataType::Text | DataType::Json => {
             // A number that is stored as a text is written anew by the server; these are the ones that stay as they are.
             let canonical = is_text
@@ -103,7 +90,7 @@ pub(super) fn push(
 fn number(column: &mut ColumnBuffer, text: &[u8], kind: LiteralKind) -> Result<(), Refusal> {
     let data_type = column.data_type();
     let refused = || wrong_type(data_type, kind);
-    let text = normalized(text);
+    let text = stored::normalized(text);
     if !matches!(data_type, DataType::Float32 | DataType::Float64) {
         return numeric::push(column, &text).unwrap_or_else(|| Err(refused()));
     }
@@ -156,42 +143,16 @@ fn is_zero_date(text: &[u8]) -> bool {
     shaped && (zero(0..4) || zero(5..7) || zero(8..10)) && (rest.is_empty() || rest.first() == Some(&b' '))
 }
 
-/// A number in JSON's spelling: MySQL writes `+1`, `.5`, `5.` and, with ZEROFILL, `00042`.
-fn normalized(text: &[u8]) -> Cow<'_, [u8]> {
-    if small_integer(text).is_some() || Number::parse(text).is_some() {
-        return Cow::Borrowed(text);
-    }
-    let (sign, digits) = match text.split_first() {
-        Some((b'-', rest)) => (&b"-"[..], rest),
-        Some((b'+', rest)) => (&b""[..], rest),
-        _ => (&b""[..], text),
-    };
-    let zeros = digits.iter().take_while(|&&byte| byte == b'0').count();
-    let digits = &digits[zeros..];
-    let leading =
-        if digits.first().is_some_and(u8::is_ascii_digit) || (zeros == 0 && digits.first() != Some(&b'.')) {
-            &b""[..]
-        } else {
-            &b"0"[..]
-        };
-    let mut number = [sign, leading, digits].concat();
-    let point = number.iter().position(|&byte| byte == b'.');
-    if let Some(point) = point.filter(|&point| !number.get(point + 1).is_some_and(u8::is_ascii_digit)) {
-        number.remove(point);
-    }
-    Cow::Owned(number)
-}
-
 /// The number that a BIT value is: dumps write it as bytes, most significant first.
 fn bit_value(literal: &Literal, source: &[u8], scratch: &mut Vec<u8>) -> Option<u64> {
     match literal.kind {
         LiteralKind::Text { quote, .. } => {
             unescape(source, quote, scratch);
-            from_bytes(scratch)
+            stored::bits(scratch)
         }
         LiteralKind::Hex => {
             bytes_of_hex(source, scratch);
-            from_bytes(scratch)
+            stored::bits(scratch)
         }
         LiteralKind::Bits => {
             let digits = &source[source.iter().position(|&byte| byte == b'1').unwrap_or(source.len())..];
@@ -202,11 +163,6 @@ fn bit_value(literal: &Literal, source: &[u8], scratch: &mut Vec<u8>) -> Option<
         LiteralKind::Boolean(value) => Some(u64::from(value)),
         LiteralKind::Null | LiteralKind::Default => None,
     }
-}
-
-fn from_bytes(bytes: &[u8]) -> Option<u64> {
-    let significant = &bytes[bytes.iter().position(|&byte| byte != 0).unwrap_or(bytes.len())..];
-    (significant.len() <= 8).then(|| significant.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
 }
 
 fn bytes_of_hex(digits: &[u8], out: &mut Vec<u8>) {
@@ -242,10 +198,13 @@ mod tests {
         let row = format!("({sql})");
         let mut literals = Vec::new();
         literal::row(Text { bytes: row.as_bytes(), ended: true }, &mut literals).expect("a row");
-        let (data_type, bits) =
-            data_type.strip_prefix("bit ").map_or((data_type, false), |rest| (rest, true));
+        let (data_type, form) = match data_type.split_once(' ') {
+            Some(("bit", rest)) => (rest, Form::Bits),
+            Some((_geometry, rest)) => (rest, Form::Geometry),
+            None => (data_type, Form::Plain),
+        };
         let mut column = ColumnBuffer::new(data_type.parse().expect("a type"));
-        match push(&mut column, &literals[0], row.as_bytes(), bits, &mut Vec::new()) {
+        match push(&mut column, &literals[0], row.as_bytes(), form, &mut Vec::new()) {
             Err(refusal) => Err(refusal.code),
             Ok(Pushed::ZeroDate) => Ok("zero".to_owned()),
             Ok(Pushed::Value) => {
@@ -283,6 +242,8 @@ mod tests {
             ("bytes", "0xA", Ok("\\x0a")),
             ("bytes", "_binary '\\0a'", Ok("\\x0061")),
             ("bytes", "1", Err(WrongType)),
+            ("geometry bytes", "0x0400000001AA", Ok("\\x01aa")),
+            ("geometry bytes", "'abc'", Err(WrongType)),
             ("bit boolean", "b'1'", Ok("true")),
             ("bit boolean", "'\\0'", Ok("false")),
             ("bit boolean", "0x02", Err(OutOfRange)),

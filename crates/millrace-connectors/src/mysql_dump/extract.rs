@@ -10,9 +10,11 @@ use crate::files::Limits;
 use crate::files::cell::Refusal;
 use crate::files::delivery::{Delivery, Place};
 use crate::files::row::RowWriter;
-use crate::mysql_dump::convert::{self, Pushed};
+use crate::mysql_dump::convert;
 use crate::mysql_dump::literal::{Literal, LiteralKind};
 use crate::mysql_dump::table::Table;
+use crate::mysql_types::stored::{Form, Pushed};
+use crate::mysql_types::zero_dates::ZeroDates;
 
 /// Which table is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +36,7 @@ impl Wanted {
 enum Slot {
     Column {
         index: usize,
-        bits: bool,
+        form: Form,
     },
     /// Excluded, generated or not asked for.
     Ignored,
@@ -49,11 +51,7 @@ pub(super) struct Extract {
     delivery: Delivery,
     excluded: Vec<String>,
     refuse_unknown: bool,
-    zero_dates_to_null: bool,
-    /// Zero dates that became NULL, by column.
-    zero_dates: Vec<u64>,
-    /// Those of the present row.
-    row_zero_dates: Vec<usize>,
+    zero_dates: ZeroDates,
     /// The table whose rows were taken: its database, and its name as it is spelled there.
     pub(super) taken: Option<(Option<String>, String)>,
     slots: Vec<Slot>,
@@ -74,11 +72,9 @@ impl Extract {
         Self {
             wanted,
             delivery: Delivery::new(RowWriter::new(&request.columns, &request.key), sender, limits),
-            excluded: request.excluded.clone(),
+            excluded: request.stream.excluded.clone(),
             refuse_unknown: request.quarantine_unknown_columns,
-            zero_dates_to_null,
-            zero_dates: vec![0; request.columns.len()],
-            row_zero_dates: Vec::new(),
+            zero_dates: ZeroDates::new(request.columns.len(), zero_dates_to_null),
             taken: None,
             slots: Vec::new(),
             missing: None,
@@ -102,11 +98,11 @@ impl Extract {
                 names.iter().map(number).collect::<Result<_, _>>()?
             }
         };
-        let writer = &self.delivery.writer;
+        let writer = &self.delivery.gathered.writer;
         let slot = |&number: &usize| {
             let column = &table.columns[number];
             match writer.index(&column.name) {
-                Some(index) if !column.generated => Slot::Column { index, bits: column.bits },
+                Some(index) if !column.generated => Slot::Column { index, form: column.form },
                 None if self.refuse_unknown && !column.generated && !self.excluded.contains(&column.name) => {
                     Slot::Refused(number)
                 }
@@ -138,11 +134,11 @@ impl Extract {
         if let Some((index, refusal)) = &self.missing {
             return self.delivery.refuse(place, Some(*index), refusal.clone());
         }
-        self.row_zero_dates.clear();
+        self.zero_dates.begin_row();
         for (at, literal) in literals.iter().enumerate() {
             match self.slots[at] {
-                Slot::Column { index, bits } => {
-                    if let Err(refusal) = self.cell(index, bits, literal, place.raw) {
+                Slot::Column { index, form } => {
+                    if let Err(refusal) = self.cell(index, form, literal, place.raw) {
                         return self.delivery.refuse(place, Some(index), refusal);
                     }
                 }
@@ -154,25 +150,20 @@ impl Extract {
                 }
             }
         }
-        // A row that goes to quarantine has not been converted.
         if self.delivery.end_row(place)? {
-            self.row_zero_dates.iter().for_each(|&index| self.zero_dates[index] += 1);
+            self.zero_dates.keep_row();
         }
         Ok(())
     }
 
-    fn cell(&mut self, index: usize, bits: bool, literal: &Literal, row: &[u8]) -> Result<(), Refusal> {
+    fn cell(&mut self, index: usize, form: Form, literal: &Literal, row: &[u8]) -> Result<(), Refusal> {
         if literal.kind == LiteralKind::Null {
-            return self.delivery.writer.push_null(index);
+            return self.delivery.gathered.writer.push_null(index);
         }
-        match convert::push(self.delivery.writer.column(index), literal, row, bits, &mut self.scratch)? {
+        let writer = &mut self.delivery.gathered.writer;
+        match convert::push(writer.column(index), literal, row, form, &mut self.scratch)? {
             Pushed::Value => Ok(()),
-            Pushed::ZeroDate if self.zero_dates_to_null => {
-                self.delivery.writer.push_null(index)?;
-                self.row_zero_dates.push(index);
-                Ok(())
-            }
-            Pushed::ZeroDate => Err(Refusal::out_of_range("a zero or partial date is no day")),
+            Pushed::ZeroDate => self.zero_dates.met(writer, index),
         }
     }
 
@@ -183,13 +174,7 @@ impl Extract {
 
     /// Sends what is left, and says which zero dates became NULL.
     pub(super) fn finish(self) -> Result<Vec<Conversion>> {
-        let conversions = self.zero_dates.iter().enumerate().filter(|(_, rows)| **rows > 0);
-        let conversions = conversions.map(|(index, &rows)| Conversion {
-            column: self.delivery.writer.name(index).to_owned(),
-            what: "zero date to null",
-            rows,
-        });
-        let conversions = conversions.collect();
+        let conversions = self.zero_dates.conversions(&self.delivery.gathered.writer);
         self.delivery.finish()?;
         Ok(conversions)
     }

@@ -34,12 +34,7 @@ use crate::files::paths::{PATH, files};
 use crate::files::window::Window;
 use crate::mysql_dump::dump::Dump;
 use crate::mysql_dump::extract::{Extract, Wanted};
-
-const ZERO_DATES: KeySpec = KeySpec::optional(
-    "zero_dates",
-    KeyKind::OneOf(&["quarantine", "null"]),
-    "What becomes of a row with a date like `0000-00-00` or `2024-00-00`: it goes to quarantine (the default), or the date becomes NULL (write `\"null\"`, in quotes) and is counted.",
-);
+use crate::mysql_types::zero_dates::{self, ZERO_DATES};
 
 static SOURCE: MapSpec = MapSpec {
     doc: "`type: mysql_dump`: what `mysqldump` or `mariadb-dump` wrote. The streams are the tables of the dump.",
@@ -117,10 +112,6 @@ fn wanted(stream: &StreamRequest, settings: &Settings) -> Wanted {
     }
 }
 
-fn zero_dates_to_null(settings: &Settings) -> bool {
-    settings.text("zero_dates") == Some("null")
-}
-
 #[async_trait]
 impl Source for DumpSource {
     async fn streams(&self) -> Result<Vec<String>> {
@@ -131,7 +122,7 @@ impl Source for DumpSource {
         let settings = stream.settings.or(&self.settings);
         let wanted = wanted(stream, &settings);
         self.follow(settings, Dump::new(None), move |dump, cursor, settings| {
-            let schema = dump.table(&wanted)?.schema(zero_dates_to_null(settings));
+            let schema = dump.table(&wanted)?.schema(zero_dates::become_null(settings));
             Ok(Discovered { schema, position: Some(cursor) })
         })
         .await
@@ -146,8 +137,13 @@ impl Source for DumpSource {
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {
         let settings = request.stream.settings.or(&self.settings);
         let wanted = wanted(&request.stream, &settings);
-        let extract =
-            Extract::new(wanted.clone(), &request, zero_dates_to_null(&settings), batches, Limits::default());
+        let extract = Extract::new(
+            wanted.clone(),
+            &request,
+            zero_dates::become_null(&settings),
+            batches,
+            Limits::default(),
+        );
         let dump = Dump::new(Some(extract));
         self.follow(settings, dump, move |dump, cursor, _| {
             // Says so where there is no such table.

@@ -4,6 +4,9 @@ use millrace_core::schema::{Column, DataType, StreamSchema};
 
 use crate::mysql_dump::lexer::Kind;
 use crate::mysql_dump::script::Word;
+use crate::mysql_types::logical::TypeName;
+use crate::mysql_types::stored::Form;
+use crate::mysql_types::zero_dates::may_be_empty;
 
 /// A table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +24,8 @@ pub(super) struct Table {
 pub(super) struct TableColumn {
     pub(super) name: String,
     pub(super) data_type: DataType,
-    /// BIT: its values are written as bytes.
-    pub(super) bits: bool,
+    /// How its values are written.
+    pub(super) form: Form,
     pub(super) nullable: bool,
     /// Worked out by the server; dumps leave its values out.
     pub(super) generated: bool,
@@ -33,16 +36,14 @@ pub(super) struct TableColumn {
 }
 
 impl Table {
-    /// The columns that can be read. Columns whose zero dates become NULL may be empty whatever they say.
+    /// The columns that can be read.
     pub(super) fn schema(&self, zero_dates_to_null: bool) -> StreamSchema {
         let column = |column: &TableColumn| {
-            let dated =
-                matches!(column.data_type, DataType::Date | DataType::Timestamp | DataType::TimestampTz);
             let in_key = self.primary_key.contains(&column.name);
             Column {
                 name: column.name.clone(),
                 data_type: column.data_type,
-                nullable: column.nullable || (dated && zero_dates_to_null && !in_key),
+                nullable: may_be_empty(column.data_type, column.nullable, in_key, zero_dates_to_null),
             }
         };
         StreamSchema {
@@ -101,7 +102,7 @@ impl Table {
 impl TableColumn {
     /// Reads what follows a column's name. An error goes on after the column's name: `has the type …`.
     pub(super) fn parse(name: &str, words: &[Word]) -> Result<Self, String> {
-        let type_name = words
+        let word = words
             .first()
             .filter(|word| word.kind == Kind::Word)
             .ok_or("has no type")?
@@ -118,8 +119,15 @@ impl TableColumn {
         let has = |keyword: &str| flat.iter().any(|word| word.is(keyword));
         let pair =
             |first: &str, second: &str| flat.windows(2).any(|pair| pair[0].is(first) && pair[1].is(second));
-        let unsigned = has("UNSIGNED") || has("ZEROFILL") || type_name == "serial";
-        let mut data_type = data_type(&type_name, arguments, unsigned, &flat)?;
+        let number = |at: usize| arguments.get(at).and_then(|word: &Word| word.text.parse::<u8>().ok());
+        let type_name = TypeName {
+            word: &word,
+            // The comma between the two is an argument too.
+            lengths: [number(0), number(2)],
+            unsigned: has("UNSIGNED") || has("ZEROFILL") || word == "serial",
+            binary: pair("SET", "binary") || pair("CHARSET", "binary"),
+        };
+        let (mut data_type, form) = type_name.data_type()?;
         // MariaDB's JSON is a text with this check.
         let json_check = attributes
             .windows(3)
@@ -128,71 +136,17 @@ impl TableColumn {
             data_type = DataType::Json;
         }
         let default = flat.iter().position(|word| word.is("DEFAULT")).and_then(|at| flat.get(at + 1));
-        let not_null = pair("NOT", "NULL") || pair("PRIMARY", "KEY") || type_name == "serial";
+        let not_null = pair("NOT", "NULL") || pair("PRIMARY", "KEY") || word == "serial";
         Ok(Self {
             name: name.to_owned(),
             data_type,
-            bits: type_name == "bit",
+            form,
             nullable: !not_null,
             generated: has("GENERATED") || has("AS"),
             invisible: has("INVISIBLE"),
             has_default: not_null || has("AUTO_INCREMENT") || default.is_some_and(|word| !word.is("NULL")),
         })
     }
-}
-
-fn data_type(
-    name: &str,
-    arguments: &[Word],
-    unsigned: bool,
-    attributes: &[&Word],
-) -> Result<DataType, String> {
-    let number = |at: usize| arguments.get(at).and_then(|word| word.text.parse::<u8>().ok());
-    let signed_or = |signed, other| if unsigned { other } else { signed };
-    let pair =
-        |first: &str, second: &str| attributes.windows(2).any(|pair| pair[0].is(first) && pair[1].is(second));
-    let binary = pair("SET", "binary") || pair("CHARSET", "binary");
-    Ok(match name {
-        "bool" | "boolean" | "tinyint" | "int1" => signed_or(DataType::Int8, DataType::UInt8),
-        "smallint" | "int2" => signed_or(DataType::Int16, DataType::UInt16),
-        "mediumint" | "middleint" | "int3" | "int" | "integer" | "int4" => {
-            signed_or(DataType::Int32, DataType::UInt32)
-        }
-        "bigint" | "int8" | "serial" => signed_or(DataType::Int64, DataType::UInt64),
-        "decimal" | "dec" | "numeric" | "fixed" | "number" => {
-            // The comma between the two is an argument too.
-            let (precision, scale) = (number(0).unwrap_or(10), number(2).unwrap_or(0));
-            if !(1..=65).contains(&precision) || scale > 38 || scale > precision {
-                return Err("has a number of digits that cannot be".to_owned());
-            }
-            DataType::Decimal { precision, scale }
-        }
-        // FLOAT(30) is a double; FLOAT(30,5) is not.
-        "float" if arguments.len() == 1 && number(0).is_some_and(|digits| digits > 24) => DataType::Float64,
-        "float" | "float4" => DataType::Float32,
-        "double" | "real" | "float8" => DataType::Float64,
-        "date" => DataType::Date,
-        "datetime" => DataType::Timestamp,
-        "timestamp" => DataType::TimestampTz,
-        "time" => DataType::Interval,
-        "year" => DataType::Int16,
-        "bit" if number(0).unwrap_or(1) == 1 => DataType::Boolean,
-        "bit" => DataType::UInt64,
-        "char" | "varchar" | "character" | "nchar" | "nvarchar" | "national" | "tinytext" | "text"
-        | "mediumtext" | "longtext" | "long" | "enum" | "set" => {
-            if binary {
-                DataType::Bytes
-            } else {
-                DataType::Text
-            }
-        }
-        "uuid" | "inet4" | "inet6" => DataType::Text,
-        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "geometry" | "point"
-        | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
-        | "geometrycollection" | "geomcollection" | "vector" => DataType::Bytes,
-        "json" => DataType::Json,
-        other => return Err(format!("has the type `{other}`, which is not known")),
-    })
 }
 
 /// Where the bracket that `words[open]` opens is closed.

@@ -105,7 +105,6 @@ fn a_read_ends_when_nobody_takes_its_rows() {
     let request = millrace_engine::source::ReadRequest {
         stream: a,
         columns: schema.columns,
-        excluded: Vec::new(),
         key: Vec::new(),
         quarantine_unknown_columns: false,
         cursor: None,

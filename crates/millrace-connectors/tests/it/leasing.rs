@@ -88,9 +88,13 @@ pub(crate) async fn many_at_once(warehouse: std::sync::Arc<dyn Warehouse>) {
                 };
                 warehouse.transact(&[turn(true), lease.guard()]).await.expect("it has the lease");
                 // Whoever has started and not ended is alone.
-                let open = "select count(*) from (select run from turns group by run having count(*) = 1) as open";
+                let open =
+                    "select count(*) from (select run from turns group by run having count(*) = 1) as open";
                 assert_eq!(number(&*warehouse, open).await, 1);
-                warehouse.transact(&[turn(false), lease.guard(), lease.release()]).await.expect("it had the lease");
+                warehouse
+                    .transact(&[turn(false), lease.guard(), lease.release()])
+                    .await
+                    .expect("it had the lease");
                 lease.fence()
             })
         })
@@ -103,4 +107,61 @@ pub(crate) async fn many_at_once(warehouse: std::sync::Arc<dyn Warehouse>) {
     fences.dedup();
     assert_eq!(fences.len(), 6);
     assert_eq!(number(&*warehouse, "select count(*) from turns").await, 12);
+}
+
+#[cfg(feature = "duckdb")]
+#[tokio::test]
+async fn in_a_file_another_process_is_a_dead_one() {
+    let warehouse = millrace_connectors::duckdb::DuckdbWarehouse::open_in_memory().expect("an engine");
+    let state = State::of(&warehouse, &Schemas::default());
+    state.migrate().await.expect("state");
+    let take =
+        async |run: &str, holder: &Holder| state.take_lease(run, holder, alive, Duration::ZERO, |_| {}).await;
+    let first = take("first", &holder("here", 1)).await.expect("nobody has it");
+    // The same process has two runs, perhaps: the second one waits, however long the first one takes.
+    let past = "update _millrace.lease set expires_at = now() - interval '1 hour'";
+    warehouse.transact(&[Statement::new(past)]).await.expect("time goes by");
+    let refused = take("second", &holder("here", 1)).await.expect_err("the first one runs");
+    assert_eq!(refused.kind(), ErrorKind::RunUnderWay);
+    // No other process can have the file while this one has it.
+    let third = take("third", &holder("here", 2)).await.expect("the first one is dead");
+    let late = warehouse.transact(&[first.guard()]).await.expect_err("its fence is old");
+    assert_eq!(late.kind(), ErrorKind::Superseded);
+    warehouse.transact(&[third.guard(), third.release()]).await.expect("it has the lease");
+}
+
+#[cfg(feature = "duckdb")]
+#[tokio::test]
+async fn a_state_of_a_newer_program_is_left_alone() {
+    let warehouse = millrace_connectors::duckdb::DuckdbWarehouse::open_in_memory().expect("an engine");
+    let state = State::of(&warehouse, &Schemas::default());
+    state.migrate().await.expect("state");
+    warehouse.transact(&[Statement::new("update _millrace.meta set version = 99")]).await.expect("newer");
+    let refused = state.migrate().await.expect_err("it is newer");
+    assert_eq!(refused.kind(), ErrorKind::StateTooNew);
+    assert!(refused.message().contains("99"), "{refused}");
+}
+
+#[cfg(feature = "duckdb")]
+#[tokio::test]
+async fn the_first_version_of_the_state_comes_forward() {
+    let warehouse = millrace_connectors::duckdb::DuckdbWarehouse::open_in_memory().expect("an engine");
+    let state = State::of(&warehouse, &Schemas::default());
+    state.migrate().await.expect("state");
+    // As the first version left it.
+    let back = [
+        "drop table _millrace.lease",
+        "drop table _millrace.owner",
+        "alter table _millrace.runs drop column scheduled_for",
+        "update _millrace.meta set version = 1",
+        "insert into _millrace.runs values ('r1', now(), now(), 'succeeded', '{}')",
+    ];
+    warehouse.transact(&back.map(Statement::new)).await.expect("an old state");
+    state.migrate().await.expect("it comes forward");
+    assert_eq!(state.version().await.expect("a version"), Some(millrace_engine::migrate::STATE_VERSION));
+    assert_eq!(
+        number(&warehouse, "select count(*) from _millrace.runs where scheduled_for is null").await,
+        1
+    );
+    assert_eq!(state.lease().await.expect("a lease"), None);
 }

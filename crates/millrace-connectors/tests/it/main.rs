@@ -10,6 +10,8 @@ mod duckdb;
 mod duckdb_publish;
 #[cfg(all(feature = "json", feature = "csv"))]
 mod files;
+#[cfg(any(feature = "duckdb", feature = "postgres"))]
+mod leasing;
 #[cfg(all(feature = "mysql", feature = "mysql-dump"))]
 mod mariadb;
 #[cfg(all(feature = "mysql", feature = "mysql-dump"))]
@@ -18,7 +20,11 @@ mod mysql;
 mod mysql_dump;
 #[cfg(all(feature = "mysql", feature = "mysql-dump"))]
 mod mysql_values;
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "postgres")]
+mod postgres_storm;
+#[cfg(any(feature = "duckdb", feature = "postgres"))]
 mod publishing;
 #[cfg(feature = "files")]
 mod reading;

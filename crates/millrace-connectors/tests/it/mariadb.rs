@@ -25,10 +25,14 @@ impl MariaDb {
         // The server runs as another user where the tests run as root.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("permissions");
         let data = folder.path().join("data");
+        // Servers that share a folder for temporary tables remove each other's when they start.
+        let temporary = folder.path().join("tmp");
+        fs::create_dir(&temporary).expect("a folder");
+        fs::set_permissions(&temporary, Permissions::from_mode(0o777)).expect("permissions");
         let mut install = Command::new(program("mariadb-install-db"));
         install.arg("--no-defaults").arg("--auth-root-authentication-method=normal").arg("--skip-test-db");
         install.arg(format!("--datadir={}", data.display())).args(as_mysql());
-        let output = install.output().expect("mariadb-install-db runs");
+        let output = install.env("TMPDIR", &temporary).output().expect("mariadb-install-db runs");
         assert!(
             output.status.success(),
             "mariadb-install-db failed: {}",
@@ -44,6 +48,7 @@ impl MariaDb {
             .args(["--skip-networking=0", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=16M"])
             .args(as_mysql())
             .args(options)
+            .env("TMPDIR", &temporary)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -54,7 +59,6 @@ impl MariaDb {
     }
 
     /// Its port on 127.0.0.1.
-    #[expect(dead_code, reason = "for the tests of a connector that speaks to the server itself")]
     pub(crate) fn port(&self) -> u16 {
         self.port
     }

@@ -51,12 +51,17 @@ pub(crate) fn source(kind: &str, project_dir: &Path, pairs: &[(&str, &str)]) -> 
 
 /// A stream with settings of its own.
 pub(crate) fn stream(name: &str, pairs: &[(&str, &str)]) -> StreamRequest {
-    StreamRequest { stream: name.to_owned(), settings: settings(pairs) }
+    StreamRequest { stream: name.to_owned(), settings: settings(pairs), excluded: Vec::new() }
 }
 
 /// Runs what is asynchronous.
 pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime").block_on(work)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(work)
 }
 
 /// The columns of a stream.
@@ -77,7 +82,6 @@ pub(crate) fn read(source: &dyn Source, stream: &StreamRequest, schema: &StreamS
     let request = ReadRequest {
         stream: stream.clone(),
         columns: schema.columns.clone(),
-        excluded: Vec::new(),
         key: schema.primary_key.clone(),
         quarantine_unknown_columns: false,
         cursor: None,

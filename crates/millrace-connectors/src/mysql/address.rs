@@ -1,0 +1,263 @@
+//! Where a server is and as whom it is asked: `mysql://user:password@host:3306/database?ssl-mode=VERIFY_IDENTITY`.
+//!
+//! No message repeats a part of the URL beyond its parameters' names: where a password has a character that a URL can't have,
+//! any part may be a piece of it.
+
+use millrace_core::suggest::did_you_mean;
+use millrace_engine::error::{Error, ErrorKind, Result};
+
+/// The parameters that a URL may have.
+const PARAMETERS: [&str; 2] = ["ssl-mode", "ssl-ca"];
+
+/// MySQL's names of how a connection is protected.
+const MODES: [(&str, SslMode); 5] = [
+    ("DISABLED", SslMode::Disabled),
+    ("PREFERRED", SslMode::Preferred),
+    ("REQUIRED", SslMode::Required),
+    ("VERIFY_CA", SslMode::VerifyCa),
+    ("VERIFY_IDENTITY", SslMode::VerifyIdentity),
+];
+
+/// How a connection is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SslMode {
+    /// Not at all.
+    Disabled,
+    /// Encrypted, except where the server has no TLS.
+    Preferred,
+    /// Encrypted; whoever answers is believed.
+    Required,
+    /// Encrypted, with a certificate that a trusted authority signed.
+    VerifyCa,
+    /// The same, and the certificate names the host.
+    VerifyIdentity,
+}
+
+impl SslMode {
+    /// MySQL's name.
+    pub(super) fn name(self) -> &'static str {
+        MODES.iter().find(|(_, mode)| *mode == self).map_or("", |(name, _)| name)
+    }
+
+    /// Whether the server's certificate is looked at.
+    pub(super) fn verifies(self) -> bool {
+        matches!(self, Self::VerifyCa | Self::VerifyIdentity)
+    }
+}
+
+/// A server, a database and a user. Holds a password, so it has no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Address {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) user: String,
+    pub(super) password: Option<String>,
+    pub(super) database: String,
+    pub(super) ssl_mode: SslMode,
+    /// File with the certificates of authorities, as it is written.
+    pub(super) ssl_ca: Option<String>,
+}
+
+impl Address {
+    /// Reads a URL. `ssl_ca` is the setting of that name, which stands for the parameter.
+    pub(super) fn parse(url: &str, ssl_ca: Option<&str>) -> Result<Self> {
+        let scheme = ["mysql://", "mariadb://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+        let rest = scheme.ok_or_else(|| wrong("`url` does not begin with `mysql://`"))?;
+        let (rest, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, database) =
+            rest.split_once('/').filter(|(_, database)| !database.is_empty()).ok_or_else(|| {
+                wrong("`url` names no database")
+                    .hint("Write it behind the host: `mysql://user@host/database`.")
+            })?;
+        let (user, host) = authority.rsplit_once('@').ok_or_else(|| {
+            wrong("`url` names no user").hint("Write them before the host: `mysql://user@host/database`.")
+        })?;
+        let (user, password) = match user.split_once(':') {
+            Some((user, password)) => (user, Some(decoded(password)?)),
+            None => (user, None),
+        };
+        if database.contains(['/', '@', '#']) || user.is_empty() {
+            return Err(wrong("`url` is no address of a database"));
+        }
+        let (host, port) = host_and_port(host)?;
+        let mut address = Self {
+            host,
+            port,
+            user: decoded(user)?,
+            password: password.filter(|password| !password.is_empty()),
+            database: decoded(database)?,
+            ssl_mode: SslMode::Preferred,
+            ssl_ca: ssl_ca.map(str::to_owned),
+        };
+        address.take_parameters(parameters)?;
+        Ok(address)
+    }
+
+    fn take_parameters(&mut self, parameters: &str) -> Result<()> {
+        let mut mode = None;
+        for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            match name.to_ascii_lowercase().replace('_', "-").as_str() {
+                "ssl-mode" => mode = Some(ssl_mode(&decoded(value)?)?),
+                "ssl-ca" => self.ssl_ca = Some(decoded(value)?),
+                _ => return Err(unknown_parameter(name)),
+            }
+        }
+        // As the clients of MySQL have it: who names an authority wants it asked.
+        let default = if self.ssl_ca.is_some() { SslMode::VerifyCa } else { SslMode::Preferred };
+        self.ssl_mode = mode.unwrap_or(default);
+        if self.ssl_ca.is_some() && !self.ssl_mode.verifies() {
+            let message = format!(
+                "`ssl-ca` means nothing with `ssl-mode={}`, which verifies nothing",
+                self.ssl_mode.name()
+            );
+            return Err(Error::new(ErrorKind::SourceUnreadable, message)
+                .hint("Write `ssl-mode=VERIFY_IDENTITY` (or `VERIFY_CA`), or leave `ssl-ca` out."));
+        }
+        Ok(())
+    }
+
+    /// The server, for messages.
+    pub(super) fn server(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+fn wrong(message: &str) -> Error {
+    Error::new(ErrorKind::SourceUnreadable, message).hint(
+        "Write `mysql://user:${PASSWORD}@host:3306/database`; in a password `@` is %40, `:` %3A, `/` %2F, `?` %3F, `#` %23 and `%` %25.",
+    )
+}
+
+fn unknown_parameter(name: &str) -> Error {
+    // Longer ones are hardly names.
+    if name.len() > 32 || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
+        return wrong("`url` has a parameter that is not known");
+    }
+    let error = Error::new(ErrorKind::SourceUnreadable, format!("`url` has an unknown parameter `{name}`"));
+    error.hint(did_you_mean(name, PARAMETERS, "the parameters are").unwrap_or_default())
+}
+
+fn ssl_mode(text: &str) -> Result<SslMode> {
+    let name = text.to_ascii_uppercase().replace('-', "_");
+    let found = MODES.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode);
+    found.ok_or_else(|| {
+        let hint = did_you_mean(&name, MODES.map(|(name, _)| name), "the modes are").unwrap_or_default();
+        Error::new(ErrorKind::SourceUnreadable, "`ssl-mode` in `url` is none of MySQL's modes").hint(hint)
+    })
+}
+
+fn host_and_port(text: &str) -> Result<(String, u16)> {
+    let (host, port) = match text.strip_prefix('[') {
+        // An address of IPv6 has colons of its own.
+        Some(rest) => {
+            let (host, port) = rest.split_once(']').ok_or_else(|| wrong("the host in `url` does not end"))?;
+            (host, port)
+        }
+        None => text.find(':').map_or((text, ""), |colon| text.split_at(colon)),
+    };
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => 3306,
+        port => port
+            .and_then(|port| port.parse().ok())
+            .filter(|&port| port > 0)
+            .ok_or_else(|| wrong("the port in `url` is no number from 1 to 65535"))?,
+    };
+    if host.is_empty() {
+        return Err(wrong("`url` names no host"));
+    }
+    Ok((decoded(host)?, port))
+}
+
+/// Replaces `%41`.
+fn decoded(text: &str) -> Result<String> {
+    let broken = || wrong("`url` has a `%` that is not followed by two hexadecimal digits of a character");
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
+        let (Some(high), Some(low)) = (digit(), digit()) else { return Err(broken()) };
+        bytes.push((high << 4 | low) as u8);
+    }
+    String::from_utf8(bytes).map_err(|_| broken())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str) -> Result<Address> {
+        Address::parse(url, None)
+    }
+
+    #[test]
+    fn addresses() {
+        let address = parse("mysql://read%40er:p%3Aa%25s@db.example:3307/my%20shop?SSL_MODE=verify-identity")
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((address.host.as_str(), address.port), ("db.example", 3307));
+        assert_eq!((address.user.as_str(), address.password.as_deref()), ("read@er", Some("p:a%s")));
+        assert_eq!((address.database.as_str(), address.ssl_mode), ("my shop", SslMode::VerifyIdentity));
+        for (url, host, port) in [
+            ("mysql://u@h/d", "h", 3306),
+            ("mariadb://u:@[::1]:33/d", "::1", 33),
+            ("mysql://u@[::1]/d", "::1", 3306),
+        ] {
+            let address = parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+            assert_eq!((address.host.as_str(), address.port, address.password), (host, port, None), "{url}");
+            assert_eq!(address.ssl_mode, SslMode::Preferred);
+        }
+    }
+
+    #[test]
+    fn authorities() {
+        let ca = |url: &str, key: Option<&str>| {
+            Address::parse(url, key).map(|address| (address.ssl_mode, address.ssl_ca))
+        };
+        assert_eq!(
+            ca("mysql://u@h/d?ssl-ca=a.pem", None).ok(),
+            Some((SslMode::VerifyCa, Some("a.pem".into())))
+        );
+        assert_eq!(
+            ca("mysql://u@h/d?ssl-mode=Verify_Identity", Some("b.pem")).ok(),
+            Some((SslMode::VerifyIdentity, Some("b.pem".into())))
+        );
+        let useless = ca("mysql://u@h/d?ssl-mode=required", Some("b.pem")).expect_err("verifies nothing");
+        assert!(useless.message().contains("ssl-mode=REQUIRED"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_a_secret() {
+        for (url, message) in [
+            ("postgres://u:s3cret@h/d", "does not begin with"),
+            ("mysql://h/d", "names no user"),
+            ("mysql://u:s3cret@h", "names no database"),
+            ("mysql://u:s3cret@/d", "names no host"),
+            ("mysql://u:s3cret@h:x/d", "port"),
+            ("mysql://u:s3cret@h:0/d", "port"),
+            ("mysql://u:s3cret@[::1/d", "does not end"),
+            ("mysql://u:s3%cret@h/d", "two hexadecimal digits"),
+            ("mysql://u:s3cret/x@h/d", "names no user"),
+            ("mysql://u:1/s3cret@h/d", "names no user"),
+            ("mysql://u@x:s3cret/a@h/d", "no address"),
+            ("mysql://u:s3cret?x@h/d", "names no database"),
+            ("mysql://u@h/s3cret@h/d", "no address"),
+            ("mysql://u@h/d?s3cret!=1", "not known"),
+            ("mysql://u@h/d?ssl-mode=s3cret", "none of MySQL's modes"),
+        ] {
+            let error = parse(url).err().unwrap_or_else(|| panic!("{url} is wrong"));
+            let text = format!("{error} {:?}", error.to_diagnostic().hint);
+            assert!(text.contains(message) && !text.contains("s3cret"), "{url}: {text}");
+        }
+        let unknown = parse("mysql://u@h/d?sslmode=REQUIRED").err().expect("unknown");
+        assert_eq!(unknown.message(), "`url` has an unknown parameter `sslmode`");
+        assert!(unknown.to_diagnostic().hint.is_some_and(|hint| hint.contains("`ssl-mode`")));
+    }
+}

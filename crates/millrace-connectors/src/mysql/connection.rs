@@ -1,0 +1,127 @@
+//! One connection, set up for reading.
+
+use std::path::Path;
+use std::time::Duration;
+
+use millrace_engine::error::{Error, ErrorKind, Result};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, DriverError, OptsBuilder, Row, SslOpts};
+
+use crate::mysql::address::{Address, SslMode};
+use crate::mysql::{failure, tls};
+
+/// Time for a connection to be there, with TLS and the password.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Silence after which the system asks whether the other side is still there.
+const KEEPALIVE: Duration = Duration::from_mins(1);
+
+/// Time for the server to take leave.
+const DISCONNECT: Duration = Duration::from_secs(2);
+
+/// The session: moments in UTC, texts in UTF-8, and none of the modes and limits that make a read differ or end early
+/// (`PAD_CHAR_TO_FULL_LENGTH`, `ANSI_QUOTES`, `sql_select_limit`). A slow warehouse may keep the server waiting.
+const SET_UP: [&str; 3] = [
+    "SET NAMES utf8mb4",
+    "SET SESSION time_zone = '+00:00', sql_mode = '', sql_select_limit = 18446744073709551615, sql_big_selects = 1, sql_quote_show_create = 1, net_write_timeout = 86400",
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+];
+
+/// An open connection. [`Self::close`] takes leave of the server; dropping it cuts the connection.
+pub(super) struct Connection {
+    /// Gone only while it is closed.
+    driver: Option<Conn>,
+    address: Address,
+}
+
+impl Connection {
+    /// Connects and sets the session up.
+    pub(super) async fn open(address: &Address, project_dir: &Path) -> Result<Self> {
+        let ssl = tls::options(address, project_dir).await?;
+        let driver = match connect(address, ssl).await {
+            Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer))
+                if address.ssl_mode == SslMode::Preferred =>
+            {
+                connect(address, None).await
+            }
+            driver => driver,
+        };
+        let driver = driver.map_err(|error| failure::connecting(&error, address))?;
+        let mut connection = Self { driver: Some(driver), address: address.clone() };
+        for statement in SET_UP {
+            connection.run(statement).await?;
+        }
+        Ok(connection)
+    }
+
+    /// The driver's connection, and where it leads.
+    pub(super) fn parts(&mut self) -> Result<(&mut Conn, &Address)> {
+        let gone = || Error::new(ErrorKind::Internal, "a connection was used after it was closed");
+        Ok((self.driver.as_mut().ok_or_else(gone)?, &self.address))
+    }
+
+    /// Where it leads.
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Runs a statement that gives no rows.
+    pub(super) async fn run(&mut self, statement: &str) -> Result<()> {
+        let (driver, address) = self.parts()?;
+        let failed = driver.query_drop(statement).await;
+        failed.map_err(|error| failure::asking(&error, "the session cannot be set up", None, address))
+    }
+
+    /// The rows of a small question; `doing` is what fails with it.
+    pub(super) async fn ask(&mut self, sql: &str, doing: &str) -> Result<Vec<Row>> {
+        let (driver, address) = self.parts()?;
+        driver.query(sql).await.map_err(|error| failure::asking(&error, doing, None, address))
+    }
+
+    /// The same for a question about a table, whose name is its parameter.
+    pub(super) async fn ask_of(&mut self, sql: &str, table: &str, doing: &str) -> Result<Vec<Row>> {
+        let (driver, address) = self.parts()?;
+        let rows = driver.exec(sql, (table,)).await;
+        rows.map_err(|error| failure::asking(&error, doing, Some(table), address))
+    }
+
+    /// Takes leave. A server that does not answer is left alone.
+    pub(super) async fn close(mut self) {
+        if let Some(driver) = self.driver.take() {
+            // Nothing is to be saved any more, so nothing can fail that matters.
+            let _ = tokio::time::timeout(DISCONNECT, driver.disconnect()).await;
+        }
+    }
+}
+
+impl Drop for Connection {
+    /// The driver, dropped where a runtime is, would go on in the background and read what is left of a result to its end, all
+    /// of a large table perhaps. Dropped where there is none, it closes the socket.
+    fn drop(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            std::thread::scope(|scope| {
+                scope.spawn(move || drop(driver));
+            });
+        }
+    }
+}
+
+async fn connect(address: &Address, ssl: Option<SslOpts>) -> mysql_async::Result<Conn> {
+    let options = OptsBuilder::default()
+        .ip_or_hostname(address.host.as_str())
+        .tcp_port(address.port)
+        .user(Some(address.user.as_str()))
+        .pass(address.password.as_deref())
+        .db_name(Some(address.database.as_str()))
+        // The server's own socket, on this machine, may lead to another user.
+        .prefer_socket(false)
+        .tcp_keepalive(Some(KEEPALIVE))
+        .ssl_opts(ssl);
+    match tokio::time::timeout(CONNECT, Conn::new(options)).await {
+        Ok(connected) => connected,
+        Err(_) => {
+            let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer within 10 s");
+            Err(late.into())
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! MySQL and MariaDB servers, read over one connection.
+//!
+//! A read is one statement in one transaction with a consistent snapshot, so that what it gives is of one moment. It
+//! asks for rows in the binary protocol, because FLOAT loses digits in the text one, and never holds more than a batch of them.
+
+mod address;
+mod connection;
+mod convert;
+mod failure;
+mod read;
+mod table;
+mod tls;
+mod written;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use millrace_core::cursor::Cursor;
+use millrace_core::project::settings::Settings;
+use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
+use millrace_engine::batch::BatchSender;
+use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::registry::SourceConnector;
+use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
+use mysql_async::prelude::Queryable;
+
+use crate::mysql::address::Address;
+use crate::mysql::connection::Connection;
+use crate::mysql::read::read;
+use crate::mysql_types::zero_dates::{self, ZERO_DATES};
+
+static SOURCE: MapSpec = MapSpec {
+    doc: "`type: mysql`: a MySQL or MariaDB server. The streams are the tables and views of the database.",
+    keys: &[
+        KeySpec::required(
+            "url",
+            KeyKind::Text,
+            "`mysql://user:${PASSWORD}@host:3306/database?ssl-mode=VERIFY_IDENTITY`. `ssl-mode` is `DISABLED`, `PREFERRED` (the default), `REQUIRED`, `VERIFY_CA` or `VERIFY_IDENTITY`; `ssl-ca` stands for the key `ssl_ca`.",
+        ),
+        KeySpec::optional(
+            "ssl_ca",
+            KeyKind::Text,
+            "PEM file, from the project folder on, with the authorities that may sign the server's certificate. Without it those of Mozilla and of the system may.",
+        ),
+        ZERO_DATES,
+    ],
+};
+
+static STREAM: MapSpec = MapSpec {
+    doc: "A table or view of a MySQL server.",
+    keys: &[
+        ZERO_DATES,
+        KeySpec::optional(
+            "table",
+            KeyKind::Text,
+            "Name of the table or view. By default it is the name of the stream. Letter case counts only where two names differ in nothing else.",
+        ),
+    ],
+};
+
+/// `type: mysql`.
+#[derive(Debug, Clone, Copy)]
+pub struct Mysql;
+
+impl SourceConnector for Mysql {
+    fn kind(&self) -> &'static str {
+        "mysql"
+    }
+
+    fn source_spec(&self) -> &'static MapSpec {
+        &SOURCE
+    }
+
+    fn stream_spec(&self) -> &'static MapSpec {
+        &STREAM
+    }
+
+    fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {
+        Ok(Arc::new(Server { context, settings: settings.clone() }))
+    }
+}
+
+/// A server. Connects for each call and keeps nothing open in between.
+struct Server {
+    context: SourceContext,
+    settings: Settings,
+}
+
+impl Server {
+    async fn connect(&self) -> Result<Connection> {
+        // Commands that never connect get along without a URL, which may be in a variable that is not set.
+        let url = self.settings.text("url").unwrap_or_default();
+        if url.is_empty() {
+            let message = format!("`url` of source `{}` is empty", self.context.name);
+            return Err(Error::new(ErrorKind::SourceUnreachable, message)
+                .hint("Write `url: \"mysql://user:${PASSWORD}@host/database\"`."));
+        }
+        let address = Address::parse(url, self.settings.text("ssl_ca"))
+            .map_err(|error| error.context(format!("source `{}` cannot be reached", self.context.name)))?;
+        Connection::open(&address, &self.context.project_dir).await
+    }
+}
+
+/// Name of the table that a stream reads.
+fn wanted<'a>(stream: &'a StreamRequest, settings: &'a Settings) -> &'a str {
+    settings.text("table").unwrap_or(&stream.stream)
+}
+
+/// An identifier as MySQL reads it, whatever is in it.
+fn quoted(name: impl AsRef<str>) -> String {
+    format!("`{}`", name.as_ref().replace('`', "``"))
+}
+
+#[async_trait]
+impl Source for Server {
+    async fn streams(&self) -> Result<Vec<String>> {
+        let mut connection = self.connect().await?;
+        let tables = table::list(&mut connection).await?;
+        connection.close().await;
+        Ok(tables.into_iter().map(|table| table.name).collect())
+    }
+
+    async fn discover(&self, stream: &StreamRequest) -> Result<Discovered> {
+        let settings = stream.settings.or(&self.settings);
+        let mut connection = self.connect().await?;
+        let table = table::find(&mut connection, wanted(stream, &settings)).await?;
+        let table = table::describe(&mut connection, table, &stream.excluded).await?;
+        // The catalogue also shows what may be written and not read: the server checks a statement when it is prepared.
+        let names = table.columns.iter().map(|column| column.name.as_str());
+        let select = table.select(names.filter(|name| !stream.excluded.iter().any(|other| other == name)));
+        let (driver, address) = connection.parts()?;
+        driver.prep(select).await.map_err(|error| {
+            let doing = format!("table `{}` cannot be read", table.name);
+            failure::asking(&error, &doing, Some(&table.name), address)
+        })?;
+        connection.close().await;
+        Ok(Discovered { schema: table.schema(zero_dates::become_null(&settings)), position: None })
+    }
+
+    async fn position(&self, _stream: &StreamRequest) -> Result<Option<Cursor>> {
+        Ok(None)
+    }
+
+    async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {
+        let settings = request.stream.settings.or(&self.settings);
+        let mut connection = self.connect().await?;
+        let zero_dates_to_null = zero_dates::become_null(&settings);
+        let table = wanted(&request.stream, &settings);
+        let outcome = read(&mut connection, table, &request, zero_dates_to_null, &batches).await?;
+        connection.close().await;
+        Ok(outcome)
+    }
+}

@@ -1,0 +1,277 @@
+//! As much of X.509 (RFC 5280) as a client of PostgreSQL needs beyond what the TLS library looks at: the hash for channel binding,
+//! and the common name of certificates that have no other.
+
+use millrace_core::value::days_from_civil;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+const OID: u8 = 0x06;
+const EXTENSIONS: u8 = 0xA3;
+const VERSION: u8 = 0xA0;
+const UTC_TIME: u8 = 0x17;
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+
+/// One value of DER: its tag and its contents. Gives the rest behind it.
+fn value(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = bytes.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = if first < 0x80 {
+        (usize::from(first), rest)
+    } else {
+        let count = usize::from(first & 0x7f);
+        let digits = rest.get(..count).filter(|_| (1..=4).contains(&count))?;
+        (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), &rest[count..])
+    };
+    Some((tag, rest.get(..length)?, &rest[length..]))
+}
+
+/// The contents of the value in front, if it has that tag, and the rest.
+fn expect(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    value(bytes).filter(|(found, ..)| *found == tag).map(|(_, inner, rest)| (inner, rest))
+}
+
+/// The parts of a certificate that are looked at.
+struct Parts<'a> {
+    signed_with: &'a [u8],
+    issuer: &'a [u8],
+    validity: &'a [u8],
+    subject: &'a [u8],
+    extensions: Option<&'a [u8]>,
+}
+
+fn parts(certificate: &[u8]) -> Option<Parts<'_>> {
+    let (all, _) = expect(certificate, SEQUENCE)?;
+    let (signed, rest) = expect(all, SEQUENCE)?;
+    let (algorithm, _) = expect(rest, SEQUENCE)?;
+    let (signed_with, _) = expect(algorithm, OID)?;
+    let mut rest = signed;
+    if rest.first() == Some(&VERSION) {
+        rest = value(rest)?.2;
+    }
+    // Serial number and algorithm; then issuer, validity, subject, key.
+    let (_, _, rest) = value(rest)?;
+    let (_, rest) = expect(rest, SEQUENCE)?;
+    let (issuer, rest) = expect(rest, SEQUENCE)?;
+    let (validity, rest) = expect(rest, SEQUENCE)?;
+    let (subject, rest) = expect(rest, SEQUENCE)?;
+    let (_, mut rest) = expect(rest, SEQUENCE)?;
+    let mut extensions = None;
+    while let Some((tag, inner, behind)) = value(rest) {
+        if tag == EXTENSIONS {
+            extensions = Some(expect(inner, SEQUENCE)?.0);
+        }
+        rest = behind;
+    }
+    Some(Parts { signed_with, issuer, validity, subject, extensions })
+}
+
+/// `tls-server-end-point` of RFC 5929: the certificate's hash by the function of its signature, or SHA-256 where that is an older one.
+/// None for a signature that says no function, such as Ed25519.
+pub(super) fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
+    const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
+    const ECDSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04];
+    let signed_with = parts(certificate)?.signed_with;
+    let bits = if let Some([last]) = signed_with.strip_prefix(RSA) {
+        match last {
+            4 | 5 | 11 => 256,
+            12 => 384,
+            13 => 512,
+            _ => return None,
+        }
+    } else {
+        match signed_with.strip_prefix(ECDSA)? {
+            [1] | [3, 2] => 256,
+            [3, 3] => 384,
+            [3, 4] => 512,
+            _ => return None,
+        }
+    };
+    Some(match bits {
+        384 => Sha384::digest(certificate).to_vec(),
+        512 => Sha512::digest(certificate).to_vec(),
+        _ => Sha256::digest(certificate).to_vec(),
+    })
+}
+
+/// A certificate for people to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Summary {
+    /// `CN=…, O=…`
+    pub(super) subject: String,
+    /// Who signed it.
+    pub(super) issuer: String,
+    /// When it ends, in seconds since 1970 UTC.
+    pub(super) ends_at: i64,
+}
+
+/// What a certificate says; none where it does not parse.
+pub(super) fn summary(certificate: &[u8]) -> Option<Summary> {
+    let parts = parts(certificate)?;
+    let (_, _, ends) = value(parts.validity)?;
+    let (tag, ends, _) = value(ends)?;
+    Some(Summary {
+        subject: distinguished(parts.subject),
+        issuer: distinguished(parts.issuer),
+        ends_at: moment(tag, std::str::from_utf8(ends).ok()?)?,
+    })
+}
+
+/// Whether `root` bears the name of who signed `certificate`.
+pub(super) fn may_have_signed(root: &[u8], certificate: &[u8]) -> bool {
+    match (parts(root), parts(certificate)) {
+        (Some(root), Some(certificate)) => root.subject == certificate.issuer,
+        _ => false,
+    }
+}
+
+/// `YYMMDDHHMMSSZ` (`UTCTime`: 1950 to 2049) or `YYYYMMDDHHMMSSZ` (`GeneralizedTime`).
+fn moment(tag: u8, text: &str) -> Option<i64> {
+    let text = if tag == UTC_TIME {
+        let century = if text.get(..1)? < "5" { "20" } else { "19" };
+        format!("{century}{text}")
+    } else {
+        text.to_owned()
+    };
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<u32>().ok();
+    let (month, day) = (number(4, 6)?, number(6, 8)?);
+    let days = days_from_civil(number(0, 4)?.into(), month.clamp(1, 12), day);
+    let seconds = number(8, 10)? * 3600 + number(10, 12)? * 60 + number(12, 14)?;
+    Some(days * 86_400 + i64::from(seconds))
+}
+
+/// The parts of a name that people look at.
+fn distinguished(name: &[u8]) -> String {
+    attributes(name)
+        .filter_map(|(kind, text)| {
+            let word = match kind {
+                COMMON_NAME => "CN",
+                [0x55, 0x04, 0x0a] => "O",
+                [0x55, 0x04, 0x0b] => "OU",
+                [0x55, 0x04, 0x06] => "C",
+                _ => return None,
+            };
+            Some(format!("{word}={text}"))
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Kind and text of the attributes of a name; those that are no UTF-8 are left out.
+fn attributes(name: &[u8]) -> impl Iterator<Item = (&[u8], &str)> {
+    let mut rest = name;
+    std::iter::from_fn(move || {
+        let (set, behind) = expect(rest, SET)?;
+        rest = behind;
+        let (attribute, _) = expect(set, SEQUENCE)?;
+        let (kind, text) = expect(attribute, OID)?;
+        Some((kind, value(text)?.1))
+    })
+    .filter_map(|(kind, text)| Some((kind, std::str::from_utf8(text).ok()?)))
+}
+
+/// The common name, where the certificate has no alternative names at all: what libpq looks at then, and the TLS library never does.
+pub(super) fn common_name_only(certificate: &[u8]) -> Option<&str> {
+    const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
+    let parts = parts(certificate)?;
+    let mut rest = parts.extensions.unwrap_or_default();
+    while let Some((extension, behind)) = expect(rest, SEQUENCE) {
+        if expect(extension, OID)?.0 == ALTERNATIVE_NAMES {
+            return None;
+        }
+        rest = behind;
+    }
+    // A name with a byte of zero in it is a trick.
+    let names = attributes(parts.subject).filter(|(kind, name)| *kind == COMMON_NAME && !name.contains('\0'));
+    names.last().map(|(_, name)| name)
+}
+
+/// Whether a name of a certificate, perhaps `*.domain`, is that of a host.
+pub(super) fn names(pattern: &str, host: &str) -> bool {
+    if pattern.eq_ignore_ascii_case(host) {
+        return true;
+    }
+    let Some(domain) = pattern.strip_prefix("*.") else { return false };
+    host.split_once('.').is_some_and(|(label, rest)| {
+        !label.is_empty() && rest.eq_ignore_ascii_case(domain) && domain.contains('.')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rcgen::{
+        CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
+    };
+
+    use super::*;
+
+    fn certificate(names: &[&str], common: &str, key: &KeyPair) -> Vec<u8> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("names");
+        params.distinguished_name.push(DnType::CommonName, common);
+        params.self_signed(key).expect("a certificate").der().to_vec()
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_signature() {
+        for (algorithm, length) in [(&PKCS_ECDSA_P256_SHA256, 32), (&PKCS_ECDSA_P384_SHA384, 48)] {
+            let key = KeyPair::generate_for(algorithm).expect("a key");
+            let found = end_point(&certificate(&["db.example"], "x", &key));
+            assert_eq!(found.map(|hash| hash.len()), Some(length));
+        }
+        let key = KeyPair::generate_for(&PKCS_ED25519).expect("a key");
+        assert_eq!(end_point(&certificate(&["db.example"], "x", &key)), None);
+    }
+
+    #[test]
+    fn the_common_name_counts_where_there_is_no_other() {
+        let key = KeyPair::generate().expect("a key");
+        assert_eq!(common_name_only(&certificate(&[], "db.example", &key)), Some("db.example"));
+        assert_eq!(common_name_only(&certificate(&["other.example"], "db.example", &key)), None);
+    }
+
+    #[test]
+    fn what_people_read() {
+        let key = KeyPair::generate().expect("a key");
+        for (year, ends_at) in [(2030, 1_898_640_000), (2051, 2_561_328_000)] {
+            let mut params = CertificateParams::new(Vec::new()).expect("no names");
+            params.distinguished_name.push(DnType::CommonName, "é root");
+            params.distinguished_name.push(DnType::OrganizationName, "Millrace");
+            params.not_after = rcgen::date_time_ymd(year, 3, 2);
+            let root = params.self_signed(&key).expect("a certificate");
+            let found = summary(root.der()).expect("it parses");
+            assert_eq!((found.subject.as_str(), found.ends_at), ("CN=é root, O=Millrace", ends_at));
+            assert!(may_have_signed(root.der(), root.der()));
+            assert!(!may_have_signed(&certificate(&[], "other", &key), root.der()));
+        }
+    }
+
+    #[test]
+    fn names_with_a_star() {
+        for (pattern, host, fits) in [
+            ("db.example", "DB.example", true),
+            ("*.example.org", "db.example.org", true),
+            ("*.example.org", "a.db.example.org", false),
+            ("*.example.org", "example.org", false),
+            ("*.org", "example.org", false),
+            ("*", "example", false),
+            ("d*.example.org", "db.example.org", false),
+        ] {
+            assert_eq!(names(pattern, host), fits, "{pattern} {host}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 0usize..600, at in 0usize..600, byte in any::<u8>()) {
+            let _ = (end_point(&bytes), common_name_only(&bytes));
+            let key = KeyPair::generate().expect("a key");
+            let mut whole = certificate(&["a.example"], "b", &key);
+            let at = at % whole.len();
+            whole[at] = byte;
+            whole.truncate(cut);
+            let _ = (end_point(&whole), common_name_only(&whole), summary(&whole));
+        }
+    }
+}

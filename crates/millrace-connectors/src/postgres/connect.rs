@@ -1,0 +1,320 @@
+//! From a URL to a connection: several servers, TLS as asked for, and patience with a server that sleeps.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use millrace_engine::error::{Error, ErrorKind, Result};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::config::{ChannelBinding, SslMode as DriverMode, SslNegotiation};
+use tokio_postgres::{Client, Config, SimpleQueryMessage};
+
+use super::failure::{Again, again, server_error};
+use super::tls::MakeTls;
+use super::url::{Binding, Host, Server, SslMode, Target};
+
+/// How long a server that is waking is asked again.
+const LATER: Duration = Duration::from_secs(30);
+/// How long one that refuses connections, as it does while it starts.
+const SOON: Duration = Duration::from_secs(3);
+
+/// A connection.
+pub(super) struct Connected {
+    pub(super) client: Client,
+    /// Why it ended, once it has.
+    pub(super) ended: Arc<OnceLock<String>>,
+    /// Such as 150004; 0 where the server does not say.
+    pub(super) version: u32,
+    /// What reads and writes; aborting it hangs up, whatever the server still does.
+    pub(super) task: AbortHandle,
+    /// How a request to cancel gets there.
+    pub(super) tls: MakeTls,
+}
+
+/// A number from 0 to `below`, a different one each time.
+pub(super) fn jitter(below: u64) -> u64 {
+    RandomState::new().hash_one(0u8) % below.max(1)
+}
+
+/// What came of one try.
+enum Failed {
+    Driver(tokio_postgres::Error),
+    TimedOut(Duration),
+    Target,
+}
+
+/// Connects to the first server that will do. Tries again, with pauses, while one says that it may be there in a moment.
+pub(super) async fn connect(server: &Server, tls: &MakeTls) -> Result<Connected> {
+    let started = Instant::now();
+    let mut pause = 100;
+    loop {
+        let mut failures = Vec::new();
+        match once(server, tls, &mut failures).await {
+            Some(connected) => return Ok(connected),
+            None => {
+                let patience = failures.iter().map(|(_, failed)| patience(failed)).max().unwrap_or_default();
+                if started.elapsed() >= patience {
+                    return Err(unreachable(&failures, started.elapsed()));
+                }
+            }
+        }
+        sleep(Duration::from_millis(pause + jitter(pause))).await;
+        pause = (pause * 2).min(4_000);
+    }
+}
+
+fn patience(failed: &Failed) -> Duration {
+    match failed {
+        Failed::Driver(error) => match again(error) {
+            Again::No => Duration::ZERO,
+            Again::Soon => SOON,
+            Again::Later => LATER,
+        },
+        Failed::TimedOut(_) | Failed::Target => Duration::ZERO,
+    }
+}
+
+async fn once(server: &Server, tls: &MakeTls, failures: &mut Vec<(Host, Failed)>) -> Option<Connected> {
+    let mut hosts = server.hosts.clone();
+    if server.shuffle {
+        hosts.sort_by_cached_key(|_| jitter(u64::MAX));
+    }
+    // A standby is preferred, not asked for: all are looked at for one before any other will do.
+    let rounds: &[Target] = match server.target {
+        Target::PreferStandby => &[Target::Standby, Target::Any],
+        ref target => std::slice::from_ref(target),
+    };
+    for target in rounds {
+        failures.clear();
+        for host in &hosts {
+            let mut failed = None;
+            for mode in modes(server.tls.mode, host) {
+                match timeout(server.connect_timeout, one(server, host, *mode, tls, *target)).await {
+                    Ok(Ok(connected)) => return Some(connected),
+                    Ok(Err(error)) => {
+                        let refused =
+                            matches!(&error, Failed::Driver(error) if error.as_db_error().is_some());
+                        failed = Some(error);
+                        if !refused {
+                            break;
+                        }
+                    }
+                    Err(_) => failed = Some(Failed::TimedOut(server.connect_timeout)),
+                }
+            }
+            failures.extend(failed.map(|failed| (host.clone(), failed)));
+        }
+    }
+    None
+}
+
+/// What is tried in turn. `allow` is the one that comes back with TLS when the server refuses without. A socket needs none.
+fn modes(mode: SslMode, host: &Host) -> &'static [DriverMode] {
+    match mode {
+        _ if host.socket().is_some() => &[DriverMode::Disable],
+        SslMode::Disable => &[DriverMode::Disable],
+        SslMode::Allow => &[DriverMode::Disable, DriverMode::Require],
+        SslMode::Prefer => &[DriverMode::Prefer],
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => &[DriverMode::Require],
+    }
+}
+
+async fn one(
+    server: &Server,
+    host: &Host,
+    mode: DriverMode,
+    tls: &MakeTls,
+    target: Target,
+) -> Result<Connected, Failed> {
+    let config = config(server, host, mode);
+    let (client, connection) = config.connect(tls.clone()).await.map_err(Failed::Driver)?;
+    let version = connection.parameter("server_version").map_or(0, version_number);
+    let ended = Arc::new(OnceLock::new());
+    let word = Arc::clone(&ended);
+    // It ends when its client is dropped and has its answers, or the server hangs up.
+    let task = tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            let said = error.as_db_error().map(|said| server_error(said).to_string());
+            let _ = word.set(said.unwrap_or_else(|| causes(&error).join(": ")));
+        }
+    })
+    .abort_handle();
+    if !fits(&client, target).await.map_err(Failed::Driver)? {
+        return Err(Failed::Target);
+    }
+    Ok(Connected { client, ended, version, task, tls: tls.clone() })
+}
+
+/// `15.4 (Debian …)` as 150004, `9.6.2` as 90600: as far as anybody asks.
+fn version_number(text: &str) -> u32 {
+    let mut numbers =
+        text.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse::<u32>().unwrap_or(0));
+    let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    major.saturating_mul(10_000).saturating_add(minor.saturating_mul(if major < 10 { 100 } else { 1 }))
+}
+
+fn config(server: &Server, host: &Host, mode: DriverMode) -> Config {
+    let mut config = Config::new();
+    config
+        .host(&host.name)
+        .port(host.port)
+        .ssl_mode(mode)
+        .application_name(&server.application_name)
+        .connect_timeout(server.connect_timeout)
+        .keepalives(server.keepalive.on)
+        .channel_binding(match server.binding {
+            Binding::Disable => ChannelBinding::Disable,
+            Binding::Prefer => ChannelBinding::Prefer,
+            Binding::Require => ChannelBinding::Require,
+        })
+        .ssl_negotiation(if server.tls.direct { SslNegotiation::Direct } else { SslNegotiation::Postgres });
+    if let Some(address) = host.address {
+        config.hostaddr(address);
+    }
+    if let Some(user) = &server.user {
+        config.user(user);
+    }
+    if let Some(password) = &server.password {
+        config.password(&password.0);
+    }
+    if let Some(database) = server.database() {
+        config.dbname(database);
+    }
+    if let Some(options) = &server.options {
+        config.options(options);
+    }
+    if let Some(idle) = server.keepalive.idle {
+        config.keepalives_idle(idle);
+    }
+    if let Some(interval) = server.keepalive.interval {
+        config.keepalives_interval(interval);
+    }
+    if let Some(count) = server.keepalive.count {
+        config.keepalives_retries(count);
+    }
+    if let Some(unacknowledged) = server.keepalive.unacknowledged {
+        config.tcp_user_timeout(unacknowledged);
+    }
+    config
+}
+
+async fn fits(client: &Client, target: Target) -> Result<bool, tokio_postgres::Error> {
+    let (sql, wanted) = match target {
+        Target::Any | Target::PreferStandby => return Ok(true),
+        Target::ReadWrite => ("show transaction_read_only", "off"),
+        Target::ReadOnly => ("show transaction_read_only", "on"),
+        Target::Primary => ("select pg_catalog.pg_is_in_recovery()", "f"),
+        Target::Standby => ("select pg_catalog.pg_is_in_recovery()", "t"),
+    };
+    let answer = client.simple_query(sql).await?;
+    Ok(answer.iter().any(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0) == Some(wanted),
+        _ => false,
+    }))
+}
+
+fn causes(error: &dyn std::error::Error) -> Vec<String> {
+    let mut found = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        found.push(cause.to_string());
+        source = cause.source();
+    }
+    found.dedup();
+    found
+}
+
+/// No server would do: what each of them said.
+fn unreachable(failures: &[(Host, Failed)], waited: Duration) -> Error {
+    let one = |host: &Host, failed: &Failed| match failed {
+        Failed::Target => Error::new(
+            ErrorKind::WarehouseUnreachable,
+            format!("the server `{host}` is not of the kind that `target_session_attrs` asks for"),
+        ),
+        Failed::TimedOut(limit) => Error::new(
+            ErrorKind::WarehouseUnreachable,
+            format!("the server `{host}` has not answered within {} s", limit.as_secs()),
+        ),
+        Failed::Driver(error) => driver(host, error),
+    };
+    let error = match failures {
+        [(host, failed)] => one(host, failed),
+        several => {
+            let error = Error::new(ErrorKind::WarehouseUnreachable, "none of the URL's servers can be used");
+            several.iter().fold(error, |error, (host, failed)| error.caused_by(one(host, failed)))
+        }
+    };
+    if waited < Duration::from_secs(1) {
+        error
+    } else {
+        error.caused_by(format!("tried for {} s", waited.as_secs()))
+    }
+}
+
+fn driver(host: &Host, error: &tokio_postgres::Error) -> Error {
+    if let Some(said) = error.as_db_error() {
+        let found = server_error(said);
+        let hint = no_entry(said).or_else(|| (said.code().code() == "28P01").then_some(PASSWORD));
+        let found = found.context(format!("the server `{host}` refuses the connection"));
+        return match hint {
+            Some(hint) => found.hint(hint),
+            None => found,
+        };
+    }
+    let causes = causes(error);
+    let (message, hint) = match error.to_string().as_str() {
+        "error performing TLS handshake" => {
+            let without = causes.iter().any(|cause| cause.contains("does not support TLS"));
+            if without {
+                (
+                    format!("the server `{host}` has no TLS"),
+                    Some(
+                        "Turn `ssl` on there; or, where nobody is in between, say `?sslmode=disable` in the URL.",
+                    ),
+                )
+            } else {
+                (format!("the server `{host}` cannot be trusted, or TLS with it fails"), tls_hint(&causes))
+            }
+        }
+        "authentication error" => (format!("the server `{host}` cannot be authenticated with"), None),
+        "invalid configuration" if causes.iter().any(|cause| cause.contains("password missing")) => (
+            format!("the server `{host}` asks for a password, and the URL has none"),
+            Some(
+                "Write `postgres://USER:${PASSWORD}@…`, and set `PASSWORD` in the environment or in `.env`.",
+            ),
+        ),
+        _ => (format!("the server `{host}` cannot be reached"), None),
+    };
+    let found = causes
+        .into_iter()
+        .skip(1)
+        .fold(Error::new(ErrorKind::WarehouseUnreachable, message), Error::caused_by);
+    match hint {
+        Some(hint) => found.hint(hint),
+        None => found,
+    }
+}
+
+const PASSWORD: &str =
+    "Look at the user and the password of the URL; signs such as `@`, `/` and `%` are percent-encoded there.";
+
+/// A server that lets nobody in this way: `pg_hba.conf` has no line for it.
+fn no_entry(said: &tokio_postgres::error::DbError) -> Option<&'static str> {
+    (said.code().code() == "28000").then_some(
+        "Its `pg_hba.conf` has no line for this user, database, address and encryption; with `sslmode=disable` it may be TLS that it asks for.",
+    )
+}
+
+fn tls_hint(causes: &[String]) -> Option<&'static str> {
+    let said = |word: &str| causes.iter().any(|cause| cause.contains(word));
+    if said("UnknownIssuer") {
+        Some("Name the file of the authority that signed its certificate: `?sslrootcert=FILE`.")
+    } else if said("not valid for name") || said("NotValidForName") {
+        Some("Use the name that is in its certificate, or `sslmode=verify-ca` to leave the name unseen.")
+    } else if said("expired") || said("Expired") {
+        Some("Its certificate has run out.")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,225 @@
+//! Arrow rows as the bytes of `COPY … FROM STDIN (FORMAT binary)`.
+//!
+//! A head, then for each row the count of its fields and each field with its length in front, in the format of the type's `…recv`
+//! function; then a count of −1: <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary Format".
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, IntervalMonthDayNanoType, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
+};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Decimal256Array, PrimitiveArray,
+    RecordBatch, StringArray,
+};
+use arrow_buffer::NullBuffer;
+use bytes::{BufMut, BytesMut};
+use millrace_core::schema::{Column, DataType};
+use millrace_engine::error::{Error, ErrorKind, Result};
+
+use super::numeric;
+use super::value::{EPOCH_DAYS, EPOCH_MICROS};
+
+/// What comes first: the signature, no flags, no extension.
+pub(super) const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// What comes last.
+pub(super) const TAIL: &[u8] = &[0xff, 0xff];
+
+/// The first day that PostgreSQL has, 4714-11-24 BC, and the one after the last of a `date`, as days since 2000-01-01
+/// (`DATETIME_MIN_JULIAN`, `DATE_END_JULIAN` in its `timestamp.h`).
+const DAYS: std::ops::Range<i32> = -2_451_545..2_145_031_949;
+/// The same of a `timestamp`, in microseconds (`MIN_TIMESTAMP`, `END_TIMESTAMP`).
+const MICROS: std::ops::Range<i64> = -211_813_488_000_000_000..9_223_371_331_200_000_000;
+
+/// The columns of a batch, each ready to be written row by row.
+pub(super) struct Fields<'a> {
+    columns: Vec<Field<'a>>,
+    rows: usize,
+}
+
+struct Field<'a> {
+    column: &'a Column,
+    nulls: Option<&'a NullBuffer>,
+    cells: Cells<'a>,
+}
+
+enum Cells<'a> {
+    Bool(&'a BooleanArray),
+    Int8(&'a PrimitiveArray<Int8Type>),
+    Int16(&'a PrimitiveArray<Int16Type>),
+    Int32(&'a PrimitiveArray<Int32Type>),
+    Int64(&'a PrimitiveArray<Int64Type>),
+    UInt8(&'a PrimitiveArray<UInt8Type>),
+    UInt16(&'a PrimitiveArray<UInt16Type>),
+    UInt32(&'a PrimitiveArray<UInt32Type>),
+    UInt64(&'a PrimitiveArray<UInt64Type>),
+    Decimal(&'a Decimal128Array, u8),
+    Wide(&'a Decimal256Array, u8),
+    Float32(&'a PrimitiveArray<Float32Type>),
+    Float64(&'a PrimitiveArray<Float64Type>),
+    Date(&'a PrimitiveArray<Date32Type>),
+    Timestamp(&'a PrimitiveArray<TimestampMicrosecondType>),
+    Interval(&'a PrimitiveArray<IntervalMonthDayNanoType>),
+    Text(&'a StringArray),
+    Bytes(&'a BinaryArray),
+}
+
+/// What PostgreSQL cannot hold.
+enum Misfit {
+    Nul,
+    Range,
+    Long,
+}
+
+impl<'a> Fields<'a> {
+    /// Of a batch whose columns are these.
+    pub(super) fn of(columns: &'a [Column], batch: &'a RecordBatch) -> Result<Self> {
+        let fields = columns.iter().zip(batch.columns()).map(|(column, array)| {
+            let cells = cells(column.data_type, array).ok_or_else(|| {
+                let message = format!("column `{}` came with another type than was agreed", column.name);
+                Error::new(ErrorKind::Internal, message)
+            })?;
+            Ok(Field { column, nulls: array.nulls().filter(|nulls| nulls.null_count() > 0), cells })
+        });
+        Ok(Self { columns: fields.collect::<Result<_>>()?, rows: batch.num_rows() })
+    }
+
+    /// Rows of the batch.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Writes one row, with its place in the stream as a last column where one is given.
+    pub(super) fn write(&self, row: usize, place: Option<u64>, out: &mut BytesMut) -> Result<()> {
+        out.reserve(2 + self.columns.len() * 16 + 12);
+        out.put_i16((self.columns.len() + usize::from(place.is_some())) as i16);
+        for field in &self.columns {
+            if field.nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                out.put_i32(-1);
+            } else if let Err(misfit) = field.cells.write(row, out) {
+                return Err(misfit.of(field.column));
+            }
+        }
+        if let Some(place) = place {
+            out.put_i32(8);
+            out.put_u64(place);
+        }
+        Ok(())
+    }
+}
+
+fn cells(data_type: DataType, array: &ArrayRef) -> Option<Cells<'_>> {
+    Some(match data_type {
+        DataType::Boolean => Cells::Bool(array.as_boolean_opt()?),
+        DataType::Int8 => Cells::Int8(array.as_primitive_opt()?),
+        DataType::Int16 => Cells::Int16(array.as_primitive_opt()?),
+        DataType::Int32 => Cells::Int32(array.as_primitive_opt()?),
+        DataType::Int64 => Cells::Int64(array.as_primitive_opt()?),
+        DataType::UInt8 => Cells::UInt8(array.as_primitive_opt()?),
+        DataType::UInt16 => Cells::UInt16(array.as_primitive_opt()?),
+        DataType::UInt32 => Cells::UInt32(array.as_primitive_opt()?),
+        DataType::UInt64 => Cells::UInt64(array.as_primitive_opt()?),
+        DataType::Decimal { scale, .. } => match array.as_primitive_opt::<Decimal128Type>() {
+            Some(narrow) => Cells::Decimal(narrow, scale),
+            None => Cells::Wide(array.as_primitive_opt::<Decimal256Type>()?, scale),
+        },
+        DataType::Float32 => Cells::Float32(array.as_primitive_opt()?),
+        DataType::Float64 => Cells::Float64(array.as_primitive_opt()?),
+        DataType::Date => Cells::Date(array.as_primitive_opt()?),
+        DataType::Timestamp | DataType::TimestampTz => Cells::Timestamp(array.as_primitive_opt()?),
+        DataType::Interval => Cells::Interval(array.as_primitive_opt()?),
+        DataType::Text | DataType::Json => Cells::Text(array.as_string_opt()?),
+        DataType::Bytes => Cells::Bytes(array.as_binary_opt()?),
+    })
+}
+
+fn small(out: &mut BytesMut, value: i16) {
+    out.put_i32(2);
+    out.put_i16(value);
+}
+
+fn int(out: &mut BytesMut, value: i32) {
+    out.put_i32(4);
+    out.put_i32(value);
+}
+
+fn big(out: &mut BytesMut, value: i64) {
+    out.put_i32(8);
+    out.put_i64(value);
+}
+
+fn bytes(out: &mut BytesMut, value: &[u8]) -> Result<(), Misfit> {
+    // A field has at most a gigabyte.
+    let length =
+        i32::try_from(value.len()).ok().filter(|length| *length < 0x3fff_ffff).ok_or(Misfit::Long)?;
+    out.put_i32(length);
+    out.put_slice(value);
+    Ok(())
+}
+
+impl Cells<'_> {
+    fn write(&self, row: usize, out: &mut BytesMut) -> Result<(), Misfit> {
+        match self {
+            Self::Bool(array) => {
+                out.put_i32(1);
+                out.put_u8(u8::from(array.value(row)));
+            }
+            Self::Int8(array) => small(out, array.value(row).into()),
+            Self::Int16(array) => small(out, array.value(row)),
+            Self::Int32(array) => int(out, array.value(row)),
+            Self::Int64(array) => big(out, array.value(row)),
+            Self::UInt8(array) => small(out, array.value(row).into()),
+            Self::UInt16(array) => int(out, array.value(row).into()),
+            Self::UInt32(array) => big(out, array.value(row).into()),
+            Self::UInt64(array) => numeric::put_i128(out, array.value(row).into(), 0),
+            Self::Decimal(array, scale) => numeric::put_i128(out, array.value(row), *scale),
+            Self::Wide(array, scale) => numeric::put_i256(out, array.value(row), *scale),
+            Self::Float32(array) => int(out, array.value(row).to_bits() as i32),
+            Self::Float64(array) => big(out, array.value(row).to_bits() as i64),
+            Self::Date(array) => {
+                let days = array.value(row).checked_sub(EPOCH_DAYS).filter(|days| DAYS.contains(days));
+                int(out, days.ok_or(Misfit::Range)?);
+            }
+            Self::Timestamp(array) => {
+                let micros =
+                    array.value(row).checked_sub(EPOCH_MICROS).filter(|micros| MICROS.contains(micros));
+                big(out, micros.ok_or(Misfit::Range)?);
+            }
+            Self::Interval(array) => {
+                let interval = array.value(row);
+                out.put_i32(16);
+                out.put_i64(interval.nanoseconds / 1_000);
+                out.put_i32(interval.days);
+                out.put_i32(interval.months);
+            }
+            Self::Text(array) => {
+                let text = array.value(row).as_bytes();
+                if text.contains(&0) {
+                    return Err(Misfit::Nul);
+                }
+                bytes(out, text)?;
+            }
+            Self::Bytes(array) => bytes(out, array.value(row))?,
+        }
+        Ok(())
+    }
+}
+
+impl Misfit {
+    fn of(self, column: &Column) -> Error {
+        let (what, hint) = match self {
+            Self::Nul => (
+                "a text with the character U+0000, which PostgreSQL cannot hold",
+                Some("Leave the column out (`exclude_columns`), or mend the source."),
+            ),
+            Self::Range => ("a date or time that is out of PostgreSQL's range", None),
+            Self::Long => ("a value of more than a gigabyte", None),
+        };
+        let error = Error::new(ErrorKind::Data, format!("column `{}` has {what}", column.name));
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}

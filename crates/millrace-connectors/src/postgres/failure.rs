@@ -1,0 +1,228 @@
+//! What PostgreSQL and the way to it say when something fails, as an [`Error`].
+//!
+//! Appendix A of PostgreSQL's manual lists the codes. The server's words are passed on only where they can hold nothing but names and
+//! the statement's own text: those about data quote cells, and its DETAIL does so too.
+
+use std::error::Error as StdError;
+use std::io;
+
+use millrace_engine::error::{Error, ErrorKind};
+use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
+
+/// What to do about an error of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// Nothing will change.
+    No,
+    /// The server may be on its way up.
+    Soon,
+    /// A cloud's server may be waking, or has no room for a moment.
+    Later,
+}
+
+/// An error of a statement; `sql` is its text.
+pub(super) fn statement_error(error: &tokio_postgres::Error, sql: &str) -> Error {
+    let Some(said) = error.as_db_error() else { return client_error(error) };
+    let position = match said.position() {
+        Some(ErrorPosition::Original(position)) => byte_of(sql, *position),
+        _ => None,
+    };
+    server_error(said).at_byte(position)
+}
+
+/// The byte of the character that the server counts from 1; none beyond the text.
+fn byte_of(sql: &str, position: u32) -> Option<usize> {
+    let before = usize::try_from(position).ok()?.checked_sub(1)?;
+    sql.char_indices().map(|(byte, _)| byte).chain([sql.len()]).nth(before)
+}
+
+/// What the server said.
+pub(super) fn server_error(said: &DbError) -> Error {
+    let code = said.code().code();
+    let words = one_line(said.message());
+    let name = |part: Option<&str>| part.map(|part| format!(" `{part}`")).unwrap_or_default();
+    let error = match (&code[..2.min(code.len())], code) {
+        (_, "57014") => Error::new(ErrorKind::Cancelled, "the statement was cancelled"),
+        (_, "55P03") => Error::new(ErrorKind::TimedOut, "another session holds a lock that the statement needs"),
+        (_, "42501") => Error::new(ErrorKind::Sql, words)
+            .hint("The role of the URL lacks a privilege; `postgres.md` in the reference lists those that it needs."),
+        (_, "53100" | "58030") => Error::new(ErrorKind::Resources, "the warehouse's disk is full, or fails"),
+        (_, "53200") => Error::new(ErrorKind::Resources, "the warehouse ran out of memory"),
+        (_, "53300") => unreachable("the server has no free connection")
+            .hint("Raise its `max_connections`, or lower `connections` of the environment."),
+        (_, "28P01") => unreachable("the server does not accept the password"),
+        (_, "28000") => unreachable("the server does not let this user in").caused_by(words),
+        (_, "3D000") => unreachable("the server has no such database").caused_by(words),
+        (_, "25006") => Error::new(ErrorKind::Sql, "the statement would write, where only reading is allowed"),
+        (_, "2BP01") => {
+            let error = Error::new(ErrorKind::Sql, words);
+            // The one DETAIL that holds nothing but names.
+            said.detail().into_iter().flat_map(str::lines).take(8).fold(error, Error::caused_by)
+        }
+        (_, "P0001") => Error::new(ErrorKind::Sql, "a function of the database raised an error of its own"),
+        ("42" | "0A" | "3F" | "54" | "2F" | "0L" | "26" | "34", _) => {
+            let error = Error::new(ErrorKind::Sql, words);
+            said.hint().into_iter().fold(error, |error, hint| error.hint(sentence(hint)))
+        }
+        ("22", _) => Error::new(ErrorKind::Data, data_error(code)),
+        ("23", _) => {
+            let what = match code {
+                "23502" => format!("a value of column{} is NULL, where none may be", name(said.column())),
+                "23503" => format!("a row breaks the foreign key{}", name(said.constraint())),
+                "23505" => format!("two rows have the same key{}", name(said.constraint())),
+                "23514" => format!("a row breaks the check{}", name(said.constraint())),
+                _ => format!("a row breaks the constraint{}", name(said.constraint())),
+            };
+            let table = said.table().map(|table| format!(" of table `{table}`")).unwrap_or_default();
+            Error::new(ErrorKind::Data, format!("{what}{table}"))
+        }
+        ("40", _) => Error::new(ErrorKind::TimedOut, "other transactions were in the way, again and again")
+            .caused_by(words),
+        ("08" | "57", _) => unreachable("the server ended the connection").caused_by(words),
+        ("53", _) => Error::new(ErrorKind::Resources, "the server lacks resources").caused_by(words),
+        ("28", _) => unreachable("the server does not let this user in").caused_by(words),
+        _ if is_waking(said) => unreachable("the server is not awake").caused_by(words),
+        _ => Error::new(ErrorKind::Internal, format!("the server failed: {words}")),
+    };
+    if error.causes().is_empty() { error.caused_by(format!("SQLSTATE {code}")) } else { error }
+}
+
+/// Words of ours for the codes of class 22; the server's own quote the value.
+fn data_error(code: &str) -> &'static str {
+    match code {
+        "22001" => "a text is longer than its type allows",
+        "22003" => "a number is out of the range of its type",
+        "22007" => "a text does not read as the date or time that it is cast to",
+        "22008" => "a date or time is out of range",
+        "22012" => "division by zero",
+        "22021" | "22P05" => "a text holds a character that PostgreSQL cannot store",
+        "22023" => "a function was given a value that it does not take",
+        "22030" | "22032" | "22P06" => "a text is not the JSON that it is taken for",
+        "22P02" => "a text does not read as the type that it is cast to",
+        "22P03" => "the server did not understand the rows that were sent",
+        "2201E" | "2201F" => "a logarithm or power is not defined for a value",
+        "2201W" | "2201X" => "a LIMIT or OFFSET is negative",
+        "2202E" | "2203F" => "a position is outside of an array, or a value is no scalar",
+        "22011" => "a substring has a negative length",
+        "2201B" => "a regular expression is not valid",
+        _ => "a value does not fit where the SQL puts it",
+    }
+}
+
+/// The first line; a lower-case fragment as our own messages are.
+fn one_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().trim().trim_end_matches('.').replace('"', "`")
+}
+
+fn sentence(hint: &str) -> String {
+    hint.trim().replace('"', "`")
+}
+
+fn unreachable(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::WarehouseUnreachable, message)
+}
+
+/// An error of the driver: the connection, mostly.
+fn client_error(error: &tokio_postgres::Error) -> Error {
+    if is_lost(error) {
+        let found = unreachable("the connection to the server was lost");
+        return match error.source() {
+            Some(source) => found.caused_by(source),
+            None => found,
+        };
+    }
+    let text = error.to_string();
+    if text.starts_with("error serializing parameter") {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        return Error::new(ErrorKind::Data, "a value cannot be given to PostgreSQL").caused_by(cause);
+    }
+    if text.starts_with("expected ") {
+        return Error::new(
+            ErrorKind::Internal,
+            format!("a statement has the wrong number of values: {text}"),
+        );
+    }
+    Error::new(ErrorKind::Internal, format!("the driver failed: {text}"))
+}
+
+/// Whether the connection is gone.
+pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
+    if let Some(said) = error.as_db_error() {
+        return matches!(
+            said.code().code(),
+            "57P01" | "57P02" | "57P03" | "57P05" | "08003" | "08006" | "08P01"
+        ) || (said.code() == &SqlState::INTERNAL_ERROR && is_waking(said));
+    }
+    error.is_closed() || io_kind(error).is_some()
+}
+
+fn io_kind(error: &tokio_postgres::Error) -> Option<io::ErrorKind> {
+    let mut source = error.source();
+    while let Some(found) = source {
+        if let Some(io) = found.downcast_ref::<io::Error>() {
+            return Some(io.kind());
+        }
+        source = found.source();
+    }
+    None
+}
+
+/// Texts of clouds that wake a server; facts of Neon and PgBouncer, which have no codes of their own for it.
+fn is_waking(said: &DbError) -> bool {
+    const TEXTS: [&str; 5] = [
+        "Couldn't connect to compute node",
+        "Control plane request failed",
+        "endpoint is idle",
+        "query_wait_timeout",
+        "server login has been failing",
+    ];
+    TEXTS.iter().any(|text| said.message().contains(text))
+}
+
+/// Whether a connection that failed is worth another try.
+pub(super) fn again(error: &tokio_postgres::Error) -> Again {
+    if let Some(said) = error.as_db_error() {
+        let waking = matches!(
+            said.code().code(),
+            "08000" | "08001" | "08003" | "08004" | "08006" | "57P01" | "57P02" | "57P03" | "53300"
+        );
+        // A pooler says 08P01 for many things; only its texts tell.
+        return if waking || is_waking(said) { Again::Later } else { Again::No };
+    }
+    if error.is_closed() {
+        return Again::Later;
+    }
+    match io_kind(error) {
+        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
+            Again::Later
+        }
+        Some(io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => Again::Soon,
+        _ => Again::No,
+    }
+}
+
+/// Whether the whole transaction may be tried again: it lost against another, or two made the same thing at the same moment.
+pub(super) fn is_conflict(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|said| match said.code().code() {
+        // The last two: a statement's name that somebody left behind in a pooler's connection.
+        "40001" | "40P01" | "42P05" | "26000" => true,
+        // `create … if not exists` of two sessions at once.
+        "23505" => said.schema() == Some("pg_catalog"),
+        "XX000" => said.message().contains("concurrently updated"),
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_bytes() {
+        assert_eq!(byte_of("select 'é', x", 13), Some(13));
+        assert_eq!(byte_of("select 'é', x", 1), Some(0));
+        assert_eq!(byte_of("ab", 3), Some(2));
+        assert_eq!(byte_of("ab", 4), None);
+        assert_eq!(byte_of("ab", 0), None);
+    }
+}

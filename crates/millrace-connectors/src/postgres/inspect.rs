@@ -1,0 +1,187 @@
+//! What other tools need to know of a server, and what `doctor` looks at: where it is, and who vouches for it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use base64ct::{Base64, Encoding};
+use millrace_core::project::settings::Settings;
+use millrace_engine::error::{Error, ErrorKind, Result};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::certificate;
+use super::tls::{is_name, onlooker, roots, store, web_pki};
+use super::url::{Host, Server};
+
+/// Where a warehouse is, as its URL says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerAccess {
+    /// Name or address of the first server; the folder of a socket begins with `/`.
+    pub host: String,
+    /// The address, where the URL gives one beside the name.
+    pub address: Option<IpAddr>,
+    /// Its port.
+    pub port: u16,
+    /// The further servers, as `host:port`.
+    pub others: Vec<String>,
+    /// The database; none where the URL names neither it nor a user.
+    pub database: Option<String>,
+    /// The user; none for the operating system's.
+    pub user: Option<String>,
+    /// libpq's word: `disable`, `allow`, `prefer`, `require`, `verify-ca` or `verify-full`.
+    pub sslmode: &'static str,
+    /// The host past the pooler that the URL names.
+    pub direct_host: Option<String>,
+    /// Whether it is on this machine: then no tool elsewhere reaches it by that name.
+    pub is_here: bool,
+}
+
+/// Reads the settings of an environment of `type: postgres`. Asks nobody.
+pub fn access(project_dir: &Path, settings: &Settings) -> Result<ServerAccess> {
+    let server = super::server(project_dir, settings)?;
+    let first = first(&server)?;
+    Ok(ServerAccess {
+        host: first.name.clone(),
+        address: first.address,
+        port: first.port,
+        others: server.hosts[1..].iter().map(ToString::to_string).collect(),
+        database: server.database().map(str::to_owned),
+        user: server.user.clone(),
+        sslmode: server.tls.mode.as_str(),
+        direct_host: first.direct().map(|direct| direct.name),
+        is_here: first.is_here(),
+    })
+}
+
+fn first(server: &Server) -> Result<&Host> {
+    server.hosts.first().ok_or_else(|| Error::new(ErrorKind::Internal, "a URL without a host"))
+}
+
+/// A certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// As files have it, with its line of `BEGIN`.
+    pub pem: String,
+    /// Whom it is for: `CN=…, O=…`.
+    pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// When it ends, in seconds since 1970 UTC.
+    pub ends_at: i64,
+}
+
+/// What a server showed when it was asked for TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateChain {
+    /// The certificates that it sent, its own first.
+    pub sent: Vec<Certificate>,
+    /// The root that vouches for them: among those in `sslrootcert`, Mozilla's or the system's. Tools that ask for a file of root
+    /// certificates are served by this one.
+    pub root: Option<Certificate>,
+    /// Whether its certificate names the host of the URL.
+    pub names_host: bool,
+    /// Why it is not trusted; none where it is, but for the name.
+    pub problem: Option<String>,
+}
+
+/// Asks a server for its certificates, whatever the URL's `sslmode`. Sends neither user nor password.
+pub async fn certificate_chain(project_dir: &Path, settings: &Settings) -> Result<CertificateChain> {
+    let server = super::server(project_dir, settings)?;
+    let host = first(&server)?;
+    let asked = timeout(server.connect_timeout, ask(&server, host)).await;
+    let sent = asked.map_err(|_| {
+        let limit: Duration = server.connect_timeout;
+        unreachable(host, "cannot be reached").caused_by(format!("no answer within {} s", limit.as_secs()))
+    })??;
+    let known = roots(&server.tls.roots)?;
+    let (own, others) = sent.split_first().ok_or_else(|| unreachable(host, "sent no certificate"))?;
+    let name = server_name(host)?;
+    let verify = |roots: &[CertificateDer<'static>]| {
+        web_pki(store(roots))
+            .map(|library| library.verify_server_cert(own, others, &name, &[], UnixTime::now()))
+    };
+    let verdict = verify(&known)?;
+    let wrong_name = matches!(&verdict, Err(rustls::Error::InvalidCertificate(error)) if is_name(error));
+    let named =
+        certificate::common_name_only(own).is_some_and(|common| certificate::names(common, &host.name));
+    let trusted = verdict.is_ok() || wrong_name;
+    let mut root = None;
+    for candidate in known.iter().filter(|_| trusted) {
+        let signed = sent.iter().any(|one| certificate::may_have_signed(candidate, one));
+        // Roots of one name may have several keys.
+        let alone = if signed { verify(std::slice::from_ref(candidate))? } else { continue };
+        if alone.is_ok() || matches!(&alone, Err(rustls::Error::InvalidCertificate(error)) if is_name(error))
+        {
+            root = shown(candidate);
+            break;
+        }
+    }
+    Ok(CertificateChain {
+        sent: sent.iter().filter_map(shown).collect(),
+        root,
+        names_host: verdict.is_ok() || (wrong_name && named),
+        problem: verdict.err().filter(|_| !trusted).map(|error| error.to_string()),
+    })
+}
+
+fn unreachable(host: &Host, what: &str) -> Error {
+    Error::new(ErrorKind::WarehouseUnreachable, format!("the server `{host}` {what}"))
+}
+
+fn server_name(host: &Host) -> Result<ServerName<'static>> {
+    ServerName::try_from(host.name.clone()).map_err(|_| unreachable(host, "has no name that TLS knows"))
+}
+
+async fn ask(server: &Server, host: &Host) -> Result<Vec<CertificateDer<'static>>> {
+    /// Length and code of an `SSLRequest`, the first message of the protocol.
+    const REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+    let failed = |error: &dyn fmt::Display| unreachable(host, "cannot be reached").caused_by(error);
+    if host.socket().is_some() {
+        return Err(unreachable(host, "is reached by a socket, where there is no TLS"));
+    }
+    let connected = match host.address {
+        Some(address) => TcpStream::connect((address, host.port)).await,
+        None => TcpStream::connect((host.name.as_str(), host.port)).await,
+    };
+    let mut stream = connected.map_err(|error| failed(&error))?;
+    if !server.tls.direct {
+        stream.write_all(&REQUEST).await.map_err(|error| failed(&error))?;
+        if stream.read_u8().await.map_err(|error| failed(&error))? != b'S' {
+            return Err(unreachable(host, "has no TLS"));
+        }
+    }
+    let connected = onlooker(&server.tls)?.connect(server_name(host)?, stream).await;
+    let mut stream =
+        connected.map_err(|error| unreachable(host, "does not agree on TLS").caused_by(error))?;
+    let sent = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let sent = sent.iter().map(|certificate| certificate.clone().into_owned()).collect();
+    // It was only asked for its papers.
+    let _ = stream.shutdown().await;
+    Ok(sent)
+}
+
+fn shown(certificate: &CertificateDer<'_>) -> Option<Certificate> {
+    let summary = certificate::summary(certificate)?;
+    Some(Certificate {
+        pem: pem(certificate),
+        subject: summary.subject,
+        issuer: summary.issuer,
+        ends_at: summary.ends_at,
+    })
+}
+
+/// RFC 7468: Base64 in lines of 64.
+fn pem(der: &[u8]) -> String {
+    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
+    for line in der.chunks(48) {
+        text.push_str(&Base64::encode_string(line));
+        text.push('\n');
+    }
+    text.push_str("-----END CERTIFICATE-----\n");
+    text
+}

@@ -1,0 +1,291 @@
+//! Rows into a raw table, in one transaction with their checkpoint.
+//!
+//! A new table is filled by one direct COPY. A merge into a table that is there goes through a staging table: a real one, since a
+//! pooler may not keep temporary ones, not logged, and gone with the transaction.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::SinkExt;
+use millrace_core::name::{Ident, Relation};
+use millrace_core::schema::{Column, DataType};
+use millrace_core::sql::dialect::Dialect;
+use millrace_engine::batch::{Batch, BatchReceiver};
+use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::warehouse::{FinishLoad, LoadMode, LoadOutcome, LoadRequest};
+use tokio_postgres::types::Type;
+
+use super::copy::{Fields, HEAD, TAIL};
+use super::dialect::PostgresDialect;
+use super::pool::Pool;
+use super::session::{Purpose, Session};
+
+/// Bytes that are sent at once.
+const CHUNK: usize = 512 * 1024;
+/// Bytes of one COPY. The server's complaints are heard at its end, so a full disk is noticed before the source is read to its own.
+const SEGMENT: usize = 64 * 1024 * 1024;
+
+pub(super) async fn load(
+    pool: &Arc<Pool>,
+    purpose: Purpose,
+    request: &LoadRequest,
+    batches: BatchReceiver,
+    finish: Box<dyn FinishLoad>,
+) -> Result<LoadOutcome> {
+    let mut session = Session::begin(pool, purpose).await?;
+    if !has_schema(&mut session, &request.table.schema).await? {
+        session.leave_unchanged();
+        ensure_schema(pool, purpose, &request.table.schema).await?;
+        session = Session::begin(pool, purpose).await?;
+    }
+    let done = fill(&mut session, request, batches, finish).await;
+    session.end(done).await
+}
+
+/// Makes a schema where there is none. `create schema if not exists` asks for the privilege to make one even where it is there.
+pub(super) async fn ensure_schema(pool: &Arc<Pool>, purpose: Purpose, schema: &str) -> Result<()> {
+    let mut session = Session::begin(pool, purpose).await?;
+    let made = match has_schema(&mut session, schema).await {
+        Ok(false) => session.batch(&format!("create schema if not exists {}", Ident::new(schema))).await,
+        found => found.map(|_| ()),
+    };
+    if made.is_err() && session.is_conflict() {
+        // Another process was quicker.
+        session.undo().await;
+        return Ok(());
+    }
+    session.end(made).await
+}
+
+async fn has_schema(session: &mut Session, schema: &str) -> Result<bool> {
+    let sql = "select 1 from pg_catalog.pg_namespace where nspname = $1";
+    Ok(!session.catalog(sql, &[(&schema, Type::TEXT)]).await?.is_empty())
+}
+
+async fn fill(
+    session: &mut Session,
+    request: &LoadRequest,
+    batches: BatchReceiver,
+    mut finish: Box<dyn FinishLoad>,
+) -> Result<LoadOutcome> {
+    let table = &request.table;
+    let key = match &request.mode {
+        LoadMode::Create => None,
+        LoadMode::Upsert { key } => Some(key.as_slice()),
+    };
+    let is_new = key.is_none() || !exists(session, table).await?;
+    let outcome = if is_new {
+        session.batch(&create_table("table", table, &request.columns, None)).await?;
+        let rows_read = copy(session, table, &request.columns, None, batches, &mut *finish).await?;
+        let twice = match key {
+            Some(key) => make_unique(session, table, key).await?,
+            None => 0,
+        };
+        LoadOutcome { rows_read, rows_in_table: rows_read - twice }
+    } else {
+        let staging = Relation::new(&table.schema, staging_name(&table.name));
+        let place = place_name(&request.columns);
+        session.batch(&create_table("unlogged table", &staging, &request.columns, Some(&place))).await?;
+        let rows_read =
+            copy(session, &staging, &request.columns, Some(&place), batches, &mut *finish).await?;
+        merge(session, request, &staging, &place, key.unwrap_or_default()).await?;
+        let sql = format!("select count(*) from {table}");
+        let rows_in_table = count(session, &sql).await?;
+        LoadOutcome { rows_read, rows_in_table }
+    };
+    // The planner of the models that read it next would otherwise guess.
+    session.batch(&format!("analyze {table}")).await?;
+    for statement in finish.finish(outcome).await? {
+        session.execute(&statement).await?;
+    }
+    Ok(outcome)
+}
+
+async fn exists(session: &mut Session, table: &Relation) -> Result<bool> {
+    let sql = "select 1 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+               where n.nspname = $1 and c.relname = $2";
+    let found = session.catalog(sql, &[(&table.schema, Type::TEXT), (&table.name, Type::TEXT)]).await?;
+    Ok(!found.is_empty())
+}
+
+async fn count(session: &mut Session, sql: &str) -> Result<u64> {
+    let rows = session.catalog(sql, &[]).await?;
+    let number: Option<i64> = rows.first().and_then(|row| row.try_get(0).ok());
+    Ok(number.unwrap_or_default() as u64)
+}
+
+/// The name of a staging table: PostgreSQL cuts names at 63 bytes, and one lease merges into a table at a time.
+fn staging_name(table: &str) -> String {
+    const SUFFIX: &str = "__staging";
+    let mut room = table.len().min(63 - SUFFIX.len());
+    while !table.is_char_boundary(room) {
+        room -= 1;
+    }
+    format!("{}{SUFFIX}", &table[..room])
+}
+
+/// A name for the column of arrival that no column of the stream has.
+fn place_name(columns: &[Column]) -> String {
+    let mut name = "__arrival".to_owned();
+    while columns.iter().any(|column| column.name == name) {
+        name.push('_');
+    }
+    name
+}
+
+fn create_table(kind: &str, table: &Relation, columns: &[Column], place: Option<&str>) -> String {
+    let column = |column: &Column| {
+        let null = if column.nullable { "" } else { " not null" };
+        format!("{} {}{null}", Ident::new(&column.name), PostgresDialect.column_type(column.data_type))
+    };
+    let mut all: Vec<String> = columns.iter().map(column).collect();
+    all.extend(place.map(|place| format!("{} bigint not null", Ident::new(place))));
+    // A staging table must not be in the way of one that a killed run left: that one was never committed.
+    format!("create {kind} {table} ({})", all.join(", "))
+}
+
+fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    names.into_iter().map(|name| Ident::new(name).to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// All batches into a table; returns the rows.
+async fn copy(
+    session: &mut Session,
+    table: &Relation,
+    columns: &[Column],
+    place: Option<&str>,
+    mut batches: BatchReceiver,
+    finish: &mut dyn FinishLoad,
+) -> Result<u64> {
+    let names = list(columns.iter().map(|column| column.name.as_str()).chain(place));
+    let sql = format!("copy {table} ({names}) from stdin (format binary)");
+    let mut rows = 0;
+    let mut waiting = next(&mut batches, finish).await?;
+    while waiting.is_some() {
+        let started = session.client()?.copy_in::<_, Bytes>(&sql).await;
+        let mut sink = pin!(started.map_err(|error| session.failed(&error, &sql))?);
+        let mut sent = 0;
+        let mut buffer = BytesMut::with_capacity(CHUNK + CHUNK / 4);
+        buffer.extend_from_slice(HEAD);
+        while let Some(batch) = waiting.take() {
+            let fields = Fields::of(columns, &batch.rows)?;
+            for row in 0..fields.rows() {
+                fields.write(row, place.map(|_| rows), &mut buffer)?;
+                rows += 1;
+                if buffer.len() >= CHUNK {
+                    sent += buffer.len();
+                    // The former chunk is on its way while this one is made.
+                    let full = std::mem::replace(&mut buffer, BytesMut::with_capacity(CHUNK + CHUNK / 4));
+                    let fed = sink.feed(full.freeze()).await;
+                    fed.map_err(|error| session.failed(&error, &sql))?;
+                }
+            }
+            if sent >= SEGMENT {
+                break;
+            }
+            waiting = next(&mut batches, finish).await?;
+        }
+        buffer.extend_from_slice(TAIL);
+        let fed = sink.feed(buffer.freeze()).await;
+        fed.map_err(|error| session.failed(&error, &sql))?;
+        let finished = sink.finish().await;
+        finished.map_err(|error| session.failed(&error, &sql))?;
+        if waiting.is_none() {
+            waiting = next(&mut batches, finish).await?;
+        }
+    }
+    Ok(rows)
+}
+
+/// The next batch with rows; those without are only looked at.
+async fn next(batches: &mut BatchReceiver, finish: &mut dyn FinishLoad) -> Result<Option<Batch>> {
+    while let Some(batch) = batches.recv().await {
+        finish.saw(&batch)?;
+        if batch.rows.num_rows() > 0 {
+            return Ok(Some(batch));
+        }
+    }
+    Ok(None)
+}
+
+/// Gives a table that was just filled the key by which later loads merge; returns how many earlier rows of a key went.
+async fn make_unique(session: &mut Session, table: &Relation, key: &[String]) -> Result<u64> {
+    let list = list(key.iter().map(String::as_str));
+    let index = format!("create unique index on {table} ({list})");
+    session.batch("savepoint millrace_key").await?;
+    let Err(error) = session.batch(&index).await else {
+        session.batch("release savepoint millrace_key").await?;
+        return Ok(0);
+    };
+    if error.kind() != ErrorKind::Data || session.is_lost() {
+        return Err(error);
+    }
+    session.batch("rollback to savepoint millrace_key").await?;
+    // One COPY into an empty table writes its rows one behind the other, so their places in it are the order of arrival.
+    let sql = format!(
+        "with gone as (delete from {table} where ctid in (select ctid from (select ctid, \
+         row_number() over (partition by {list} order by ctid desc) as n from {table}) as numbered where n > 1) returning 1) \
+         select count(*) from gone"
+    );
+    let twice = count(session, &sql).await?;
+    session.batch(&index).await?;
+    Ok(twice)
+}
+
+/// Rows of a known key are replaced, where anything differs; of several that arrived with one key the last counts.
+async fn merge(
+    session: &mut Session,
+    request: &LoadRequest,
+    staging: &Relation,
+    place: &str,
+    key: &[String],
+) -> Result<()> {
+    let table = &request.table;
+    let columns = list(request.columns.iter().map(|column| column.name.as_str()));
+    let keys = list(key.iter().map(String::as_str));
+    let place = Ident::new(place);
+    let others: Vec<&Column> = request.columns.iter().filter(|column| !key.contains(&column.name)).collect();
+    let conflict = if others.is_empty() {
+        "do nothing".to_owned()
+    } else {
+        let set = others.iter().map(|column| {
+            let name = Ident::new(&column.name);
+            format!("{name} = excluded.{name}")
+        });
+        let side = |side: &str| {
+            let values = others.iter().map(|column| compared(side, column));
+            values.collect::<Vec<_>>().join(", ")
+        };
+        format!(
+            "do update set {} where ({}) is distinct from ({})",
+            set.collect::<Vec<_>>().join(", "),
+            side("old"),
+            side("excluded")
+        )
+    };
+    session.batch(&format!("analyze {staging}")).await?;
+    session
+        .batch(&format!(
+            "insert into {table} as old ({columns}) select distinct on ({keys}) {columns} from {staging} \
+             order by {keys}, {place} desc on conflict ({keys}) {conflict}; drop table {staging}"
+        ))
+        .await
+        .map_err(|error| match error.kind() {
+            ErrorKind::Sql => Error::new(
+                ErrorKind::Internal,
+                format!("the rows of `{}.{}` cannot be merged", table.schema, table.name),
+            )
+            .caused_by(error),
+            _ => error,
+        })
+}
+
+/// A column as it is compared: by its text where its type has no equality, or one that takes different values for the same.
+fn compared(side: &str, column: &Column) -> String {
+    let name = Ident::new(&column.name);
+    match column.data_type {
+        DataType::Json | DataType::Float32 | DataType::Float64 => format!("{side}.{name}::text"),
+        _ => format!("{side}.{name}"),
+    }
+}

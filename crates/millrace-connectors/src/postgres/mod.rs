@@ -1,0 +1,127 @@
+//! PostgreSQL: the warehouse on a server, one's own or a cloud's.
+
+mod certificate;
+mod connect;
+mod copy;
+mod dialect;
+mod failure;
+pub mod inspect;
+mod load;
+mod numeric;
+mod parameter;
+mod pool;
+mod prepare;
+mod publish;
+mod query;
+mod reader;
+mod retire;
+mod session;
+mod tls;
+mod url;
+mod value;
+mod warehouse;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use millrace_core::project::settings::Settings;
+use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
+use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::reader::{ReaderAccess, ReaderRequest};
+use millrace_engine::registry::WarehouseConnector;
+use millrace_engine::warehouse::Warehouse;
+
+pub use warehouse::PostgresWarehouse;
+
+use pool::Pool;
+use tls::MakeTls;
+use url::Server;
+
+/// Connections at once, where the environment says nothing.
+const CONNECTIONS: usize = 8;
+
+static SPEC: MapSpec = MapSpec {
+    doc: "A PostgreSQL database, on a server of one's own or in a cloud such as Neon.",
+    keys: &[
+        KeySpec::required(
+            "url",
+            KeyKind::Text,
+            "libpq's connection URL, `postgres://USER:PASSWORD@HOST/DATABASE?…`; the password as `${NAME}`. Without `sslmode` it is \
+             `verify-full`, and `prefer` for a server on this machine.",
+        ),
+        KeySpec::optional(
+            "connections",
+            KeyKind::Integer(2, 64),
+            "Connections at once, at most; 8 by default, and one more to renew a run's lease. They are closed after ten seconds without work.",
+        ),
+        KeySpec::optional(
+            "statement_timeout",
+            KeyKind::Text,
+            "How long one statement of a run may take, such as `30m`; as long as it does by default.",
+        ),
+    ],
+};
+
+/// `type: postgres`.
+pub struct Postgres;
+
+#[async_trait]
+impl WarehouseConnector for Postgres {
+    fn kind(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn spec(&self) -> &'static MapSpec {
+        &SPEC
+    }
+
+    /// Connects to nobody yet: the first call does.
+    fn open(&self, project_dir: &Path, settings: &Settings) -> Result<Arc<dyn Warehouse>> {
+        let server = server(project_dir, settings)?;
+        let tls = MakeTls::new(&server.tls)?;
+        let connections =
+            settings.text("connections").and_then(|text| text.parse().ok()).unwrap_or(CONNECTIONS);
+        let time = settings.text("statement_timeout").map(duration).transpose()?;
+        Ok(Arc::new(PostgresWarehouse::new(Pool::new(server, tls, connections), time)))
+    }
+
+    fn has_readers(&self) -> bool {
+        true
+    }
+
+    async fn reader_access(
+        &self,
+        project_dir: &Path,
+        settings: &Settings,
+        request: ReaderRequest<'_>,
+    ) -> Result<Option<ReaderAccess>> {
+        reader::reader_access(project_dir, settings, request).await.map(Some)
+    }
+}
+
+fn server(project_dir: &Path, settings: &Settings) -> Result<Server> {
+    Server::parse(settings.text("url").unwrap_or_default().trim(), project_dir)
+}
+
+/// `500ms`, `30s`, `10m`, `2h`.
+fn duration(text: &str) -> Result<Duration> {
+    let bad = || {
+        Error::new(
+            ErrorKind::WarehouseUnreachable,
+            format!("`statement_timeout: {text}` is no length of time"),
+        )
+        .hint("Write a number and a unit, such as `30m`; there are ms, s, m and h.")
+    };
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let number: u64 = digits.parse().ok().filter(|number| *number > 0).ok_or_else(bad)?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(bad()),
+    };
+    Ok(Duration::from_millis(number.checked_mul(milliseconds).ok_or_else(bad)?))
+}

@@ -1,0 +1,331 @@
+//! What the parameters of a connection URL mean.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use millrace_core::suggest::did_you_mean;
+use millrace_engine::error::Result;
+
+use super::url::{Binding, Host, Keepalive, Roots, Secret, Server, SslMode, Target, Tls, wrong};
+
+/// Where a server listens that the URL does not name.
+const PORT: u16 = 5432;
+/// How long one server may take to answer; a cloud's that sleeps takes seconds.
+const CONNECT: Duration = Duration::from_secs(15);
+
+/// When a connection that says nothing gives a sign of life.
+const KEEPALIVE: Duration = Duration::from_mins(1);
+
+/// libpq's parameters, all of them.
+pub(super) const PARAMETERS: [&str; 46] = [
+    "application_name",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "dbname",
+    "fallback_application_name",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "load_balance_hosts",
+    "max_protocol_version",
+    "min_protocol_version",
+    "options",
+    "passfile",
+    "password",
+    "port",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "requiressl",
+    "service",
+    "servicefile",
+    "ssl_max_protocol_version",
+    "ssl_min_protocol_version",
+    "sslcert",
+    "sslcertmode",
+    "sslcompression",
+    "sslcrl",
+    "sslcrldir",
+    "sslkey",
+    "sslkeylogfile",
+    "sslmode",
+    "sslnegotiation",
+    "sslpassword",
+    "sslrootcert",
+    "sslsni",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
+/// Those that ask for something that is not there, with the values that ask for nothing.
+const NOT_HERE: [(&str, &[&str]); 20] = [
+    ("client_encoding", &["auto", "UTF8", "utf8", "UTF-8", "utf-8"]),
+    ("gssdelegation", &["0"]),
+    ("gssencmode", &["disable", "prefer"]),
+    ("gsslib", &[]),
+    ("krbsrvname", &[]),
+    ("max_protocol_version", &["3.0", "3.2", "latest"]),
+    ("min_protocol_version", &["3.0"]),
+    ("passfile", &[]),
+    ("replication", &["false", "off", "no", "0"]),
+    ("require_auth", &[]),
+    ("requirepeer", &[]),
+    ("requiressl", &["0"]),
+    ("service", &[]),
+    ("servicefile", &[]),
+    ("sslcertmode", &["allow"]),
+    ("sslcompression", &["0"]),
+    ("sslcrl", &[]),
+    ("sslcrldir", &[]),
+    ("sslkeylogfile", &[]),
+    ("sslsni", &["1"]),
+];
+
+/// Parameters with their values; the last one of a name counts.
+#[derive(Default)]
+pub(super) struct Said(BTreeMap<&'static str, String>);
+
+impl Said {
+    pub(super) fn put(&mut self, name: &'static str, value: String) {
+        self.0.insert(name, value);
+    }
+
+    /// A value that says something: as in libpq, an empty one counts as none.
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
+        let number =
+            |text: &str| text.trim().parse().map_err(|_| wrong(format!("the URL's `{name}` is no number")));
+        self.get(name).map(number).transpose()
+    }
+
+    fn word<T: Copy>(&self, name: &str, words: &[(&str, T)], default: T) -> Result<T> {
+        let Some(said) = self.get(name) else { return Ok(default) };
+        let found = words.iter().find(|(word, _)| *word == said);
+        found.map(|(_, meant)| *meant).ok_or_else(|| {
+            let error = wrong(format!("the URL's `{name}` is none that there is"));
+            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            match did_you_mean(said, words, "there are") {
+                Some(hint) => error.hint(hint),
+                None => error,
+            }
+        })
+    }
+}
+
+/// The server that parameters describe.
+pub(super) fn server(said: &Said, folder: &Path) -> Result<Server> {
+    for (name, harmless) in NOT_HERE {
+        if said.get(name).is_some_and(|value| !harmless.contains(&value)) {
+            return Err(wrong(format!("the URL's `{name}` is not supported"))
+                .hint("Leave it out; what it would protect from is then not protected from."));
+        }
+    }
+    let hosts = hosts(said)?;
+    let tls = tls(said, &hosts, folder)?;
+    let binding = said.word(
+        "channel_binding",
+        &[("disable", Binding::Disable), ("prefer", Binding::Prefer), ("require", Binding::Require)],
+        Binding::Prefer,
+    )?;
+    if binding == Binding::Require && tls.mode == SslMode::Disable {
+        return Err(wrong("the URL asks for `channel_binding=require`, which is nothing without TLS"));
+    }
+    let target = said.word(
+        "target_session_attrs",
+        &[
+            ("any", Target::Any),
+            ("read-write", Target::ReadWrite),
+            ("read-only", Target::ReadOnly),
+            ("primary", Target::Primary),
+            ("standby", Target::Standby),
+            ("prefer-standby", Target::PreferStandby),
+        ],
+        Target::Any,
+    )?;
+    let (settings, options) = options(said.get("options").unwrap_or_default());
+    let name = said.get("application_name").or_else(|| said.get("fallback_application_name"));
+    Ok(Server {
+        shuffle: said.word("load_balance_hosts", &[("disable", false), ("random", true)], false)?,
+        user: said.get("user").map(str::to_owned),
+        password: said.get("password").map(|password| Secret(password.to_owned())),
+        database: said.get("dbname").map(str::to_owned),
+        tls,
+        binding,
+        settings,
+        options,
+        application_name: name.unwrap_or("millrace").to_owned(),
+        connect_timeout: match said.number::<i64>("connect_timeout")? {
+            None => CONNECT,
+            // libpq's word for no limit; ours is an hour.
+            Some(seconds) if seconds <= 0 => Duration::from_hours(1),
+            Some(seconds) => Duration::from_secs(seconds.unsigned_abs().clamp(2, 3600)),
+        },
+        target,
+        keepalive: keepalive(said)?,
+        hosts,
+    })
+}
+
+fn keepalive(said: &Said) -> Result<Keepalive> {
+    let seconds =
+        |name: &str| Ok(said.number::<u32>(name)?.filter(|n| *n > 0).map(|n| Duration::from_secs(n.into())));
+    let milliseconds = said.number::<u32>("tcp_user_timeout")?.filter(|n| *n > 0);
+    Ok(Keepalive {
+        on: said.number::<i64>("keepalives")? != Some(0),
+        // A balancer before a cloud's server forgets a connection that says nothing for minutes, as a long statement does.
+        idle: seconds("keepalives_idle")?.or(Some(KEEPALIVE)),
+        interval: seconds("keepalives_interval")?,
+        count: said.number::<u32>("keepalives_count")?.filter(|n| *n > 0),
+        unacknowledged: milliseconds.map(|n| Duration::from_millis(n.into())),
+    })
+}
+
+fn hosts(said: &Said) -> Result<Vec<Host>> {
+    let list = |name: &str| -> Vec<String> {
+        said.get(name)
+            .map_or_else(Vec::new, |text| text.split(',').map(|part| part.trim().to_owned()).collect())
+    };
+    let (mut names, addresses, ports) = (list("host"), list("hostaddr"), list("port"));
+    if names.is_empty() {
+        names = if addresses.is_empty() { vec!["localhost".to_owned()] } else { addresses.clone() };
+    }
+    let fits = |list: &[String]| list.len() <= 1 || list.len() == names.len();
+    if !fits(&ports) || !(addresses.is_empty() || addresses.len() == names.len()) {
+        return Err(wrong("the URL has not as many ports or addresses as hosts"));
+    }
+    let host = |(at, name): (usize, &String)| -> Result<Host> {
+        let address = addresses.get(at).filter(|address| !address.is_empty());
+        let address =
+            address.map(|address| address.parse().map_err(|_| wrong("the URL's `hostaddr` is no address")));
+        let port = ports.get(at).or(ports.first()).filter(|port| !port.is_empty());
+        let port = port.map(|port| port.parse::<u16>().ok().filter(|port| *port > 0));
+        let port = match port {
+            None => PORT,
+            Some(port) => port.ok_or_else(|| {
+                wrong("the URL's port is no number from 1 to 65535").hint(
+                    "If it is part of a password: write `/` as `%2F`, `@` as `%40`, `:` as `%3A` there.",
+                )
+            })?,
+        };
+        let name = if name.is_empty() { "localhost" } else { name };
+        let plain = |c: char| c.is_alphanumeric() || ".-_:%".contains(c);
+        if !name.starts_with('/') && !name.chars().all(plain) {
+            return Err(wrong("a host of the URL is neither a name, an address nor the folder of a socket"));
+        }
+        Ok(Host { name: name.to_owned(), address: address.transpose()?, port })
+    };
+    names.iter().enumerate().map(host).collect()
+}
+
+fn tls(said: &Said, hosts: &[Host], folder: &Path) -> Result<Tls> {
+    let file = |name: &str| said.get(name).map(|path| folder.join(path));
+    let roots = match said.get("sslrootcert") {
+        None => Roots::Public,
+        Some("system") => Roots::System,
+        Some(path) => Roots::File(folder.join(path)),
+    };
+    let asked = said.get("sslmode").map(SslMode::parse).transpose()?;
+    let here =
+        hosts.iter().all(|host| host.is_here() && host.address.is_none_or(|address| address.is_loopback()));
+    let mode = match (asked, &roots) {
+        (Some(mode), Roots::System) if mode < SslMode::VerifyFull => {
+            return Err(wrong(format!("the URL asks for `sslmode={}` with `sslrootcert=system`", mode.as_str()))
+                .hint("Anybody gets a certificate from a public authority; `sslmode=verify-full` looks at the name too."));
+        }
+        (None, Roots::System) => SslMode::VerifyFull,
+        // As in libpq: with a file of roots, a certificate is looked at.
+        (Some(SslMode::Require), Roots::File(_)) => SslMode::VerifyCa,
+        (Some(mode), _) => mode,
+        (None, _) if here => SslMode::Prefer,
+        (None, _) => SslMode::VerifyFull,
+    };
+    let client = match (file("sslcert"), file("sslkey")) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        _ => return Err(wrong("the URL has one of `sslcert` and `sslkey`; both are needed")),
+    };
+    if said.get("sslpassword").is_some() {
+        return Err(wrong("the URL's `sslpassword` is not supported")
+            .hint("Give the key without a password (`openssl pkey`)."));
+    }
+    let direct = said.word("sslnegotiation", &[("postgres", false), ("direct", true)], false)?;
+    if direct && mode < SslMode::Require {
+        return Err(wrong("the URL asks for `sslnegotiation=direct`, which needs `sslmode=require` or more"));
+    }
+    let versions = [("TLSv1", 0), ("TLSv1.1", 1), ("TLSv1.2", 2), ("TLSv1.3", 3)];
+    let least = said.word("ssl_min_protocol_version", &versions, 2)?;
+    if said.word("ssl_max_protocol_version", &versions, 3)? < 3 {
+        return Err(wrong("the URL's `ssl_max_protocol_version` is below TLSv1.3").hint("Leave it out."));
+    }
+    Ok(Tls { mode, roots, client, direct, only_13: least == 3 })
+}
+
+/// Takes `-c name=value` and `--name=value` out of `options`; gives them and what is left. A backslash takes the meaning from a blank.
+fn options(text: &str) -> (Vec<(String, String)>, Option<String>) {
+    let mut words: Vec<(String, String)> = Vec::new();
+    let mut word: Option<(String, String)> = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c.is_whitespace() {
+            words.extend(word.take());
+            continue;
+        }
+        let (meant, written) = word.get_or_insert_default();
+        written.push(c);
+        if c == '\\' {
+            if let Some(next) = chars.next() {
+                written.push(next);
+                meant.push(next);
+            }
+        } else {
+            meant.push(c);
+        }
+    }
+    words.extend(word);
+    let setting = |text: &str| {
+        let (name, value) = text.split_once('=')?;
+        let name = name.replace('-', "_");
+        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.');
+        (plain && !name.is_empty()).then(|| (name, value.to_owned()))
+    };
+    let (mut settings, mut left) = (Vec::new(), Vec::new());
+    let mut words = words.into_iter().peekable();
+    while let Some((meant, written)) = words.next() {
+        let found = match (meant.as_str(), words.peek()) {
+            ("-c", Some((next, _))) => setting(next).inspect(|_| {
+                words.next();
+            }),
+            _ => meant.strip_prefix("--").or_else(|| meant.strip_prefix("-c")).and_then(setting),
+        };
+        match found {
+            Some(found) => settings.push(found),
+            None => left.push(written),
+        }
+    }
+    (settings, (!left.is_empty()).then(|| left.join(" ")))
+}
+
+/// For the tests of `url`: what `options` comes to.
+#[cfg(test)]
+pub(super) fn options_of(text: &str) -> (Vec<(String, String)>, Option<String>) {
+    options(text)
+}
+
+/// A file that the URL names, for messages.
+pub(super) fn shown(path: &Path) -> String {
+    format!("`{}`", path.display())
+}

@@ -1,0 +1,49 @@
+//! Who is in the way of a publish.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_engine::error::Result;
+use tokio_postgres::types::Type;
+
+use crate::postgres::pool::{Pool, Route};
+use crate::postgres::session::{Purpose, Session};
+
+pub(super) const HINT: &str = "Wait until they are done, or end one with `select pg_terminate_backend(PROCESS)`; then run again: what is \
+    built is kept.";
+
+/// The processes that hold locks on relations, one sentence each. Never what they run: that may hold values.
+pub(super) async fn blockers(pool: &Arc<Pool>, relations: &[u32]) -> Result<Vec<String>> {
+    let sql = "select l.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, ''), coalesce(a.state, ''), \
+               extract(epoch from clock_timestamp() - \
+               case when a.state like 'idle%' then a.state_change else a.query_start end)::float8 \
+               from (select distinct pid from pg_catalog.pg_locks where locktype = 'relation' and relation = any($1) and granted \
+                     and database = (select oid from pg_catalog.pg_database where datname = current_database()) \
+                     and pid is distinct from pg_backend_pid()) l \
+               left join pg_catalog.pg_stat_activity a on a.pid = l.pid order by 5 desc nulls last, 1 limit 20";
+    let purpose = Purpose { route: Route::Direct, ..Purpose::question(Duration::from_secs(10)) };
+    let mut session = Session::begin(pool, purpose).await?;
+    let rows = session.catalog(sql, &[(&relations, Type::OID_ARRAY)]).await;
+    let rows = session.end(rows).await?;
+    let sentence = |row: &tokio_postgres::Row| {
+        let pid: Option<i32> = row.try_get(0).ok()?;
+        let Some(pid) = pid else { return Some("a prepared transaction holds a lock".to_owned()) };
+        let text = |at: usize| row.try_get::<_, String>(at).unwrap_or_default();
+        let (application, user, state) = (text(1), text(2), text(3));
+        let who: Vec<String> = [("", application), ("of ", user)]
+            .into_iter()
+            .filter(|(_, name)| !name.is_empty())
+            .map(|(word, name)| format!("{word}`{}`", name.replace('`', "'")))
+            .collect();
+        let who = if who.is_empty() { String::new() } else { format!(" ({})", who.join(" ")) };
+        let age: Option<f64> = row.try_get(4).ok().flatten();
+        let age = age.map(|seconds| format!(" for {seconds:.1} s")).unwrap_or_default();
+        let what = match state.as_str() {
+            "active" => format!("has run a query{age}"),
+            state if state.starts_with("idle in transaction") => format!("has left a transaction open{age}"),
+            _ => "reads what is published".to_owned(),
+        };
+        Some(format!("process {pid}{who} {what}"))
+    };
+    Ok(rows.iter().filter_map(sentence).collect())
+}

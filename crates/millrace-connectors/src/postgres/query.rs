@@ -1,0 +1,152 @@
+//! Questions: rows as values, and what a statement would return.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, pin_mut};
+use millrace_core::schema::DataType;
+use millrace_core::value::Value;
+use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::warehouse::{QueryLimits, ResultColumn, Rows, Statement};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Column, Statement as Prepared};
+
+use super::connect::jitter;
+use super::dialect::{WIDEST, logical_type};
+use super::pool::Pool;
+use super::session::{Purpose, Session};
+use super::value::{Param, Raw, Reader};
+
+/// How long an answer may be late: the server counts the time of a statement, this side that of everything.
+const LATE: Duration = Duration::from_secs(5);
+
+/// Runs a query. One that lost its connection, or met a leftover of somebody else's in a pooler, is tried again: it changes nothing.
+pub(super) async fn query(pool: &Arc<Pool>, statement: &Statement, limits: QueryLimits) -> Result<Rows> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let purpose = Purpose::question(limits.time);
+        let (mut session, prepared) = Session::begin_preparing(pool, purpose, &statement.sql).await?;
+        let started = Instant::now();
+        let fetched = async { fetch(&mut session, statement, prepared?, limits).await };
+        let Ok(found) = timeout(limits.time.saturating_add(LATE), fetched).await else {
+            return Err(took_too_long(limits.time));
+        };
+        match found {
+            Ok(rows) if rows.truncated => {
+                // The server would go on to the last row.
+                session.cancel();
+                return Ok(rows);
+            }
+            Ok(rows) => {
+                session.leave_unchanged();
+                return Ok(rows);
+            }
+            Err(_) if tries < 3 && (session.is_lost() || session.is_conflict()) => {
+                session.undo().await;
+                sleep(Duration::from_millis(20 + jitter(80))).await;
+            }
+            Err(error) => {
+                session.undo().await;
+                let late = error.kind() == ErrorKind::Cancelled && started.elapsed() >= limits.time;
+                return Err(if late { took_too_long(limits.time) } else { error });
+            }
+        }
+    }
+}
+
+fn took_too_long(limit: Duration) -> Error {
+    let limit = if limit.as_secs() > 0 {
+        format!("{} s", limit.as_secs())
+    } else {
+        format!("{} ms", limit.as_millis())
+    };
+    Error::new(ErrorKind::TimedOut, format!("the query took longer than {limit}"))
+}
+
+/// What a select would return, without running it.
+pub(super) async fn describe(pool: &Arc<Pool>, sql: &str) -> Result<Vec<ResultColumn>> {
+    let purpose = Purpose::question(QueryLimits::STATE.time);
+    let (session, prepared) = Session::begin_preparing(pool, purpose, sql).await?;
+    let found = prepared.map(|prepared| prepared.columns().iter().map(described).collect());
+    match &found {
+        Ok(_) => session.leave_unchanged(),
+        Err(_) => session.undo().await,
+    }
+    found
+}
+
+fn described(column: &Column) -> ResultColumn {
+    ResultColumn { name: column.name().to_owned(), data_type: logical_type(column) }
+}
+
+async fn fetch(
+    session: &mut Session,
+    statement: &Statement,
+    mut prepared: Prepared,
+    limits: QueryLimits,
+) -> Result<Rows> {
+    let mut sql = &statement.sql;
+    let columns: Vec<ResultColumn> = prepared.columns().iter().map(described).collect();
+    let mut readers: Vec<Option<Reader>> =
+        prepared.columns().iter().map(|column| Reader::of(column.type_())).collect();
+    let wrapped;
+    if readers.contains(&None) {
+        // A type that has no value of its own is cast to text by a statement around it.
+        let names: Vec<String> = (0..readers.len()).map(|at| format!("c{at}")).collect();
+        let casts = names.iter().zip(&readers).map(|(name, reader)| match reader {
+            Some(_) => name.clone(),
+            None => format!("cast({name} as text)"),
+        });
+        let casts: Vec<String> = casts.collect();
+        wrapped = format!("select {} from ({sql}\n) as q({})", casts.join(", "), names.join(", "));
+        sql = &wrapped;
+        prepared = session.prepare(sql).await?;
+        for reader in &mut readers {
+            reader.get_or_insert(Reader::Text);
+        }
+    }
+    let readers: Vec<Reader> = readers.into_iter().flatten().collect();
+    let params: Vec<Param<'_>> = statement.params.iter().map(Param).collect();
+    if params.len() != prepared.params().len() {
+        let message =
+            format!("a statement takes {} values and was given {}", prepared.params().len(), params.len());
+        return Err(Error::new(ErrorKind::Internal, message));
+    }
+    let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();
+    let started = session.client()?.query_raw(&prepared, params).await;
+    let stream = started.map_err(|error| session.failed(&error, sql))?;
+    pin_mut!(stream);
+    let mut rows = Rows { data: vec![Vec::new(); columns.len()], columns, truncated: false };
+    let mut count = 0;
+    while let Some(row) = stream.next().await {
+        let row = row.map_err(|error| session.failed(&error, sql))?;
+        if count >= limits.rows {
+            rows.truncated = true;
+            break;
+        }
+        count += 1;
+        for (at, (column, reader)) in rows.data.iter_mut().zip(&readers).enumerate() {
+            let raw: Option<Raw<'_>> = row.try_get(at).map_err(|error| session.failed(&error, sql))?;
+            column.push(match raw {
+                None => Value::Null,
+                Some(raw) => reader.read(raw.0).ok_or_else(|| {
+                    Error::new(ErrorKind::Internal, "the server sent a value that is not of its type")
+                })?,
+            });
+        }
+    }
+    for (column, values) in rows.columns.iter_mut().zip(&rows.data) {
+        if column.data_type == Some(WIDEST) {
+            column.data_type = Some(bounded(values));
+        }
+    }
+    Ok(rows)
+}
+
+/// The bounds of numbers that have none by their type: digits after the point as the longest of them.
+fn bounded(values: &[Value]) -> DataType {
+    let scales = values.iter().filter_map(Value::as_decimal).map(|number| number.scale);
+    DataType::Decimal { precision: 38, scale: scales.max().unwrap_or(0).min(38) }
+}

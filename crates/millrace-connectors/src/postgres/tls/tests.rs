@@ -1,0 +1,110 @@
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+use super::*;
+
+struct Made {
+    folder: tempfile::TempDir,
+    root: CertifiedIssuer<'static, KeyPair>,
+    key: KeyPair,
+}
+
+impl Made {
+    fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = || KeyPair::generate().expect("a key");
+        let root = CertifiedIssuer::self_signed(params, key()).expect("a root");
+        Self { folder: tempfile::tempdir().expect("a folder"), root, key: key() }
+    }
+
+    fn params(names: &[&str], common: &str) -> CertificateParams {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("names");
+        params.distinguished_name.push(DnType::CommonName, common);
+        params
+    }
+
+    fn signed(&self, params: &CertificateParams) -> Certificate {
+        params.signed_by(&self.key, &self.root).expect("a certificate")
+    }
+
+    /// The verdict of a mode with a file of roots.
+    fn verdict(&self, mode: SslMode, roots: &str, presented: &Certificate, host: &str) -> Result<(), String> {
+        let file = self.folder.path().join("roots.crt");
+        std::fs::write(&file, roots).expect("a file");
+        let tls = Tls { mode, roots: Roots::File(file), client: None, direct: false, only_13: false };
+        let name = ServerName::try_from(host.to_owned()).expect("a name");
+        let now = UnixTime::since_unix_epoch(Duration::from_hours(490_000));
+        let verifier = verifier(&tls).expect("a verifier");
+        let found = verifier.verify_server_cert(presented.der(), &[], &name, &[], now);
+        found.map(|_| ()).map_err(|error| error.to_string())
+    }
+}
+
+#[test]
+fn who_is_trusted() {
+    use SslMode::{Require, VerifyCa, VerifyFull};
+    let made = Made::new("root");
+    let other = Made::new("other");
+    let root = made.root.pem();
+    let good = made.signed(&Made::params(&["db.example", "*.wild.example", "10.0.0.1"], "x"));
+    let common = made.signed(&Made::params(&[], "db.example"));
+    let mut expired = Made::params(&["db.example"], "x");
+    expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let mut own = Made::params(&["db.example"], "own");
+    own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let mut own_expired = own.clone();
+    own_expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let own_leaf = Made::params(&["db.example"], "own leaf").self_signed(&made.key).expect("a certificate");
+    let (expired, stranger) = (made.signed(&expired), other.signed(&Made::params(&["db.example"], "x")));
+    let own = own.self_signed(&made.key).expect("a certificate");
+    let own_expired = own_expired.self_signed(&made.key).expect("a certificate");
+    let (own_pem, leaf_pem, own_expired_pem) = (own.pem(), own_leaf.pem(), own_expired.pem());
+    let ok = Ok(());
+    for (what, mode, roots, presented, host, expected) in [
+        ("good", VerifyFull, &root, &good, "db.example", ok),
+        ("good, by a star", VerifyFull, &root, &good, "a.wild.example", ok),
+        ("good, by address", VerifyFull, &root, &good, "10.0.0.1", ok),
+        ("another name", VerifyFull, &root, &good, "db2.example", Err("not valid for name")),
+        ("another address", VerifyFull, &root, &good, "10.0.0.2", Err("not valid for name")),
+        ("another name", VerifyCa, &root, &good, "db2.example", ok),
+        ("a common name only", VerifyFull, &root, &common, "db.example", ok),
+        ("another common name", VerifyFull, &root, &common, "db2.example", Err("not valid for name")),
+        ("the common name beside others", VerifyFull, &root, &good, "x", Err("not valid for name")),
+        ("expired", VerifyFull, &root, &expired, "db.example", Err("xpired")),
+        ("expired", VerifyCa, &root, &expired, "db.example", Err("xpired")),
+        ("expired", Require, &root, &expired, "db.example", Err("xpired")),
+        ("of a stranger", VerifyFull, &root, &stranger, "db.example", Err("UnknownIssuer")),
+        ("of a stranger", VerifyCa, &root, &stranger, "db.example", Err("UnknownIssuer")),
+        ("its own root", VerifyFull, &own_pem, &own, "db.example", ok),
+        ("its own root, another name", VerifyFull, &own_pem, &own, "db2.example", Err("")),
+        ("its own root, another name", VerifyCa, &own_pem, &own, "db2.example", ok),
+        ("its own root, no authority", VerifyFull, &leaf_pem, &own_leaf, "db.example", ok),
+        ("its own root, expired", VerifyFull, &own_expired_pem, &own_expired, "db.example", Err("xpired")),
+        ("self-signed, unknown", VerifyCa, &root, &own_leaf, "db.example", Err("UnknownIssuer")),
+        ("self-signed, unknown", VerifyCa, &root, &own, "db.example", Err("")),
+    ] {
+        let found = made.verdict(mode, roots, presented, host);
+        match (&found, expected) {
+            (Ok(()), Ok(())) => {}
+            (Err(error), Err(words)) => assert!(error.contains(words), "{what}, {mode:?}: {error}"),
+            _ => panic!("{what}, {mode:?}: {found:?}"),
+        }
+    }
+}
+
+#[test]
+fn public_roots_are_there_without_a_file() {
+    let found = roots(&Roots::Public).expect("roots");
+    assert!(found.len() > 100, "{}", found.len());
+    // Let's Encrypt's, by which Neon and others are signed.
+    let isrg = found
+        .iter()
+        .filter_map(|root| certificate::summary(root))
+        .any(|root| root.subject.contains("ISRG Root X1"));
+    assert!(isrg);
+    assert!(store(&found).len() > 100);
+}
