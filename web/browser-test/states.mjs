@@ -1,41 +1,9 @@
-// What only a server of our own can be brought to: held, failed, unpublished, slow, broken.
+// What only a server of our own can be brought to: unpublished, slow, broken.
 import assert from "node:assert/strict";
-import { HELD, startMock } from "../dev/mock.mjs";
 import { fetchData, expectedKpis } from "./api.mjs";
-import { kpiValues, newReader, noHorizontalScroll, PHONE, screenshot, settled, tileStates } from "./browser.mjs";
+import { kpiValues, screenshot, settled, tileStates } from "./browser.mjs";
+import { allIn, closedGate, states, withMock } from "./scene.mjs";
 import { sales } from "../dev/dashboard.mjs";
-
-const everyTile = sales.rows.flat().length;
-
-/** Each check has a server and a reader of its own. */
-function withMock(browser, prepare, check, options) {
-  return async () => {
-    const mock = await startMock();
-    mock.state.tilePauseMs = 0;
-    prepare(mock.state);
-    const reader = await newReader(browser, options);
-    try {
-      await reader.page.goto(`${mock.url}/d/sales`);
-      await check(reader.page, mock, reader);
-    } finally {
-      await reader.context.close();
-      await mock.close();
-    }
-  };
-}
-
-function closedGate(state) {
-  let open = () => undefined;
-  state.gate = new Promise((resolve) => (open = resolve));
-  return () => open();
-}
-
-const states = async (page) => [...new Set((await tileStates(page)).map((tile) => tile.state))];
-const allIn = (page, state) =>
-  page.waitForFunction(
-    ([wanted, count]) => document.querySelectorAll(`[data-testid^='tile-'][data-state='${wanted}']`).length === count,
-    [state, everyTile],
-  );
 
 export const stateChecks = (browser) => [
   ["tiles load in their frames, and each appears as it arrives", withMock(browser, () => undefined, async (page, mock) => {
@@ -52,23 +20,6 @@ export const stateChecks = (browser) => [
     });
     await settled(page);
     assert.deepEqual(await states(page), ["data"]);
-  })],
-
-  ["a publish brings new numbers; until they come the old ones stay, marked", withMock(browser, () => undefined, async (page, mock) => {
-    await settled(page);
-    const before = await kpiValues(page);
-    const open = closedGate(mock.state);
-    mock.publish(7);
-    await allIn(page, "stale");
-    assert.deepEqual(await kpiValues(page), before);
-    assert.equal(await page.getByTestId("data-version").getAttribute("data-value"), "3", "the version of what is shown");
-    await screenshot(page, "state-stale");
-    open();
-    await page.locator("[data-testid='data-version'][data-value='4']").waitFor();
-    await settled(page);
-    const { results } = await fetchData(mock.url, "sales");
-    assert.deepEqual(await kpiValues(page), expectedKpis(sales, results));
-    assert.notDeepEqual(await kpiValues(page), before);
   })],
 
   ["an outdated answer is given up", withMock(browser, () => undefined, async (page, mock) => {
@@ -99,33 +50,6 @@ export const stateChecks = (browser) => [
     await settled(page);
     assert.deepEqual(mock.state.requests.at(-1).filters, { country: [null] });
     assert.match(await page.getByTestId("filter-country").textContent(), /\(none\)/);
-  })],
-
-  ["a held run is told, with its tests, and goes away with the next publish", withMock(browser, (state) => (state.lastRun = HELD), async (page, mock) => {
-    const banner = page.getByTestId("banner-held");
-    const text = (await banner.textContent()) ?? "";
-    assert.match(text, /not_null\(fact_orders\.client_id\)/);
-    assert.match(text, /4 rows/);
-    assert.match(text, /data version 3/);
-    await settled(page);
-    await screenshot(page, "state-held");
-    await page.getByTestId("theme-dark").click();
-    await screenshot(page, "state-held-dark");
-    mock.run({ ...HELD, status: "running", failed_tests: [] });
-    await page.getByTestId("run-running").waitFor();
-    mock.run({ ...HELD, status: "succeeded", failed_tests: [] });
-    await banner.waitFor({ state: "detached" });
-  })],
-
-  ["a failed run is told with code and hint", withMock(browser, (state) => {
-    const error = { code: "source-unreachable", message: "source `crm` can't be reached", hint: "Run `millrace doctor`." };
-    state.lastRun = { ...HELD, status: "failed", failed_tests: [], error };
-  }, async (page) => {
-    const text = (await page.getByTestId("banner-failed").textContent()) ?? "";
-    assert.match(text, /source-unreachable/);
-    assert.match(text, /millrace doctor/);
-    await settled(page);
-    await screenshot(page, "state-failed");
   })],
 
   ["nothing published yet: the page says what to do, and fills itself", withMock(browser, (state) => (state.publication = null), async (page, mock) => {
@@ -190,12 +114,6 @@ export const stateChecks = (browser) => [
     assert.equal(await page.getByTestId("error").count(), 1, "once, not for each request");
     await screenshot(page, "state-login");
   })],
-
-  ["banners fit a phone", withMock(browser, (state) => (state.lastRun = HELD), async (page) => {
-    await settled(page);
-    await noHorizontalScroll(page);
-    await screenshot(page, "phone-held");
-  }, { viewport: PHONE, phone: true, locale: "fr-FR" })],
 
   ["the home page goes to the only dashboard", withMock(browser, () => undefined, async (page, mock) => {
     await page.goto(mock.url);

@@ -9,31 +9,25 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { sales } from "./dashboard.mjs";
 import { makeOrders } from "./orders.mjs";
 import { before, resolveRange, select, tileResult } from "./query.mjs";
+import { details, EARLIER, failures, SUCCEEDED } from "./runs.mjs";
 
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 /** The strictest that the page promises to live with: a breach is an error in the console, which fails the browser test. */
 const CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
 
-export const HELD = {
-  run: "20261101T060501-11c0",
-  status: "held",
-  started_at: "2026-11-01T06:05:01Z",
-  finished_at: "2026-11-01T06:05:02Z",
-  duration_ms: 812,
-  failed_tests: [
-    { test: "not_null(fact_orders.client_id)", model: "fact_orders", rows: 4, severity: "error" },
-    { test: "accepted_values(fact_orders.status)", model: "fact_orders", rows: 1, severity: "warn" },
-  ],
-  error: null,
-};
-
 /** What a test changes while the page is open. */
 function initialState() {
   return {
     orders: makeOrders(),
     publication: { data_version: 3, published_at: new Date(Date.now() - 5 * 60_000).toISOString(), run: "20261101T060000-4f2a" },
-    lastRun: { ...HELD, status: "succeeded", failed_tests: [] },
+    dashboard: structuredClone(sales),
+    lastRun: SUCCEEDED,
+    lastResult: SUCCEEDED,
+    earlier: EARLIER.slice(1),
+    rollback: null,
+    schedule: { cron: "*/15 * * * *", time_zone: "Europe/Paris", next_run_at: new Date(Date.now() + 5.5 * 60_000).toISOString() },
+    rowsGone: false,
     quarantined: 42,
     tileErrors: {},
     tilePauseMs: 20,
@@ -50,9 +44,12 @@ function project(state) {
     version: "0.1.0",
     environment: "dev",
     locales: ["en", "fr"],
-    dashboards: [{ name: "sales", title: sales.title }],
+    dashboards: [{ name: "sales", title: state.dashboard.title }],
     publication: state.publication,
     last_run: state.lastRun,
+    last_result: state.lastResult,
+    rollback: state.rollback,
+    schedule: state.schedule,
     quarantine: { rows: state.quarantined, streams: state.quarantined ? [{ stream: "files.orders", rows: state.quarantined }] : [] },
   };
 }
@@ -90,7 +87,7 @@ async function data(state, request, response) {
   response.writeHead(200, { "content-type": "application/x-ndjson" });
   const { data_version, published_at } = state.publication;
   line({ type: "start", data_version, published_at, range, compare, options });
-  const wanted = sales.rows.flat().filter((tile) => request.tiles?.includes(tile.id) ?? true);
+  const wanted = state.dashboard.rows.flat().filter((tile) => request.tiles?.includes(tile.id) ?? true);
   for (const tile of wanted) {
     await pause(state.tilePauseMs);
     const error = state.tileErrors[tile.id];
@@ -98,6 +95,21 @@ async function data(state, request, response) {
   }
   line({ type: "end", duration_ms: 12 });
   response.end();
+}
+
+/** The newest first. */
+function ledger(state) {
+  const newest = [state.lastRun, state.lastResult].filter((run, index, all) => run && all.indexOf(run) === index);
+  return [...newest, ...state.earlier];
+}
+
+/** What is below `/runs`, or `null` for what is not there. */
+function runs(state, path, query) {
+  if (path === "/runs") return { runs: ledger(state).slice(0, Number(query.get("limit") ?? 50)) };
+  const [, id, more] = /^\/runs\/([^/]+)(\/failures)?$/.exec(path) ?? [];
+  const run = ledger(state).find((one) => one.run === id);
+  if (!run) return null;
+  return more ? failures(run, query.get("test"), Number(query.get("limit") ?? 20)) : details(run);
 }
 
 async function file(path, response) {
@@ -132,7 +144,7 @@ export async function startMock(port = 0) {
       return json(response, { error: { code: "unauthorized", message: "this server wants a login", hint: "Ask the owner of the project." } }, 401);
     }
     if (path === "/project") return json(response, project(state));
-    if (path === "/dashboards/sales") return json(response, sales);
+    if (path === "/dashboards/sales") return json(response, state.dashboard);
     if (path === "/dashboards/sales/data" && request.method === "POST") {
       const body = await bodyOf(request);
       state.requests.push(body);
@@ -140,6 +152,11 @@ export async function startMock(port = 0) {
       return data(state, body, response);
     }
     if (path === "/quarantine") return json(response, quarantine(state, Number(url.searchParams.get("limit") ?? 100)));
+    if (path.endsWith("/failures") && state.rowsGone) {
+      return json(response, { error: { code: "rows-gone", message: "the rows are gone; run `x` found 4", hint: null } }, 410);
+    }
+    const found = runs(state, path, url.searchParams);
+    if (found) return json(response, found);
     if (path === "/events") {
       response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
       response.write(": open\n\n");
@@ -176,7 +193,21 @@ export async function startMock(port = 0) {
     },
     run(run) {
       state.lastRun = run;
+      if (run.status !== "running") state.lastResult = run;
       send("run", run);
+    },
+    /** Something about the project has changed: `change` is given the state. */
+    change(change) {
+      change(state);
+      send("project", {});
+    },
+    /** As a server that stops: streams of events end, and nobody listens any more. Returns what starts it again. */
+    async stop() {
+      const { port: same } = server.address();
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+      return () => new Promise((resolve) => server.listen(same, "127.0.0.1", resolve));
     },
     close() {
       server.closeAllConnections();

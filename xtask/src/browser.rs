@@ -34,7 +34,8 @@ pub(crate) fn test() -> Outcome {
     let shop = scratch.join("shop");
     copy(&root.join("examples/shop"), &shop)?;
     millrace(&binary, &["run", "--json", "--project", &text(&shop)])?;
-    look(&binary, &shop, &[("EXPECT_FIGURES", FIGURES)])
+    look(&binary, &shop, &[("EXPECT_FIGURES", FIGURES)])?;
+    look(&binary, &shop, &[("LIVE_PROJECT", &text(&shop)), ("MILLRACE", &text(&binary))])
 }
 
 fn text(path: &Path) -> String {

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::{Outcome, say};
 
 /// A program, where it may be, and Debian's package of it.
-const NEEDED: [(&str, &[&str], &str); 5] = [
+const NEEDED: [(&str, &[&str], &str); 7] = [
     ("mariadbd", &["/usr/sbin/mariadbd"], "mariadb-server"),
     ("mariadb-dump", &["/usr/bin/mariadb-dump"], "mariadb-client"),
     // Debian keeps it in a folder of its version.
@@ -16,6 +16,9 @@ const NEEDED: [(&str, &[&str], &str); 5] = [
         "postgresql",
     ),
     ("pgbouncer", &["/usr/sbin/pgbouncer"], "pgbouncer"),
+    // The compiler, because Java starts a program from its source only where it has one.
+    ("javac", &["/usr/bin/javac"], "default-jdk-headless"),
+    ("postgresql.jar", &["/usr/share/java/postgresql.jar"], "libpostgresql-jdbc-java"),
     ("chromium", &["/usr/bin/chromium"], "chromium"),
 ];
 

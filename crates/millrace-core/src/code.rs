@@ -101,6 +101,18 @@ codes! {
     /// views) is not published, and nothing that readers see may be built on it. Give the model `materialization: table`.
     UnpublishedBase = "unpublished-base",
 
+    /// A published column has a type that other tools can't read.
+    ///
+    /// Tools that connect to the warehouse read it through JDBC, ODBC or Python. There JSON, UUIDs, intervals, bytes, lists and records
+    /// arrive as objects that cannot be shown or counted, and a number without bounds (`sum(amount)` in PostgreSQL) as one with no
+    /// digits after the point. Cast the column in the model: `cast(payload as varchar)`, `cast(sum(amount) as decimal(38, 2))`.
+    UnreadableType = "unreadable-type",
+    /// A published column or model has a name that other tools must quote.
+    ///
+    /// Names of lower-case ASCII letters, digits and underscores, of at most 63 bytes, need no quotes anywhere. Give an alias in the
+    /// model: `"Date Commande" as date_commande`. What is not published may be named as it likes.
+    QuotedName = "quoted-name",
+
     /// A data test is not one of those that exist, or lacks what it needs.
     ///
     /// There are `not_null`, `unique`, `accepted_values` (with `values`) and `relationships` (with `to` and `field`).
@@ -206,6 +218,11 @@ codes! {
     OutOfResources = "out-of-resources",
     /// A query took longer than its limit.
     TimedOut = "timed-out",
+    /// Other tools cannot connect to the warehouse of this environment.
+    ///
+    /// A DuckDB file belongs to one process, the server that shows its dashboards. Other tools connect to a database on a server: add an
+    /// environment of `type: postgres`, publish there (`millrace run --env NAME`), then `millrace connect --env NAME --for TOOL`.
+    NoConnections = "no-connections",
     /// Somebody stopped the work.
     Cancelled = "cancelled",
     /// The server would listen beyond this machine without authentication.

@@ -30,7 +30,7 @@ impl fmt::Display for Ident {
     }
 }
 
-/// A table or view in a schema: `"build"."fact_orders__p42"`.
+/// A table or view in a schema: `"build"."fact_orders__r42"`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Relation {
     /// Schema name, unquoted.

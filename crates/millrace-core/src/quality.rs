@@ -93,8 +93,9 @@ impl DataTest {
                 (format!("select count(*) as failures from {table} where {column} is null"), Vec::new())
             }
             (Check::Unique, _) => (
+                // The sum of integers is a decimal in PostgreSQL, and no number that all clients read as a count.
                 format!(
-                    "select coalesce(sum(n), 0) as failures from (select count(*) as n from {table} \
+                    "select cast(coalesce(sum(n), 0) as bigint) as failures from (select count(*) as n from {table} \
                      where {column} is not null group by {column} having count(*) > 1) as twice"
                 ),
                 Vec::new(),

@@ -19,6 +19,7 @@ use crate::catalog::Stream;
 use crate::compiled::Compiled;
 use crate::contract::reconcile;
 use crate::error::{Error, ErrorKind, Result};
+use crate::readable;
 use crate::registry::Registry;
 use crate::sync::not_captured;
 use crate::warehouse::{ResultColumn, Statement, Warehouse};
@@ -66,6 +67,7 @@ pub async fn check(
     for model in &compiled.graph.models {
         checker.model(model).await?;
     }
+    readable::look(compiled, registry, checker.scratch, &checker.columns, checker.diagnostics).await?;
     checker.documented_columns();
     checker.tests();
     for view in &compiled.views {

@@ -4,12 +4,14 @@ use std::fmt;
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
+use serde::{Deserialize, Serialize};
 
 /// The result of everything that touches a source or a warehouse.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What kind of failure it is; decides what the operator is told and whether trying again makes sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     /// A file or server that a source names is not there or does not answer.
     SourceUnreachable,
@@ -122,7 +124,7 @@ impl ErrorKind {
 }
 
 /// A failure outside the project's files. Never holds a cell value or a secret.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Error {
     kind: ErrorKind,
     message: String,

@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use crate::summary::RunSummary;
+
 /// A step of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StepKind {
     /// A stream is read and loaded.
     Load,
@@ -30,6 +35,8 @@ impl StepKind {
 /// Something that happened. No cell value is ever among it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// The run has the warehouse and is on record; what is known of it now.
+    Begun(Box<RunSummary>),
     /// A step began.
     Started {
         /// What it does.
@@ -66,8 +73,8 @@ pub enum Event {
     },
     /// The run waits for another one.
     Waiting {
-        /// The other run.
-        run: String,
+        /// What it waits for: `run 20261123T140501-1a2b`, `a rollback`.
+        other: String,
         /// Its process.
         holder: Option<crate::lease::Holder>,
     },

@@ -1,13 +1,16 @@
 //! What connectors there are. The binary fills it; the engine looks things up by the `type:` of a file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::MapSpec;
 use millrace_core::sql::analyzer::SqlAnalyzer;
+use millrace_core::sql::dialect::Dialect;
 
 use crate::error::Result;
+use crate::reader::{ReaderAccess, ReaderRequest};
 use crate::source::{Source, SourceContext};
 use crate::warehouse::Warehouse;
 
@@ -24,6 +27,7 @@ pub trait SourceConnector: Send + Sync {
 }
 
 /// A kind of warehouse: what `type:` of an environment says.
+#[async_trait]
 pub trait WarehouseConnector: Send + Sync {
     /// The word after `type:`.
     fn kind(&self) -> &'static str;
@@ -31,6 +35,35 @@ pub trait WarehouseConnector: Send + Sync {
     fn spec(&self) -> &'static MapSpec;
     /// Opens the warehouse, making it where that is natural (a file). Blocks; call it where that is allowed.
     fn open(&self, project_dir: &Path, settings: &Settings) -> Result<Arc<dyn Warehouse>>;
+
+    /// The file that one process at a time can open; none for a warehouse that many processes may have. Touches nothing.
+    fn owned_file(&self, _project_dir: &Path, _settings: &Settings) -> Option<OwnedFile> {
+        None
+    }
+
+    /// Whether other tools connect to such warehouses. Then [`Self::reader_access`] says how.
+    fn has_readers(&self) -> bool {
+        false
+    }
+
+    /// How other tools read what is published. Asks the server, changes nothing; may be retried. None where no other tool connects.
+    async fn reader_access(
+        &self,
+        _project_dir: &Path,
+        _settings: &Settings,
+        _request: ReaderRequest<'_>,
+    ) -> Result<Option<ReaderAccess>> {
+        Ok(None)
+    }
+}
+
+/// A warehouse that is a file of one process. Others ask that process.
+#[derive(Clone)]
+pub struct OwnedFile {
+    /// The file.
+    pub path: PathBuf,
+    /// How SQL is written for it, for those who ask from outside.
+    pub dialect: Arc<dyn Dialect>,
 }
 
 /// Opens an empty warehouse in memory, against which `check` describes models.

@@ -128,7 +128,8 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
 async fn take_lease(state: &State<'_>, run: &str, options: &RunOptions) -> Result<Lease> {
     state.migrate().await?;
     let waiting = |held: &Held| {
-        (options.observer)(Event::Waiting { run: held.run.clone(), holder: held.holder.clone() })
+        let other = format!("run {}", held.run);
+        (options.observer)(Event::Waiting { other, holder: held.holder.clone() });
     };
     state.take_lease(run, &options.holder, options.is_gone, options.wait, waiting).await
 }

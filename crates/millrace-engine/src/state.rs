@@ -176,6 +176,14 @@ impl<'w> State<'w> {
         Ok(summaries.filter_map(|text| serde_json::from_str(text).ok()).collect())
     }
 
+    /// The summary of one run; none where no run has that id.
+    pub async fn run(&self, id: &str) -> Result<Option<Json>> {
+        let sql = format!("select summary from {} where run = $1", self.tables.table("runs"));
+        let rows = self.warehouse.query(&Statement::with(sql, [Value::text(id)]), QueryLimits::STATE).await?;
+        let mut summaries = rows.data.first().into_iter().flatten().filter_map(Value::as_str);
+        Ok(summaries.next().and_then(|text| serde_json::from_str(text).ok()))
+    }
+
     /// Physical tables and views of a schema: name, and whether it is a view.
     pub async fn relations(&self, schema: &str) -> Result<Vec<(Relation, bool)>> {
         let sql = "select table_name, table_type from information_schema.tables where table_schema = $1 order by table_name";

@@ -95,6 +95,7 @@ fn status_of(code: Code) -> StatusCode {
         Code::BadQuery | Code::UnknownMetric | Code::UnknownKey | Code::MissingKey | Code::WrongValue => {
             StatusCode::BAD_REQUEST
         }
+        Code::RowsGone => StatusCode::GONE,
         Code::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         Code::WarehouseUnreachable | Code::WarehouseLocked | Code::OutOfResources => {
             StatusCode::SERVICE_UNAVAILABLE

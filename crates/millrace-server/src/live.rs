@@ -11,8 +11,8 @@ use tokio::sync::{broadcast, watch};
 use tokio_stream::wrappers::BroadcastStream;
 
 use crate::snapshot::Snapshot;
-use crate::wire::page::PublishEvent;
-use crate::wire::project::Run;
+use crate::wire::page::{ProjectEvent, PublishEvent};
+use crate::wire::run::Run;
 
 /// Events that a slow listener may lag behind before it loses some; its page catches up with the next one.
 const KEPT: usize = 64;
@@ -20,7 +20,9 @@ const KEPT: usize = 64;
 #[derive(Debug, Clone)]
 enum Told {
     Publish(PublishEvent),
-    Run(Run),
+    // Large beside a publish, but few are under way at any time.
+    Run(Box<Run>),
+    Project,
 }
 
 /// The newest data version that anybody has seen.
@@ -86,7 +88,12 @@ impl Live {
 
     /// Tells all listeners of a run that began or ended.
     pub(crate) fn run(&self, run: Run) {
-        let _ = self.events.send(Told::Run(run));
+        let _ = self.events.send(Told::Run(Box::new(run)));
+    }
+
+    /// Tells all listeners to ask for the project anew.
+    pub(crate) fn project(&self) {
+        let _ = self.events.send(Told::Project);
     }
 
     /// Ends all streams: the server shuts down.
@@ -110,6 +117,7 @@ impl Live {
             future::ready(told.ok().and_then(|told| match told {
                 Told::Publish(publish) => event("publish", &publish),
                 Told::Run(run) => event("run", &run),
+                Told::Project => event("project", &ProjectEvent {}),
             }))
         });
         let stream = stream::once(future::ready(Event::default().comment("open"))).chain(events);

@@ -5,8 +5,8 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use crate::api;
-use crate::wire::page::PublishEvent;
-use crate::wire::project::Run;
+use crate::wire::page::{ProjectEvent, PublishEvent};
+use crate::wire::run::Run;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,10 +22,13 @@ use crate::wire::project::Run;
         api::data::data,
         api::metrics::query,
         api::quarantine::quarantine,
+        api::runs::runs,
+        api::runs::run,
+        api::failures::failures,
         api::events::events,
         api::health::health,
     ),
-    components(schemas(PublishEvent, Run)),
+    components(schemas(ProjectEvent, PublishEvent, Run)),
     security((), ("token" = []), ("password" = [])),
     modifiers(&Guard),
 )]

@@ -18,8 +18,9 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::failure::{Failure, Result};
 use crate::question::{Asker, guessed_shapes, result};
+use crate::served::Subject;
 use crate::snapshot::Snapshot;
-use crate::state::{AppState, Subject};
+use crate::state::AppState;
 use crate::wire::dashboard::calls;
 use crate::wire::page::{DataLine, DateRange, End, ErrorLine, Start, TileLine};
 use crate::wire::request::DataRequest;

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use crate::failure::{Failure, Result};
-use crate::state::AppState;
+use crate::state::{AppState, Shared};
 use crate::{api, assets, auth};
 
 /// Bytes of a request's body at most; a page with hundreds of filter values takes a few thousand.
@@ -43,6 +43,9 @@ pub fn router(state: AppState) -> Router {
         .route("/dashboards/{name}/data", post(api::data::data))
         .route("/metrics/query", post(api::metrics::query))
         .route("/quarantine", get(api::quarantine::quarantine))
+        .route("/runs", get(api::runs::runs))
+        .route("/runs/{run}", get(api::runs::run))
+        .route("/runs/{run}/failures", get(api::failures::failures))
         .route("/events", get(api::events::events))
         .method_not_allowed_fallback(wrong_method);
     Router::new()
@@ -51,6 +54,8 @@ pub fn router(state: AppState) -> Router {
         .route("/", get(assets::page))
         .route("/d/{name}", get(assets::page))
         .route("/quarantine", get(assets::page))
+        .route("/runs", get(assets::page))
+        .route("/runs/{run}", get(assets::page))
         .route("/assets/{*path}", get(assets::asset))
         .method_not_allowed_fallback(wrong_method)
         .fallback(nothing_here)
@@ -58,7 +63,7 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), admit))
         .layer(from_fn(within_time))
         .layer(from_fn(with_headers))
-        .with_state(state)
+        .with_state(Shared(state))
 }
 
 /// Answers requests until `shutdown` ends; then streams of events are closed, and what is under way has a few seconds to end.

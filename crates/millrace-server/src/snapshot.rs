@@ -17,6 +17,8 @@ pub(crate) struct Snapshot {
     pub(crate) published_at: String,
     /// The run that made it.
     pub(crate) run: String,
+    /// For a rollback that holds: the data version whose tables it has brought back.
+    pub(crate) held_on: Option<u64>,
     /// Physical tables by name of the model; published ones only.
     pub(crate) tables: Tables,
 }
@@ -29,6 +31,7 @@ impl Snapshot {
             version: publication.publication,
             published_at: publication.published_at,
             run: publication.run,
+            held_on: publication.rollback_to.filter(|_| publication.pinned),
             tables: published.map(|model| (model.model, model.relation)).collect::<BTreeMap<_, _>>(),
         }
     }

@@ -1,19 +1,19 @@
 //! What all requests share.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use jiff::ZonedDateTime;
+use axum::extract::FromRef;
+use jiff::{Timestamp, ZonedDateTime};
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::metric::view::SemanticView;
-use millrace_core::project::dashboard_file::DashboardDef;
 use millrace_core::suggest::did_you_mean;
 use millrace_core::value::days_from_civil;
 use millrace_engine::compiled::Compiled;
 use millrace_engine::migrate::STATE_VERSION;
+use millrace_engine::publish::KEPT;
 use millrace_engine::run::RunSummary;
 use millrace_engine::state::State;
 use millrace_engine::warehouse::Warehouse;
@@ -24,8 +24,10 @@ use crate::failure::{Failure, Result};
 use crate::host::Hosts;
 use crate::live::Live;
 use crate::question::Shapes;
+use crate::runs::{Desk, Runner};
+use crate::served::{Served, Subject};
 use crate::snapshot::Snapshot;
-use crate::wire::project::{Run, locales};
+use crate::wire::run::Run;
 
 /// Bytes of results that are kept.
 const CACHE_BYTES: usize = 64 << 20;
@@ -47,30 +49,37 @@ pub struct Setup {
 pub struct AppState {
     inner: Arc<Inner>,
     today: Today,
+    runner: Option<Arc<Runner>>,
+    /// For a request: the project with which it began.
+    served: Option<Arc<Served>>,
 }
 
 type Today = Arc<dyn Fn() -> i32 + Send + Sync>;
 
 struct Inner {
-    compiled: Arc<Compiled>,
+    served: RwLock<Arc<Served>>,
     warehouse: Arc<dyn Warehouse>,
     version: String,
-    locales: Vec<String>,
-    pages: BTreeMap<String, Arc<Subject>>,
-    views: BTreeMap<String, Arc<SemanticView>>,
     auth: Option<Auth>,
     hosts: Hosts,
     live: Live,
     cache: Cache,
-    shapes: Mutex<BTreeMap<String, (u64, Arc<Shapes>)>>,
+    desk: Desk,
+    /// When the schedule starts the next run.
+    next_run: Mutex<Option<Timestamp>>,
     /// Set once the warehouse has state: it never loses it again.
     has_state: AtomicBool,
 }
 
-/// A dashboard and its semantic view.
-pub(crate) struct Subject {
-    pub(crate) dashboard: DashboardDef,
-    pub(crate) view: Arc<SemanticView>,
+/// What the router holds: each request gets a state that keeps to the project of its beginning.
+#[derive(Clone)]
+pub(crate) struct Shared(pub(crate) AppState);
+
+impl FromRef<Shared> for AppState {
+    fn from_ref(shared: &Shared) -> Self {
+        let state = shared.0.clone();
+        Self { served: Some(state.served()), ..state }
+    }
 }
 
 impl AppState {
@@ -81,34 +90,33 @@ impl AppState {
         let serve = &project.manifest.serve;
         check_address(setup.address, serve.auth.as_ref())?;
         let auth = serve.auth.as_ref().map(Auth::new).transpose()?;
-        let views: BTreeMap<String, Arc<SemanticView>> =
-            setup.compiled.views.iter().map(|view| (view.name.clone(), Arc::new(view.clone()))).collect();
-        // A dashboard without its semantic view is an error of `check`, which comes before.
-        let pages = project.dashboards.iter().filter_map(|dashboard| {
-            let view = Arc::clone(views.get(&dashboard.semantic_view.text)?);
-            Some((dashboard.name.text.clone(), Arc::new(Subject { dashboard: dashboard.clone(), view })))
-        });
+        let hosts = Hosts::new(setup.address, &serve.hosts);
         let inner = Inner {
-            locales: locales(&project),
-            pages: pages.collect(),
-            views,
+            served: RwLock::new(Arc::new(Served::new(setup.compiled))),
             auth,
-            hosts: Hosts::new(setup.address, &serve.hosts),
+            hosts,
             live: Live::new(),
             cache: Cache::new(CACHE_BYTES),
-            shapes: Mutex::default(),
+            desk: Desk::default(),
+            next_run: Mutex::default(),
             has_state: AtomicBool::new(false),
-            compiled: setup.compiled,
             warehouse: setup.warehouse,
             version: setup.version,
         };
-        Ok(Self { inner: Arc::new(inner), today: Arc::new(local_day) })
+        Ok(Self { inner: Arc::new(inner), today: Arc::new(local_day), runner: None, served: None })
     }
 
     /// With a clock of one's own: days since 1970-01-01.
     #[must_use]
     pub fn with_today(mut self, today: impl Fn() -> i32 + Send + Sync + 'static) -> Self {
         self.today = Arc::new(today);
+        self
+    }
+
+    /// With what runs inside the server need; without it the server starts none.
+    #[must_use]
+    pub fn with_runner(mut self, runner: Runner) -> Self {
+        self.runner = Some(Arc::new(runner));
         self
     }
 
@@ -129,6 +137,28 @@ impl AppState {
         self.inner.live.run(Run::from(run));
     }
 
+    /// Tells all open pages that there is something new about the project beside runs and publishes: its files, its schedule, a
+    /// rollback that was lifted.
+    pub fn notify_project(&self) {
+        self.inner.live.project();
+    }
+
+    /// Sets when the schedule starts the next run; none where it will not. Tells all open pages where that is news.
+    pub fn set_next_run(&self, at: Option<Timestamp>) {
+        let before = {
+            let mut next = self.inner.next_run.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *next, at)
+        };
+        if before != at {
+            self.notify_project();
+        }
+    }
+
+    #[expect(dead_code, reason = "until the manifest has a schedule")]
+    pub(crate) fn next_run(&self) -> Option<Timestamp> {
+        *self.inner.next_run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Number of queries that readers' requests have cost the warehouse, cache hits not among them.
     pub fn queries(&self) -> u64 {
         self.inner.cache.queries()
@@ -145,7 +175,18 @@ impl AppState {
             self.inner.live.looked(None);
             return Ok(None);
         }
-        let publications = self.warehouse_state().publications(1).await?;
+        let last = self.served().last();
+        let mut publications = self.warehouse_state().publications(1).await?;
+        if publications.first().is_some_and(|newest| newest.publication > last) {
+            let kept = self.warehouse_state().publications(KEPT).await?;
+            // Where the project's last one is no longer kept, the newest is the best there is.
+            let fitting = kept.into_iter().find(|publication| publication.publication <= last);
+            publications = match fitting {
+                Some(fitting) => vec![fitting],
+                None if last == 0 => Vec::new(),
+                None => publications,
+            };
+        }
         let snapshot = publications.into_iter().next().map(Snapshot::of);
         self.inner.live.looked(snapshot.as_ref());
         Ok(snapshot)
@@ -174,41 +215,77 @@ impl AppState {
         }
     }
 
+    /// The project that is served now, or the one with which this request began.
+    pub(crate) fn served(&self) -> Arc<Served> {
+        let current = || Arc::clone(&self.inner.served.read().unwrap_or_else(PoisonError::into_inner));
+        self.served.clone().unwrap_or_else(current)
+    }
+
+    /// The same state outside of any request: always with the project that is served now.
+    pub(crate) fn following(&self) -> Self {
+        Self { served: None, ..self.clone() }
+    }
+
+    /// Serves another project from now on, and tells open pages where its files are others. Requests under way keep theirs.
+    pub(crate) fn serve_instead(&self, compiled: Arc<Compiled>) {
+        let mut served = Arc::new(Served::new(compiled));
+        let project = Arc::clone(&served.compiled.project);
+        std::mem::swap(&mut served, &mut self.inner.served.write().unwrap_or_else(PoisonError::into_inner));
+        if served.compiled.project.texts != project.texts {
+            self.notify_project();
+        }
+    }
+
     /// The dashboard of that name.
     pub(crate) fn page(&self, name: &str) -> Result<Arc<Subject>> {
-        self.inner.pages.get(name).cloned().ok_or_else(|| {
-            let hint = did_you_mean(name, self.inner.pages.keys().map(String::as_str), "there are");
+        let served = self.served();
+        served.pages.get(name).cloned().ok_or_else(|| {
+            let hint = did_you_mean(name, served.pages.keys().map(String::as_str), "there are");
             Failure::new(Code::UnknownRef, format!("there is no dashboard `{name}`")).maybe_hint(hint)
         })
     }
 
     /// The semantic view of that name.
     pub(crate) fn view(&self, name: &str) -> Result<Arc<SemanticView>> {
-        self.inner.views.get(name).cloned().ok_or_else(|| {
-            let hint = did_you_mean(name, self.inner.views.keys().map(String::as_str), "there are");
+        let served = self.served();
+        served.views.get(name).cloned().ok_or_else(|| {
+            let hint = did_you_mean(name, served.views.keys().map(String::as_str), "there are");
             Failure::new(Code::UnknownRef, format!("there is no semantic view `{name}`")).maybe_hint(hint)
         })
     }
 
-    pub(crate) fn compiled(&self) -> &Compiled {
-        &self.inner.compiled
+    /// The project that is served now.
+    pub fn compiled(&self) -> Arc<Compiled> {
+        Arc::clone(&self.served().compiled)
     }
 
     pub(crate) fn warehouse(&self) -> &dyn Warehouse {
         &*self.inner.warehouse
     }
 
+    pub(crate) fn shared_warehouse(&self) -> &Arc<dyn Warehouse> {
+        &self.inner.warehouse
+    }
+
     /// What the warehouse remembers.
     pub(crate) fn warehouse_state(&self) -> State<'_> {
-        State::of(&*self.inner.warehouse, &self.inner.compiled.schemas)
+        State::of(&*self.inner.warehouse, &self.compiled().schemas)
+    }
+
+    pub(crate) fn runner(&self) -> Option<&Arc<Runner>> {
+        self.runner.as_ref()
+    }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.inner.desk
     }
 
     pub(crate) fn version(&self) -> &str {
         &self.inner.version
     }
 
-    pub(crate) fn locales(&self) -> &[String] {
-        &self.inner.locales
+    pub(crate) fn locales(&self) -> Arc<[String]> {
+        Arc::clone(&self.served().locales)
     }
 
     pub(crate) fn auth(&self) -> Option<&Auth> {
@@ -233,14 +310,12 @@ impl AppState {
 
     /// The types of a view's dimensions over that data version, where they are known already.
     pub(crate) fn known_shapes(&self, view: &str, version: u64) -> Option<Arc<Shapes>> {
-        let shapes = self.inner.shapes.lock().unwrap_or_else(PoisonError::into_inner);
-        shapes.get(view).filter(|(of, _)| *of == version).map(|(_, shapes)| Arc::clone(shapes))
+        self.served().known_shapes(view, version)
     }
 
     /// Remembers them.
     pub(crate) fn remember_shapes(&self, view: &str, version: u64, of_view: &Arc<Shapes>) {
-        let mut shapes = self.inner.shapes.lock().unwrap_or_else(PoisonError::into_inner);
-        shapes.insert(view.to_owned(), (version, Arc::clone(of_view)));
+        self.served().remember_shapes(view, version, of_view);
     }
 }
 

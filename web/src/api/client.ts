@@ -1,6 +1,6 @@
 import { Failure, failureOf, localFailure } from "./failure";
 import { readNdjson } from "./ndjson";
-import type { Dashboard, DataEvent, DataRequest, Project, Quarantine } from "./schema";
+import type { Dashboard, DataEvent, DataRequest, Failures, Project, Quarantine, RunDetails, Runs } from "./schema";
 
 export const API = "/api/v1";
 
@@ -20,6 +20,13 @@ export const getDashboard = (name: string, signal?: AbortSignal) =>
 
 export const getQuarantine = (limit: number, signal?: AbortSignal) =>
   get<Quarantine>(`/quarantine?limit=${limit}`, signal);
+
+export const getRuns = (limit: number, signal?: AbortSignal) => get<Runs>(`/runs?limit=${limit}`, signal);
+
+export const getRun = (run: string, signal?: AbortSignal) => get<RunDetails>(`/runs/${encodeURIComponent(run)}`, signal);
+
+export const getFailures = (run: string, test: string, limit: number, signal?: AbortSignal) =>
+  get<Failures>(`/runs/${encodeURIComponent(run)}/failures?test=${encodeURIComponent(test)}&limit=${limit}`, signal);
 
 /** Calls `onEvent` for each line as it arrives. Rejects when the answer stops before its `end` line. */
 export async function postData(

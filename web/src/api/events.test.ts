@@ -33,7 +33,7 @@ let listener: { [K in keyof Listener]: ReturnType<typeof vi.fn<Listener[K]>> };
 beforeEach(() => {
   vi.useFakeTimers();
   FakeSource.opened = [];
-  listener = { onPublish: vi.fn(), onRun: vi.fn(), onReturn: vi.fn(), onConnected: vi.fn() };
+  listener = { onPublish: vi.fn(), onRun: vi.fn(), onProject: vi.fn(), onReturn: vi.fn(), onConnected: vi.fn() };
 });
 afterEach(() => vi.useRealTimers());
 
@@ -41,8 +41,10 @@ it("hands on publishes and runs", () => {
   const stop = listen(listener, open);
   last().send("publish", { data_version: 4, published_at: "2026-11-23T14:00:00Z" });
   last().send("run", { status: "held" });
+  last().send("project", {});
   expect(listener.onPublish).toHaveBeenCalledWith({ data_version: 4, published_at: "2026-11-23T14:00:00Z" });
   expect(listener.onRun).toHaveBeenCalledWith({ status: "held" });
+  expect(listener.onProject).toHaveBeenCalledTimes(1);
   stop();
   expect(last().closed).toBe(true);
 });

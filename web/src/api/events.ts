@@ -4,6 +4,8 @@ import type { PublishEvent, Run } from "./schema";
 export interface Listener {
   onPublish(event: PublishEvent): void;
   onRun(run: Run): void;
+  /** Something else about the project is new: its files, its schedule, a rollback. */
+  onProject(): void;
   /** The stream is open again after a pause in which events may have been missed. */
   onReturn(): void;
   onConnected(connected: boolean): void;
@@ -33,6 +35,7 @@ export function listen(listener: Listener, open = (url: string) => new EventSour
     });
     source.addEventListener("publish", (event) => listener.onPublish(JSON.parse(event.data) as PublishEvent));
     source.addEventListener("run", (event) => listener.onRun(JSON.parse(event.data) as Run));
+    source.addEventListener("project", () => listener.onProject());
     source.addEventListener("error", () => {
       interrupted = true;
       listener.onConnected(false);

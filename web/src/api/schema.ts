@@ -25,23 +25,110 @@ export interface Publication {
   run?: string | null;
 }
 
-export interface FailedTest {
+export interface TestResult {
   test: string;
-  model?: string | null;
+  model: string;
   rows: number;
-  severity: string;
+  severity: "error" | "warn";
 }
 
 export type RunStatus = "running" | "succeeded" | "unchanged" | "held" | "failed";
 
+export type TriggerKind = "command" | "schedule" | "catch_up" | "retry" | "api";
+
+export interface Trigger {
+  kind: TriggerKind;
+  scheduled_for: string | null;
+  /** 1 for the first try. */
+  attempt: number;
+}
+
+/** What keeps a run that was built from being published. */
+export type Held =
+  | { by: "tests" }
+  | { by: "blocked"; what: string[]; hint: string }
+  | { by: "rollback"; data_version: number };
+
+export interface RunStream {
+  stream: string;
+  status: string;
+  rows_loaded: number;
+  rows_quarantined: number;
+  rows_in_table: number;
+  duration_ms: number;
+}
+
 export interface Run {
   run: string;
+  trigger: Trigger;
   status: RunStatus;
+  held: Held | null;
   started_at: string;
-  finished_at?: string | null;
-  duration_ms?: number | null;
-  failed_tests?: FailedTest[];
-  error?: ApiError | string | null;
+  /** `null` while it runs, and where its process died. */
+  finished_at: string | null;
+  duration_ms: number;
+  /** What readers saw when it ended. */
+  data_version: number | null;
+  rows_loaded: number;
+  rows_quarantined: number;
+  models_built: number;
+  models_unchanged: number;
+  /** In lists only those that had something new. */
+  streams: RunStream[];
+  failed_tests: TestResult[];
+  error: ApiError | null;
+}
+
+export interface Runs {
+  runs: Run[];
+}
+
+export interface RunModel {
+  model: string;
+  status: string;
+  reason: string;
+  materialization: string;
+  published: boolean;
+  rows: number | null;
+  duration_ms: number;
+}
+
+export interface RunDetails extends Run {
+  models: RunModel[];
+  tests: TestResult[];
+}
+
+export interface FailureColumn {
+  name: string;
+  type: LogicalType;
+  scale: number | null;
+}
+
+/** Some of the rows that a data test has found. */
+export interface Failures {
+  run: string;
+  test: string;
+  model: string;
+  /** The one that is tested. */
+  column: string;
+  total: number;
+  columns: FailureColumn[];
+  /** Column by column. */
+  data: Value[][];
+  rows: number;
+}
+
+/** Readers are kept on an earlier publication. */
+export interface Rollback {
+  data_version: number;
+  brought_back: number;
+  since: string;
+}
+
+export interface Schedule {
+  cron: string;
+  time_zone: string;
+  next_run_at: string | null;
 }
 
 export interface QuarantineStream {
@@ -61,7 +148,12 @@ export interface Project {
   locales: string[];
   dashboards: DashboardLink[];
   publication: Publication | null;
+  /** The newest, also while it runs. */
   last_run: Run | null;
+  /** The newest that has ended. */
+  last_result: Run | null;
+  rollback: Rollback | null;
+  schedule: Schedule | null;
   quarantine?: QuarantineSummary | null;
 }
 

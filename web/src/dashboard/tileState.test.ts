@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { DataStart, Tile, TileKind, TileResult } from "../api/schema";
-import { beginReload, failAll, finish, isEmpty, receive, type Tiles } from "./tileState";
+import type { Dashboard, DataStart, Tile, TileKind, TileResult } from "../api/schema";
+import { beginReload, carryTiles, failAll, finish, isEmpty, receive, type Tiles } from "./tileState";
 
 const context = (data_version: number): DataStart => ({
   type: "start",
@@ -73,5 +73,19 @@ describe("isEmpty", () => {
     expect(isEmpty("kpi", number(null))).toBe(true);
     expect(isEmpty("bar", series([]))).toBe(true);
     expect(isEmpty("line", series([null, null]))).toBe(true);
+  });
+});
+
+describe("a changed definition", () => {
+  const dashboard = (...rows: Tile[][]): Dashboard => ({ name: "d", title: {}, semantic_view: "v", time: null, filters: [], rows });
+
+  it("leaves a tile its numbers, wherever it stands now and whatever it is called", () => {
+    const before = dashboard([tile("1-1"), tile("1-2", "bar")]);
+    const tiles = receive({ "1-1": { state: "loading" }, "1-2": { state: "loading" } }, tile("1-1"), number("1.00"), context(3));
+    const moved = { ...tile("2-1"), title: { en: "New name" } };
+    const carried = carryTiles(tiles, before, dashboard([tile("1-1", "table")], [moved]));
+    expect(carried["2-1"]).toBe(tiles["1-1"]);
+    expect(carried["1-1"]).toEqual({ state: "loading" });
+    expect(Object.keys(carried)).toEqual(["1-1", "2-1"]);
   });
 });

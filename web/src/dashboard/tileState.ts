@@ -16,6 +16,13 @@ export function initialTiles(dashboard: Dashboard): Tiles {
   return Object.fromEntries(dashboard.rows.flat().map((tile) => [tile.id, { state: "loading" }]));
 }
 
+/** The tiles of a changed definition. One that asks for the same keeps its numbers, wherever it stands now and whatever it is called. */
+export function carryTiles(tiles: Tiles, before: Dashboard, after: Dashboard): Tiles {
+  const question = ({ id: _id, title: _title, ...rest }: Tile) => JSON.stringify(rest);
+  const known = new Map(before.rows.flat().map((tile) => [question(tile), tiles[tile.id]]));
+  return Object.fromEntries(after.rows.flat().map((tile) => [tile.id, known.get(question(tile)) ?? { state: "loading" }]));
+}
+
 function mapTiles(tiles: Tiles, change: (tile: TileState) => TileState): Tiles {
   return Object.fromEntries(Object.entries(tiles).map(([id, tile]) => [id, change(tile)]));
 }

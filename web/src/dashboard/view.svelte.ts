@@ -1,7 +1,7 @@
 import { getDashboard, postData } from "../api/client";
 import { asFailure, type Failure, isAbort } from "../api/failure";
 import type { Dashboard, DataEvent, DataStart } from "../api/schema";
-import { beginReload, failAll, finish, initialTiles, receive, type Tiles } from "./tileState";
+import { beginReload, carryTiles, failAll, finish, initialTiles, receive, type Tiles } from "./tileState";
 import { dataRequest, type UrlState } from "./urlState";
 
 const MISSING = { code: "missing-tile", message: "" };
@@ -32,6 +32,21 @@ export class DashboardView {
       this.failure = null;
     } catch (error) {
       this.failure = asFailure(error);
+    }
+  }
+
+  /** Asks for the definition again. What is shown stays where the new one has it too. Says whether the new one is another. */
+  async renew(): Promise<boolean> {
+    const before = this.dashboard;
+    try {
+      const dashboard = await getDashboard(this.name);
+      if (before && JSON.stringify(dashboard) === JSON.stringify(before)) return false;
+      this.tiles = before ? carryTiles(this.tiles, before, dashboard) : initialTiles(dashboard);
+      this.dashboard = dashboard;
+      return true;
+    } catch (error) {
+      this.failure = asFailure(error);
+      return false;
     }
   }
 

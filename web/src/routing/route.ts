@@ -2,19 +2,27 @@ export type Route =
   | { page: "home" }
   | { page: "dashboard"; name: string }
   | { page: "quarantine" }
+  | { page: "runs"; run: string | null }
   | { page: "unknown" };
 
 export function parseRoute(pathname: string): Route {
   const path = pathname.replace(/\/+$/, "");
   if (path === "") return { page: "home" };
   if (path === "/quarantine") return { page: "quarantine" };
-  const name = /^\/d\/([^/]+)$/.exec(path)?.[1];
-  if (name === undefined) return { page: "unknown" };
+  if (path === "/runs") return { page: "runs", run: null };
+  const [, page, encoded] = /^\/(d|runs)\/([^/]+)$/.exec(path) ?? [];
+  if (encoded === undefined) return { page: "unknown" };
   try {
-    return { page: "dashboard", name: decodeURIComponent(name) };
+    const name = decodeURIComponent(encoded);
+    return page === "d" ? { page: "dashboard", name } : { page: "runs", run: name };
   } catch {
     return { page: "unknown" };
   }
+}
+
+/** Of the ledger, with one run open. */
+export function runPath(run: string): string {
+  return `/runs/${encodeURIComponent(run)}`;
 }
 
 export function dashboardPath(name: string): string {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Grain } from "../api/schema";
 import type { Reader } from "../i18n/reader";
-import { formatAge, formatDay, formatRange, formatStep, formatTimestamp, parseDate } from "./date";
+import { formatAge, formatClock, formatDay, formatDuration, formatRange, formatStep, formatTimestamp, formatUntil, parseDate } from "./date";
 
 const en: Reader = { language: "en", tag: "en-GB" };
 const fr: Reader = { language: "fr", tag: "fr-FR" };
@@ -55,4 +55,40 @@ describe("formatAge", () => {
     expect(plain(formatAge(iso, now, en))).toBe(english);
     expect(plain(formatAge(iso, now, fr))).toBe(french);
   });
+});
+
+describe("formatUntil", () => {
+  const now = Date.parse("2026-11-23T14:00:00Z");
+  it.each([
+    ["2026-11-23T13:59:59Z", "due now", "imminente"],
+    ["2026-11-23T14:00:20Z", "in 1 min", "dans 1 min"],
+    ["2026-11-23T14:05:01Z", "in 6 min", "dans 6 min"],
+    ["2026-11-23T15:30:00Z", "in 90 min", "dans 90 min"],
+    ["2026-11-23T17:00:00Z", "in 3 hr", "dans 3 h"],
+    ["2026-11-26T14:00:00Z", "in 3 days", "dans 3 j"],
+  ])("%s", (iso, english, french) => {
+    expect(plain(formatUntil(iso, now, en)).replace("hrs", "hr").replace(".", "")).toBe(english);
+    expect(plain(formatUntil(iso, now, fr))).toBe(french);
+  });
+});
+
+it("names the day of a moment only where it is not today, and the year only where it is another", () => {
+  const now = Date.parse("2026-11-23T20:00:00Z");
+  expect(formatClock("2026-11-23T14:15:00Z", now, en)).toBe("06:15");
+  expect(formatClock("2026-11-23T06:15:00Z", now, en)).toBe("22 Nov, 22:15");
+  expect(formatClock("2025-11-23T14:15:00Z", now, en)).toBe("23 Nov 2025, 06:15");
+  expect(formatClock("nonsense", now, en)).toBe("nonsense");
+});
+
+it.each([
+  [0, "0ms", "0ms"],
+  [812, "812ms", "812ms"],
+  [1_840, "1.8s", "1,8s"],
+  [12_400, "12s", "12s"],
+  [59_600, "1m 0s", "1min 0s"],
+  [184_000, "3m 4s", "3min 4s"],
+  [3_720_000, "1h 2m", "1h 2min"],
+])("a duration of %d ms", (ms, english, french) => {
+  expect(formatDuration(ms, en)).toBe(english);
+  expect(plain(formatDuration(ms, fr))).toBe(french);
 });

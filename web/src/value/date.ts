@@ -96,3 +96,36 @@ export function formatAge(iso: string, nowMs: number, reader: Reader): string {
   if (!unit) return translate(reader.language, "age.now");
   return new Intl.RelativeTimeFormat(reader.tag).format(-Math.floor(seconds / unit[1]), unit[0]);
 }
+
+/** A moment near now, in the reader's own zone: the time of today, else with its day, and with its year where that is another. */
+export function formatClock(iso: string, nowMs: number, reader: Reader): string {
+  const ms = Date.parse(iso);
+  if (Number.isNaN(ms)) return iso;
+  const [then, now] = [new Date(ms), new Date(nowMs)];
+  const time = { hour: "2-digit", minute: "2-digit" } as const;
+  if (then.toDateString() === now.toDateString()) return intl(reader.tag, time).format(ms);
+  const year = then.getFullYear() === now.getFullYear() ? {} : { year: "numeric" as const };
+  return intl(reader.tag, { day: "numeric", month: "short", ...year, ...time }).format(ms);
+}
+
+/** "in 6 min", rounded up, so that it is not over before it is due; from two hours on "in 3 hr". */
+export function formatUntil(iso: string, nowMs: number, reader: Reader): string {
+  const minutes = Math.ceil((Date.parse(iso) - nowMs) / 60_000);
+  if (minutes <= 0) return translate(reader.language, "age.due");
+  const format = new Intl.RelativeTimeFormat(reader.tag, { style: "short" });
+  if (minutes < 120) return format.format(minutes, "minute");
+  return minutes < 2 * 1440 ? format.format(Math.round(minutes / 60), "hour") : format.format(Math.round(minutes / 1440), "day");
+}
+
+/** "41ms", "1.8s", "12s", "3m 5s", "1h 2m". */
+export function formatDuration(ms: number, reader: Reader): string {
+  const unit = (value: number, of: string, digits = 0) =>
+    new Intl.NumberFormat(reader.tag, { style: "unit", unit: of, unitDisplay: "narrow", maximumFractionDigits: digits }).format(value);
+  if (ms < 1_000) return unit(Math.max(ms, 0), "millisecond");
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 10) return unit(ms / 1000, "second", 1);
+  if (seconds < 60) return unit(seconds, "second");
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${unit(minutes, "minute")} ${unit(seconds % 60, "second")}`;
+  return `${unit(Math.floor(minutes / 60), "hour")} ${unit(minutes % 60, "minute")}`;
+}

@@ -9,10 +9,10 @@ use futures::Stream;
 use crate::state::AppState;
 use crate::wire::error::ErrorBody;
 
-/// Server-sent events: `publish` and `run`.
+/// Server-sent events: `publish`, `run` and `project`.
 #[utoipa::path(get, path = "/api/v1/events", tag = "project", responses(
     (status = 200, body = String, content_type = "text/event-stream",
-     description = "`publish` with a `PublishEvent`, `run` with a `Run`; a comment every 15 seconds."),
+     description = "`publish` with a `PublishEvent`, `run` with a `Run`, `project` with a `ProjectEvent`; a comment every 15 seconds."),
     (status = 401, body = ErrorBody), (status = 403, body = ErrorBody),
 ))]
 pub(crate) async fn events(

@@ -3,10 +3,12 @@
 pub(crate) mod dashboards;
 pub(crate) mod data;
 pub(crate) mod events;
+pub(crate) mod failures;
 pub(crate) mod health;
 pub(crate) mod metrics;
 pub(crate) mod project;
 pub(crate) mod quarantine;
+pub(crate) mod runs;
 
 use axum::body::Bytes;
 use axum::extract::Path;
@@ -23,6 +25,14 @@ fn whole(body: std::result::Result<Bytes, BytesRejection>) -> Result<Bytes> {
             .status(StatusCode::PAYLOAD_TOO_LARGE),
         _ => Failure::new(Code::BadQuery, "the body could not be read"),
     })
+}
+
+/// A number from 1 to `most`. The name of the parameter is `limit` everywhere.
+fn up_to(most: usize, limit: usize) -> Result<usize> {
+    if (1..=most).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Failure::new(Code::WrongValue, format!("`limit` is no number from 1 to {most}")))
 }
 
 /// The name in a path. One that is no text is nobody's.

@@ -2,13 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use millrace_engine::run::RunSummary;
+use millrace_engine::run::RunStatus;
 
 use crate::api::quarantine::summary;
+use crate::api::runs::newest;
 use crate::failure::Result;
+use crate::snapshot::Snapshot;
 use crate::state::AppState;
 use crate::wire::error::ErrorBody;
-use crate::wire::project::{DashboardLink, Project, Publication, QuarantineSummary, Run};
+use crate::wire::project::{DashboardLink, Project, Publication, QuarantineSummary, Rollback};
+use crate::wire::run::Run;
 
 /// The project at a glance.
 #[utoipa::path(get, path = "/api/v1/project", tag = "project", responses(
@@ -16,16 +19,12 @@ use crate::wire::project::{DashboardLink, Project, Publication, QuarantineSummar
     (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 503, body = ErrorBody),
 ))]
 pub(crate) async fn project(State(state): State<AppState>) -> Result<Json<Project>> {
-    let publication = state.latest().await?.map(|snapshot| Publication {
-        data_version: snapshot.version,
-        published_at: snapshot.published_at,
-        run: snapshot.run,
-    });
-    let (last_run, quarantine) = if state.has_state().await? {
-        (last_run(&state).await?, summary(&state).await?)
-    } else {
-        (None, QuarantineSummary::default())
-    };
+    let snapshot = state.latest().await?;
+    // One run at a time: at most the newest is under way.
+    let runs = newest(&state, 2).await?;
+    let ended = runs.iter().find(|run| run.status != RunStatus::Running);
+    let quarantine =
+        if state.has_state().await? { summary(&state).await? } else { QuarantineSummary::default() };
     let compiled = state.compiled();
     let dashboards = compiled.project.dashboards.iter();
     Ok(Json(Project {
@@ -39,15 +38,23 @@ pub(crate) async fn project(State(state): State<AppState>) -> Result<Json<Projec
                 title: (&dashboard.title).into(),
             })
             .collect(),
-        publication,
-        last_run,
+        rollback: snapshot.as_ref().and_then(rollback),
+        publication: snapshot.map(|snapshot| Publication {
+            data_version: snapshot.version,
+            published_at: snapshot.published_at,
+            run: snapshot.run,
+        }),
+        last_run: runs.first().map(Run::from),
+        last_result: ended.map(Run::from),
+        schedule: None,
         quarantine,
     }))
 }
 
-/// The newest run. One whose record this program cannot read counts as none.
-async fn last_run(state: &AppState) -> Result<Option<Run>> {
-    let runs = state.warehouse_state().runs(1).await?;
-    let summary = runs.into_iter().next().and_then(|json| serde_json::from_value::<RunSummary>(json).ok());
-    Ok(summary.as_ref().map(Run::from))
+fn rollback(snapshot: &Snapshot) -> Option<Rollback> {
+    Some(Rollback {
+        data_version: snapshot.version,
+        brought_back: snapshot.held_on?,
+        since: snapshot.published_at.clone(),
+    })
 }

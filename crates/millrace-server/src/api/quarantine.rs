@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use millrace_core::code::Code;
 use millrace_core::value::Value;
 use millrace_engine::warehouse::{QueryLimits, Statement};
 use serde::Deserialize;
 
-use crate::failure::{Failure, Result};
+use crate::api::up_to;
+use crate::failure::Result;
 use crate::state::AppState;
 use crate::wire::error::ErrorBody;
 use crate::wire::project::{QuarantineStream, QuarantineSummary};
@@ -32,11 +32,7 @@ pub(crate) async fn quarantine(
     State(state): State<AppState>,
     params: Result<Query<Params>, QueryRejection>,
 ) -> Result<Json<Quarantine>> {
-    let limit = params.map_or(Some(0), |Query(params)| params.limit).unwrap_or(100);
-    if !(1..=MOST_ROWS).contains(&limit) {
-        let message = format!("`limit` is no number from 1 to {MOST_ROWS}");
-        return Err(Failure::new(Code::WrongValue, message));
-    }
+    let limit = up_to(MOST_ROWS, params.map_or(Some(0), |Query(params)| params.limit).unwrap_or(100))?;
     if !state.has_state().await? {
         return Ok(Json(Quarantine::default()));
     }

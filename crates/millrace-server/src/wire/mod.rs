@@ -8,4 +8,5 @@ pub(crate) mod project;
 pub(crate) mod quarantine;
 pub(crate) mod request;
 pub(crate) mod result;
+pub(crate) mod run;
 pub(crate) mod value;

@@ -96,6 +96,10 @@ pub(crate) struct PublishEvent {
     pub(crate) published_at: String,
 }
 
+/// That there is something new about the project: its files, its schedule, a rollback that was lifted.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct ProjectEvent {}
+
 /// `GET /healthz`
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Health {

@@ -2,14 +2,12 @@
 
 use millrace_core::project::Project as ProjectFiles;
 use millrace_core::project::localized::Localized;
-use millrace_core::quality::TestSeverity;
-use millrace_engine::run::RunSummary;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
-use crate::wire::error::ErrorObject;
 use crate::wire::localized::LocalizedText;
+use crate::wire::run::Run;
 
 /// The project, its state, and where to go from here.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -24,9 +22,18 @@ pub(crate) struct Project {
     /// `null` before the first publish.
     #[schema(required)]
     pub(crate) publication: Option<Publication>,
-    /// `null` before the first run.
+    /// The newest run, also while it runs; `null` before the first.
     #[schema(required)]
     pub(crate) last_run: Option<Run>,
+    /// The newest run that has ended; `null` before the first one has.
+    #[schema(required)]
+    pub(crate) last_result: Option<Run>,
+    /// `null` unless readers are kept on an earlier publication.
+    #[schema(required)]
+    pub(crate) rollback: Option<Rollback>,
+    /// `null` where the project runs only when somebody asks.
+    #[schema(required)]
+    pub(crate) schedule: Option<Schedule>,
     pub(crate) quarantine: QuarantineSummary,
 }
 
@@ -47,51 +54,27 @@ pub(crate) struct Publication {
     pub(crate) run: String,
 }
 
-/// How a run ended.
+/// Readers are kept on an earlier publication; runs publish nothing until somebody lifts it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-#[expect(clippy::struct_field_names, reason = "the contract calls the id of a run `run`")]
-pub(crate) struct Run {
-    pub(crate) run: String,
-    pub(crate) status: RunStatus,
+pub(crate) struct Rollback {
+    /// What readers see: a data version of its own.
+    pub(crate) data_version: u64,
+    /// The data version whose tables it has brought back.
+    pub(crate) brought_back: u64,
     /// RFC 3339, UTC.
-    pub(crate) started_at: String,
-    /// `null` while it runs.
-    #[schema(required)]
-    pub(crate) finished_at: Option<String>,
-    pub(crate) duration_ms: u64,
-    /// Data tests that found rows.
-    pub(crate) failed_tests: Vec<FailedTest>,
-    /// Why it failed, where it did.
-    #[schema(required)]
-    pub(crate) error: Option<ErrorObject>,
+    pub(crate) since: String,
 }
 
-/// `succeeded`: published. `unchanged`: nothing was new. `held`: a data test failed, nothing published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum RunStatus {
-    Running,
-    Succeeded,
-    Unchanged,
-    Held,
-    Failed,
-}
-
+/// When runs start by themselves.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct FailedTest {
-    pub(crate) test: String,
-    pub(crate) model: String,
-    /// Rows that it found.
-    pub(crate) rows: u64,
-    pub(crate) severity: Severity,
-}
-
-/// `error` holds the publish, `warn` is only reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Severity {
-    Error,
-    Warn,
+pub(crate) struct Schedule {
+    /// Minute, hour, day, month, day of the week.
+    pub(crate) cron: String,
+    /// Name of the time zone in which that is meant.
+    pub(crate) time_zone: String,
+    /// RFC 3339, UTC; `null` where this server does not keep the schedule.
+    #[schema(required)]
+    pub(crate) next_run_at: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
@@ -106,42 +89,6 @@ pub(crate) struct QuarantineStream {
     /// `source.stream`.
     pub(crate) stream: String,
     pub(crate) rows: u64,
-}
-
-impl From<&RunSummary> for Run {
-    fn from(run: &RunSummary) -> Self {
-        use millrace_engine::run::RunStatus as Ended;
-        let failed = run.tests.iter().filter(|test| test.rows > 0);
-        Self {
-            run: run.run.clone(),
-            status: match run.status {
-                Ended::Running => RunStatus::Running,
-                Ended::Succeeded => RunStatus::Succeeded,
-                Ended::Unchanged => RunStatus::Unchanged,
-                Ended::Held => RunStatus::Held,
-                Ended::Failed => RunStatus::Failed,
-            },
-            started_at: run.started_at.clone(),
-            finished_at: run.finished_at.clone(),
-            duration_ms: run.duration_ms,
-            failed_tests: failed
-                .map(|test| FailedTest {
-                    test: test.test.clone(),
-                    model: test.model.clone(),
-                    rows: test.rows,
-                    severity: match test.severity {
-                        TestSeverity::Error => Severity::Error,
-                        TestSeverity::Warn => Severity::Warn,
-                    },
-                })
-                .collect(),
-            error: run.error.as_ref().map(|error| ErrorObject {
-                code: error.code.clone(),
-                message: error.message.clone(),
-                hint: error.hint.clone(),
-            }),
-        }
-    }
 }
 
 /// The locales of everything that pages show; `en` where nothing is said.

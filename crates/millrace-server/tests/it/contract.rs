@@ -5,6 +5,7 @@ use std::path::Path;
 use axum::http::StatusCode;
 use serde_json::{Value as Json, json};
 
+use crate::runs::{HELD, record, summary};
 use crate::shop::Shop;
 
 #[test]
@@ -109,7 +110,12 @@ fn check(answer: &Json, schema: &str, contract: &Json) {
 async fn answers_are_what_the_contract_says() {
     let contract = millrace_server::openapi();
     let shop = Shop::new().await;
+    record(&*shop.warehouse, 1, &summary(HELD, &json!({}))).await;
     check(&shop.get("/api/v1/project").await, "Project", &contract);
+    check(&shop.get("/api/v1/runs").await, "Runs", &contract);
+    check(&shop.get(&format!("/api/v1/runs/{HELD}")).await, "RunDetails", &contract);
+    let rows = format!("/api/v1/runs/{HELD}/failures?test=not_null(fact_orders.status)");
+    check(&shop.get(&rows).await, "Failures", &contract);
     check(&shop.get("/api/v1/dashboards/sales").await, "Dashboard", &contract);
     check(&shop.get("/api/v1/quarantine").await, "Quarantine", &contract);
     for name in ["sales", "broken", "clients"] {
@@ -129,10 +135,14 @@ async fn every_path_of_the_contract_is_served() {
     let contract = millrace_server::openapi();
     let shop = Shop::new().await;
     let paths = contract["paths"].as_object().expect("paths");
-    assert_eq!(paths.len(), 7);
+    assert_eq!(paths.len(), 10);
+    record(&*shop.warehouse, 1, &summary(HELD, &json!({}))).await;
     for (path, methods) in paths.iter().filter(|(path, _)| !path.ends_with("/events")) {
         for method in methods.as_object().expect("methods").keys() {
-            let address = path.replace("{name}", "sales");
+            let mut address = path.replace("{name}", "sales").replace("{run}", HELD);
+            if path.ends_with("/failures") {
+                address.push_str("?test=not_null(fact_orders.status)");
+            }
             let (status, ..) = shop.send(&method.to_uppercase(), &address, &[], "").await;
             assert!(
                 !matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED),

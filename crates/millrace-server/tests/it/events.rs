@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::BodyDataStream;
 use futures::StreamExt as _;
+use jiff::Timestamp;
 use millrace_engine::run::{RunStatus, RunSummary};
 use millrace_engine::trigger::Trigger;
 use serde_json::{Value as Json, json};
@@ -60,6 +61,13 @@ async fn open_pages_hear_of_publishes_and_runs() {
     });
     let (name, run) = event(&next(&mut stream).await);
     assert_eq!((name.as_str(), &run["status"]), ("run", &json!("running")));
+    assert_eq!(run["trigger"]["kind"], "command", "the shape of `last_run`");
+    shop.state.set_next_run(Some(Timestamp::UNIX_EPOCH));
+    shop.state.set_next_run(Some(Timestamp::UNIX_EPOCH));
+    shop.state.notify_project();
+    for _ in 0..2 {
+        assert_eq!(event(&next(&mut stream).await), ("project".into(), json!({})), "news, and said once");
+    }
     shop.state.notify_publish(3, "2024-11-15T11:00:00Z");
     assert_eq!(event(&next(&mut stream).await).1["data_version"], 3);
 }

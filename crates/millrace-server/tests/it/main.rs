@@ -2,6 +2,7 @@
 
 mod assets;
 mod contract;
+mod control;
 mod data;
 mod events;
 mod guard;
@@ -9,4 +10,6 @@ mod metrics;
 mod project;
 mod properties;
 mod retired;
+mod runs;
 mod shop;
+mod start;

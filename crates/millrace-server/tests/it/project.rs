@@ -21,7 +21,7 @@ async fn the_project_at_a_glance() {
             {"name": "clients", "title": {"en": "Clients"}},
         ],
         "publication": {"data_version": 1, "published_at": "2024-11-15T10:00:01Z", "run": "run1"},
-        "last_run": null,
+        "last_run": null, "last_result": null, "rollback": null, "schedule": null,
         "quarantine": {"rows": 0, "streams": []},
     });
     assert_eq!(project, expected);
@@ -51,8 +51,10 @@ async fn the_last_run_says_why_nothing_is_new() {
     shop.warehouse.transact(&statements).await.expect("a record");
     let project = shop.get("/api/v1/project").await;
     let expected = json!({
-        "run": "20241115T100000-abcd", "status": "held", "started_at": "2024-11-15T10:00:00Z",
-        "finished_at": "2024-11-15T10:00:01Z", "duration_ms": 812,
+        "run": "20241115T100000-abcd", "trigger": {"kind": "command", "scheduled_for": null, "attempt": 1},
+        "status": "held", "held": {"by": "tests"}, "started_at": "2024-11-15T10:00:00Z",
+        "finished_at": "2024-11-15T10:00:01Z", "duration_ms": 812, "data_version": 1,
+        "rows_loaded": 0, "rows_quarantined": 0, "models_built": 0, "models_unchanged": 0, "streams": [],
         "failed_tests": [
             {"test": "not_null(fact_orders.client_id)", "model": "fact_orders", "rows": 4, "severity": "error"},
             {"test": "not_null(fact_orders.status)", "model": "fact_orders", "rows": 1, "severity": "warn"},

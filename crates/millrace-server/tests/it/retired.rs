@@ -21,12 +21,18 @@ struct Restless {
     inner: Arc<dyn Warehouse>,
     version: AtomicU64,
     last: u64,
+    exclusive: bool,
 }
 
 impl Restless {
     fn between(inner: Arc<dyn Warehouse>, publishes: u64) -> Arc<dyn Warehouse> {
-        Arc::new(Self { inner, version: AtomicU64::new(1), last: publishes + 1 })
+        Arc::new(Self { inner, version: AtomicU64::new(1), last: publishes + 1, exclusive: true })
     }
+}
+
+/// The same warehouse, as one that other processes may have too.
+pub(crate) fn shared(inner: Arc<dyn Warehouse>) -> Arc<dyn Warehouse> {
+    Arc::new(Restless { inner, version: AtomicU64::new(1), last: 1, exclusive: false })
 }
 
 #[async_trait]
@@ -72,7 +78,7 @@ impl Warehouse for Restless {
     }
 
     fn is_exclusive(&self) -> bool {
-        self.inner.is_exclusive()
+        self.exclusive && self.inner.is_exclusive()
     }
 
     async fn prepare(&self, tables: &[PreparedTable]) -> Result<()> {

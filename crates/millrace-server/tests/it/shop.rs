@@ -189,13 +189,7 @@ impl Default for Plan {
 }
 
 pub(crate) async fn compiled(manifest: &str) -> Compiled {
-    let mut registry = Registry::default();
-    millrace_connectors::register(&mut registry).expect("connectors");
-    let mut connectors = Connectors::default();
-    for connector in registry.warehouses() {
-        connectors.add_warehouse(connector.kind(), connector.spec());
-    }
-    let files: Vec<ProjectFile> = [
+    compiled_of(&[
         ("millrace.yml", manifest),
         ("models/fact_orders.sql", "select 1 as order_id"),
         ("models/dim_clients.sql", "select 1 as client_id"),
@@ -204,9 +198,20 @@ pub(crate) async fn compiled(manifest: &str) -> Compiled {
         ("dashboards/sales.yml", SALES),
         ("dashboards/broken.yml", BROKEN),
         ("dashboards/clients.yml", CLIENTS),
-    ]
-    .map(|(path, text)| ProjectFile { path: path.into(), bytes: text.into() })
-    .into();
+    ])
+    .await
+}
+
+/// A project made of these files.
+pub(crate) async fn compiled_of(files: &[(&str, &str)]) -> Compiled {
+    let mut registry = Registry::default();
+    millrace_connectors::register(&mut registry).expect("connectors");
+    let mut connectors = Connectors::default();
+    for connector in registry.warehouses() {
+        connectors.add_warehouse(connector.kind(), connector.spec());
+    }
+    let file = |(path, text): &(&str, &str)| ProjectFile { path: (*path).into(), bytes: (*text).into() };
+    let files: Vec<ProjectFile> = files.iter().map(file).collect();
     let (project, mut diagnostics) = load(&files, &connectors, &BTreeMap::new());
     let choices = Choices::default();
     let compiled = compile(project, Path::new("."), &choices, &registry, &mut diagnostics).await;
@@ -280,13 +285,18 @@ impl Shop {
     }
 
     pub(crate) async fn with(plan: Plan) -> Result<Self, Diagnostic> {
+        Self::of(Arc::new(compiled(&plan.manifest).await), plan).await
+    }
+
+    /// Over another project.
+    pub(crate) async fn of(compiled: Arc<Compiled>, plan: Plan) -> Result<Self, Diagnostic> {
         let own = millrace_connectors::duckdb::open_scratch().expect("a warehouse");
         if plan.publish {
             publish(&*own, 1, &ORDERS).await;
         }
         let warehouse = (plan.between)(own);
         let setup = Setup {
-            compiled: Arc::new(compiled(&plan.manifest).await),
+            compiled,
             warehouse: Arc::clone(&warehouse),
             version: "0.0.1".into(),
             address: plan.address,

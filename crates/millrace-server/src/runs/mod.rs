@@ -1,0 +1,264 @@
+//! Runs inside the server: one at a time, for whoever asks (the command line, the schedule, the API).
+//!
+//! Each run reads the project's files anew, with the environment variables and options with which the server was started. A run that has
+//! published, or found nothing new, makes that project the one that is served; any other leaves the former project and its
+//! publication to the readers.
+
+mod desk;
+mod work;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use desk::Desk;
+pub use desk::UnderWay;
+use desk::{Asked, Turn};
+use futures::future::BoxFuture;
+use millrace_core::diagnostic::Diagnostic;
+use millrace_core::project::SourceTexts;
+use millrace_core::project::manifest::QuarantineLimit;
+use millrace_engine::cancel::Cancel;
+use millrace_engine::compiled::Compiled;
+use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::event::Event;
+use millrace_engine::lease::{Holder, IsGone};
+use millrace_engine::rollback::{RollbackOptions, release, rollback};
+use millrace_engine::run::RunSummary;
+use millrace_engine::state::Publication;
+use millrace_engine::trigger::Trigger;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::state::AppState;
+use work::Work;
+
+/// Events that a listener may lag behind before it loses some.
+const MOST_EVENTS: usize = 1024;
+
+/// Variables of templates, as `--var` gives them.
+pub type Vars = Vec<(String, String)>;
+
+/// Reads the project's files anew, with these variables over the server's own.
+pub type Reload = Arc<dyn Fn(Vars) -> BoxFuture<'static, Result<Reloaded, Unsound>> + Send + Sync>;
+
+/// A project without errors.
+pub struct Reloaded {
+    /// The project.
+    pub compiled: Arc<Compiled>,
+    /// Warnings about it.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A project that cannot run.
+#[derive(Debug)]
+pub struct Unsound {
+    /// What is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Texts of the files that they point into.
+    pub texts: SourceTexts,
+}
+
+/// What runs inside the server need.
+pub struct Runner {
+    /// Reads the project.
+    pub reload: Reload,
+    /// This process.
+    pub holder: Holder,
+    /// Says of the process of another run whether it is gone.
+    pub is_gone: IsGone,
+}
+
+/// A run that somebody asks for.
+#[derive(Debug, Clone, Default)]
+pub struct RunRequest {
+    /// Why it runs.
+    pub trigger: Trigger,
+    /// Load and build everything anew.
+    pub full_refresh: bool,
+    /// How many rows of a stream may go to quarantine, where somebody says so.
+    pub max_quarantine: Option<QuarantineLimit>,
+    /// Variables of templates, over the server's own.
+    pub vars: Vars,
+    /// How long to wait for another run.
+    pub wait: Duration,
+}
+
+/// A rollback that somebody asks for.
+#[derive(Debug, Clone)]
+pub struct RollbackRequest {
+    /// The publication to bring back; the one before the present by default.
+    pub to: Option<u64>,
+    /// Let runs publish again instead.
+    pub release: bool,
+    /// How long to wait for a run.
+    pub wait: Duration,
+}
+
+/// A run that was asked for. Dropping it ends nothing; `cancel` does.
+pub struct RunHandle {
+    /// Tells the runs of a server apart, also those that wait.
+    pub ticket: u64,
+    /// Ends the run, or its waiting.
+    pub cancel: Cancel,
+    /// What happens, in order; ends with the run. A listener that lags far behind loses some.
+    pub events: mpsc::Receiver<Event>,
+    end: oneshot::Receiver<RunEnd>,
+}
+
+impl RunHandle {
+    /// Waits for the end.
+    pub async fn end(self) -> RunEnd {
+        drop(self.events);
+        let gone = |_| RunEnd::Refused(Error::new(ErrorKind::Internal, "the run ended without a word"));
+        self.end.await.unwrap_or_else(gone)
+    }
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub enum RunEnd {
+    /// It never began: another one is under way, the server stops, somebody cancelled it.
+    Refused(Error),
+    /// It never began: the project has errors.
+    Unsound(Unsound),
+    /// It ran.
+    Ran(Box<Ran>),
+}
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its record.
+    pub summary: RunSummary,
+    /// What ended it early.
+    pub error: Option<Error>,
+    /// Where nothing did: data tests that found rows, what holds it.
+    pub findings: Vec<Diagnostic>,
+    /// Texts of the files that they point into.
+    pub texts: SourceTexts,
+}
+
+impl AppState {
+    /// The runs of this server.
+    pub fn runs(&self) -> Runs {
+        Runs { state: self.following() }
+    }
+}
+
+/// The runs of one server. A clone is the same.
+#[derive(Clone)]
+pub struct Runs {
+    state: AppState,
+}
+
+impl Runs {
+    /// The run, or rollback, that is under way.
+    pub fn under_way(&self) -> Option<UnderWay> {
+        self.state.desk().under_way().clone()
+    }
+
+    /// Starts a run, or lets it wait for its turn. Returns at once.
+    pub fn start(&self, request: RunRequest) -> RunHandle {
+        let (events, receiver) = mpsc::channel(MOST_EVENTS);
+        let (ended, end) = oneshot::channel();
+        let cancel = Cancel::default();
+        let mut asked = self.state.desk().asked();
+        let ticket = asked.ticket();
+        match self.admit(&asked) {
+            Err(error) => _ = ended.send(RunEnd::Refused(error)),
+            Ok(runner) => {
+                let state = self.state.clone();
+                let work = Work { state: state.clone(), runner, cancel: cancel.clone(), events };
+                asked.cancels.insert(ticket, cancel.clone());
+                asked.spawn(async move {
+                    let end = work.run(request).await;
+                    state.desk().asked().cancels.remove(&ticket);
+                    // Nobody may be waiting for it.
+                    let _ = ended.send(end);
+                });
+            }
+        }
+        RunHandle { ticket, cancel, events: receiver, end }
+    }
+
+    /// What it takes to change the warehouse, where this server does that and has not been told to stop.
+    fn admit(&self, asked: &Asked) -> Result<Arc<Runner>> {
+        if asked.closed {
+            return Err(Error::new(ErrorKind::Cancelled, "the server is stopping"));
+        }
+        let runner = self.state.runner().map(Arc::clone);
+        runner.ok_or_else(|| Error::new(ErrorKind::Internal, "this server starts no runs"))
+    }
+
+    /// Ends a run, or its waiting; false where there is none of that ticket.
+    pub fn cancel(&self, ticket: u64) -> bool {
+        let asked = self.state.desk().asked();
+        asked.cancels.get(&ticket).map(Cancel::cancel).is_some()
+    }
+
+    /// Brings an earlier publication back, or lets runs publish again, and tells open pages. Goes on to its end also where the caller
+    /// goes away.
+    pub async fn rollback(&self, request: RollbackRequest) -> Result<Publication> {
+        let (done, end) = oneshot::channel();
+        {
+            let mut asked = self.state.desk().asked();
+            let (runner, state) = (self.admit(&asked)?, self.state.clone());
+            asked.spawn(async move {
+                let _ = done.send(bring_back(&state, &runner, &request).await);
+            });
+        }
+        end.await
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "the rollback ended without a word")))
+    }
+
+    /// Somebody has published from outside, from the same files: serves the project as it is now, and tells open pages. Returns at once.
+    pub fn take_up(&self) {
+        let mut asked = self.state.desk().asked();
+        let Ok(runner) = self.admit(&asked) else { return };
+        let state = self.state.clone();
+        asked.spawn(async move {
+            // A run inside the server takes the project up itself.
+            if let Ok(_turn) = Turn::take(&state, None, Duration::ZERO, |_| {}).await
+                && let Ok(reloaded) = (runner.reload)(Vars::new()).await
+            {
+                state.serve_instead(reloaded.compiled);
+            }
+            let _ = state.refresh().await;
+            // Dashboards may be others although the publication is the same.
+            state.notify_project();
+        });
+    }
+
+    /// Ends what is under way and what waits, and lets nothing more begin. Returns when all has ended, or when the time is over.
+    pub async fn stop(&self, within: Duration) {
+        let mut tasks = {
+            let mut asked = self.state.desk().asked();
+            asked.closed = true;
+            asked.cancels.values().for_each(Cancel::cancel);
+            std::mem::take(&mut asked.tasks)
+        };
+        // What has not ended then is aborted.
+        let _ = timeout(within, async { while tasks.join_next().await.is_some() {} }).await;
+    }
+}
+
+async fn bring_back(state: &AppState, runner: &Runner, request: &RollbackRequest) -> Result<Publication> {
+    let turn = Turn::take(state, None, request.wait, |_| {}).await?;
+    let options = RollbackOptions {
+        to: request.to,
+        holder: runner.holder.clone(),
+        is_gone: runner.is_gone,
+        wait: turn.left,
+    };
+    let (compiled, warehouse) = (state.compiled(), state.shared_warehouse());
+    let publication = if request.release {
+        release(&compiled, warehouse, &options).await?
+    } else {
+        rollback(&compiled, warehouse, &options).await?
+    };
+    // It is done; where the warehouse does not answer now, the next request finds it.
+    let _ = state.refresh().await;
+    // A release publishes nothing, but pages say no longer that readers are kept.
+    state.notify_project();
+    Ok(publication)
+}

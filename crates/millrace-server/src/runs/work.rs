@@ -1,0 +1,144 @@
+//! One run inside the server, from its request to its end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use millrace_engine::cancel::Cancel;
+use millrace_engine::error::{Error, ErrorKind};
+use millrace_engine::event::{Event, Observer};
+use millrace_engine::report::findings;
+use millrace_engine::run::{RunOptions, RunStatus, RunSummary, run};
+use tokio::sync::mpsc;
+
+use super::desk::{Turn, UnderWay};
+use super::{MOST_EVENTS, Ran, RunEnd, RunRequest, Runner};
+use crate::served::Served;
+use crate::state::AppState;
+
+/// A run's surroundings.
+pub(super) struct Work {
+    pub(super) state: AppState,
+    pub(super) runner: Arc<Runner>,
+    pub(super) cancel: Cancel,
+    pub(super) events: mpsc::Sender<Event>,
+}
+
+impl Work {
+    pub(super) async fn run(self, request: RunRequest) -> RunEnd {
+        let state = &self.state;
+        let waiting = |other: &UnderWay| {
+            let holder = Some(self.runner.holder.clone());
+            tell(&self.events, Event::Waiting { other: other.name(), holder });
+        };
+        let turn = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return RunEnd::Refused(stopped()),
+            turn = Turn::take(state, Some(request.trigger.clone()), request.wait, waiting) => turn,
+        };
+        let turn = match turn {
+            Ok(turn) => turn,
+            Err(error) => return RunEnd::Refused(error),
+        };
+        let reloaded = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return RunEnd::Refused(stopped()),
+            reloaded = (self.runner.reload)(request.vars) => reloaded,
+        };
+        let compiled = match reloaded {
+            Ok(reloaded) => {
+                for warning in reloaded.warnings {
+                    tell(&self.events, Event::Notice(Box::new(warning)));
+                }
+                reloaded.compiled
+            }
+            Err(unsound) => return RunEnd::Unsound(unsound),
+        };
+        let begun = Arc::new(AtomicBool::new(false));
+        let options = RunOptions {
+            max_quarantine: request.max_quarantine,
+            full_refresh: request.full_refresh,
+            trigger: request.trigger,
+            holder: self.runner.holder.clone(),
+            is_gone: self.runner.is_gone,
+            wait: turn.left,
+            cancel: self.cancel.clone(),
+            observer: self.observer(Arc::clone(&begun)),
+        };
+        let mut staying = stay(state).await;
+        let (summary, error) = run(&compiled, state.shared_warehouse(), &options).await;
+        if fits(state, &summary).await {
+            // In this order: whoever still has the former project keeps to the publications that fit it.
+            state.serve_instead(Arc::clone(&compiled));
+            staying.0 = None;
+        }
+        drop(staying);
+        // Tells open pages; where the warehouse does not answer now, the next request finds it.
+        let _ = state.refresh().await;
+        if begun.load(Ordering::Relaxed) {
+            state.notify_run(&summary);
+        }
+        drop(turn);
+        let findings = if error.is_some() { Vec::new() } else { findings(&compiled, &summary) };
+        let texts = compiled.project.texts.clone();
+        RunEnd::Ran(Box::new(Ran { summary, error, findings, texts }))
+    }
+
+    fn observer(&self, begun: Arc<AtomicBool>) -> Observer {
+        let (state, events) = (self.state.clone(), self.events.clone());
+        Arc::new(move |event| {
+            if let Event::Begun(summary) = &event {
+                begun.store(true, Ordering::Relaxed);
+                if let Some(under_way) = &mut *state.desk().under_way() {
+                    under_way.run = Some(summary.run.clone());
+                }
+                state.notify_run(summary);
+            }
+            tell(&events, event);
+        })
+    }
+}
+
+/// Whether the run's project is the one that fits what readers see now. A run can fail after it has published.
+async fn fits(state: &AppState, summary: &RunSummary) -> bool {
+    if matches!(summary.status, RunStatus::Succeeded | RunStatus::Unchanged) {
+        return true;
+    }
+    let newest = state.warehouse_state().publications(1).await;
+    newest.is_ok_and(|newest| newest.first().is_some_and(|newest| newest.run == summary.run))
+}
+
+/// While it lives, readers of a project stay at the publication that they have.
+struct Staying(Option<Arc<Served>>);
+
+impl Drop for Staying {
+    fn drop(&mut self) {
+        if let Some(served) = &self.0 {
+            served.follow();
+        }
+    }
+}
+
+async fn stay(state: &AppState) -> Staying {
+    match state.refresh().await {
+        Ok(version) => {
+            let served = state.served();
+            served.stay_at(version.unwrap_or(0));
+            Staying(Some(served))
+        }
+        // A warehouse that cannot be read: the run says why.
+        Err(_) => Staying(None),
+    }
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Cancelled, "the run was stopped before it began")
+}
+
+/// Progress is left out first where the listener lags.
+fn tell(events: &mpsc::Sender<Event>, event: Event) {
+    if matches!(event, Event::Rows { .. }) && events.capacity() < MOST_EVENTS / 2 {
+        return;
+    }
+    // Nobody may be listening.
+    let _ = events.try_send(event);
+}

@@ -1,0 +1,39 @@
+// A mock server and a reader of its own for each check.
+import { startMock } from "../dev/mock.mjs";
+import { sales } from "../dev/dashboard.mjs";
+import { newReader, tileStates } from "./browser.mjs";
+
+const everyTile = sales.rows.flat().length;
+
+/** `prepare` changes the server's state before the page is opened at `path`. */
+export function withMock(browser, prepare, check, { path = "/d/sales", ...options } = {}) {
+  return async () => {
+    const mock = await startMock();
+    mock.state.tilePauseMs = 0;
+    prepare(mock.state);
+    const reader = await newReader(browser, options);
+    try {
+      await reader.page.goto(mock.url + path);
+      await check(reader.page, mock, reader);
+    } finally {
+      await reader.context.close();
+      await mock.close();
+    }
+  };
+}
+
+/** Answers with numbers wait until the returned function is called. */
+export function closedGate(state) {
+  let open = () => undefined;
+  state.gate = new Promise((resolve) => (open = resolve));
+  return () => open();
+}
+
+/** The states that tiles are in, each once. */
+export const states = async (page) => [...new Set((await tileStates(page)).map((tile) => tile.state))];
+
+export const allIn = (page, state) =>
+  page.waitForFunction(
+    ([wanted, count]) => document.querySelectorAll(`[data-testid^='tile-'][data-state='${wanted}']`).length === count,
+    [state, everyTile],
+  );

@@ -1,0 +1,28 @@
+import type { Failures } from "../api/schema";
+import type { Reader } from "../i18n/reader";
+import { formatDimension } from "../value/cell";
+import { isNumberType } from "../value/number";
+
+export interface FailureTable {
+  columns: { name: string; numeric: boolean; tested: boolean }[];
+  rows: { text: string; missing: boolean }[][];
+}
+
+/** The tested column comes first, where it is in sight; the others follow as the model has them. */
+export function shapeFailures(found: Failures, reader: Reader): FailureTable {
+  const order = found.columns.map((_, index) => index);
+  const tested = found.columns.findIndex(({ name }) => name === found.column);
+  if (tested > 0) order.unshift(...order.splice(tested, 1));
+  return {
+    columns: order.map((index) => {
+      const column = found.columns[index];
+      return { name: column?.name ?? "", numeric: column !== undefined && isNumberType(column.type), tested: index === tested };
+    }),
+    rows: Array.from({ length: found.rows }, (_, row) =>
+      order.map((index) => {
+        const value = found.data[index]?.[row] ?? null;
+        return { text: formatDimension(value, found.columns[index]?.type ?? "text", null, reader), missing: value === null };
+      }),
+    ),
+  };
+}
