@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use millrace_core::project::manifest::QuarantineLimit;
 
+use crate::tool::Tool;
+
 /// From where data is made to where it is read: sources, warehouse, tests, dashboards, in one program and a folder of text files.
 #[derive(Debug, Parser)]
 #[command(name = "millrace", version, max_term_width = 100)]
@@ -31,6 +33,14 @@ pub(crate) struct Where {
     /// Answer in JSON on stdout
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How long to wait for the warehouse.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Patience {
+    /// How long to wait for another process that holds the warehouse: `30s`, `10m`
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    pub(crate) wait: Duration,
 }
 
 fn parse_var(text: &str) -> Result<(String, String), String> {
@@ -76,6 +86,8 @@ pub(crate) enum Command {
     History(History),
     /// Bring an earlier publication back, for all readers at once
     Rollback(Rollback),
+    /// Say what another tool needs to read what is published: fields, certificate, networks, a role
+    Connect(Connect),
     /// Look at sources and the warehouse, and say what is wrong with them
     Doctor(Doctor),
     /// Explain the code of a diagnostic
@@ -145,6 +157,8 @@ pub(crate) struct Check {
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     #[command(flatten)]
+    pub(crate) patience: Patience,
+    #[command(flatten)]
     pub(crate) place: Where,
 }
 
@@ -174,6 +188,8 @@ pub(crate) struct Query {
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub(crate) limit: usize,
     #[command(flatten)]
+    pub(crate) patience: Patience,
+    #[command(flatten)]
     pub(crate) place: Where,
 }
 
@@ -190,6 +206,11 @@ pub(crate) struct Serve {
 /// `millrace status`
 #[derive(Debug, Args)]
 pub(crate) struct Status {
+    /// Show rows that data tests of the last run have found, N of each (10 without a number)
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) rows: Option<u16>,
+    #[command(flatten)]
+    pub(crate) patience: Patience,
     #[command(flatten)]
     pub(crate) place: Where,
 }
@@ -200,6 +221,8 @@ pub(crate) struct History {
     /// Publications at most
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]
     pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) patience: Patience,
     #[command(flatten)]
     pub(crate) place: Where,
 }
@@ -227,9 +250,39 @@ pub(crate) struct Rollback {
     pub(crate) place: Where,
 }
 
+/// `millrace connect`
+#[derive(Debug, Args)]
+pub(crate) struct Connect {
+    /// The tool
+    #[arg(long = "for", value_name = "TOOL")]
+    pub(crate) tool: Tool,
+    /// The role as which it reads; `NAME_reader` by default, after the project
+    #[arg(long, value_name = "NAME", value_parser = role_name)]
+    pub(crate) role: Option<String>,
+    /// Where the root certificate is written, for tools that ask for a file; `connect` in the project by default
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the root certificate instead of writing it
+    #[arg(long, conflicts_with = "out")]
+    pub(crate) print: bool,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+fn role_name(text: &str) -> Result<String, String> {
+    // What the warehouses that have roles reserve.
+    let reserved = text.starts_with("pg_") || ["public", "none"].contains(&text);
+    if text.is_empty() || text.len() > 63 || reserved || text.contains('\0') {
+        return Err("write a name of at most 63 bytes that does not begin with `pg_`".into());
+    }
+    Ok(text.to_owned())
+}
+
 /// `millrace doctor`
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) patience: Patience,
     #[command(flatten)]
     pub(crate) place: Where,
 }

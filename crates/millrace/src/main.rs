@@ -5,9 +5,13 @@ mod commands;
 mod demo;
 mod exit;
 mod folder;
+mod owner;
 mod process;
 mod progress;
+mod reach;
+mod signals;
 mod terminal;
+mod tool;
 mod variables;
 mod workspace;
 

@@ -32,16 +32,16 @@ pub(crate) fn observer(texts: SourceTexts) -> Observer {
                 clear(&mut bar);
                 line("·", kind, &name, &reason, None);
             }
-            Event::Waiting { run, holder } => {
+            Event::Waiting { other, holder } => {
                 clear(&mut bar);
                 let who = holder.map(|holder| format!(" (process {} on `{}`)", holder.process, holder.host));
-                terminal::note(&format!("waiting for run {run}{}", who.unwrap_or_default()));
+                terminal::note(&format!("waiting for {other}{}", who.unwrap_or_default()));
             }
             Event::Notice(diagnostic) => {
                 clear(&mut bar);
                 terminal::note(&render::to_terminal(&diagnostic, &texts, terminal::color()));
             }
-            Event::Started { .. } => {}
+            Event::Begun(_) | Event::Started { .. } => {}
         }
     })
 }

@@ -1,20 +1,22 @@
 //! What nearly every verb begins with: connectors, the project's files, their compilation, the warehouse.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, has_errors};
+use millrace_core::project::environment::Environment;
 use millrace_core::project::manifest::Var;
 use millrace_core::project::{Connectors, Project, SourceTexts, load};
 use millrace_engine::compiled::{Choices, Compiled, compile};
 use millrace_engine::error::Error;
-use millrace_engine::registry::Registry;
-use millrace_engine::warehouse::Warehouse;
+use millrace_engine::registry::{OwnedFile, Registry};
 use serde_json::json;
 
 use crate::cli::Where;
 use crate::exit::{self, Exit};
+use crate::owner::Server;
 use crate::{folder, terminal, variables};
 
 /// A command that cannot go on: what to say and with which code to end.
@@ -69,6 +71,64 @@ pub(crate) fn registry() -> Result<Registry, Failure> {
     Ok(registry)
 }
 
+/// A project's files, read and not compiled yet.
+pub(crate) struct Loaded {
+    registry: Registry,
+    dir: PathBuf,
+    project: Project,
+    diagnostics: Vec<Diagnostic>,
+    variables: BTreeMap<String, String>,
+    environment: Option<String>,
+}
+
+impl Loaded {
+    /// Reads the files; fails only where there is no project to speak of.
+    pub(crate) fn read(place: &Where) -> Result<Self, Failure> {
+        let registry = registry()?;
+        let dir = place.project.clone();
+        let files = folder::read(&dir).map_err(|error| {
+            let message = format!("the project in `{}` cannot be read", dir.display());
+            Failure::new(
+                Diagnostic::error(Code::NoProject, message).caused_by(error.to_string()),
+                exit::PROJECT,
+            )
+        })?;
+        let variables = variables::all(&dir);
+        let (mut project, diagnostics) = load(&files, &connectors(&registry), &variables);
+        if !project.texts.contains_key("millrace.yml") {
+            return Err(Failure { diagnostics, texts: project.texts, exit: exit::PROJECT });
+        }
+        set_vars(&mut project, &place.vars);
+        Ok(Self { registry, dir, project, diagnostics, variables, environment: place.env.clone() })
+    }
+
+    /// Texts of the files.
+    pub(crate) fn texts(&self) -> &SourceTexts {
+        &self.project.texts
+    }
+
+    /// The environment, where it can be told, and the server that has its warehouse's file.
+    pub(crate) fn server(&self) -> Result<Option<(String, Server)>, Failure> {
+        let environments = &self.project.manifest.environments;
+        let environment = match &self.environment {
+            None => environments.first(),
+            Some(name) => environments.iter().find(|environment| environment.name == *name),
+        };
+        let Some(environment) = environment else { return Ok(None) };
+        let Some(owned) = owned_file(&self.registry, &self.dir, environment) else { return Ok(None) };
+        let server = Server::find(&self.dir, &owned.path)?;
+        Ok(server.map(|server| (environment.name.clone(), server)))
+    }
+
+    /// Compiles it; what is wrong is among the diagnostics.
+    pub(crate) async fn compile(self) -> Result<Workspace, Failure> {
+        let Self { registry, dir, project, mut diagnostics, variables, environment } = self;
+        let choices = Choices { environment, variables };
+        let compiled = compile(project, &dir, &choices, &registry, &mut diagnostics).await?;
+        Ok(Workspace { registry: Arc::new(registry), dir, compiled: Arc::new(compiled), diagnostics })
+    }
+}
+
 /// A project that has been read, with what was found on the way.
 pub(crate) struct Workspace {
     /// Connectors.
@@ -84,63 +144,38 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Reads and compiles a project; fails only where there is none to speak of.
     pub(crate) async fn read(place: &Where) -> Result<Self, Failure> {
-        let registry = registry()?;
-        let dir = place.project.clone();
-        let files = folder::read(&dir).map_err(|error| {
-            let message = format!("the project in `{}` cannot be read", dir.display());
-            Failure::new(
-                Diagnostic::error(Code::NoProject, message).caused_by(error.to_string()),
-                exit::PROJECT,
-            )
-        })?;
-        let variables = variables::all(&dir);
-        let (mut project, mut diagnostics) = load(&files, &connectors(&registry), &variables);
-        if !project.texts.contains_key("millrace.yml") {
-            return Err(Self::failure(diagnostics, project, exit::PROJECT));
-        }
-        set_vars(&mut project, &place.vars);
-        let choices = Choices { environment: place.env.clone(), variables };
-        let compiled = compile(project, &dir, &choices, &registry, &mut diagnostics).await?;
-        Ok(Self { registry: Arc::new(registry), dir, compiled: Arc::new(compiled), diagnostics })
+        Loaded::read(place)?.compile().await
     }
 
     /// Reads a project that must be without errors; warnings are said.
     pub(crate) async fn sound(place: &Where) -> Result<Self, Failure> {
-        let mut workspace = Self::read(place).await?;
-        if has_errors(&workspace.diagnostics) {
-            return Err(workspace.into_failure(exit::PROJECT));
-        }
-        terminal::diagnostics(&workspace.diagnostics, &workspace.compiled.project.texts);
-        workspace.diagnostics.clear();
-        Ok(workspace)
+        Self::read(place).await?.checked()
     }
 
-    fn failure(diagnostics: Vec<Diagnostic>, project: Project, exit: Exit) -> Failure {
-        Failure { diagnostics, texts: project.texts, exit }
+    /// Fails where the project has errors; warnings are said.
+    pub(crate) fn checked(mut self) -> Result<Self, Failure> {
+        if has_errors(&self.diagnostics) {
+            return Err(self.into_failure(exit::PROJECT));
+        }
+        terminal::diagnostics(&self.diagnostics, &self.compiled.project.texts);
+        self.diagnostics.clear();
+        Ok(self)
+    }
+
+    /// The environment that was chosen; none where the project has none of that name.
+    pub(crate) fn environment(&self) -> Option<&Environment> {
+        let environments = &self.compiled.project.manifest.environments;
+        environments.iter().find(|environment| environment.name == self.compiled.environment)
+    }
+
+    /// The warehouse's file, where it is one that one process owns.
+    pub(crate) fn owned_file(&self) -> Option<OwnedFile> {
+        owned_file(&self.registry, &self.dir, self.environment()?)
     }
 
     /// Its diagnostics as the end of the command.
     pub(crate) fn into_failure(self, exit: Exit) -> Failure {
         Failure { diagnostics: self.diagnostics, texts: self.compiled.project.texts.clone(), exit }
-    }
-
-    /// Opens the warehouse of the environment.
-    pub(crate) async fn warehouse(&self) -> Result<Arc<dyn Warehouse>, Failure> {
-        let (compiled, registry) = (Arc::clone(&self.compiled), Arc::clone(&self.registry));
-        let opened = tokio::task::spawn_blocking(move || compiled.open_warehouse(&registry)).await;
-        let opened = opened.unwrap_or_else(|error| {
-            Err(vec![
-                Diagnostic::error(Code::Internal, "the warehouse could not be opened")
-                    .caused_by(error.to_string()),
-            ])
-        });
-        opened.map_err(|diagnostics| {
-            let by_the_project = diagnostics
-                .iter()
-                .any(|d| d.code == Code::UnsetVariable || d.code == Code::UnknownEnvironment);
-            let exit = if by_the_project { exit::PROJECT } else { exit::UNREACHABLE };
-            Failure { diagnostics, texts: self.compiled.project.texts.clone(), exit }
-        })
     }
 
     /// Fails where a source needs a variable that is not set.
@@ -151,6 +186,13 @@ impl Workspace {
         }
         Err(Failure { diagnostics: unset, texts: self.compiled.project.texts.clone(), exit: exit::PROJECT })
     }
+}
+
+fn owned_file(registry: &Registry, dir: &Path, environment: &Environment) -> Option<OwnedFile> {
+    if has_errors(&environment.unset) {
+        return None;
+    }
+    registry.warehouse(&environment.kind)?.owned_file(dir, &environment.settings)
 }
 
 fn connectors(registry: &Registry) -> Connectors {

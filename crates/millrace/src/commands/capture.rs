@@ -79,8 +79,8 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
     Ok(exit::DONE)
 }
 
-/// Puts a whole file in the place of another, so that a capture that is cut short leaves the former one.
-fn replace(place: &Path, text: &str) -> io::Result<()> {
+/// Puts a whole file in the place of another, so that a command that is cut short leaves the former one.
+pub(super) fn replace(place: &Path, text: &str) -> io::Result<()> {
     let folder = place.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(0o644)).tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;

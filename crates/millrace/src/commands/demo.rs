@@ -12,15 +12,24 @@ use serde_json::json;
 use super::{Outcome, run, serve};
 use crate::cli::{Demo, Where};
 use crate::demo::{DemoOptions, write_demo};
+use crate::owner::Claim;
 use crate::progress::duration;
 use crate::workspace::{Failure, Workspace, cannot_write};
-use crate::{exit, terminal};
+use crate::{exit, signals, terminal};
 
 /// Says that a folder was made by this command, so that it may be made again.
 const MARKER: &str = ".millrace/demo";
 
 pub(super) async fn demo(args: &Demo) -> Outcome {
     refuse_foreign(&args.dir)?;
+    let marker = args.dir.join(MARKER);
+    let mark = || {
+        std::fs::create_dir_all(args.dir.join(".millrace"))?;
+        std::fs::write(&marker, "made by `millrace demo`\n")
+    };
+    mark().map_err(|error| cannot_write(&marker, &error))?;
+    // Another demo may be serving from here.
+    let claim = Claim::take(&args.dir, None).await?;
     let started = Instant::now();
     let options = DemoOptions { orders: args.orders, seed: args.seed, ..DemoOptions::default() };
     let dir = args.dir.clone();
@@ -28,12 +37,6 @@ pub(super) async fn demo(args: &Demo) -> Outcome {
     let made = made
         .map_err(|error| internal(&error.to_string()))?
         .map_err(|error| cannot_write(&args.dir, &error))?;
-    let marker = args.dir.join(MARKER);
-    let write = || {
-        std::fs::create_dir_all(args.dir.join(".millrace"))?;
-        std::fs::write(&marker, "made by `millrace demo`\n")
-    };
-    write().map_err(|error| cannot_write(&marker, &error))?;
     let bytes: u64 = made.files.iter().map(|(_, size)| size).sum();
     let generate_ms = started.elapsed().as_millis() as u64;
     terminal::note(&format!(
@@ -47,9 +50,12 @@ pub(super) async fn demo(args: &Demo) -> Outcome {
         duration(generate_ms)
     ));
     let place = Where { project: args.dir.clone(), env: None, vars: Vec::new(), json: args.json };
+    // One for the run and the server: who ends the first ends the second.
+    let ending = signals::cancelled(None);
     let workspace = Workspace::sound(&place).await?;
-    let warehouse = workspace.warehouse().await?;
-    let (summary, exit) = run::run_in(&workspace, &warehouse, &run::options(&workspace)).await;
+    let warehouse = workspace.own_warehouse().await?;
+    let (summary, exit) =
+        run::run_in(&workspace, &warehouse, &run::options(&workspace, ending.clone())).await;
     if args.json {
         let files: Vec<_> =
             made.files.iter().map(|(path, bytes)| json!({"path": path, "bytes": bytes})).collect();
@@ -66,7 +72,7 @@ pub(super) async fn demo(args: &Demo) -> Outcome {
         return Ok(exit);
     }
     let listener = listen(args.address).await?;
-    serve::serve_on(&workspace, warehouse, listener, args.json).await
+    serve::serve_on(&workspace, claim, warehouse, listener, &place, ending).await
 }
 
 fn internal(cause: &str) -> Failure {

@@ -47,8 +47,12 @@ pub(super) async fn doctor(args: &Doctor) -> Outcome {
             Err(error) => Finding::bad(what, &error),
         });
     }
+    if let Ok(Some(server)) = workspace.server() {
+        let saw = format!("process {} has the warehouse, at {}", server.process(), server.url());
+        findings.push(Finding::good("server", saw));
+    }
     let what = format!("environment {}", workspace.compiled.environment);
-    match workspace.warehouse().await {
+    match workspace.warehouse(args.patience.wait).await {
         Err(failure) => findings.extend(failure.diagnostics.iter().map(|d| Finding {
             what: what.clone(),
             ok: false,

@@ -11,7 +11,7 @@ use crate::{exit, terminal};
 
 pub(super) async fn history(args: &History) -> Outcome {
     let workspace = Workspace::read(&args.place).await?;
-    let warehouse = workspace.warehouse().await?;
+    let warehouse = workspace.warehouse(args.patience.wait).await?;
     let state = State::of(&*warehouse, &workspace.compiled.schemas);
     // One more than is shown, to say what the last one changed.
     let found = match state.version().await? {

@@ -2,6 +2,7 @@
 
 mod capture;
 mod check;
+mod connect;
 mod demo;
 mod doctor;
 mod explain;
@@ -12,6 +13,7 @@ mod plan;
 mod query;
 mod rollback;
 mod run;
+mod run_there;
 mod serve;
 mod status;
 
@@ -36,6 +38,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Exit {
         Command::Status(args) => (args.place.json, status::status(&args).await),
         Command::History(args) => (args.place.json, history::history(&args).await),
         Command::Rollback(args) => (args.place.json, rollback::rollback(&args).await),
+        Command::Connect(args) => (args.place.json, connect::connect(&args).await),
         Command::Doctor(args) => (args.place.json, doctor::doctor(&args).await),
         Command::Explain(args) => (args.json, explain::explain(&args)),
         Command::HashPassword => (false, hash_password::hash_password()),

@@ -11,7 +11,7 @@ use crate::{exit, terminal};
 pub(super) async fn plan(args: &Plan) -> Outcome {
     let workspace = Workspace::sound(&args.place).await?;
     workspace.refuse_unset()?;
-    let warehouse = workspace.warehouse().await?;
+    let warehouse = workspace.warehouse(args.patience.wait).await?;
     let steps = plan_of(&workspace.compiled, &*warehouse).await?;
     if args.place.json {
         let steps: Vec<Json> = steps.iter().map(|step| json!(step)).collect();

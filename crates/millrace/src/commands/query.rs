@@ -19,7 +19,7 @@ use crate::{exit, terminal};
 
 pub(super) async fn query(args: &Query) -> Outcome {
     let workspace = Workspace::read(&args.place).await?;
-    let warehouse = workspace.warehouse().await?;
+    let warehouse = workspace.warehouse(args.patience.wait).await?;
     let mut sql = args.sql.clone();
     if sql == "-" {
         sql.clear();
@@ -129,6 +129,13 @@ fn value_json(value: &Value) -> Json {
 }
 
 fn print_table(rows: &Rows) {
+    terminal::data_line(&as_table(rows));
+    let more = if rows.truncated { ", more were left out (`--limit`)" } else { "" };
+    terminal::note(&format!("{}{more}", terminal::counted(rows.len(), "row")));
+}
+
+/// A result as a table of texts.
+pub(super) fn as_table(rows: &Rows) -> String {
     let head: Vec<String> = rows.columns.iter().map(|column| column.name.clone()).collect();
     let shown = |value: &Value| if value.is_null() { "NULL".to_owned() } else { value.to_string() };
     let cells: Vec<Vec<String>> =
@@ -138,7 +145,5 @@ fn print_table(rows: &Rows) {
         .iter()
         .map(|c| c.data_type.is_some_and(millrace_core::schema::DataType::is_numeric))
         .collect();
-    terminal::data_line(&terminal::table(&head, &cells, &right));
-    let more = if rows.truncated { ", more were left out (`--limit`)" } else { "" };
-    terminal::note(&format!("{}{more}", terminal::counted(rows.len(), "row")));
+    terminal::table(&head, &cells, &right)
 }

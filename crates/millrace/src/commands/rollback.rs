@@ -1,27 +1,28 @@
 //! `millrace rollback`
 
+use std::sync::Arc;
+
+use millrace_engine::error::Result;
 use millrace_engine::rollback::{RollbackOptions, release, rollback as bring_back};
+use millrace_engine::state::Publication;
+use millrace_engine::warehouse::Warehouse;
+use millrace_server::runs::RollbackRequest;
 use serde_json::json;
 
 use super::Outcome;
 use crate::cli::Rollback;
+use crate::reach::Reached;
 use crate::workspace::Workspace;
 use crate::{exit, process, terminal};
 
 pub(super) async fn rollback(args: &Rollback) -> Outcome {
     let workspace = Workspace::read(&args.place).await?;
-    let warehouse = workspace.warehouse().await?;
-    let options = RollbackOptions {
-        to: args.to,
-        holder: process::holder(),
-        is_gone: process::is_gone,
-        wait: args.wait,
-    };
-    let compiled = &workspace.compiled;
-    let publication = if args.release {
-        release(compiled, &warehouse, &options).await?
-    } else {
-        bring_back(compiled, &warehouse, &options).await?
+    let publication = match workspace.reach(args.wait).await? {
+        Reached::Here(warehouse) => in_warehouse(args, &workspace, &warehouse).await?,
+        Reached::There(server) => {
+            let request = RollbackRequest { to: args.to, release: args.release, wait: args.wait };
+            server.client().rollback(&request).await?
+        }
     };
     if args.place.json {
         terminal::json_line(&json!({
@@ -38,4 +39,22 @@ pub(super) async fn rollback(args: &Rollback) -> Outcome {
         )
     });
     Ok(exit::DONE)
+}
+
+async fn in_warehouse(
+    args: &Rollback,
+    workspace: &Workspace,
+    warehouse: &Arc<dyn Warehouse>,
+) -> Result<Publication> {
+    let options = RollbackOptions {
+        to: args.to,
+        holder: process::holder(),
+        is_gone: process::is_gone,
+        wait: args.wait,
+    };
+    if args.release {
+        release(&workspace.compiled, warehouse, &options).await
+    } else {
+        bring_back(&workspace.compiled, warehouse, &options).await
+    }
 }

@@ -1,24 +1,33 @@
 //! `millrace serve`
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::FutureExt as _;
 use millrace_core::code::Code;
-use millrace_core::diagnostic::Diagnostic;
+use millrace_core::diagnostic::{Diagnostic, has_errors};
+use millrace_core::digest::hex;
+use millrace_core::project::SourceTexts;
+use millrace_core::project::environment::Environment;
+use millrace_engine::cancel::Cancel;
 use millrace_engine::warehouse::Warehouse;
 use millrace_server::auth::check_address;
+use millrace_server::control::{self, Control};
+use millrace_server::runs::{Reload, Reloaded, Runner, Unsound};
 use millrace_server::{AppState, Setup};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::Outcome;
-use crate::cli::Serve;
+use crate::cli::{Serve, Where};
+use crate::owner::{Announced, Claim, VERSION};
 use crate::workspace::{Failure, Workspace};
-use crate::{exit, terminal};
+use crate::{exit, process, signals, terminal};
 
-const DEFAULT_ADDRESS: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4321);
+/// How long a run under way may take to roll back when the server is told to stop.
+const ROLLING_BACK: Duration = Duration::from_secs(10);
+const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4321);
 
 pub(super) async fn serve(args: &Serve) -> Outcome {
     let workspace = Workspace::sound(&args.place).await?;
@@ -26,10 +35,15 @@ pub(super) async fn serve(args: &Serve) -> Outcome {
     // Before anything is opened or bound.
     let auth = workspace.compiled.project.manifest.serve.auth.as_ref();
     check_address(address, auth).map_err(|diagnostic| Failure::new(diagnostic, exit::PROJECT))?;
-    let warehouse = workspace.warehouse().await?;
+    let first = workspace.compiled.project.manifest.environments.first();
+    let other = first.filter(|first| first.name != workspace.compiled.environment);
+    let claim = Claim::take(&workspace.dir, other.map(|_| workspace.compiled.environment.as_str())).await?;
     let bound = TcpListener::bind(address).await;
     let listener = bound.map_err(|error| cannot_listen(address, &error.to_string()))?;
-    serve_on(&workspace, warehouse, listener, args.place.json).await
+    let warehouse = workspace.own_warehouse().await?;
+    // Before anybody is told that it serves, and so could stop it.
+    let ending = signals::cancelled(None);
+    serve_on(&workspace, claim, warehouse, listener, &args.place, ending).await
 }
 
 fn address(args: &Serve, workspace: &Workspace) -> Result<SocketAddr, Failure> {
@@ -48,58 +62,125 @@ fn address(args: &Serve, workspace: &Workspace) -> Result<SocketAddr, Failure> {
     })
 }
 
-/// Serves until somebody stops it.
+/// Serves until `ending` is set.
 pub(super) async fn serve_on(
     workspace: &Workspace,
+    claim: Claim,
     warehouse: Arc<dyn Warehouse>,
     listener: TcpListener,
-    as_json: bool,
+    place: &Where,
+    ending: Cancel,
 ) -> Outcome {
-    let io = |error: std::io::Error| {
-        let diagnostic = Diagnostic::error(Code::Internal, "the server failed").caused_by(error.to_string());
-        Failure::new(diagnostic, exit::UNREACHABLE)
-    };
-    let address = listener.local_addr().map_err(io)?;
+    let address = listener.local_addr().map_err(|error| failed(&error))?;
+    let runner =
+        Runner { reload: reload(workspace, place), holder: process::holder(), is_gone: process::is_gone };
     let state = AppState::new(Setup {
         compiled: Arc::clone(&workspace.compiled),
         warehouse,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: VERSION.to_owned(),
         address,
     })
-    .map_err(|diagnostic| Failure::new(diagnostic, exit::PROJECT))?;
+    .map_err(|diagnostic| Failure::new(diagnostic, exit::PROJECT))?
+    .with_runner(runner);
     let url = format!("http://{address}");
-    let dashboards: Vec<String> = workspace
-        .compiled
-        .project
-        .dashboards
-        .iter()
-        .map(|dashboard| format!("{url}/d/{}", dashboard.name.text))
-        .collect();
-    if as_json {
-        terminal::json_line(&json!({"status": "serving", "url": url, "dashboards": dashboards}));
-    }
-    let first = dashboards.first().unwrap_or(&url);
-    terminal::note(&format!("\nserving {first}   (Ctrl-C ends it)"));
-    let served = millrace_server::serve(listener, state, stopped()).await;
-    served.map_err(|diagnostic| Failure::new(diagnostic, exit::UNREACHABLE))?;
+    let (control_listener, control) = control(&state).await?;
+    claim.announce(&Announced {
+        address: control.address,
+        token: &control.token,
+        environment: &workspace.compiled.environment,
+        url: &url,
+        file: workspace.owned_file().as_ref().map(|owned| owned.path.as_path()),
+    })?;
+    say(workspace, &url, place.json);
+    // Whichever ends first, ends the other.
+    let pages = async {
+        let served = millrace_server::serve(listener, state.clone(), until(&ending)).await;
+        ending.cancel();
+        served
+    };
+    let (runs, end) = (state.runs(), until(&ending));
+    let runs_ended = async move {
+        end.await;
+        runs.stop(ROLLING_BACK).await;
+    };
+    let asked = async {
+        let served = control::serve(control_listener, control, runs_ended).await;
+        ending.cancel();
+        served
+    };
+    let withdrawn = async {
+        ending.cancelled().await;
+        claim.withdraw();
+    };
+    let (served, answered, ()) = tokio::join!(pages, asked, withdrawn);
+    // The warehouse is closed before the lock is given back.
+    drop(state);
+    drop(claim);
+    served.and(answered).map_err(|diagnostic| Failure::new(diagnostic, exit::UNREACHABLE))?;
     Ok(exit::DONE)
 }
 
-/// Ends with Ctrl-C or SIGTERM.
-pub(super) async fn stopped() {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signals) => {
-                signals.recv().await;
-            }
-            // Without the signal there is still Ctrl-C.
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
+fn failed(error: &std::io::Error) -> Failure {
+    let diagnostic = Diagnostic::error(Code::Internal, "the server failed").caused_by(error.to_string());
+    Failure::new(diagnostic, exit::UNREACHABLE)
+}
+
+fn say(workspace: &Workspace, url: &str, as_json: bool) {
+    let dashboards = workspace.compiled.project.dashboards.iter();
+    let dashboards: Vec<String> =
+        dashboards.map(|dashboard| format!("{url}/d/{}", dashboard.name.text)).collect();
+    if as_json {
+        terminal::json_line(&json!({"status": "serving", "url": url, "dashboards": dashboards}));
     }
+    let first = dashboards.first().map_or(url, String::as_str);
+    terminal::note(&format!("\nserving {first}   (Ctrl-C ends it)"));
+}
+
+/// The control interface, on a free port of the loopback address and with a new token.
+async fn control(state: &AppState) -> Result<(TcpListener, Control), Failure> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| failed(&error))?;
+    let address = listener.local_addr().map_err(|error| failed(&error))?;
+    let mut token = [0; 32];
+    getrandom::fill(&mut token).map_err(|error| failed(&std::io::Error::other(error)))?;
+    let token = hex(&token).into();
+    let process = std::process::id();
+    Ok((listener, Control { state: state.clone(), token, address, process }))
+}
+
+/// Reads the project anew for a run, as this server was started: its environment, its variables. What the server has open stays as it is.
+fn reload(workspace: &Workspace, place: &Where) -> Reload {
+    let environment = workspace.environment().cloned();
+    let place = Where { env: Some(workspace.compiled.environment.clone()), ..place.clone() };
+    Arc::new(move |vars| {
+        let (mut place, environment) = (place.clone(), environment.clone());
+        place.vars.extend(vars);
+        async move { reloaded(&place, environment.as_ref()).await }.boxed()
+    })
+}
+
+async fn reloaded(place: &Where, open: Option<&Environment>) -> Result<Reloaded, Unsound> {
+    let unsound = |failure: Failure| Unsound { diagnostics: failure.diagnostics, texts: failure.texts };
+    let workspace = Workspace::read(place).await.map_err(unsound)?;
+    if has_errors(&workspace.diagnostics) {
+        return Err(unsound(workspace.into_failure(exit::PROJECT)));
+    }
+    workspace.refuse_unset().map_err(unsound)?;
+    let warehouse = |environment: &Environment| (environment.kind.clone(), environment.settings.clone());
+    if workspace.environment().map(warehouse) != open.map(warehouse) {
+        let message = format!(
+            "environment `{}` is another warehouse now than the one that the server has open",
+            workspace.compiled.environment
+        );
+        let hint = "Stop the server and start it again.";
+        let diagnostic = Diagnostic::error(Code::RestartNeeded, message).hint(hint);
+        return Err(Unsound { diagnostics: vec![diagnostic], texts: SourceTexts::new() });
+    }
+    Ok(Reloaded { compiled: workspace.compiled, warnings: workspace.diagnostics })
+}
+
+fn until(ending: &Cancel) -> impl Future<Output = ()> + Send + 'static {
+    let ending = ending.clone();
+    async move { ending.cancelled().await }
 }
 
 pub(super) fn cannot_listen(address: SocketAddr, cause: &str) -> Failure {

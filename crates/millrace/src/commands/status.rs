@@ -1,18 +1,22 @@
 //! `millrace status`
 
 use millrace_core::value::Value;
-use millrace_engine::state::State;
-use millrace_engine::warehouse::{QueryLimits, Statement};
+use millrace_engine::error::Result;
+use millrace_engine::quality_run::{Failing, TestResult, failing_rows};
+use millrace_engine::run::{HeldBy, RunStatus, RunSummary};
+use millrace_engine::state::{Publication, State};
+use millrace_engine::warehouse::{QueryLimits, Statement, Warehouse};
 use serde_json::{Value as Json, json};
 
 use super::Outcome;
+use super::query::{as_json, as_table};
 use crate::cli::Status;
 use crate::workspace::Workspace;
 use crate::{exit, terminal};
 
 pub(super) async fn status(args: &Status) -> Outcome {
     let workspace = Workspace::read(&args.place).await?;
-    let warehouse = workspace.warehouse().await?;
+    let warehouse = workspace.warehouse(args.patience.wait).await?;
     let state = State::of(&*warehouse, &workspace.compiled.schemas);
     let environment = &workspace.compiled.environment;
     if state.version().await?.is_none() {
@@ -31,23 +35,43 @@ pub(super) async fn status(args: &Status) -> Outcome {
     let counted = Statement::new(format!("select count(*) from {}", state.tables().table("quarantine")));
     let quarantined = warehouse.query(&counted, QueryLimits::STATE).await?;
     let quarantined = quarantined.row(0)[0].as_int().unwrap_or_default() as u64;
+    let ended = last_ended(&runs);
+    let found = match (&ended, args.rows) {
+        (Some(run), Some(limit)) => found_by(&workspace, &*warehouse, run, limit.into()).await?,
+        _ => Vec::new(),
+    };
     if args.place.json {
         let streams: Vec<Json> = streams
             .iter()
             .map(|s| json!({"stream": s.name.to_string(), "rows": s.rows, "table": s.table.to_string()}))
             .collect();
-        terminal::json_line(&json!({
+        let mut answer = json!({
             "environment": environment, "publication": publication, "runs": runs, "streams": streams,
             "quarantine": {"rows": quarantined},
-        }));
+        });
+        if args.rows.is_some() {
+            answer["failing"] = found.iter().map(failing_json).collect();
+        }
+        terminal::json_line(&answer);
         return Ok(exit::DONE);
     }
     match &publication {
-        Some(p) => terminal::data_line(&format!(
-            "{environment}: data version {}, published {} by run {}",
-            p.publication, p.published_at, p.run
-        )),
+        Some(p) => {
+            terminal::data_line(&format!(
+                "{environment}: data version {}, published {} by run {}",
+                p.publication, p.published_at, p.run
+            ));
+            if let Some(words) = pinned(p) {
+                terminal::data_line(&words);
+            }
+        }
         None => terminal::data_line(&format!("{environment}: nothing is published")),
+    }
+    if let Some(words) = ended.as_ref().and_then(|run| hold(run, args.rows.is_some())) {
+        terminal::data_line(&format!("\n{words}"));
+    }
+    for (test, rows) in &found {
+        terminal::data_line(&format!("\n{}", failing_text(test, rows)));
     }
     let head = ["run", "status", "started", "version"].map(str::to_owned);
     let text = |run: &Json, key: &str| run[key].as_str().unwrap_or("").to_owned();
@@ -76,4 +100,101 @@ pub(super) async fn status(args: &Status) -> Outcome {
         ));
     }
     Ok(exit::DONE)
+}
+
+/// The newest run that is no longer under way.
+fn last_ended(runs: &[Json]) -> Option<RunSummary> {
+    let mut known = runs.iter().filter_map(|run| serde_json::from_value::<RunSummary>(run.clone()).ok());
+    known.find(|run| run.status != RunStatus::Running)
+}
+
+fn pinned(publication: &Publication) -> Option<String> {
+    let before = publication.rollback_to.filter(|_| publication.pinned)?;
+    Some(format!(
+        "a rollback has brought back data version {before}; runs publish nothing until `millrace rollback --release`"
+    ))
+}
+
+/// What keeps readers from seeing what the last run made; none where nothing does.
+fn hold(run: &RunSummary, rows_follow: bool) -> Option<String> {
+    let mut lines = Vec::new();
+    match (run.status, &run.held) {
+        (RunStatus::Failed, _) => {
+            lines.push(format!("failed: run {} published nothing", run.run));
+            match &run.error {
+                Some(error) => {
+                    lines.push(format!("  {}: {}", error.code, error.message));
+                    lines.extend(error.hint.iter().map(|hint| format!("  {hint}")));
+                }
+                None => lines.push("  its process is gone".to_owned()),
+            }
+        }
+        (RunStatus::Held, Some(HeldBy::Blocked { what, hint })) => {
+            lines.push(format!("held: run {} is built and tested, but something is in the way", run.run));
+            lines.extend(what.iter().map(|what| format!("  {what}")));
+            lines.push(format!("  {hint}"));
+        }
+        (RunStatus::Held, Some(HeldBy::Rollback { publication })) => {
+            lines.push(format!(
+                "held: run {} is built and tested; readers are kept on data version {publication}",
+                run.run
+            ));
+        }
+        (RunStatus::Held, Some(HeldBy::Tests) | None) => {
+            lines.push(format!("held: data tests of run {} failed, so it published nothing", run.run));
+            let failed: Vec<&TestResult> = run.tests.iter().filter(|test| test.rows > 0).collect();
+            let width = failed.iter().map(|test| test.test.chars().count()).max().unwrap_or_default();
+            lines.extend(failed.iter().map(|test| {
+                let warns = if test.holds() { "" } else { "  (warning)" };
+                let pad = " ".repeat(width - test.test.chars().count());
+                format!("  {}{pad}  {}{warns}", test.test, terminal::counted(test.rows as usize, "row"))
+            }));
+            if !rows_follow {
+                lines.push("`millrace status --rows` shows some of them".to_owned());
+            }
+        }
+        _ => return None,
+    }
+    Some(lines.join("\n"))
+}
+
+/// Rows of all data tests of a run that found any.
+async fn found_by(
+    workspace: &Workspace,
+    warehouse: &dyn Warehouse,
+    run: &RunSummary,
+    limit: usize,
+) -> Result<Vec<(TestResult, Failing)>> {
+    let mut found = Vec::new();
+    for test in run.tests.iter().filter(|test| test.rows > 0) {
+        let rows = failing_rows(&workspace.compiled.schemas, warehouse, test, limit).await?;
+        found.push((test.clone(), rows));
+    }
+    Ok(found)
+}
+
+fn failing_text(test: &TestResult, found: &Failing) -> String {
+    let count = terminal::counted(test.rows as usize, "row");
+    match found {
+        Failing::Found { rows, .. } if (rows.len() as u64) < test.rows => {
+            format!("{}: {} of {count}\n{}", test.test, rows.len(), as_table(rows))
+        }
+        Failing::Found { rows, .. } => format!("{}: {count}\n{}", test.test, as_table(rows)),
+        Failing::Gone => format!("{}: {count}; they are gone, another run has begun", test.test),
+    }
+}
+
+fn failing_json((test, found): &(TestResult, Failing)) -> Json {
+    let mut answer = match found {
+        Failing::Found { rows, .. } => {
+            let mut answer = as_json(rows);
+            answer["truncated"] = json!((rows.len() as u64) < test.rows);
+            answer
+        }
+        Failing::Gone => json!({"columns": null, "rows": null}),
+    };
+    answer["test"] = json!(test.test);
+    answer["model"] = json!(test.model);
+    answer["total"] = json!(test.rows);
+    answer
 }

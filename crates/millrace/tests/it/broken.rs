@@ -1,4 +1,4 @@
-//! Broken projects and what is said of them, as golden files. `MILLRACE_BLESS=1` writes them anew.
+//! Broken and doubtful projects and what is said of them, as golden files. `MILLRACE_BLESS=1` writes them anew.
 
 use std::path::Path;
 
@@ -6,13 +6,23 @@ use crate::millrace::{Project, copy};
 
 #[test]
 fn each_mistake_has_code_place_and_hint() {
-    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken");
+    assert!(golden("broken", 2, "error") >= 10);
+}
+
+#[test]
+fn what_is_doubtful_is_told_and_goes_on() {
+    assert!(golden("doubtful", 0, "warning") >= 2);
+}
+
+/// Checks all projects of a folder, and returns how many there are.
+fn golden(folder: &str, code: i32, severity: &str) -> usize {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
     let mut names: Vec<_> = std::fs::read_dir(&cases)
         .expect("the cases")
         .map(|entry| entry.expect("an entry").file_name())
         .collect();
     names.sort();
-    assert!(names.len() >= 10, "{names:?}");
+    let count = names.len();
     let mut wrong = Vec::new();
     for name in names {
         let case = cases.join(&name);
@@ -22,10 +32,10 @@ fn each_mistake_has_code_place_and_hint() {
         )]);
         copy(&case.join("project"), project.path());
         let ended = project.run(&["check"]);
-        assert_eq!(ended.code, 2, "{}: {}", name.display(), ended.stderr);
+        assert_eq!(ended.code, code, "{}: {}", name.display(), ended.stderr);
         let json = project.run(&["check", "--json"]).json();
         let first = &json["diagnostics"][0];
-        assert_eq!(first["severity"], "error", "{}", name.display());
+        assert_eq!(first["severity"], severity, "{}", name.display());
         assert!(
             first["labels"][0]["line"].as_u64().is_some_and(|line| line > 0),
             "{}: no place",
@@ -41,4 +51,5 @@ fn each_mistake_has_code_place_and_hint() {
         }
     }
     assert!(wrong.is_empty(), "not as in the golden files:\n{}", wrong.join("\n"));
+    count
 }

@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use millrace_testkit::postgres::PostgresServer;
 use serde_json::Value as Json;
 
+use crate::both::with_prod;
 use crate::millrace::{Project, binary, command, copy};
 
 /// A project in a warehouse whose data is one of two shops; between the two every table changes.
@@ -28,7 +32,8 @@ const TABLES: [&str; 5] = ["fact_orders", "fact_payments", "dim_clients", "dim_p
 
 impl Shop {
     /// Makes both shops, runs each undisturbed in a warehouse of its own, and begins with the first one published.
-    fn new(orders: u64, files: &[(&str, &str)], env: &'static str) -> Self {
+    fn new(orders: u64, files: &[(&str, &str)], postgres: Option<&str>) -> Self {
+        let env = if postgres.is_some() { "prod" } else { "dev" };
         let shops = ["1", "2"].map(|seed| {
             let shop = Project::empty();
             let dir = shop.path().to_str().expect("a path in text");
@@ -39,6 +44,9 @@ impl Shop {
         });
         let project = Project::empty();
         copy(shops[0].path(), project.path());
+        if let Some(url) = postgres {
+            with_prod(&project, url);
+        }
         for (path, text) in files {
             project.write(path, text);
         }
@@ -137,6 +145,53 @@ impl Shop {
     }
 }
 
+/// Somebody of the outside who reads all the while: one statement over two published tables, again and again.
+struct Outside {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<(usize, BTreeSet<String>)>,
+}
+
+const LOOK: &str = "select (select count(*) || ' ' || sum(amount) from publish.fact_orders) || ' ' || \
+    (select count(*) || ' ' || sum(amount) from publish.fact_payments)";
+
+impl Outside {
+    fn begin(server: &'static PostgresServer, database: &str) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, database) = (Arc::clone(&stop), database.to_owned());
+        let thread = std::thread::spawn(move || {
+            let mut seen = BTreeSet::new();
+            let mut reads = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                // Fails where the statement does.
+                seen.insert(server.run(&database, LOOK));
+                reads += 1;
+            }
+            (reads, seen)
+        });
+        Self { stop, thread }
+    }
+
+    /// Ends it; it has seen nothing but these two.
+    fn end(self, server: &PostgresServer, database: &str, shop: &Shop) {
+        self.stop.store(true, Ordering::Relaxed);
+        let (reads, seen) = self.thread.join().expect("no read failed");
+        let known: BTreeSet<String> = [0, 1]
+            .into_iter()
+            .map(|which| {
+                shop.put(which);
+                shop.project.run_json(0, &["--env", shop.env]);
+                server.run(database, LOOK)
+            })
+            .collect();
+        assert_eq!(known.len(), 2);
+        assert!(seen.is_subset(&known), "{seen:?}");
+        assert!(reads > 50, "{reads} reads");
+        let locks = "select count(*) from pg_locks l join pg_database d on d.oid = l.database \
+                     where d.datname = current_database() and l.pid <> pg_backend_pid()";
+        assert_eq!(server.run(database, locks), "0", "locks are left");
+    }
+}
+
 fn every_fault_point(shop: &Shop) {
     let mut now = 0;
     for point in millrace_engine::fault::POINTS {
@@ -230,18 +285,47 @@ fn signals_end_a_run(shop: &Shop) {
 
 #[test]
 fn a_signal_ends_a_run_in_a_file() {
-    signals_end_a_run(&Shop::new(100_000, &[], "dev"));
+    signals_end_a_run(&Shop::new(100_000, &[], None));
 }
 
 #[test]
 fn at_every_fault_point_of_a_run_in_a_file() {
-    every_fault_point(&Shop::new(2_000, &[HOOKED], "dev"));
+    every_fault_point(&Shop::new(2_000, &[HOOKED], None));
 }
 
 #[test]
 fn killed_at_random_in_a_file() {
     let (orders, kills) = size();
-    let middle = kill_at_random(&Shop::new(orders, &[], "dev"), kills);
+    let middle = kill_at_random(&Shop::new(orders, &[], None), kills);
+    println!("{middle} of {kills} kills were in the middle of a run");
+    assert!(middle * 10 >= kills * 8, "{middle} of {kills}");
+}
+
+#[test]
+fn a_signal_ends_a_run_in_postgres() {
+    let server = PostgresServer::shared();
+    signals_end_a_run(&Shop::new(100_000, &[], Some(&server.url(&server.database()))));
+}
+
+#[test]
+fn at_every_fault_point_of_a_run_in_postgres() {
+    let server = PostgresServer::shared();
+    let database = server.database();
+    let shop = Shop::new(2_000, &[HOOKED], Some(&server.url(&database)));
+    let outside = Outside::begin(server, &database);
+    every_fault_point(&shop);
+    outside.end(server, &database, &shop);
+}
+
+#[test]
+fn killed_at_random_in_postgres() {
+    let server = PostgresServer::shared();
+    let database = server.database();
+    let (orders, kills) = size();
+    let shop = Shop::new(orders, &[], Some(&server.url(&database)));
+    let outside = Outside::begin(server, &database);
+    let middle = kill_at_random(&shop, kills);
+    outside.end(server, &database, &shop);
     println!("{middle} of {kills} kills were in the middle of a run");
     assert!(middle * 10 >= kills * 8, "{middle} of {kills}");
 }

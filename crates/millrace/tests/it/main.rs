@@ -1,11 +1,15 @@
 //! The real binary, from the outside.
 
+mod both;
 mod broken;
+mod connect;
 mod crash;
 mod demo;
 mod held;
 mod hooks;
 mod millrace;
+mod owner;
+mod owner_runs;
 mod properties;
 mod reference;
 mod rollback;

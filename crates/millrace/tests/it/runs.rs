@@ -261,17 +261,6 @@ fn query_only_reads() {
 }
 
 #[test]
-fn one_process_owns_the_file() {
-    let project = tiny(NDJSON, ("data/n.ndjson", "{\"id\": 1}\n"), "select id from files.n");
-    project.run_json(0, &[]);
-    let _server = crate::server::Server::start(&project);
-    let ended = project.run(&["run"]);
-    assert_eq!(ended.code, 3, "{}", ended.stderr);
-    assert!(ended.stderr.contains("error[warehouse-locked]"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("hint:"), "{}", ended.stderr);
-}
-
-#[test]
 fn status_doctor_and_explain_answer() {
     let project = tiny(NDJSON, ("data/n.ndjson", "{\"id\": 1}\n"), "select id from files.n");
     assert_eq!(project.run(&["status", "--json"]).json()["publication"], serde_json::Value::Null);

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::{Value as Json, json};
 
@@ -23,8 +23,24 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) fn start(project: &Project) -> Self {
-        let mut child = binary()
-            .args(["serve", "--json", "--address", "127.0.0.1:0", "--project"])
+        Self::start_with(project, &[])
+    }
+
+    /// On another environment than the first.
+    pub(crate) fn start_in(project: &Project, env: &str) -> Self {
+        Self::start_with(project, &["--env", env])
+    }
+
+    fn start_with(project: &Project, more: &[&str]) -> Self {
+        Self::start_by(&mut binary(), project, more)
+    }
+
+    /// By a command of one's own: with other environment variables, say.
+    pub(crate) fn start_by(command: &mut Command, project: &Project, more: &[&str]) -> Self {
+        let mut child = command
+            .args(["serve", "--json", "--address", "127.0.0.1:0"])
+            .args(more)
+            .arg("--project")
             .arg(project.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -35,6 +51,22 @@ impl Server {
         let said: Json = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
         let address = said["url"].as_str().expect("its address").trim_start_matches("http://").to_owned();
         Self { child, address }
+    }
+
+    /// Its process number.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Sends it a signal, and waits for its end.
+    pub(crate) fn end(mut self, signal: &str) -> ExitStatus {
+        signal_to(self.process(), signal);
+        self.child.wait().expect("it ends")
     }
 
     /// Status and body. HTTP/1.0, so that the body ends with the connection.
@@ -84,6 +116,12 @@ impl Server {
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).expect("JSON")
     }
+}
+
+/// Sends a process a signal: `TERM`, `INT`, `KILL`.
+pub(crate) fn signal_to(process: u32, signal: &str) {
+    let sent = Command::new("kill").arg(format!("-{signal}")).arg(process.to_string()).status();
+    assert!(sent.expect("kill starts").success(), "no process {process}");
 }
 
 #[test]

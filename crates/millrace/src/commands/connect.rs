@@ -1,0 +1,274 @@
+//! `millrace connect`
+
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use millrace_core::code::Code;
+use millrace_core::diagnostic::{Diagnostic, has_errors};
+use millrace_core::name::{Relation, snake_case};
+use millrace_core::project::environment::Environment;
+use millrace_engine::readable::SOMETHING;
+use millrace_engine::reader::{ReaderAccess, ReaderRequest, ReaderRole, RootCertificate, RootOrigin};
+use serde_json::{Value as Json, json};
+
+use super::Outcome;
+use super::capture::replace;
+use crate::cli::Connect;
+use crate::tool::Sheet;
+use crate::workspace::{Failure, Workspace, cannot_write};
+use crate::{exit, terminal};
+
+/// A root that ends sooner is worth a word: tools keep the file for years.
+const SOON: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+pub(super) async fn connect(args: &Connect) -> Outcome {
+    let workspace = Workspace::read(&args.place).await?;
+    let Some(environment) = workspace.environment().cloned() else {
+        return Err(workspace.into_failure(exit::PROJECT));
+    };
+    if has_errors(&environment.unset) {
+        let texts = workspace.compiled.project.texts.clone();
+        return Err(Failure { diagnostics: environment.unset, texts, exit: exit::PROJECT });
+    }
+    let role = args.role.clone().unwrap_or_else(|| reader_of(&workspace.compiled.project.manifest.name));
+    let request = ReaderRequest { schemas: &environment.schemas, role: &role };
+    let connector = workspace.registry.warehouse(&environment.kind);
+    let access = match connector {
+        Some(connector) => connector.reader_access(&workspace.dir, &environment.settings, request).await?,
+        None => None,
+    };
+    let Some(access) = access else { return Err(no_connections(&workspace, &environment)) };
+    let root = access.tls.root.as_ref().filter(|_| args.tool.needs_root(&access));
+    let file = match root {
+        Some(root) if !args.print => {
+            let folder = args.out.clone().unwrap_or_else(|| workspace.dir.join("connect"));
+            Some(write(
+                &folder,
+                &format!("{}-root.{}", file_name(&environment.name), args.tool.root_ending()),
+                root,
+            )?)
+        }
+        // A name to put in the file's place.
+        Some(_) => Some(PathBuf::from(format!("root.{}", args.tool.root_ending()))),
+        None => None,
+    };
+    let mut sheet = args.tool.sheet(&access, &environment.schemas.publish, file.as_deref());
+    sheet.warnings.extend(warnings(&access, root));
+    let tables = tables(&workspace, &environment);
+    let written = file.as_deref().filter(|_| !args.print);
+    if args.place.json {
+        terminal::json_line(&as_json(&environment, &access, &sheet, &tables, root, written));
+    } else {
+        for line in as_text(&access, &sheet, &tables, root, written) {
+            terminal::data_line(&line);
+        }
+        for warning in &sheet.warnings {
+            terminal::note(&format!("warning: {warning}"));
+        }
+    }
+    Ok(exit::DONE)
+}
+
+/// `shop_reader` of the project `shop`.
+fn reader_of(project: &str) -> String {
+    let mut name = snake_case(project);
+    let mut room = name.len().min(63 - "_reader".len());
+    while !name.is_char_boundary(room) {
+        room -= 1;
+    }
+    name.truncate(room);
+    format!("{name}_reader")
+}
+
+fn no_connections(workspace: &Workspace, environment: &Environment) -> Failure {
+    let others = workspace.compiled.project.manifest.environments.iter();
+    let other = others
+        .filter(|other| {
+            workspace
+                .registry
+                .warehouse(&other.kind)
+                .is_some_and(millrace_engine::registry::WarehouseConnector::has_readers)
+        })
+        .map(|other| other.name.as_str())
+        .next();
+    let message = format!(
+        "other tools cannot connect to environment `{}`: its warehouse is a file of one process",
+        environment.name
+    );
+    let hint = match other {
+        Some(other) => format!("`--env {other}` is one to which they can."),
+        None => {
+            "Add an environment of `type: postgres` to `millrace.yml`, run there, then `--env` with its name."
+                .to_owned()
+        }
+    };
+    Failure::new(Diagnostic::error(Code::NoConnections, message).hint(hint), exit::PROJECT)
+}
+
+/// The name of an environment as a part of a file's.
+fn file_name(environment: &str) -> String {
+    environment.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
+}
+
+/// Writes the certificate, unless it is there already; returns the whole path, for tools that start elsewhere.
+fn write(folder: &Path, name: &str, root: &RootCertificate) -> Result<PathBuf, Failure> {
+    let failed = |error: &std::io::Error| cannot_write(&folder.join(name), error);
+    std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+    let place = folder.canonicalize().map_err(|error| failed(&error))?.join(name);
+    if std::fs::read_to_string(&place).ok().as_deref() != Some(&root.pem) {
+        replace(&place, &root.pem).map_err(|error| failed(&error))?;
+    }
+    Ok(place)
+}
+
+/// What the project publishes, by the names that readers use.
+fn tables(workspace: &Workspace, environment: &Environment) -> Vec<Relation> {
+    let models = workspace.compiled.graph.models.iter().filter(|model| model.published);
+    let mut tables: Vec<Relation> =
+        models.map(|model| Relation::new(&environment.schemas.publish, &model.name)).collect();
+    tables.sort();
+    tables
+}
+
+/// What is in the way whatever the tool.
+fn warnings(access: &ReaderAccess, root: Option<&RootCertificate>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let ends = root.and_then(|root| Timestamp::from_second(root.ends_at).ok());
+    if let Some(ends) = ends.filter(|ends| ends.duration_since(Timestamp::now()) < SOON) {
+        warnings
+            .push(format!("the root certificate ends on {}; then the tool needs the next one", day(ends)));
+    }
+    if !access.role.excess.is_empty() {
+        let what = access.role.excess.join(", ");
+        warnings.push(format!(
+            "the role `{}` is there already and {what}; give readers one of their own",
+            access.role.name
+        ));
+    }
+    if !access.open_schemas.is_empty() {
+        warnings.push(format!(
+            "everybody may look into the schemas {}, the reader too",
+            access.open_schemas.join(", ")
+        ));
+    }
+    for column in &access.unreadable {
+        let relation = &column.relation;
+        warnings.push(format!(
+            "`{}.{}.{}` {}. {}",
+            relation.schema,
+            relation.name,
+            column.column,
+            column.kind.wrong(&column.type_name),
+            column.kind.mend(SOMETHING, &column.column)
+        ));
+    }
+    warnings
+}
+
+fn day(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d").to_string()
+}
+
+fn origin(root: &RootCertificate) -> (&'static str, &'static str) {
+    match root.origin {
+        RootOrigin::File => ("file", "from the environment's `sslrootcert`"),
+        RootOrigin::Public => ("public", "publicly trusted"),
+        RootOrigin::System => ("system", "trusted by this machine"),
+    }
+}
+
+fn ends(root: &RootCertificate) -> String {
+    Timestamp::from_second(root.ends_at).map(day).unwrap_or_default()
+}
+
+/// A script for the warehouse's own client.
+fn script(role: &ReaderRole, database: &str) -> Vec<String> {
+    let who = if role.writer_may {
+        format!("`{}`, which may make roles,", role.writer)
+    } else {
+        format!("a superuser (`{}` may not make roles)", role.writer)
+    };
+    let mut lines = vec![format!("-- The role, once: as {who} in the database `{database}`.")];
+    lines.extend(role.statements.iter().map(|statement| format!("{statement};")));
+    lines.push("-- Its password; psql asks for it and sends a hash.".to_owned());
+    lines.push(role.password.clone());
+    if !role.for_everybody.is_empty() {
+        lines.push(String::new());
+        lines.push(
+            "-- What everybody may do, the reader too. Other programs' roles may rely on it.".to_owned(),
+        );
+        lines.extend(role.for_everybody.iter().map(|statement| format!("{statement};")));
+    }
+    lines
+}
+
+fn as_text(
+    access: &ReaderAccess,
+    sheet: &Sheet,
+    tables: &[Relation],
+    root: Option<&RootCertificate>,
+    written: Option<&Path>,
+) -> Vec<String> {
+    let width = sheet.fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let mut lines = vec![sheet.title.to_owned(), String::new()];
+    lines.extend(sheet.fields.iter().map(|(name, value)| format!("  {name:width$}  {value}")));
+    if let Some(root) = root {
+        let place = written.map_or("The root certificate".to_owned(), |file| format!("`{}`", file.display()));
+        lines.push(String::new());
+        lines.push(format!("{place} is {}, {}, until {}.", root.subject, origin(root).1, ends(root)));
+        if written.is_none() {
+            lines.push(root.pem.trim_end().to_owned());
+        }
+    }
+    if !sheet.networks.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("Networks to let in to {}, port {}:", access.host, access.port));
+        lines.extend(sheet.networks.iter().map(|network| format!("  {network}")));
+    }
+    if !tables.is_empty() {
+        lines.push(String::new());
+        let names: Vec<String> =
+            tables.iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
+        lines.push(format!("Tables: {}", names.join(", ")));
+    }
+    lines.push(String::new());
+    lines.extend(sheet.notes.iter().map(|note| format!("* {note}")));
+    if let Some(direct) = &access.direct_host {
+        lines.push(format!("* `{}` is a pooler; `{direct}` is the server behind it.", access.host));
+    }
+    lines.push(String::new());
+    lines.extend(script(&access.role, &access.database));
+    lines
+}
+
+fn as_json(
+    environment: &Environment,
+    access: &ReaderAccess,
+    sheet: &Sheet,
+    tables: &[Relation],
+    root: Option<&RootCertificate>,
+    written: Option<&Path>,
+) -> Json {
+    let fields: Vec<Json> =
+        sheet.fields.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+    let role = &access.role;
+    json!({
+        "status": "ok",
+        "environment": environment.name,
+        "tool": sheet.title,
+        "fields": fields,
+        "root_certificate": root.map(|root| json!({
+            "file": written.map(|file| file.display().to_string()), "pem": root.pem, "subject": root.subject,
+            "origin": origin(root).0, "ends": ends(root),
+        })),
+        "networks": sheet.networks,
+        "tables": tables,
+        "direct_host": access.direct_host,
+        "notes": sheet.notes,
+        "warnings": sheet.warnings,
+        "role": {
+            "name": role.name, "exists": role.exists, "writer": role.writer, "writer_may": role.writer_may,
+            "statements": role.statements, "password": role.password, "for_everybody": role.for_everybody,
+        },
+    })
+}

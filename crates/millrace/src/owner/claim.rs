@@ -1,0 +1,129 @@
+//! The lock that a serving process holds.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use millrace_core::code::Code;
+use millrace_core::diagnostic::Diagnostic;
+use millrace_engine::run::rfc3339;
+use millrace_server::control::PROTOCOL;
+use tokio::time::sleep;
+
+use super::record::{FOLDER, Record, lock_of};
+use super::{VERSION, whole};
+use crate::exit;
+use crate::workspace::{Failure, cannot_write};
+
+/// How often, and how many times, a lock that is taken is tried: those who look whether a server lives hold it for a moment.
+const TRY_EVERY: Duration = Duration::from_millis(25);
+const TRIES: u32 = 20;
+
+/// The right to serve an environment of a project. Ends with the value, also when the process dies.
+pub(crate) struct Claim {
+    record: PathBuf,
+    _lock: File,
+}
+
+impl Claim {
+    /// Takes the lock; `environment` where it is not the project's first. Fails where another process serves it already.
+    pub(crate) async fn take(project_dir: &Path, environment: Option<&str>) -> Result<Self, Failure> {
+        let folder = project_dir.join(FOLDER);
+        make_private(&folder).map_err(|error| cannot_write(&folder, &error))?;
+        let record = folder.join(record_name(environment));
+        let place = lock_of(&record);
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&place);
+        let lock = opened.map_err(|error| cannot_write(&place, &error))?;
+        for _ in 0..TRIES {
+            match lock.try_lock() {
+                Ok(()) => {
+                    // What a dead server has left.
+                    let _ = fs::remove_file(&record);
+                    return Ok(Self { record, _lock: lock });
+                }
+                Err(TryLockError::WouldBlock) => sleep(TRY_EVERY).await,
+                Err(TryLockError::Error(error)) => return Err(cannot_write(&place, &error)),
+            }
+        }
+        Err(taken(Record::read(&record), environment))
+    }
+
+    /// Writes down how this process can be asked.
+    pub(crate) fn announce(&self, announced: &Announced<'_>) -> Result<(), Failure> {
+        let record = Record {
+            process: std::process::id(),
+            started_at: rfc3339(Timestamp::now()),
+            address: announced.address,
+            token: announced.token.to_owned(),
+            version: VERSION.to_owned(),
+            protocol: PROTOCOL,
+            environment: announced.environment.to_owned(),
+            url: announced.url.to_owned(),
+            file: announced.file.map(whole),
+        };
+        record.write(&self.record).map_err(|error| cannot_write(&self.record, &error))
+    }
+
+    /// From now on nobody asks this process any more; it still has the lock.
+    pub(crate) fn withdraw(&self) {
+        // Where it cannot be removed, the lock tells that it is stale.
+        let _ = fs::remove_file(&self.record);
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.withdraw();
+    }
+}
+
+/// How a server can be asked.
+pub(crate) struct Announced<'a> {
+    /// Where its control interface listens.
+    pub(crate) address: SocketAddr,
+    /// The token.
+    pub(crate) token: &'a str,
+    /// Name of the environment.
+    pub(crate) environment: &'a str,
+    /// Where its pages are.
+    pub(crate) url: &'a str,
+    /// The warehouse's file.
+    pub(crate) file: Option<&'a Path>,
+}
+
+fn record_name(environment: Option<&str>) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
+    match environment {
+        None => "server.json".to_owned(),
+        Some(name) => format!("server.{}.json", name.chars().map(plain).collect::<String>()),
+    }
+}
+
+/// Makes the folder, with a file that keeps git away from it.
+fn make_private(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let ignore = folder.join(".gitignore");
+    if ignore.exists() { Ok(()) } else { fs::write(ignore, "*\n") }
+}
+
+fn taken(by: Option<Record>, environment: Option<&str>) -> Failure {
+    let diagnostic = match by {
+        Some(record) => {
+            let message = format!(
+                "process {} serves environment `{}` already, at {}",
+                record.process, record.environment, record.url
+            );
+            Diagnostic::error(Code::WarehouseLocked, message)
+                .hint(format!("Open {}, or stop that process (`kill {}`).", record.url, record.process))
+        }
+        None => {
+            let of = environment.map(|name| format!(" `{name}`")).unwrap_or_default();
+            let message = format!("another process is about to serve this environment{of}, or just ends");
+            Diagnostic::error(Code::WarehouseLocked, message).hint("Try again in a moment.")
+        }
+    };
+    Failure::new(diagnostic, exit::UNREACHABLE)
+}

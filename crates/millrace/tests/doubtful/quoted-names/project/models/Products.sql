@@ -1,0 +1,1 @@
+select "ID" as id from files.events

@@ -1,0 +1,5 @@
+select
+    e.id,
+    e.photo as picture,
+    e.lasted
+from files.events as e
