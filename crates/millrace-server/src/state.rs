@@ -228,10 +228,12 @@ impl AppState {
 
     /// Serves another project from now on, and tells open pages where its files are others. Requests under way keep theirs.
     pub(crate) fn serve_instead(&self, compiled: Arc<Compiled>) {
-        let mut served = Arc::new(Served::new(compiled));
-        let project = Arc::clone(&served.compiled.project);
-        std::mem::swap(&mut served, &mut self.inner.served.write().unwrap_or_else(PoisonError::into_inner));
-        if served.compiled.project.texts != project.texts {
+        let served = Arc::new(Served::new(compiled));
+        let former = {
+            let mut now = self.inner.served.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *now, Arc::clone(&served))
+        };
+        if former.compiled.project.texts != served.compiled.project.texts {
             self.notify_project();
         }
     }

@@ -306,6 +306,8 @@ impl Target<'_> {
         let problem = access.tls.problem.as_deref().unwrap_or_default();
         match access.tls.check {
             TlsCheck::Full => {}
+            // Nobody is in between.
+            TlsCheck::None if access.reach == Reach::Machine => {}
             TlsCheck::None => warnings.push(format!("whoever is in between reads along: {problem}")),
             TlsCheck::Encrypted => warnings.push(format!(
                 "nobody vouches for the server's certificate ({problem}), so an impostor would not be noticed; name the file of its \

@@ -224,7 +224,7 @@ impl Runs {
                 state.serve_instead(reloaded.compiled);
             }
             let _ = state.refresh().await;
-            // Dashboards may be others although the publication is the same.
+            // A rollback that was lifted publishes nothing, but pages say so.
             state.notify_project();
         });
     }

@@ -10,6 +10,7 @@ use millrace_server::runs::RollbackRequest;
 use serde_json::json;
 
 use super::Outcome;
+use super::run::tell_server;
 use crate::cli::Rollback;
 use crate::reach::Reached;
 use crate::workspace::Workspace;
@@ -18,7 +19,11 @@ use crate::{exit, process, terminal};
 pub(super) async fn rollback(args: &Rollback) -> Outcome {
     let workspace = Workspace::read(&args.place).await?;
     let publication = match workspace.reach(args.wait).await? {
-        Reached::Here(warehouse) => in_warehouse(args, &workspace, &warehouse).await?,
+        Reached::Here(warehouse) => {
+            let publication = in_warehouse(args, &workspace, &warehouse).await?;
+            tell_server(&workspace).await;
+            publication
+        }
         Reached::There(server) => {
             let request = RollbackRequest { to: args.to, release: args.release, wait: args.wait };
             server.client().rollback(&request).await?

@@ -46,7 +46,7 @@ pub(super) async fn run(args: &Run) -> Outcome {
         ..options(&workspace, cancelled_by_signals())
     };
     let (summary, exit) = run_in(&workspace, &warehouse, &options).await;
-    if summary.status == RunStatus::Succeeded {
+    if matches!(summary.status, RunStatus::Succeeded | RunStatus::Unchanged) {
         tell_server(&workspace).await;
     }
     if args.place.json {
@@ -56,7 +56,7 @@ pub(super) async fn run(args: &Run) -> Outcome {
 }
 
 /// A warehouse that is no file has been written beside a server of the same project: its open pages move on at once.
-async fn tell_server(workspace: &Workspace) {
+pub(super) async fn tell_server(workspace: &Workspace) {
     let server = Server::beside(&workspace.dir, &workspace.compiled.environment);
     if let Ok(Some(server)) = server {
         // Where it does not hear it, the next request of a page finds out.

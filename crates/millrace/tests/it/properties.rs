@@ -58,7 +58,7 @@ fn compile_all(files: &[ProjectFile]) -> usize {
     }
     let (project, mut diagnostics) = load(files, &connectors, &BTreeMap::new());
     let texts = project.texts.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
         let dir = Path::new("no-such-folder");
         let compiled = compile(project, dir, &Choices::default(), registry(), &mut diagnostics).await;

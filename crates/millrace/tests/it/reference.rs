@@ -94,6 +94,7 @@ fn command_line() -> Page {
         "query",
         "serve",
         "status",
+        "connect",
         "doctor",
         "explain",
         "hash-password",
