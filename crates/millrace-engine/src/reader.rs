@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use millrace_core::name::Relation;
+use millrace_core::project::environment::Schemas;
 
 use crate::readable::Unreadable;
 
@@ -11,7 +12,7 @@ use crate::readable::Unreadable;
 #[derive(Debug, Clone, Copy)]
 pub struct ReaderRequest<'a> {
     /// The schemas of the environment.
-    pub schemas: &'a millrace_core::project::environment::Schemas,
+    pub schemas: &'a Schemas,
     /// Name of the role for readers.
     pub role: &'a str,
 }

@@ -195,7 +195,7 @@ fn script(role: &ReaderRole, database: &str) -> Vec<String> {
     if !role.for_everybody.is_empty() {
         lines.push(String::new());
         lines.push(
-            "-- What everybody may do, the reader too. Other programs' roles may rely on it.".to_owned(),
+            "-- What everybody may do, the reader too: as the database's owner. Other programs' roles may rely on it.".to_owned(),
         );
         lines.extend(role.for_everybody.iter().map(|statement| format!("{statement};")));
     }

@@ -374,32 +374,45 @@ fn each_tool_is_told_what_its_form_asks_for() {
 }
 
 #[test]
-fn a_server_that_nobody_vouches_for_is_told() {
+fn what_is_not_as_it_should_be_is_told() {
     let server = PostgresServer::shared();
+    let database = server.database();
     let project = Project::shop();
-    with_prod(&project, &server.url(&server.database()));
-    let connect = |tool: &str| project.run(&["connect", "--env", "prod", "--for", tool, "--json"]).json();
-    let metabase = connect("metabase");
+    with_prod(&project, "${WAREHOUSE_URL}");
+    let connect = |url: String, tool: &str, role: &str| {
+        project.write(".env", format!("WAREHOUSE_URL={url}\n"));
+        project.run(&["connect", "--env", "prod", "--for", tool, "--role", role, "--json"]).json()
+    };
+    let metabase = connect(server.url(&database), "metabase", "nobody_yet");
     assert_eq!((field(&metabase, "SSL Mode"), &metabase["root_certificate"]), ("require", &Json::Null));
     let warnings = texts(&metabase["warnings"]).join("\n");
     assert!(warnings.contains("nobody vouches for the server's certificate"), "{warnings}");
     assert!(warnings.contains("the tool must run on it too"), "{warnings}");
     assert_eq!(written(&project), Vec::<String>::new());
 
+    // A pooler without TLS, on this machine, where nobody is in between.
     let pooler = PgBouncer::start(server, 2);
-    project.write(
-        "millrace.yml",
-        project.read("millrace.yml").replace(
-            &format!(":{}/", server.port()),
-            &format!(":{}/", {
-                let url = pooler.url("x");
-                url[url.rfind(':').expect("a port") + 1..url.rfind('/').expect("a path")].to_owned()
-            }),
-        ),
-    );
-    let jdbc = connect("jdbc");
+    let jdbc = connect(pooler.url(&database), "jdbc", "nobody_yet");
     assert!(field(&jdbc, "URL").contains("?sslmode=disable"), "{jdbc}");
-    assert_eq!(jdbc["warnings"], Json::Array(Vec::new()), "nobody is in between");
+    assert_eq!(jdbc["warnings"], Json::Array(Vec::new()));
+
+    // A role that is more than a reader, a schema that is open, a writer that may make no role.
+    server.run(
+        &database,
+        "create role chief login superuser; grant pg_monitor to chief; create schema notes; grant usage on schema notes to public; \
+         create role clerk login",
+    );
+    let jdbc = connect(pooler.url(&database), "jdbc", "chief");
+    let warnings = texts(&jdbc["warnings"]);
+    assert_eq!(warnings.len(), 2, "{jdbc}");
+    assert!(
+        warnings[0].contains("`chief` is there already and is a superuser, is a member of pg_monitor"),
+        "{jdbc}"
+    );
+    assert!(warnings[1].contains("the schemas notes"), "{jdbc}");
+    let clerk = server.url(&database).replace("postgres@", "clerk@");
+    let jdbc = connect(clerk, "jdbc", "nobody_yet");
+    assert_eq!((&jdbc["role"]["writer"], &jdbc["role"]["writer_may"]), (&"clerk".into(), &false.into()));
 }
 
 #[test]
