@@ -78,7 +78,7 @@ pub(crate) async fn many_at_once(warehouse: std::sync::Arc<dyn Warehouse>) {
             let warehouse = std::sync::Arc::clone(&warehouse);
             tokio::spawn(async move {
                 let state = State::of(&*warehouse, &Schemas::default());
-                let wait = Duration::from_secs(60);
+                let wait = Duration::from_mins(1);
                 let name = format!("run{run}");
                 let lease = state.take_lease(&name, &holder("here", run), alive, wait, |_| {}).await;
                 let lease = lease.expect("its turn comes");

@@ -93,7 +93,7 @@ fn request(number: u64, budget: Duration) -> PublishRequest {
 }
 
 async fn read(warehouse: &dyn Warehouse, turn: usize) -> Result<bool, String> {
-    let sql = if turn % 2 == 0 {
+    let sql = if turn.is_multiple_of(2) {
         "select distinct f.version, f.dim_version, d.version as found from publish.fact as f join publish.dim as d on d.k = f.k"
     } else {
         "select distinct f.version, f.dim_version, d.version as found from publish.dim as d join publish.fact as f on d.k = f.k"

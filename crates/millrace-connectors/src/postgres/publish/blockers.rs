@@ -9,8 +9,8 @@ use tokio_postgres::types::Type;
 use crate::postgres::pool::{Pool, Route};
 use crate::postgres::session::{Purpose, Session};
 
-pub(super) const HINT: &str = "Wait until they are done, or end one with `select pg_terminate_backend(PROCESS)`; then run again: what is \
-    built is kept.";
+pub(super) const HINT: &str =
+    "Wait until they are done, or end one with `select pg_terminate_backend(PROCESS)`; then run again.";
 
 /// The processes that hold locks on relations, one sentence each. Never what they run: that may hold values.
 pub(super) async fn blockers(pool: &Arc<Pool>, relations: &[u32]) -> Result<Vec<String>> {
