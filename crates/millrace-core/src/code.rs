@@ -223,6 +223,11 @@ codes! {
     /// A DuckDB file belongs to one process, the server that shows its dashboards. Other tools connect to a database on a server: add an
     /// environment of `type: postgres`, publish there (`millrace run --env NAME`), then `millrace connect --env NAME --for TOOL`.
     NoConnections = "no-connections",
+    /// The webhook that `notify:` names could not be told how a run of the schedule has ended.
+    ///
+    /// It was tried four times within half a minute where that could help. The run itself is not touched by it; `millrace status` says how it ended.
+    /// Beside `schedule:`, an address in `${NAME}` must be set in the environment of the server.
+    WebhookFailed = "webhook-failed",
     /// Somebody stopped the work.
     Cancelled = "cancelled",
     /// The server would listen beyond this machine without authentication.

@@ -9,6 +9,7 @@ use crate::materialization::Materialization;
 use crate::name::Naming;
 use crate::project::decode::Decoder;
 use crate::project::environment::{Environment, environment};
+use crate::project::schedule::{NOTIFY, Notify, SCHEDULE, Schedule, notify, schedule};
 use crate::project::settings::{Setting, Settings};
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::yaml::{Node, Scalar};
@@ -44,6 +45,16 @@ pub static MANIFEST: MapSpec = MapSpec {
             "Rows of a stream that may go to quarantine before a run gives up: a number, or a share such as `5%`. The default is `5%`; `--max-quarantine` overrides it.",
         ),
         KeySpec::optional("serve", KeyKind::Map(&SERVE), "How `millrace serve` listens and who may read."),
+        KeySpec::optional(
+            "schedule",
+            KeyKind::Map(&SCHEDULE),
+            "When `millrace serve` runs the project by itself.",
+        ),
+        KeySpec::optional(
+            "notify",
+            KeyKind::Map(&NOTIFY),
+            "Whom to tell how a run of the schedule has ended.",
+        ),
     ],
 };
 
@@ -214,6 +225,10 @@ pub struct Manifest {
     pub max_quarantine: QuarantineLimit,
     /// How the server listens.
     pub serve: ServeSettings,
+    /// When a server runs the project by itself.
+    pub schedule: Option<Schedule>,
+    /// Whom to tell how that ended.
+    pub notify: Option<Notify>,
 }
 
 impl Manifest {
@@ -253,6 +268,8 @@ impl Manifest {
         if let Some(value) = node.get("serve") {
             manifest.serve = serve(value, decoder);
         }
+        manifest.schedule = node.get("schedule").and_then(|value| schedule(value, decoder));
+        manifest.notify = node.get("notify").and_then(|value| notify(value, decoder));
         manifest
     }
 }

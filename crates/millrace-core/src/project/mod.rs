@@ -10,6 +10,7 @@ pub mod localized;
 pub mod manifest;
 pub mod model_file;
 pub mod reference;
+pub mod schedule;
 pub mod semantic_file;
 pub mod settings;
 pub mod source_file;

@@ -1,0 +1,282 @@
+//! `schedule:` and `notify:` of `millrace.yml`: when a server runs the project by itself, and whom it tells when that goes wrong.
+
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+use serde::Serialize;
+
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
+use crate::project::decode::Decoder;
+use crate::project::spec::{KeyKind, KeySpec, MapSpec};
+use crate::project::yaml::{Node, Scalar};
+use crate::schedule::Cron;
+
+/// Tries after the first, where nothing is said.
+const RETRIES: u32 = 3;
+const MOST_RETRIES: i64 = 20;
+
+pub(super) static SCHEDULE: MapSpec = MapSpec {
+    doc: "When `millrace serve` runs the project by itself.",
+    keys: &[
+        KeySpec::required(
+            "cron",
+            KeyKind::Text,
+            "Minute, hour, day of month, month, day of week: `\"*/15 * * * *\"`; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.",
+        ),
+        KeySpec::optional(
+            "time_zone",
+            KeyKind::Text,
+            "Whose clock on the wall that means: a name of the IANA database such as `Europe/Paris`. `UTC` by default.",
+        ),
+        KeySpec::optional(
+            "catch_up",
+            KeyKind::Bool,
+            "Whether a time that went by while no server was there is made up for at its start, once for all of them. `true` by default.",
+        ),
+        KeySpec::optional(
+            "retries",
+            KeyKind::Integer(0, MOST_RETRIES),
+            "How often a run is tried again that failed for a reason that may pass by itself, such as a server that did not answer. `3` by default.",
+        ),
+    ],
+};
+
+pub(super) static NOTIFY: MapSpec = MapSpec {
+    doc: "Whom to tell how a run of the schedule has ended.",
+    keys: &[
+        KeySpec::required(
+            "webhook",
+            KeyKind::Text,
+            "Address to which a JSON document is posted. It is often a secret: `\"${MILLRACE_WEBHOOK}\"`.",
+        ),
+        KeySpec::optional(
+            "on",
+            KeyKind::ListOf(&KeyKind::OneOf(&["failed", "held", "published", "unchanged"])),
+            "How a run must end for that. `[failed, held]` by default.",
+        ),
+    ],
+};
+
+/// When a server runs the project.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// Times on the wall.
+    pub cron: Cron,
+    /// Name of the zone, as the IANA database spells it.
+    pub time_zone: String,
+    /// Whether times that went by while no server was there are made up for, once for all of them.
+    pub catch_up: bool,
+    /// Tries after the first.
+    pub retries: u32,
+}
+
+/// How a run ended, as far as somebody may want to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotifyOn {
+    /// It failed, and will not be tried again.
+    Failed,
+    /// It published nothing, because a test or somebody else's relation held it.
+    Held,
+    /// Readers see something new.
+    Published,
+    /// There was nothing new.
+    Unchanged,
+}
+
+impl NotifyOn {
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Held => "held",
+            Self::Published => "published",
+            Self::Unchanged => "unchanged",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::Failed, Self::Held, Self::Published, Self::Unchanged];
+        all.into_iter().find(|on| on.as_str() == name)
+    }
+}
+
+/// Whom to tell. Debug prints no address, which may be a secret.
+#[derive(Clone, PartialEq)]
+pub struct Notify {
+    /// Where to post to: an `http` or `https` address.
+    pub webhook: String,
+    /// After which ends.
+    pub on: Vec<NotifyOn>,
+    /// `${NAME}`s that are not set: nobody is told, and a server says so when it starts.
+    pub unset: Vec<Diagnostic>,
+}
+
+impl std::fmt::Debug for Notify {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Notify").field("on", &self.on).finish_non_exhaustive()
+    }
+}
+
+impl Schedule {
+    /// The rules of its zone: those of the system, which are newer as a rule, or else the ones that this program brings along.
+    pub fn zone(&self, system: &TimeZoneDatabase) -> TimeZone {
+        let brought = || TimeZoneDatabase::bundled().get(&self.time_zone);
+        // Decoding has found the name among those brought along.
+        system.get(&self.time_zone).or_else(|_| brought()).unwrap_or(TimeZone::UTC)
+    }
+}
+
+/// Decodes `schedule:`; none where it cannot be kept, which is reported.
+pub(super) fn schedule(node: &Node, decoder: &mut Decoder<'_>) -> Option<Schedule> {
+    let cron = node.get("cron")?;
+    let cron = match cron.text()?.parse::<Cron>() {
+        Ok(parsed) => Some(parsed),
+        Err(message) => {
+            let hint = "Write `\"0 6 * * *\"` for six o'clock each morning, `\"*/15 * * * *\"` for each quarter of an hour.";
+            decoder.report(Code::WrongValue, &cron.range, message.to_string(), Some(hint.to_owned()));
+            None
+        }
+    };
+    let time_zone = match node.get("time_zone") {
+        None => Some("UTC".to_owned()),
+        Some(value) => {
+            let name = value.text()?;
+            let zone = canonical(name);
+            if zone.is_none() {
+                let message = format!("`{name}` is no time zone");
+                let hint = nearest(name).map_or_else(
+                    || {
+                        "Write a name of the IANA database: `Europe/Paris`, `America/New_York`, `UTC`."
+                            .to_owned()
+                    },
+                    |near| format!("Did you mean `{near}`?"),
+                );
+                decoder.report(Code::WrongValue, &value.range, message, Some(hint));
+            }
+            zone
+        }
+    };
+    let catch_up = node.get("catch_up").and_then(Node::scalar).and_then(Scalar::as_bool).unwrap_or(true);
+    let retries = node.get("retries").and_then(Node::scalar).and_then(Scalar::as_integer);
+    let retries = retries.and_then(|retries| u32::try_from(retries).ok()).unwrap_or(RETRIES);
+    Some(Schedule { cron: cron?, time_zone: time_zone?, catch_up, retries })
+}
+
+/// The name as the IANA database spells it; case does not matter there.
+fn canonical(name: &str) -> Option<String> {
+    let zone = TimeZoneDatabase::bundled().get(name).ok()?;
+    zone.iana_name().map(str::to_owned)
+}
+
+/// A zone that may have been meant: `Paris`, `Europe/Pari`.
+fn nearest(name: &str) -> Option<String> {
+    let bundled = TimeZoneDatabase::bundled();
+    let names: Vec<String> = bundled.available().map(|name| name.to_string()).collect();
+    let city = |zone: &&String| {
+        zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(&name.replace(' ', "_")))
+    };
+    let near = || crate::suggest::nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
+    names.iter().find(city).cloned().or_else(near)
+}
+
+/// Decodes `notify:`; none where nobody can be told, which is reported.
+pub(super) fn notify(node: &Node, decoder: &mut Decoder<'_>) -> Option<Notify> {
+    let address = node.get("webhook")?;
+    let mut unset = Vec::new();
+    let webhook = decoder.interpolated(address.text()?, &address.range, &mut unset);
+    let is_web = |address: &str| address.starts_with("https://") || address.starts_with("http://");
+    if unset.is_empty() && !is_web(&webhook) {
+        let hint = "Write the whole address: `\"https://example.com/hook\"`.";
+        let message = "the webhook is no `http` or `https` address";
+        decoder.report(Code::WrongValue, &address.range, message, Some(hint.to_owned()));
+        return None;
+    }
+    let on = match node.get("on") {
+        None => vec![NotifyOn::Failed, NotifyOn::Held],
+        Some(_) => decoder.texts(node, "on").iter().filter_map(|name| NotifyOn::from_name(name)).collect(),
+    };
+    Some(Notify { webhook, on, unset })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::project::Connectors;
+    use crate::project::manifest::Manifest;
+    use crate::project::yaml;
+
+    fn manifest(text: &str) -> (Manifest, Vec<Diagnostic>) {
+        let (file, mut diagnostics) = ("millrace.yml".into(), Vec::new());
+        let text = format!("name: shop\nenvironments: {{dev: {{type: duckdb}}}}\n{text}\n");
+        let node = yaml::parse(&file, &text, &mut diagnostics).expect("it is YAML");
+        let variables = BTreeMap::from([("HOOK".to_owned(), "https://example.com/secret".to_owned())]);
+        let mut connectors = Connectors::default();
+        connectors.add_warehouse("duckdb", &MapSpec::EMPTY);
+        let mut decoder = Decoder {
+            file: &file,
+            connectors: &connectors,
+            variables: &variables,
+            diagnostics: &mut diagnostics,
+        };
+        let manifest = Manifest::decode(&node, &mut decoder);
+        (manifest, diagnostics)
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default() {
+        let (manifest, diagnostics) =
+            manifest("schedule: {cron: \"*/15 * * * *\"}\nnotify: {webhook: \"${HOOK}\"}");
+        assert_eq!(diagnostics, []);
+        let schedule = manifest.schedule.expect("there is one");
+        assert_eq!((schedule.time_zone.as_str(), schedule.catch_up, schedule.retries), ("UTC", true, 3));
+        let notify = manifest.notify.expect("there is one");
+        assert_eq!(notify.on, [NotifyOn::Failed, NotifyOn::Held]);
+        assert_eq!(notify.webhook, "https://example.com/secret");
+        assert!(!format!("{notify:?}").contains("secret"));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let text = "schedule: {cron: 0 6 * * 1-5, time_zone: europe/paris, catch_up: false, retries: 0}\n\
+                    notify: {webhook: \"${NOBODY}\", on: [published]}";
+        let (manifest, diagnostics) = manifest(text);
+        assert_eq!(diagnostics, []);
+        let schedule = manifest.schedule.expect("there is one");
+        assert_eq!(
+            (schedule.time_zone.as_str(), schedule.catch_up, schedule.retries),
+            ("Europe/Paris", false, 0)
+        );
+        let next = schedule.cron.next_after(
+            "2026-03-27T12:00:00Z".parse().expect("a moment"),
+            &schedule.zone(&TimeZoneDatabase::none()),
+        );
+        // A Monday, on which the clock in Paris is two hours ahead already.
+        assert_eq!(next, "2026-03-30T04:00:00Z".parse().ok());
+        let notify = manifest.notify.expect("there is one");
+        assert_eq!(notify.on, [NotifyOn::Published]);
+        assert_eq!(notify.unset.len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_reported_with_a_way_out() {
+        for (text, message, hint) in [
+            ("schedule: {cron: 0 25 * * *}", "`25` is no hour: write 0 to 23", "six o'clock"),
+            ("schedule: {cron: 0 6 31 2 *}", "no such day ever comes", "six o'clock"),
+            ("schedule: {cron: \"@daily\", time_zone: Paris}", "`Paris` is no time zone", "`Europe/Paris`"),
+            ("schedule: {cron: \"@daily\", time_zone: Europe/Pariss}", "no time zone", "`Europe/Paris`"),
+            ("schedule: {cron: \"@daily\", time_zone: CET+1}", "no time zone", ""),
+            ("schedule: {cron: \"@daily\", retries: 21}", "20", ""),
+            ("schedule: {time_zone: UTC}", "cron", ""),
+            ("notify: {webhook: example.com}", "no `http` or `https` address", "https://"),
+            ("notify: {webhook: \"${HOOK}\", on: [never]}", "never", "failed"),
+        ] {
+            let (_, diagnostics) = manifest(text);
+            assert_eq!(diagnostics.len(), 1, "{text}: {diagnostics:?}");
+            let first = &diagnostics[0];
+            assert!(first.message.contains(message), "{text}: {first:?}");
+            assert!(first.hint.as_deref().unwrap_or_default().contains(hint), "{text}: {first:?}");
+        }
+    }
+}
