@@ -24,6 +24,7 @@ pub mod registry;
 pub mod report;
 pub mod rollback;
 pub mod run;
+pub mod scheduler;
 pub mod source;
 pub mod state;
 pub mod summary;

@@ -8,7 +8,7 @@ use crate::state::State;
 use crate::warehouse::{QueryLimits, Statement};
 
 /// The version that this program writes.
-pub const STATE_VERSION: i128 = 2;
+pub const STATE_VERSION: i128 = 3;
 
 /// The statements that bring the state from each version to the next; the first from nothing. `{s}` is the schema.
 const MIGRATIONS: [&[&str]; STATE_VERSION as usize] = [
@@ -35,6 +35,10 @@ const MIGRATIONS: [&[&str]; STATE_VERSION as usize] = [
         // Which schemas the state speaks of; see `State::claim`.
         "create table {s}.owner (raw_schema varchar not null, build_schema varchar not null, publish_schema varchar not null)",
         "alter table {s}.runs add column scheduled_for timestamptz",
+    ],
+    &[
+        // One row, once a server has kept the schedule: up to when its times are dealt with.
+        "create table {s}.schedule (name varchar not null primary key, handled_at timestamptz not null)",
     ],
 ];
 

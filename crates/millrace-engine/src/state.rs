@@ -1,5 +1,6 @@
 //! What a warehouse remembers, in a schema of its own (`_millrace`). Portable SQL; `migrate.rs` has the tables.
 
+use jiff::Timestamp;
 use millrace_core::cursor::Cursor;
 use millrace_core::name::{Relation, StreamName};
 use millrace_core::project::environment::Schemas;
@@ -184,6 +185,22 @@ impl<'w> State<'w> {
         Ok(summaries.next().and_then(|text| serde_json::from_str(text).ok()))
     }
 
+    /// Up to when the times of the schedule are dealt with; none where no server has kept it. A run that has come to its end has dealt
+    /// with its time, also where the server died before it could say so.
+    pub async fn schedule_handled(&self) -> Result<Option<Timestamp>> {
+        let (schedule, runs) = (self.tables().table("schedule"), self.tables().table("runs"));
+        let sql = format!(
+            "select max(handled_at) as handled_at from (select handled_at from {schedule} union all select scheduled_for from {runs} \
+             where scheduled_for is not null and status in ('succeeded', 'unchanged', 'held')) as handled"
+        );
+        let rows = self.warehouse.query(&Statement::new(sql), QueryLimits::STATE).await?;
+        let handled = rows.data.first().and_then(|column| column.first());
+        match handled {
+            Some(Value::TimestampTz(micros)) => Ok(Timestamp::from_microsecond(*micros).ok()),
+            _ => Ok(None),
+        }
+    }
+
     /// Physical tables and views of a schema: name, and whether it is a view.
     pub async fn relations(&self, schema: &str) -> Result<Vec<(Relation, bool)>> {
         let sql = "select table_name, table_type from information_schema.tables where table_schema = $1 order by table_name";
@@ -206,6 +223,24 @@ impl Tables {
              summary = replace(summary, '\"status\":\"running\"', '\"status\":\"failed\"') where status = 'running'",
             self.table("runs")
         ))
+    }
+
+    /// The statements that record up to when the times of the schedule are dealt with. What was recorded later stays.
+    pub fn record_schedule(&self, up_to: Timestamp) -> [Statement; 2] {
+        let schedule = self.table("schedule");
+        let at = || Value::TimestampTz(up_to.as_microsecond());
+        [
+            Statement::with(
+                format!("delete from {schedule} where name = 'schedule' and handled_at < $1"),
+                [at()],
+            ),
+            Statement::with(
+                format!(
+                    "insert into {schedule} select 'schedule', $1 where not exists (select 1 from {schedule} where name = 'schedule')"
+                ),
+                [at()],
+            ),
+        ]
     }
 
     /// The statements that record a run, replacing what was recorded of it. Times are microseconds of UTC.

@@ -152,6 +152,7 @@ async fn the_first_version_of_the_state_comes_forward() {
     let back = [
         "drop table _millrace.lease",
         "drop table _millrace.owner",
+        "drop table _millrace.schedule",
         "alter table _millrace.runs drop column scheduled_for",
         "update _millrace.meta set version = 1",
         "insert into _millrace.runs values ('r1', now(), now(), 'succeeded', '{}')",
