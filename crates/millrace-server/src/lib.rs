@@ -16,6 +16,7 @@ mod page;
 mod question;
 mod router;
 pub mod runs;
+pub mod schedule;
 mod served;
 mod snapshot;
 mod state;

@@ -15,8 +15,10 @@ use millrace_engine::compiled::Compiled;
 use millrace_engine::migrate::STATE_VERSION;
 use millrace_engine::publish::KEPT;
 use millrace_engine::run::RunSummary;
+use millrace_engine::scheduler::Timetable;
 use millrace_engine::state::State;
 use millrace_engine::warehouse::Warehouse;
+use tokio::sync::watch;
 
 use crate::auth::{Auth, check_address};
 use crate::cache::Cache;
@@ -65,7 +67,9 @@ struct Inner {
     live: Live,
     cache: Cache,
     desk: Desk,
-    /// When the schedule starts the next run.
+    /// The schedule of the project that is served.
+    timetable: watch::Sender<Option<Timetable>>,
+    /// When it starts the next run; none while nobody keeps it.
     next_run: Mutex<Option<Timestamp>>,
     /// Set once the warehouse has state: it never loses it again.
     has_state: AtomicBool,
@@ -92,6 +96,7 @@ impl AppState {
         let auth = serve.auth.as_ref().map(Auth::new).transpose()?;
         let hosts = Hosts::new(setup.address, &serve.hosts);
         let inner = Inner {
+            timetable: watch::Sender::new(timetable(&setup.compiled)),
             served: RwLock::new(Arc::new(Served::new(setup.compiled))),
             auth,
             hosts,
@@ -154,8 +159,8 @@ impl AppState {
         }
     }
 
-    #[expect(dead_code, reason = "until the manifest has a schedule")]
-    pub(crate) fn next_run(&self) -> Option<Timestamp> {
+    /// When the schedule starts the next run.
+    pub fn next_run(&self) -> Option<Timestamp> {
         *self.inner.next_run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -228,6 +233,12 @@ impl AppState {
 
     /// Serves another project from now on, and tells open pages where its files are others. Requests under way keep theirs.
     pub(crate) fn serve_instead(&self, compiled: Arc<Compiled>) {
+        let timetable = timetable(&compiled);
+        self.inner.timetable.send_if_modified(|present| {
+            let changed = *present != timetable;
+            *present = timetable;
+            changed
+        });
         let served = Arc::new(Served::new(compiled));
         let former = {
             let mut now = self.inner.served.write().unwrap_or_else(PoisonError::into_inner);
@@ -272,6 +283,11 @@ impl AppState {
     /// What the warehouse remembers.
     pub(crate) fn warehouse_state(&self) -> State<'_> {
         State::of(&*self.inner.warehouse, &self.compiled().schemas)
+    }
+
+    /// The schedule of the project that is served, also when another one is.
+    pub(crate) fn timetable(&self) -> watch::Receiver<Option<Timetable>> {
+        self.inner.timetable.subscribe()
     }
 
     pub(crate) fn runner(&self) -> Option<&Arc<Runner>> {
@@ -319,6 +335,10 @@ impl AppState {
     pub(crate) fn remember_shapes(&self, view: &str, version: u64, of_view: &Arc<Shapes>) {
         self.served().remember_shapes(view, version, of_view);
     }
+}
+
+fn timetable(compiled: &Compiled) -> Option<Timetable> {
+    compiled.project.manifest.schedule.as_ref().map(Timetable::of)
 }
 
 /// The day on the wall, where this process runs.

@@ -199,6 +199,9 @@ pub(crate) struct Serve {
     /// Where to listen, over that of `millrace.yml`. Beyond loopback only with `auth:`
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) address: Option<SocketAddr>,
+    /// Start no runs, whatever `schedule:` says: for a second server, or a look at another environment
+    #[arg(long)]
+    pub(crate) no_schedule: bool,
     #[command(flatten)]
     pub(crate) place: Where,
 }

@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use millrace_engine::run::RunStatus;
+use millrace_core::project::schedule::Schedule as ProjectSchedule;
+use millrace_engine::run::{RunStatus, rfc3339};
 
 use crate::api::quarantine::summary;
 use crate::api::runs::newest;
@@ -10,7 +11,7 @@ use crate::failure::Result;
 use crate::snapshot::Snapshot;
 use crate::state::AppState;
 use crate::wire::error::ErrorBody;
-use crate::wire::project::{DashboardLink, Project, Publication, QuarantineSummary, Rollback};
+use crate::wire::project::{DashboardLink, Project, Publication, QuarantineSummary, Rollback, Schedule};
 use crate::wire::run::Run;
 
 /// The project at a glance.
@@ -46,9 +47,17 @@ pub(crate) async fn project(State(state): State<AppState>) -> Result<Json<Projec
         }),
         last_run: runs.first().map(Run::from),
         last_result: ended.map(Run::from),
-        schedule: None,
+        schedule: compiled.project.manifest.schedule.as_ref().map(|schedule| schedule_of(&state, schedule)),
         quarantine,
     }))
+}
+
+fn schedule_of(state: &AppState, schedule: &ProjectSchedule) -> Schedule {
+    Schedule {
+        cron: schedule.cron.to_string(),
+        time_zone: schedule.time_zone.clone(),
+        next_run_at: state.next_run().map(rfc3339),
+    }
 }
 
 fn rollback(snapshot: &Snapshot) -> Option<Rollback> {

@@ -126,6 +126,7 @@ async fn hello(State(control): State<Control>) -> Json<Hello> {
         version: control.state.version().to_owned(),
         process: control.process,
         environment: control.state.compiled().environment.clone(),
+        next_run: control.state.next_run(),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, Label, Severity, Span};
 use millrace_core::project::SourceTexts;
@@ -27,6 +28,9 @@ pub struct Hello {
     pub process: u32,
     /// Name of the environment that it serves.
     pub environment: String,
+    /// When its schedule starts the next run; none where it keeps none.
+    #[serde(default)]
+    pub next_run: Option<Timestamp>,
 }
 
 /// An answer that is no success.

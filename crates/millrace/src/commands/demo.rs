@@ -9,6 +9,7 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_engine::sync::grouped;
 use serde_json::json;
 
+use super::serve::Serving;
 use super::{Outcome, run, serve};
 use crate::cli::{Demo, Where};
 use crate::demo::{DemoOptions, write_demo};
@@ -72,7 +73,9 @@ pub(super) async fn demo(args: &Demo) -> Outcome {
         return Ok(exit);
     }
     let listener = listen(args.address).await?;
-    serve::serve_on(&workspace, claim, warehouse, listener, &place, ending).await
+    let (workspace, place) = (&workspace, &place);
+    serve::serve_on(Serving { workspace, claim, warehouse, listener, place, ending, keeps_schedule: true })
+        .await
 }
 
 fn internal(cause: &str) -> Failure {

@@ -14,6 +14,7 @@ mod query;
 mod rollback;
 mod run;
 mod run_there;
+mod scheduled;
 mod serve;
 mod status;
 

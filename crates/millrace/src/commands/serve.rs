@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use millrace_core::code::Code;
-use millrace_core::diagnostic::{Diagnostic, has_errors};
+use millrace_core::diagnostic::{Diagnostic, Severity, has_errors};
 use millrace_core::digest::hex;
 use millrace_core::project::SourceTexts;
 use millrace_core::project::environment::Environment;
@@ -15,11 +15,11 @@ use millrace_engine::warehouse::Warehouse;
 use millrace_server::auth::check_address;
 use millrace_server::control::{self, Control};
 use millrace_server::runs::{Reload, Reloaded, Runner, Unsound};
-use millrace_server::{AppState, Setup};
+use millrace_server::{AppState, Setup, schedule};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::Outcome;
+use super::{Outcome, scheduled};
 use crate::cli::{Serve, Where};
 use crate::owner::{Announced, Claim, VERSION};
 use crate::workspace::{Failure, Workspace};
@@ -43,7 +43,17 @@ pub(super) async fn serve(args: &Serve) -> Outcome {
     let warehouse = workspace.own_warehouse().await?;
     // Before anybody is told that it serves, and so could stop it.
     let ending = signals::cancelled(None);
-    serve_on(&workspace, claim, warehouse, listener, &args.place, ending).await
+    let keeps_schedule = !args.no_schedule;
+    serve_on(Serving {
+        workspace: &workspace,
+        claim,
+        warehouse,
+        listener,
+        place: &args.place,
+        ending,
+        keeps_schedule,
+    })
+    .await
 }
 
 fn address(args: &Serve, workspace: &Workspace) -> Result<SocketAddr, Failure> {
@@ -62,15 +72,24 @@ fn address(args: &Serve, workspace: &Workspace) -> Result<SocketAddr, Failure> {
     })
 }
 
-/// Serves until `ending` is set.
-pub(super) async fn serve_on(
-    workspace: &Workspace,
-    claim: Claim,
-    warehouse: Arc<dyn Warehouse>,
-    listener: TcpListener,
-    place: &Where,
-    ending: Cancel,
-) -> Outcome {
+/// What a server needs.
+pub(super) struct Serving<'a> {
+    pub(super) workspace: &'a Workspace,
+    /// The right to the warehouse's file.
+    pub(super) claim: Claim,
+    pub(super) warehouse: Arc<dyn Warehouse>,
+    /// Where pages are asked for.
+    pub(super) listener: TcpListener,
+    pub(super) place: &'a Where,
+    /// Set when it shall stop.
+    pub(super) ending: Cancel,
+    /// Whether the project's schedule starts runs.
+    pub(super) keeps_schedule: bool,
+}
+
+/// Serves until it is told to stop.
+pub(super) async fn serve_on(serving: Serving<'_>) -> Outcome {
+    let Serving { workspace, claim, warehouse, listener, place, ending, keeps_schedule } = serving;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
     let runner =
         Runner { reload: reload(workspace, place), holder: process::holder(), is_gone: process::is_gone };
@@ -91,6 +110,7 @@ pub(super) async fn serve_on(
         url: &url,
         file: workspace.owned_file().as_ref().map(|owned| owned.path.as_path()),
     })?;
+    warn(workspace, keeps_schedule);
     say(workspace, &url, place.json);
     // Whichever ends first, ends the other.
     let pages = async {
@@ -112,7 +132,12 @@ pub(super) async fn serve_on(
         ending.cancelled().await;
         claim.withdraw();
     };
-    let (served, answered, ()) = tokio::join!(pages, asked, withdrawn);
+    let scheduled = async {
+        if keeps_schedule {
+            schedule::keep(&state, |told| scheduled::say(&told, place.json), &ending).await;
+        }
+    };
+    let (served, answered, (), ()) = tokio::join!(pages, asked, withdrawn, scheduled);
     // The warehouse is closed before the lock is given back.
     drop(state);
     drop(claim);
@@ -134,6 +159,18 @@ fn say(workspace: &Workspace, url: &str, as_json: bool) {
     }
     let first = dashboards.first().map_or(url, String::as_str);
     terminal::note(&format!("\nserving {first}   (Ctrl-C ends it)"));
+}
+
+/// What will not happen though `millrace.yml` asks for it.
+fn warn(workspace: &Workspace, keeps_schedule: bool) {
+    let manifest = &workspace.compiled.project.manifest;
+    if let Some(notify) = manifest.notify.as_ref().filter(|_| keeps_schedule && manifest.schedule.is_some()) {
+        let told = notify.unset.iter().map(|unset| {
+            let message = format!("nobody is told of runs that fail: {}", unset.message);
+            Diagnostic { message, code: Code::WebhookFailed, severity: Severity::Warning, ..unset.clone() }
+        });
+        terminal::diagnostics(&told.collect::<Vec<_>>(), &workspace.compiled.project.texts);
+    }
 }
 
 /// The control interface, on a free port of the loopback address and with a new token.

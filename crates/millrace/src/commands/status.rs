@@ -1,9 +1,12 @@
 //! `millrace status`
 
+use jiff::Timestamp;
+use millrace_core::project::schedule::Schedule;
 use millrace_core::value::Value;
-use millrace_engine::error::Result;
+use millrace_engine::error::Error;
 use millrace_engine::quality_run::{Failing, TestResult, failing_rows};
-use millrace_engine::run::{HeldBy, RunStatus, RunSummary};
+use millrace_engine::run::{HeldBy, RunStatus, RunSummary, rfc3339};
+use millrace_engine::scheduler::Timetable;
 use millrace_engine::state::{Publication, State};
 use millrace_engine::warehouse::{QueryLimits, Statement, Warehouse};
 use serde_json::{Value as Json, json};
@@ -11,7 +14,8 @@ use serde_json::{Value as Json, json};
 use super::Outcome;
 use super::query::{as_json, as_table};
 use crate::cli::Status;
-use crate::workspace::Workspace;
+use crate::owner::Server;
+use crate::workspace::{Failure, Workspace};
 use crate::{exit, terminal};
 
 pub(super) async fn status(args: &Status) -> Outcome {
@@ -19,13 +23,18 @@ pub(super) async fn status(args: &Status) -> Outcome {
     let warehouse = workspace.warehouse(args.patience.wait).await?;
     let state = State::of(&*warehouse, &workspace.compiled.schemas);
     let environment = &workspace.compiled.environment;
+    let kept = Kept::of(&workspace).await?;
     if state.version().await?.is_none() {
         if args.place.json {
             terminal::json_line(&json!({
-                "environment": environment, "publication": null, "runs": [], "streams": [], "quarantine": {"rows": 0},
+                "environment": environment, "publication": null, "schedule": kept.as_ref().map(Kept::json), "runs": [],
+                "streams": [], "quarantine": {"rows": 0},
             }));
         } else {
             terminal::note("nothing has run yet; start with `millrace run`");
+            if let Some(kept) = kept {
+                terminal::data_line(&kept.text());
+            }
         }
         return Ok(exit::DONE);
     }
@@ -46,7 +55,7 @@ pub(super) async fn status(args: &Status) -> Outcome {
             .map(|s| json!({"stream": s.name.to_string(), "rows": s.rows, "table": s.table.to_string()}))
             .collect();
         let mut answer = json!({
-            "environment": environment, "publication": publication, "runs": runs, "streams": streams,
+            "environment": environment, "publication": publication, "schedule": kept.as_ref().map(Kept::json), "runs": runs, "streams": streams,
             "quarantine": {"rows": quarantined},
         });
         if args.rows.is_some() {
@@ -66,6 +75,9 @@ pub(super) async fn status(args: &Status) -> Outcome {
             }
         }
         None => terminal::data_line(&format!("{environment}: nothing is published")),
+    }
+    if let Some(kept) = &kept {
+        terminal::data_line(&kept.text());
     }
     if let Some(words) = ended.as_ref().and_then(|run| hold(run, args.rows.is_some())) {
         terminal::data_line(&format!("\n{words}"));
@@ -100,6 +112,47 @@ pub(super) async fn status(args: &Status) -> Outcome {
         ));
     }
     Ok(exit::DONE)
+}
+
+/// The project's schedule, and the server that keeps it.
+struct Kept {
+    schedule: Schedule,
+    next: Option<Timestamp>,
+}
+
+impl Kept {
+    /// None where the project has no schedule.
+    async fn of(workspace: &Workspace) -> Result<Option<Self>, Failure> {
+        let Some(schedule) = workspace.compiled.project.manifest.schedule.clone() else { return Ok(None) };
+        let server = match workspace.owned_file() {
+            Some(_) => workspace.server()?,
+            None => Server::beside(&workspace.dir, &workspace.compiled.environment)?,
+        };
+        let next = match server {
+            Some(server) => server.next_run().await,
+            None => None,
+        };
+        Ok(Some(Self { schedule, next }))
+    }
+
+    fn json(&self) -> Json {
+        let Self { schedule, next } = self;
+        let next = next.map(rfc3339);
+        json!({"cron": schedule.cron.to_string(), "time_zone": schedule.time_zone, "next_run_at": next})
+    }
+
+    fn text(&self) -> String {
+        let Schedule { cron, time_zone, .. } = &self.schedule;
+        match self.next {
+            Some(next) => {
+                let there = Timetable::of(&self.schedule).zone.to_datetime(next).strftime("%Y-%m-%d %H:%M");
+                format!("next run {there}, {time_zone} (`{cron}`)")
+            }
+            None => format!(
+                "no server of this machine keeps the schedule (`{cron}`, {time_zone}); `millrace serve` does"
+            ),
+        }
+    }
 }
 
 /// The newest run that is no longer under way.
@@ -164,7 +217,7 @@ async fn found_by(
     warehouse: &dyn Warehouse,
     run: &RunSummary,
     limit: usize,
-) -> Result<Vec<(TestResult, Failing)>> {
+) -> Result<Vec<(TestResult, Failing)>, Error> {
     let mut found = Vec::new();
     for test in run.tests.iter().filter(|test| test.rows > 0) {
         let rows = failing_rows(&workspace.compiled.schemas, warehouse, test, limit).await?;

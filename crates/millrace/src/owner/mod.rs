@@ -11,6 +11,7 @@ mod record;
 use std::path::{Path, PathBuf};
 
 pub(crate) use claim::{Announced, Claim};
+use jiff::Timestamp;
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_engine::error::{Error, ErrorKind};
@@ -84,6 +85,11 @@ impl Server {
                 })
             }
         }
+    }
+
+    /// When its schedule starts the next run; none where it keeps none, or does not answer.
+    pub(crate) async fn next_run(&self) -> Option<Timestamp> {
+        self.client().hello().await.ok()?.next_run
     }
 
     /// Its process number.

@@ -14,6 +14,7 @@ mod properties;
 mod reference;
 mod rollback;
 mod runs;
+mod schedule;
 mod schemas;
 mod server;
 mod shop;

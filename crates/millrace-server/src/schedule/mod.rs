@@ -1,0 +1,141 @@
+//! Runs that start by themselves: the project's `schedule:`, kept by this server, and the webhook of its `notify:`.
+
+mod webhook;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use millrace_core::code::Code;
+use millrace_core::diagnostic::Diagnostic;
+use millrace_engine::cancel::Cancel;
+use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::run::HeldBy;
+use millrace_engine::scheduler::{self, Clock, Job, JobEnd};
+use millrace_engine::trigger::Trigger;
+use tokio::time::sleep;
+
+use crate::runs::{RunEnd, RunRequest};
+use crate::state::AppState;
+
+/// How long a run of the schedule waits for another one, of whoever, before it counts as failed and may be tried again.
+const WAIT: Duration = Duration::from_mins(10);
+
+/// What happens to a schedule, for whoever keeps a log.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// A run has begun.
+    Begun(&'a Trigger),
+    /// It has ended.
+    Ended(&'a Trigger, &'a RunEnd),
+    /// It will be tried again at this time.
+    Again(Timestamp),
+    /// A time went by without a run: while another one was under way, or while no server was there and nothing is made up for.
+    Skipped(Timestamp),
+    /// Something is in the way; the schedule goes on.
+    Trouble(Diagnostic),
+}
+
+/// Keeps the schedule of the project that is served, also when that changes, until `stop` is set.
+pub async fn keep(state: &AppState, tell: impl Fn(Told<'_>) + Send + Sync, stop: &Cancel) {
+    let state = state.following();
+    let job = ScheduledRuns { state: &state, tell: &tell, last: Mutex::default() };
+    scheduler::keep(state.timetable(), &job, &SystemClock, stop).await;
+}
+
+struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        sleep(time).await;
+    }
+}
+
+struct ScheduledRuns<'a> {
+    state: &'a AppState,
+    tell: &'a (dyn Fn(Told<'_>) + Send + Sync),
+    /// The run that ended last, as the webhook is told of it.
+    last: Mutex<Option<(Trigger, RunEnd)>>,
+}
+
+#[async_trait]
+impl Job for ScheduledRuns<'_> {
+    async fn run(&self, trigger: Trigger) -> JobEnd {
+        (self.tell)(Told::Begun(&trigger));
+        let request = RunRequest { trigger: trigger.clone(), wait: WAIT, ..RunRequest::default() };
+        let end = self.state.runs().start(request).end().await;
+        (self.tell)(Told::Ended(&trigger, &end));
+        let job_end = job_end(&end);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((trigger, end));
+        job_end
+    }
+
+    async fn over(&self) {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let compiled = self.state.compiled();
+        let (Some((trigger, end)), Some(notify)) = (last, &compiled.project.manifest.notify) else { return };
+        if !notify.unset.is_empty() {
+            return;
+        }
+        let notice = webhook::notice(&compiled, &trigger, &end);
+        if let Some(notice) = notice.filter(|notice| notify.on.contains(&notice.status))
+            && let Err(cause) = webhook::post(&notify.webhook, &notice).await
+        {
+            let message = "the webhook of `notify:` could not be told";
+            let hint = "Check the address in `millrace.yml`, and whether this machine reaches it.";
+            let trouble = Diagnostic::warning(Code::WebhookFailed, message).caused_by(cause).hint(hint);
+            (self.tell)(Told::Trouble(trouble));
+        }
+    }
+
+    async fn handled(&self) -> Result<Option<Timestamp>> {
+        let state = self.state.warehouse_state();
+        // The table may not be there before the first run, or may be of an older version.
+        state.migrate().await?;
+        state.schedule_handled().await
+    }
+
+    async fn handle(&self, up_to: Timestamp) -> Result<()> {
+        let statements = self.state.warehouse_state().tables().record_schedule(up_to);
+        self.state.warehouse().transact(&statements).await.map(drop)
+    }
+
+    fn tell(&self, told: scheduler::Told) {
+        match told {
+            scheduler::Told::Next(at) => self.state.set_next_run(at),
+            scheduler::Told::Again(at) => {
+                self.state.set_next_run(Some(at));
+                (self.tell)(Told::Again(at));
+            }
+            scheduler::Told::Skipped(at) => (self.tell)(Told::Skipped(at)),
+            scheduler::Told::Unreachable(error) => {
+                let error = error.context("the schedule cannot be kept for the moment");
+                (self.tell)(Told::Trouble(error.to_diagnostic()));
+            }
+        }
+    }
+}
+
+fn job_end(end: &RunEnd) -> JobEnd {
+    let by_kind = |error: &Error| match error.kind() {
+        ErrorKind::Cancelled => JobEnd::Stopped,
+        kind if kind.policy().retry => JobEnd::MayPass,
+        _ => JobEnd::Done,
+    };
+    match end {
+        RunEnd::Refused(error) => by_kind(error),
+        RunEnd::Unsound(_) => JobEnd::Done,
+        RunEnd::Ran(ran) => match (&ran.error, &ran.summary.held) {
+            (Some(error), _) => by_kind(error),
+            // Whoever reads may have gone by then.
+            (None, Some(HeldBy::Blocked { .. })) => JobEnd::MayPass,
+            (None, _) => JobEnd::Done,
+        },
+    }
+}
