@@ -9,20 +9,21 @@ use arrow_schema::{DataType as ArrowType, Field, Schema};
 use duckdb::Connection;
 use millrace_core::name::{Ident, Relation};
 use millrace_core::sql::dialect::Dialect;
-use millrace_engine::batch::BatchReceiver;
+use millrace_engine::batch::{BatchReceiver, arrow_schema};
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::warehouse::{FinishLoad, LoadMode, LoadOutcome, LoadRequest};
 
 use super::dialect::DuckdbDialect;
 use super::failure::statement_error;
+use super::feed::Feed;
 use super::warehouse::{execute, in_transaction};
 
 /// Blocks until the source is done.
 pub(super) fn load(
     connection: &Connection,
     request: &LoadRequest,
-    mut batches: BatchReceiver,
-    mut finish: Box<dyn FinishLoad>,
+    batches: BatchReceiver,
+    finish: Box<dyn FinishLoad>,
 ) -> Result<LoadOutcome> {
     in_transaction(connection, || {
         run(connection, &format!("create schema if not exists {}", Ident::new(&request.table.schema)))?;
@@ -32,22 +33,9 @@ pub(super) fn load(
             LoadMode::Upsert { .. } => &staging,
         };
         run(connection, &create_table(target, request))?;
-        let mut rows_read = 0;
-        {
-            let mut appender = connection
-                .appender_to_db(&target.name, &target.schema)
-                .map_err(|error| statement_error(&error))?;
-            while let Some(batch) = batches.blocking_recv() {
-                finish.saw(&batch)?;
-                rows_read += batch.rows.num_rows() as u64;
-                if batch.rows.num_rows() > 0 {
-                    appender
-                        .append_record_batch(storable(&batch.rows)?)
-                        .map_err(|error| statement_error(&error))?;
-                }
-            }
-            appender.flush().map_err(|error| statement_error(&error))?;
-        }
+        let feed = Feed::new(&arrow_schema(&request.columns), batches, finish);
+        let (rows_read, finish) =
+            feed.run(connection, |feed| format!("insert into {target} select * from {feed}"))?;
         if let LoadMode::Upsert { key } = &request.mode {
             merge(connection, request, &staging, key)?;
         }
@@ -103,26 +91,35 @@ fn merge(connection: &Connection, request: &LoadRequest, staging: &Relation, key
     run(connection, &format!("drop table {staging}"))
 }
 
-/// The batch with texts in the place of what the appender cannot take: decimals of more than 38 digits, which DuckDB stores as text, and
-/// intervals, whose NULLs the crate's conversion (1.10505) turns into zero; DuckDB casts their texts exactly.
-fn storable(batch: &RecordBatch) -> Result<RecordBatch> {
-    let as_text =
-        |field: &Arc<Field>| matches!(field.data_type(), ArrowType::Decimal256(..) | ArrowType::Interval(_));
-    if !batch.schema().fields().iter().any(as_text) {
+/// What DuckDB is given: texts in the place of decimals of more than 38 digits, which it stores as text, and of intervals, whose NULLs the
+/// crate's conversion (1.10505) turns into zero; DuckDB casts their texts exactly.
+fn goes_as_text(field: &Field) -> bool {
+    matches!(field.data_type(), ArrowType::Decimal256(..) | ArrowType::Interval(_))
+}
+
+/// The schema of [`storable`] batches.
+pub(super) fn storable_schema(schema: &Schema) -> Arc<Schema> {
+    let fields = schema.fields().iter().map(|field| {
+        if goes_as_text(field) {
+            Arc::new(Field::new(field.name(), ArrowType::Utf8, field.is_nullable()))
+        } else {
+            Arc::clone(field)
+        }
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The batch as DuckDB is given it.
+pub(super) fn storable(batch: &RecordBatch) -> Result<RecordBatch> {
+    let schema = batch.schema();
+    if !schema.fields().iter().any(|field| goes_as_text(field)) {
         return Ok(batch.clone());
     }
-    let mut fields = Vec::new();
-    let mut columns: Vec<ArrayRef> = Vec::new();
-    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        if as_text(field) {
-            fields.push(Arc::new(Field::new(field.name(), ArrowType::Utf8, field.is_nullable())));
-            columns.push(Arc::new(texts(column)));
-        } else {
-            fields.push(Arc::clone(field));
-            columns.push(Arc::clone(column));
-        }
-    }
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+    let columns = schema.fields().iter().zip(batch.columns());
+    let columns = columns.map(|(field, column)| -> ArrayRef {
+        if goes_as_text(field) { Arc::new(texts(column)) } else { Arc::clone(column) }
+    });
+    RecordBatch::try_new(storable_schema(&schema), columns.collect())
         .map_err(|error| Error::new(ErrorKind::Internal, "a batch could not be converted").caused_by(error))
 }
 

@@ -3,6 +3,7 @@
 mod analyzer;
 mod dialect;
 mod failure;
+mod feed;
 mod load;
 mod publish;
 mod value;

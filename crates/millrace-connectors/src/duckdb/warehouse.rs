@@ -20,6 +20,7 @@ use millrace_engine::warehouse::{
 
 use super::dialect::{DuckdbDialect, logical_type, result_type};
 use super::failure::{open_error, statement_error};
+use super::feed;
 use super::load::load;
 use super::publish::publish;
 use super::value::{from_duckdb, to_duckdb};
@@ -46,17 +47,18 @@ impl DuckdbWarehouse {
                     .caused_by(error)
             })
         })?;
-        Ok(Self::new(Connection::open_with_flags(path, config).map_err(|error| open_error(path, &error))?))
+        Self::new(Connection::open_with_flags(path, config).map_err(|error| open_error(path, &error))?)
     }
 
     /// Opens an empty warehouse in memory.
     pub fn open_in_memory() -> Result<Self> {
         let connection = Connection::open_in_memory_with_flags(config()?);
-        Ok(Self::new(connection.map_err(|error| open_error(Path::new(":memory:"), &error))?))
+        Self::new(connection.map_err(|error| open_error(Path::new(":memory:"), &error))?)
     }
 
-    fn new(connection: Connection) -> Self {
-        Self { connection: Mutex::new(connection) }
+    fn new(connection: Connection) -> Result<Self> {
+        feed::register(&connection)?;
+        Ok(Self { connection: Mutex::new(connection) })
     }
 
     fn connect(&self) -> Result<Connection> {
