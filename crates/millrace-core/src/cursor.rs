@@ -20,6 +20,7 @@ pub struct FileState {
     pub path: String,
     /// Bytes on disk.
     pub size: u64,
-    /// SHA-256 of the bytes on disk, in hex.
-    pub sha256: String,
+    /// BLAKE3 of the bytes on disk, in hex.
+    #[serde(alias = "sha256")]
+    pub hash: String,
 }

@@ -19,6 +19,8 @@ pub enum ErrorKind {
     SourceUnreadable,
     /// More rows went to quarantine than allowed, or the contract of the stream forbids what was found.
     ContractBroken,
+    /// The stream differs from the schema with which it was read, so that its columns have to be worked out first. Nobody is shown it.
+    SchemaDrift,
     /// The warehouse cannot be opened or reached.
     WarehouseUnreachable,
     /// Another process owns the warehouse.
@@ -76,6 +78,7 @@ impl ErrorKind {
                 false,
                 Some("Mend the source, or say in the stream's `contract:` what may change."),
             ),
+            Self::SchemaDrift => (Code::SchemaDrift, 4, true, None),
             Self::WarehouseUnreachable => {
                 (Code::WarehouseUnreachable, 3, true, Some("`millrace doctor` says what it sees."))
             }

@@ -37,6 +37,18 @@ pub struct ReadRequest {
     pub quarantine_unknown_columns: bool,
     /// Where the last committed read ended; none for the first.
     pub cursor: Option<Cursor>,
+    /// What has to end the read with [`crate::error::ErrorKind::SchemaDrift`], because the columns were not worked out from what the stream
+    /// holds now.
+    pub drift: Drift,
+}
+
+/// Differences between a stream and the columns that were asked for, which somebody has to decide on before anything is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Drift {
+    /// A field that is neither asked for nor excluded, or a column that no record has.
+    pub columns: bool,
+    /// A value that does not fit its column.
+    pub types: bool,
 }
 
 /// How a read ended.
@@ -76,6 +88,12 @@ pub struct Discovered {
 /// no call is under way.
 #[async_trait]
 pub trait Source: Send + Sync {
+    /// Whether [`Self::discover`] reads a stream from end to end. Then the engine leaves it out where a schema is captured, and asks
+    /// [`Self::read`] to watch for [`Drift`].
+    fn discovers_by_reading(&self) -> bool {
+        false
+    }
+
     /// Names of the streams that exist, for `capture` and did-you-mean. Reads no rows.
     async fn streams(&self) -> Result<Vec<String>>;
 

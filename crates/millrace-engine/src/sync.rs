@@ -20,7 +20,7 @@ use crate::contract::{Target, reconcile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, StepKind};
 use crate::lease::Lease;
-use crate::source::{Conversion, ReadOutcome, ReadRequest};
+use crate::source::{Conversion, Drift, ReadOutcome, ReadRequest};
 use crate::state::{LoadedStream, Tables};
 use crate::warehouse::{FinishLoad, LoadMode, LoadOutcome, LoadRequest, Statement, Warehouse};
 use crate::{fault, names};
@@ -102,27 +102,11 @@ pub async fn sync_stream(
         });
     }
     (context.observer)(Event::Started { kind: StepKind::Load, name: name.clone() });
-    let discovered = stream.source.discover(&request).await?;
-    let mut drift = Vec::new();
-    let target = reconcile(
-        &stream.name,
-        &stream.options,
-        stream.captured.as_ref(),
-        &discovered.schema,
-        context.naming,
-        &mut drift,
-    )?;
-    for diagnostic in drift {
-        (context.observer)(Event::Notice(Box::new(diagnostic)));
-    }
-    if target.source_columns.is_empty() {
-        let message =
-            format!("stream `{name}` is empty and has no captured schema, so its columns are unknown");
-        return Err(Error::new(ErrorKind::SourceUnreadable, message)
-            .hint(format!("Run `millrace capture {}` once when it has rows.", stream.name.source)));
-    }
-    let loaded = load(stream, before, &target, spec, context).await?;
-    let LoadDone { loaded, outcome, quarantined, conversions } = loaded;
+    let LoadDone { loaded, outcome, quarantined, conversions } =
+        match as_captured(stream, before, &spec, context).await? {
+            Some(done) => done,
+            None => as_discovered(stream, before, spec, context).await?,
+        };
     let duration_ms = started.elapsed().as_millis() as u64;
     let mut words = format!("{} rows", grouped(outcome.rows_read));
     if quarantined > 0 {
@@ -183,11 +167,67 @@ struct LoadDone {
     conversions: Vec<Conversion>,
 }
 
+/// Loads a stream with the columns that are captured, without looking through it before. None where there are none, where discovery costs
+/// little, or where the stream turned out to differ from them; then nothing was loaded.
+async fn as_captured(
+    stream: &Stream,
+    before: Option<&LoadedStream>,
+    spec: &str,
+    context: &SyncContext<'_>,
+) -> Result<Option<LoadDone>> {
+    let Some(captured) = stream.captured.as_ref().filter(|_| stream.source.discovers_by_reading()) else {
+        return Ok(None);
+    };
+    let contract = stream.options.contract;
+    let drift = Drift {
+        columns: contract.columns != OnChange::Quarantine,
+        types: contract.types == OnChange::Evolve,
+    };
+    let target =
+        reconcile(&stream.name, &stream.options, Some(captured), captured, context.naming, &mut Vec::new())?;
+    match load(stream, before, &target, spec.to_owned(), drift, context).await {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.kind() == ErrorKind::SchemaDrift => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Loads a stream with the columns that it has now, as far as its contract lets them be.
+async fn as_discovered(
+    stream: &Stream,
+    before: Option<&LoadedStream>,
+    spec: String,
+    context: &SyncContext<'_>,
+) -> Result<LoadDone> {
+    let discovered = stream.source.discover(&stream.request()).await?;
+    let mut drift = Vec::new();
+    let target = reconcile(
+        &stream.name,
+        &stream.options,
+        stream.captured.as_ref(),
+        &discovered.schema,
+        context.naming,
+        &mut drift,
+    )?;
+    for diagnostic in drift {
+        (context.observer)(Event::Notice(Box::new(diagnostic)));
+    }
+    if target.source_columns.is_empty() {
+        let name = &stream.name;
+        let message =
+            format!("stream `{name}` is empty and has no captured schema, so its columns are unknown");
+        return Err(Error::new(ErrorKind::SourceUnreadable, message)
+            .hint(format!("Run `millrace capture {}` once when it has rows.", name.source)));
+    }
+    load(stream, before, &target, spec, Drift::default(), context).await
+}
+
 async fn load(
     stream: &Stream,
     before: Option<&LoadedStream>,
     target: &Target,
     spec: String,
+    drift: Drift,
     context: &SyncContext<'_>,
 ) -> Result<LoadDone> {
     let number = before.map_or(1, |before| before.load_number + 1);
@@ -235,6 +275,7 @@ async fn load(
         key: stream.options.key.clone(),
         quarantine_unknown_columns: stream.options.contract.columns == OnChange::Quarantine,
         cursor: before.and_then(|before| before.position.clone()),
+        drift,
     };
     let reading = async {
         let outcome = stream.source.read(read, sender).await;

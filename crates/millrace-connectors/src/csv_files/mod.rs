@@ -18,6 +18,7 @@ use millrace_engine::registry::SourceConnector;
 use millrace_engine::source::{Source, SourceContext};
 
 use crate::csv_files::settings::CsvSettings;
+use crate::csv_files::walk::Rows;
 use crate::files::Limits;
 use crate::files::fields::Records;
 use crate::files::paths::PATH;
@@ -79,13 +80,26 @@ impl SourceConnector for Csv {
 }
 
 impl Format for Csv {
-    fn walk<R: Read, S: Records>(
+    type Cut = Rows;
+
+    fn begin<R: Read, S: Records>(
         self,
         settings: &Settings,
         window: &mut Window<R>,
         limits: Limits,
         records: &mut S,
+    ) -> Result<Option<Rows>> {
+        walk::begin(CsvSettings::new(settings)?, window, limits, records)
+    }
+
+    fn walk<R: Read, S: Records>(
+        self,
+        _settings: &Settings,
+        _window: &mut Window<R>,
+        _limits: Limits,
+        _records: &mut S,
     ) -> Result<()> {
-        walk::walk(&CsvSettings::new(settings)?, window, limits, records)
+        // There is no record.
+        Ok(())
     }
 }

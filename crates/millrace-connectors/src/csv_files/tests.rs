@@ -15,6 +15,20 @@ fn csv(pairs: &[(&str, &str)], text: &[u8], columns: &[&str]) -> Outcome {
 }
 
 #[test]
+fn a_quote_within_a_field_spoils_no_piece() {
+    let text = "a,b\n5\" pipe,1\nx,\"two\nlines\"\n".to_owned()
+        + &"y,\"one, \"\"two\"\"\n\"\n".repeat(30)
+        + "6\",z\n";
+    for block in [5, 64, 4096] {
+        let outcome = read(Csv, &[], text.as_bytes(), &request(&["a text", "b text"]), blocks(block));
+        let outcome = outcome.expect("readable");
+        assert_eq!((outcome.rows.len(), outcome.quarantined.len()), (33, 0));
+        assert_eq!(outcome.rows[0], [Some("5\" pipe".to_owned()), Some("1".to_owned())]);
+        assert_eq!(outcome.rows[31], [Some("y".to_owned()), Some("one, \"two\"\n".to_owned())]);
+    }
+}
+
+#[test]
 fn files() {
     let cases: &[(&str, &[&str], &[&str])] = &[
         ("", &[], &[]),

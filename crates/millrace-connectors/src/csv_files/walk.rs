@@ -11,15 +11,95 @@ use crate::files::Limits;
 use crate::files::cell::{Cell, Refusal};
 use crate::files::delivery::Place;
 use crate::files::fields::{Met, Records};
+use crate::files::pieces::Cut;
 use crate::files::window::{Window, count_lines};
 
-/// Hands over every record after the header.
-pub(super) fn walk<R: Read, S: Records>(
-    settings: &CsvSettings,
+/// The records below a header.
+#[derive(Debug, Clone)]
+pub(crate) struct Rows {
+    settings: CsvSettings,
+    /// Numbers of the columns, in their order.
+    columns: Vec<usize>,
+}
+
+impl Cut for Rows {
+    /// After a line feed with as many quotes open as closed before it. A quote within a field that does not start with one spoils the count,
+    /// and then the guess is wrong.
+    fn cut(&self, text: &[u8]) -> Option<usize> {
+        let mut inside = false;
+        let mut last = None;
+        for at in memchr::memchr2_iter(self.settings.quote, b'\n', text) {
+            match text[at] {
+                b'\n' if !inside => last = Some(at + 1),
+                b'\n' => {}
+                _ => inside = !inside,
+            }
+        }
+        last
+    }
+
+    fn walk_piece<S: Records>(
+        &self,
+        piece: &mut Window<&[u8]>,
+        limits: Limits,
+        records: &mut S,
+    ) -> Result<bool> {
+        self.walk(piece, limits, records, true)
+    }
+
+    fn walk_rest<R: Read, S: Records>(
+        &self,
+        window: &mut Window<R>,
+        limits: Limits,
+        records: &mut S,
+    ) -> Result<()> {
+        self.walk(window, limits, records, false).map(|_whole| ())
+    }
+}
+
+impl Rows {
+    /// False where a piece ends within quotes.
+    fn walk<R: Read, S: Records>(
+        &self,
+        window: &mut Window<R>,
+        limits: Limits,
+        records: &mut S,
+        is_piece: bool,
+    ) -> Result<bool> {
+        let mut fields = Vec::new();
+        let mut scratch = Vec::new();
+        while let Some(found) = next(&self.settings, window, limits, &mut fields)? {
+            if is_piece && found.open {
+                return Ok(false);
+            }
+            let raw = &window.rest()[..found.length];
+            let refusal = found.refusal(raw, &self.settings, window)?.or_else(|| {
+                let (expected, found) = (self.columns.len(), fields.len());
+                (expected != found)
+                    .then(|| Refusal::broken(format!("expected {expected} fields, found {found}")))
+            });
+            match refusal {
+                Some(refusal) => records.refuse(None, refusal),
+                None => {
+                    for (&number, field) in self.columns.iter().zip(&fields) {
+                        records.cell(number, cell(raw, field, &self.settings, &mut scratch));
+                    }
+                }
+            }
+            records.end_record(Place { file: window.name(), line: window.line(), raw })?;
+            window.consume(found.end);
+        }
+        Ok(true)
+    }
+}
+
+/// Reads the header, where there is one. None in a file without a record.
+pub(super) fn begin<R: Read, S: Records>(
+    settings: CsvSettings,
     window: &mut Window<R>,
     limits: Limits,
     records: &mut S,
-) -> Result<()> {
+) -> Result<Option<Rows>> {
     if settings.latin1 && window.started_with_mark() {
         return Err(unreadable(
             window,
@@ -27,14 +107,49 @@ pub(super) fn walk<R: Read, S: Records>(
         ));
     }
     let mut fields = Vec::new();
-    let mut scratch = Vec::new();
-    let mut columns: Option<Vec<usize>> = None;
+    let Some(found) = next(&settings, window, limits, &mut fields)? else { return Ok(None) };
+    let raw = &window.rest()[..found.length];
+    if let Some(refusal) = found.refusal(raw, &settings, window)? {
+        let what = if settings.header { "header" } else { "first record" };
+        let error = unreadable(window, &format!("{}, in the {what}", refusal.reason));
+        return Err(if refusal.code == QuarantineCode::BadEncoding {
+            error.hint("Save the file as UTF-8, or write `encoding: latin-1` if that is what it is.")
+        } else {
+            error
+        });
+    }
+    let columns = header(raw, &fields, &settings, window, records)?;
+    if settings.header {
+        window.consume(found.end);
+    }
+    Ok(Some(Rows { settings, columns }))
+}
+
+/// The record that the rest starts with.
+struct Next {
+    /// Its bytes, without the line's end.
+    length: usize,
+    /// Where the one after it starts.
+    end: usize,
+    /// A quote is not closed before the end.
+    open: bool,
+    /// Something follows a closing quote.
+    after_quote: bool,
+}
+
+/// Finds the next record that is no empty line. None at the end of the file.
+fn next<R: Read>(
+    settings: &CsvSettings,
+    window: &mut Window<R>,
+    limits: Limits,
+    fields: &mut Vec<Field>,
+) -> Result<Option<Next>> {
     loop {
         let rest = window.rest();
         if rest.is_empty() && window.ended() {
-            return Ok(());
+            return Ok(None);
         }
-        let found = record(rest, window.ended(), settings, &mut fields);
+        let found = record(rest, window.ended(), settings, fields);
         let (length, next) = match found {
             Found::Record { length, next } | Found::AfterQuote { length, next } => (length, next),
             Found::OpenQuote | Found::Short => (rest.len(), rest.len()),
@@ -45,57 +160,38 @@ pub(super) fn walk<R: Read, S: Records>(
         }
         if found == Found::Short {
             window.fill()?;
-            continue;
-        }
-        let raw = &rest[..length];
-        if raw.is_empty() {
+        } else if length == 0 {
             window.consume(next);
-            continue;
+        } else {
+            let after_quote = matches!(found, Found::AfterQuote { .. });
+            return Ok(Some(Next { length, end: next, open: found == Found::OpenQuote, after_quote }));
         }
-        let refusal = match found {
-            // One line is one record; more could be any number of them, and would be lost as one.
-            Found::OpenQuote if count_lines(raw) > 1 => {
-                let what = format!(
-                    "a quote is not closed before the end of the file, {} lines on",
-                    count_lines(raw)
-                );
-                return Err(unreadable(window, &what)
-                    .hint("Close the quote, or double it where it is part of a text."));
-            }
-            Found::OpenQuote => Some(Refusal::broken("a quote is not closed before the end of the file")),
-            Found::AfterQuote { .. } => Some(Refusal::broken("something follows a closing quote")),
-            _ => encoding(raw, settings),
-        };
-        let Some(numbers) = &columns else {
-            if let Some(refusal) = refusal {
-                let what = if settings.header { "header" } else { "first record" };
-                let error = unreadable(window, &format!("{}, in the {what}", refusal.reason));
-                return Err(if refusal.code == QuarantineCode::BadEncoding {
-                    error.hint("Save the file as UTF-8, or write `encoding: latin-1` if that is what it is.")
-                } else {
-                    error
-                });
-            }
-            columns = Some(header(raw, &fields, settings, window, records)?);
-            if settings.header {
-                window.consume(next);
-            }
-            continue;
-        };
-        let refusal = refusal.or_else(|| {
-            let (expected, found) = (numbers.len(), fields.len());
-            (expected != found).then(|| Refusal::broken(format!("expected {expected} fields, found {found}")))
-        });
-        match refusal {
-            Some(refusal) => records.refuse(None, refusal),
-            None => {
-                for (&number, field) in numbers.iter().zip(&fields) {
-                    records.cell(number, cell(raw, field, settings, &mut scratch));
-                }
-            }
+    }
+}
+
+impl Next {
+    /// Why the record is bad as a whole, where it is.
+    fn refusal<R: Read>(
+        &self,
+        raw: &[u8],
+        settings: &CsvSettings,
+        window: &Window<R>,
+    ) -> Result<Option<Refusal>> {
+        // One line is one record; more could be any number of them, and would be lost as one.
+        if self.open && count_lines(raw) > 1 {
+            let what =
+                format!("a quote is not closed before the end of the file, {} lines on", count_lines(raw));
+            return Err(
+                unreadable(window, &what).hint("Close the quote, or double it where it is part of a text.")
+            );
         }
-        records.end_record(Place { file: window.name(), line: window.line(), raw })?;
-        window.consume(next);
+        Ok(if self.open {
+            Some(Refusal::broken("a quote is not closed before the end of the file"))
+        } else if self.after_quote {
+            Some(Refusal::broken("something follows a closing quote"))
+        } else {
+            encoding(raw, settings)
+        })
     }
 }
 

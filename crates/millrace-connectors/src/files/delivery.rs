@@ -73,17 +73,50 @@ impl Gathered {
     }
 }
 
+/// Where batches go.
+#[derive(Debug)]
+enum Outlet {
+    /// To the warehouse.
+    Queue(BatchSender),
+    /// They wait for their turn.
+    Shelf(Vec<Batch>),
+}
+
 /// Collects rows and quarantined rows of one stream and sends them when enough have come together. Blocks while there is no
 /// room for them.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) gathered: Gathered,
-    sender: BatchSender,
+    outlet: Outlet,
 }
 
 impl Delivery {
     pub(crate) fn new(writer: RowWriter, sender: BatchSender, limits: Limits) -> Self {
-        Self { gathered: Gathered::new(writer, limits), sender }
+        Self { gathered: Gathered::new(writer, limits), outlet: Outlet::Queue(sender) }
+    }
+
+    /// For rows of the same columns that another thread collects. They wait until they are asked for.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    pub(crate) fn helper(&self) -> Self {
+        let writer = self.gathered.writer.another();
+        Self { gathered: Gathered::new(writer, self.gathered.limits), outlet: Outlet::Shelf(Vec::new()) }
+    }
+
+    /// What waits.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    pub(crate) fn made(&mut self) -> Result<Vec<Batch>> {
+        self.send()?;
+        match &mut self.outlet {
+            Outlet::Shelf(batches) => Ok(std::mem::take(batches)),
+            Outlet::Queue(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Sends what another thread has collected.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    pub(crate) fn take_up(&mut self, batches: Vec<Batch>) -> Result<()> {
+        self.send()?;
+        batches.into_iter().try_for_each(|batch| self.outlet.put(batch))
     }
 
     /// Ends the row that the writer has begun: it is kept, or, where it lacks a value, put into quarantine. True where it is
@@ -119,12 +152,24 @@ impl Delivery {
     }
 
     fn send(&mut self) -> Result<()> {
-        self.gathered.take()?.map_or(Ok(()), |batch| self.sender.blocking_send(batch))
+        self.gathered.take()?.map_or(Ok(()), |batch| self.outlet.put(batch))
     }
 
     /// Sends what is left.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.send()
+    }
+}
+
+impl Outlet {
+    fn put(&mut self, batch: Batch) -> Result<()> {
+        match self {
+            Self::Queue(sender) => sender.blocking_send(batch),
+            Self::Shelf(batches) => {
+                batches.push(batch);
+                Ok(())
+            }
+        }
     }
 }
 

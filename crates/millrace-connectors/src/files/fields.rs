@@ -4,22 +4,23 @@ use std::collections::HashMap;
 
 use millrace_core::quarantine::QuarantineCode;
 use millrace_core::schema::{Column, StreamSchema};
-use millrace_engine::batch::BatchSender;
+use millrace_engine::batch::{Batch, BatchSender};
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::source::ReadRequest;
+use millrace_engine::source::{Drift, ReadRequest};
 
 use crate::files::Limits;
 use crate::files::cell::{Cell, Refusal};
 use crate::files::convert;
 use crate::files::delivery::{Delivery, Place};
 use crate::files::infer::Profile;
+use crate::files::pieces::Shared;
 use crate::files::row::RowWriter;
 
 /// Distinct field names that a stream may have. A file with more has data where its field names should be.
 const MOST_FIELDS: usize = 10_000;
 
 /// Numbers for field names, in the order in which they were first met.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct FieldNames {
     names: Vec<String>,
     by_name: HashMap<Vec<u8>, usize>,
@@ -58,7 +59,18 @@ impl FieldNames {
     }
 
     fn look_up(&mut self, place: usize, name: &[u8]) -> Result<usize> {
-        let field = if let Some(&field) = self.by_name.get(name) {
+        let field = self.number(name)?;
+        match self.at_place.get_mut(place) {
+            Some(at) => *at = field,
+            // Places are met one after the other.
+            None => self.at_place.push(field),
+        }
+        Ok(field)
+    }
+
+    /// The number of a name, a new one where it is new.
+    fn number(&mut self, name: &[u8]) -> Result<usize> {
+        Ok(if let Some(&field) = self.by_name.get(name) {
             field
         } else {
             if self.names.len() == MOST_FIELDS {
@@ -72,13 +84,7 @@ impl FieldNames {
             self.names.push(String::from_utf8_lossy(name).into_owned());
             self.last_record.push(0);
             self.names.len() - 1
-        };
-        match self.at_place.get_mut(place) {
-            Some(at) => *at = field,
-            // Places are met one after the other.
-            None => self.at_place.push(field),
-        }
-        Ok(field)
+        })
     }
 }
 
@@ -129,6 +135,29 @@ impl Records for Profiler {
     }
 }
 
+impl Shared for Profiler {
+    type Made = Self;
+
+    fn helper(&self) -> Self {
+        Self { names: self.names.clone(), ..Self::default() }
+    }
+
+    fn made(&mut self) -> Result<Self> {
+        let fresh = self.helper();
+        Ok(std::mem::replace(self, fresh))
+    }
+
+    fn take_up(&mut self, made: Self) -> Result<()> {
+        self.records += made.records;
+        for (name, profile) in made.names.names.iter().zip(&made.profiles) {
+            let field = self.names.number(name.as_bytes())?;
+            self.make_room();
+            self.profiles[field].add(profile);
+        }
+        Ok(())
+    }
+}
+
 impl Profiler {
     fn make_room(&mut self) {
         let fields = self.names.names.len();
@@ -158,6 +187,8 @@ enum Target {
     Ignored,
     /// Unknown, in a stream whose contract does not let it in.
     Refused,
+    /// Unknown, and somebody has to decide on it.
+    Drifted,
 }
 
 /// Puts the cells of records into columns.
@@ -168,6 +199,12 @@ pub(crate) struct Loader {
     delivery: Delivery,
     excluded: Vec<String>,
     refuse_unknown: bool,
+    drift: Drift,
+    /// Whether the stream has turned out to differ from what was asked for.
+    drifted: bool,
+    /// Which columns records had, and whether there were any.
+    met: Vec<bool>,
+    any: bool,
     /// What was wrong with the present record first: the field or column, and why.
     refusal: Option<(Option<String>, Refusal)>,
 }
@@ -181,6 +218,10 @@ impl Loader {
             delivery: Delivery::new(writer, sender, limits),
             excluded: request.stream.excluded.clone(),
             refuse_unknown: request.quarantine_unknown_columns,
+            drift: request.drift,
+            drifted: false,
+            met: vec![false; request.columns.len()],
+            any: false,
             refusal: None,
         }
     }
@@ -191,7 +232,9 @@ impl Loader {
             let name = &self.names.names[self.targets.len()];
             let target = match self.delivery.gathered.writer.index(name) {
                 Some(index) => Target::Column(index),
-                None if self.refuse_unknown && !self.excluded.contains(name) => Target::Refused,
+                None if self.excluded.contains(name) => Target::Ignored,
+                None if self.refuse_unknown => Target::Refused,
+                None if self.drift.columns => Target::Drifted,
                 None => Target::Ignored,
             };
             self.targets.push(target);
@@ -201,7 +244,43 @@ impl Loader {
 
     /// Sends what is left.
     pub(crate) fn finish(self) -> Result<()> {
+        if self.drift.columns && self.any && !self.met.iter().all(|met| *met) {
+            return Err(drifted());
+        }
         self.delivery.finish()
+    }
+}
+
+fn drifted() -> Error {
+    Error::new(ErrorKind::SchemaDrift, "the stream differs from its captured schema")
+}
+
+impl Shared for Loader {
+    type Made = (Vec<Batch>, Vec<bool>, bool);
+
+    fn helper(&self) -> Self {
+        Self {
+            names: self.names.clone(),
+            targets: self.targets.clone(),
+            delivery: self.delivery.helper(),
+            excluded: self.excluded.clone(),
+            refuse_unknown: self.refuse_unknown,
+            drift: self.drift,
+            drifted: false,
+            met: vec![false; self.met.len()],
+            any: false,
+            refusal: None,
+        }
+    }
+
+    fn made(&mut self) -> Result<Self::Made> {
+        Ok((self.delivery.made()?, self.met.clone(), self.any))
+    }
+
+    fn take_up(&mut self, (batches, met, any): Self::Made) -> Result<()> {
+        self.met.iter_mut().zip(met).for_each(|(all, met)| *all |= met);
+        self.any |= any;
+        self.delivery.take_up(batches)
     }
 }
 
@@ -217,16 +296,19 @@ impl Records for Loader {
         }
         match self.target(field) {
             Target::Column(index) => {
+                self.met[index] = true;
                 let put = match cell {
                     Cell::Null => self.delivery.gathered.writer.push_null(index),
                     cell => convert::push(self.delivery.gathered.writer.column(index), cell),
                 };
                 if let Err(refusal) = put {
+                    self.drifted |= self.drift.types;
                     self.refusal =
                         Some((Some(self.delivery.gathered.writer.name(index).to_owned()), refusal));
                 }
             }
             Target::Ignored => {}
+            Target::Drifted => self.drifted = true,
             Target::Refused => {
                 let refusal = Refusal::new(
                     QuarantineCode::UnknownColumn,
@@ -242,6 +324,10 @@ impl Records for Loader {
     }
 
     fn end_record(&mut self, place: Place<'_>) -> Result<()> {
+        if self.drifted {
+            return Err(drifted());
+        }
+        self.any = true;
         match self.refusal.take() {
             None => self.delivery.end_row(place).map(|_kept| ()),
             Some((column, refusal)) => self.delivery.refuse_field(place, column, refusal),

@@ -64,6 +64,24 @@ impl Profile {
         self.booleans + self.numbers + self.dates + self.moments + self.instants + self.texts + self.nested
     }
 
+    /// Takes what somebody else has seen of the column into account.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.nulls += other.nulls;
+        self.booleans += other.booleans;
+        self.numbers += other.numbers;
+        self.dates += other.dates;
+        self.moments += other.moments;
+        self.instants += other.instants;
+        self.texts += other.texts;
+        self.nested += other.nested;
+        self.number_like |= other.number_like;
+        self.extent.beyond_i64 |= other.extent.beyond_i64;
+        self.extent.whole_digits = self.extent.whole_digits.max(other.extent.whole_digits);
+        self.extent.scale = self.extent.scale.max(other.extent.scale);
+        self.extent.exponents |= other.extent.exponents;
+        self.extent.doubles &= other.extent.doubles;
+    }
+
     /// Takes a value into account.
     pub(crate) fn see(&mut self, cell: Cell<'_>) {
         match cell {

@@ -6,7 +6,6 @@ use std::io::{self, BufReader, Read};
 use flate2::bufread::MultiGzDecoder;
 use millrace_core::cursor::{Cursor, FileState};
 use millrace_engine::error::{Error, ErrorKind, Result};
-use sha2::{Digest, Sha256};
 
 use crate::files::paths::InputFile;
 
@@ -15,7 +14,7 @@ const DISK_BLOCK: usize = 1 << 18;
 /// Reads a file from disk and remembers size and hash of what it has read.
 struct Hashed {
     file: File,
-    hash: Sha256,
+    hash: Box<blake3::Hasher>,
     size: u64,
 }
 
@@ -66,7 +65,7 @@ impl Input {
                 _ => unreachable,
             }
         })?;
-        let hashed = Hashed { file: opened, hash: Sha256::new(), size: 0 };
+        let hashed = Hashed { file: opened, hash: Box::default(), size: 0 };
         let bytes = if file.name.to_ascii_lowercase().ends_with(".gz") {
             Unpacking::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(DISK_BLOCK, hashed))))
         } else {
@@ -82,10 +81,11 @@ impl Input {
             Unpacking::Gzip(decoder) => decoder.into_inner().into_inner(),
         };
         io::copy(&mut hashed, &mut io::sink()).map_err(|error| unreadable(&self.name, &error))?;
-        let digest = hashed.hash.finalize();
-        let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-        let sha256 = digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
-        Ok(FileState { path: self.name, size: hashed.size, sha256 })
+        Ok(FileState {
+            path: self.name,
+            size: hashed.size,
+            hash: hashed.hash.finalize().to_hex().to_string(),
+        })
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) mod input;
 pub(crate) mod number;
 pub(crate) mod numeric;
 pub(crate) mod paths;
+#[cfg(any(feature = "json", feature = "csv"))]
+pub(crate) mod pieces;
 pub(crate) mod row;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod source;
@@ -38,10 +40,23 @@ pub(crate) struct Limits {
     pub(crate) batch_rows: usize,
     /// Bytes of source text that make a batch.
     pub(crate) batch_bytes: usize,
+    /// Bytes that a thread takes apart at a time, about, where several do.
+    pub(crate) piece: usize,
+    /// How many threads do; with 1 the one that reads does it.
+    pub(crate) threads: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { block: 1 << 20, record: 64 << 20, batch_rows: 1 << 16, batch_bytes: 8 << 20 }
+        // More threads than that wait for the warehouse.
+        let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get().min(4));
+        Self {
+            block: 1 << 20,
+            record: 64 << 20,
+            batch_rows: 1 << 16,
+            batch_bytes: 8 << 20,
+            piece: 2 << 20,
+            threads,
+        }
     }
 }

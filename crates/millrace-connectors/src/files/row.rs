@@ -35,6 +35,18 @@ impl RowWriter {
         }
     }
 
+    /// An empty one for rows of the same columns.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            schema: Arc::clone(&self.schema),
+            required: self.required.clone(),
+            buffers: self.columns.iter().map(|column| ColumnBuffer::new(column.data_type)).collect(),
+            columns: self.columns.clone(),
+            rows: 0,
+        }
+    }
+
     /// Whole rows since the last batch.
     pub(crate) fn rows(&self) -> usize {
         self.rows

@@ -14,10 +14,24 @@ use crate::files::Limits;
 use crate::files::fields::{Loader, Profiler, Records};
 use crate::files::input::{Input, blocking, position};
 use crate::files::paths::files;
+use crate::files::pieces::{self, Cut, Shared};
 use crate::files::window::Window;
 
 /// How a file is cut into records and these into cells.
 pub(crate) trait Format: Copy + Send + Sync + 'static {
+    /// How its records can be taken apart by several threads.
+    type Cut: Cut;
+
+    /// Hands over what stands before the first record, such as a header, where several threads can take what follows apart. None where one
+    /// thread has to do it all, by [`Self::walk`]: then nothing was handed over.
+    fn begin<R: Read, S: Records>(
+        self,
+        settings: &Settings,
+        window: &mut Window<R>,
+        limits: Limits,
+        records: &mut S,
+    ) -> Result<Option<Self::Cut>>;
+
     /// Hands every record of a file to `records`, once, good or bad. An error where the file as a whole cannot be read.
     fn walk<R: Read, S: Records>(
         self,
@@ -26,6 +40,20 @@ pub(crate) trait Format: Copy + Send + Sync + 'static {
         limits: Limits,
         records: &mut S,
     ) -> Result<()>;
+}
+
+/// Hands over every record of a file, by several threads where that can be.
+pub(crate) fn walk<F: Format, R: Read, S: Shared>(
+    format: F,
+    settings: &Settings,
+    window: &mut Window<R>,
+    limits: Limits,
+    records: &mut S,
+) -> Result<()> {
+    match format.begin(settings, window, limits, records)? {
+        Some(cut) => pieces::walk(&cut, window, limits, records),
+        None => format.walk(settings, window, limits, records),
+    }
 }
 
 /// Files of one format.
@@ -43,7 +71,7 @@ impl<F: Format> FileSource<F> {
     }
 
     /// Reads all files of a stream and runs `work` with what they hold.
-    async fn walk<S: Records + Send + 'static, T: Send + 'static>(
+    async fn walk<S: Shared + 'static, T: Send + 'static>(
         &self,
         stream: &StreamRequest,
         mut records: S,
@@ -55,7 +83,7 @@ impl<F: Format> FileSource<F> {
             let mut states = Vec::new();
             for file in files(&project_dir, &settings)? {
                 let mut window = Window::new(&file.name, Input::open(&file)?, limits.block)?;
-                format.walk(&settings, &mut window, limits, &mut records)?;
+                walk(format, &settings, &mut window, limits, &mut records)?;
                 // The hash is of the very bytes that were read, whatever became of the file since.
                 states.push(window.into_reader().finish()?);
             }
@@ -67,6 +95,10 @@ impl<F: Format> FileSource<F> {
 
 #[async_trait]
 impl<F: Format> Source for FileSource<F> {
+    fn discovers_by_reading(&self) -> bool {
+        true
+    }
+
     /// Files have no names for streams; a source with a path of its own is one stream with the source's name.
     async fn streams(&self) -> Result<Vec<String>> {
         Ok(self.settings.text("path").map(|_| self.context.name.clone()).into_iter().collect())

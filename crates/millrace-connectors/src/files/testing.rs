@@ -6,12 +6,12 @@ use millrace_core::quarantine::QuarantinedRow;
 use millrace_core::schema::{Column, StreamSchema};
 use millrace_engine::batch::{BatchSender, batch_queue};
 use millrace_engine::error::Result;
-use millrace_engine::source::{ReadRequest, StreamRequest};
+use millrace_engine::source::{Drift, ReadRequest, StreamRequest};
 
 pub(crate) use self::cell_text::cell;
 use crate::files::Limits;
 use crate::files::fields::{Loader, Profiler};
-use crate::files::source::Format;
+use crate::files::source::{Format, walk};
 use crate::files::window::Window;
 
 #[path = "../../tests/it/cell_text.rs"]
@@ -45,7 +45,7 @@ impl Outcome {
 
 /// Limits with blocks of so many bytes, and batches of three rows.
 pub(crate) fn blocks(block: usize) -> Limits {
-    Limits { block, batch_rows: 3, ..Limits::default() }
+    Limits { block, batch_rows: 3, piece: block, threads: 1, ..Limits::default() }
 }
 
 pub(crate) fn settings(pairs: &[(&str, &str)]) -> Settings {
@@ -69,6 +69,7 @@ pub(crate) fn request(columns: &[&str]) -> ReadRequest {
         key: Vec::new(),
         quarantine_unknown_columns: false,
         cursor: None,
+        drift: Drift::default(),
     }
 }
 
@@ -84,10 +85,12 @@ pub(crate) fn discover<F: Format>(
     text: &[u8],
     limits: Limits,
 ) -> Result<StreamSchema> {
-    let mut profiler = Profiler::default();
-    let mut window = Window::new("f", text, limits.block)?;
-    format.walk(&settings(pairs), &mut window, limits, &mut profiler)?;
-    Ok(profiler.schema())
+    either_way(limits, |limits| {
+        let mut profiler = Profiler::default();
+        let mut window = Window::new("f", text, limits.block)?;
+        walk(format, &settings(pairs), &mut window, limits, &mut profiler)?;
+        Ok(profiler.schema())
+    })
 }
 
 pub(crate) fn read<F: Format>(
@@ -97,12 +100,28 @@ pub(crate) fn read<F: Format>(
     request: &ReadRequest,
     limits: Limits,
 ) -> Result<Outcome> {
-    collect(&request.columns, |sender| {
-        let mut loader = Loader::new(request, sender, limits);
-        let mut window = Window::new("f", text, limits.block)?;
-        format.walk(&settings(pairs), &mut window, limits, &mut loader)?;
-        loader.finish()
+    either_way(limits, |limits| {
+        collect(&request.columns, |sender| {
+            let mut loader = Loader::new(request, sender, limits);
+            let mut window = Window::new("f", text, limits.block)?;
+            walk(format, &settings(pairs), &mut window, limits, &mut loader)?;
+            loader.finish()
+        })
     })
+}
+
+/// What one thread makes of a file, which several have to make of it too.
+fn either_way<T: std::fmt::Debug>(limits: Limits, walk: impl Fn(Limits) -> Result<T>) -> Result<T> {
+    let shown = |walked: &Result<T>| match walked {
+        Ok(walked) => format!("{walked:?}"),
+        Err(error) => error.to_diagnostic().to_string(),
+    };
+    let alone = walk(limits);
+    for piece in [limits.piece, 40] {
+        let together = walk(Limits { threads: 3, piece, ..limits });
+        assert_eq!(shown(&alone), shown(&together), "pieces of {piece} bytes");
+    }
+    alone
 }
 
 /// Runs `work` with a sender, and gives what was sent.

@@ -23,6 +23,29 @@ pub(crate) struct Window<R> {
     started_with_mark: bool,
 }
 
+#[cfg(any(feature = "json", feature = "csv"))]
+impl Window<&[u8]> {
+    /// All of a piece of a file that starts on that line.
+    pub(crate) fn of_piece(name: &str, piece: Vec<u8>, line: u64) -> Self {
+        Self {
+            reader: &[],
+            name: name.to_owned(),
+            start: 0,
+            end: piece.len(),
+            buffer: piece,
+            ended: true,
+            line,
+            block: 1,
+            started_with_mark: false,
+        }
+    }
+
+    /// The piece.
+    pub(crate) fn into_piece(self) -> Vec<u8> {
+        self.buffer
+    }
+}
+
 impl<R: Read> Window<R> {
     /// Starts at the beginning of a file, after its byte order mark. Refuses UTF-16.
     pub(crate) fn new(name: &str, reader: R, block: usize) -> Result<Self> {
@@ -113,6 +136,39 @@ impl<R: Read> Window<R> {
         let end = self.start + bytes;
         self.line += count_lines(&self.buffer[self.start..end]);
         self.start = end;
+    }
+
+    /// Puts text back that stood before the rest, and started on that line.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    pub(crate) fn put_back(&mut self, text: &[u8], line: u64) {
+        self.buffer.splice(..self.start, text.iter().copied());
+        self.end = self.end - self.start + text.len();
+        self.start = 0;
+        self.line = line;
+    }
+
+    /// Moves on by `bytes` of the rest, and gives them away. `spare` is room for what comes next; its content does not matter.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    pub(crate) fn cut(&mut self, bytes: usize, mut spare: Vec<u8>) -> Vec<u8> {
+        let end = self.start + bytes;
+        let left = self.end - end;
+        if spare.len() < left {
+            spare.resize(left, 0);
+        }
+        spare[..left].copy_from_slice(&self.buffer[end..self.end]);
+        let mut piece = std::mem::replace(&mut self.buffer, spare);
+        piece.truncate(end);
+        piece.drain(..self.start);
+        (self.start, self.end) = (0, left);
+        self.line += count_lines(&piece);
+        piece
+    }
+
+    /// Moves on by `bytes` of the rest, in which there is just one line feed.
+    #[cfg(feature = "json")]
+    pub(crate) fn consume_line(&mut self, bytes: usize) {
+        self.start += bytes;
+        self.line += 1;
     }
 
     /// The reader, for what only it knows.

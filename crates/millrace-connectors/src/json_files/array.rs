@@ -9,9 +9,10 @@ use crate::files::Limits;
 use crate::files::cell::Refusal;
 use crate::files::delivery::Place;
 use crate::files::fields::Records;
+use crate::files::pieces::Cut;
 use crate::files::window::Window;
 use crate::json_files::recovery::end_of_element;
-use crate::json_files::scan::{self, Field, Stop, is_space};
+use crate::json_files::scan::{self, Stop, is_space};
 use crate::json_files::{Scratch, hand_over};
 
 /// Hands over the records of a document; `path` are the keys that lead to their array.
@@ -21,7 +22,7 @@ pub(super) fn walk<R: Read, S: Records>(
     limits: Limits,
     records: &mut S,
 ) -> Result<()> {
-    let mut walker = Walker { window, limits, records, fields: Vec::new(), scratch: Scratch::default() };
+    let mut walker = Walker::new(window, limits, records);
     match (walker.peek()?, path) {
         // Nobody has written anything yet.
         (None, _) => Ok(()),
@@ -33,6 +34,58 @@ pub(super) fn walk<R: Read, S: Records>(
         (Some(b'{'), []) => walker.only_object(),
         (Some(b'{'), path) => walker.document(path),
         _ => Err(walker.unreadable("the document is neither an array nor an object")),
+    }
+}
+
+/// Consumes the bracket with which a document starts that is an array; false where it is none.
+pub(super) fn begin<R: Read, S: Records>(
+    window: &mut Window<R>,
+    limits: Limits,
+    records: &mut S,
+) -> Result<bool> {
+    let mut walker = Walker::new(window, limits, records);
+    let is_array = walker.peek()? == Some(b'[');
+    if is_array {
+        walker.window.consume(1);
+    }
+    Ok(is_array)
+}
+
+/// Elements of an array that is the whole document.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Elements;
+
+impl Cut for Elements {
+    /// After a comma and a line feed between two objects. Within a record there may be the like, and then the guess is wrong.
+    fn cut(&self, text: &[u8]) -> Option<usize> {
+        memchr::memrchr_iter(b'\n', text).map(|at| at + 1).find(|&at| {
+            let before = text[..at].trim_ascii_end();
+            let next = text[at..].iter().find(|byte| !is_space(**byte));
+            next == Some(&b'{')
+                && before.strip_suffix(b",").is_some_and(|before| before.trim_ascii_end().ends_with(b"}"))
+        })
+    }
+
+    fn walk_piece<S: Records>(
+        &self,
+        piece: &mut Window<&[u8]>,
+        limits: Limits,
+        records: &mut S,
+    ) -> Result<bool> {
+        let mut walker = Walker::new(piece, limits, records);
+        walker.is_piece = true;
+        walker.elements()
+    }
+
+    fn walk_rest<R: Read, S: Records>(
+        &self,
+        window: &mut Window<R>,
+        limits: Limits,
+        records: &mut S,
+    ) -> Result<()> {
+        let mut walker = Walker::new(window, limits, records);
+        walker.elements()?;
+        walker.expect_end()
     }
 }
 
@@ -64,11 +117,16 @@ struct Walker<'a, R, S> {
     window: &'a mut Window<R>,
     limits: Limits,
     records: &'a mut S,
-    fields: Vec<Field>,
     scratch: Scratch,
+    /// Whether the window has a piece of the elements, which has to end after a comma between two.
+    is_piece: bool,
 }
 
-impl<R: Read, S: Records> Walker<'_, R, S> {
+impl<'a, R: Read, S: Records> Walker<'a, R, S> {
+    fn new(window: &'a mut Window<R>, limits: Limits, records: &'a mut S) -> Self {
+        Self { window, limits, records, scratch: Scratch::default(), is_piece: false }
+    }
+
     /// The next byte that is no space; spaces before it are consumed. None at the end of the file.
     fn peek(&mut self) -> Result<Option<u8>> {
         loop {
@@ -82,20 +140,23 @@ impl<R: Read, S: Records> Walker<'_, R, S> {
         }
     }
 
-    /// Elements up to the closing bracket, which is consumed. A file that ends before it is an error.
-    fn elements(&mut self) -> Result<()> {
+    /// Elements up to the closing bracket, which is consumed. A file that ends before it is an error. Of a piece: elements up to its end;
+    /// false where that does not come after a comma, or where nobody can say without the rest of the file.
+    fn elements(&mut self) -> Result<bool> {
         // Whether the next thing is an element, not what separates two of them.
         let mut due = true;
         let mut after_comma = false;
         loop {
             match self.peek()? {
+                None if self.is_piece => return Ok(after_comma),
                 None => return Err(self.cut_off("the file ends before the array does")),
+                Some(b']') if self.is_piece => return Ok(false),
                 Some(b']') => {
                     if after_comma {
                         self.quarantine(0, Refusal::broken("a comma is followed by no record"))?;
                     }
                     self.window.consume(1);
-                    return Ok(());
+                    return Ok(true);
                 }
                 Some(b',') => {
                     if due {
@@ -105,12 +166,15 @@ impl<R: Read, S: Records> Walker<'_, R, S> {
                     (due, after_comma) = (true, true);
                 }
                 Some(first) => {
-                    match first {
+                    let whole = match first {
                         _ if !due => {
-                            self.skip_broken(Refusal::broken("expected a comma or the end of the array"))?;
+                            self.skip_broken(Refusal::broken("expected a comma or the end of the array"))?
                         }
                         b'{' => self.object()?,
                         _ => self.stranger()?,
+                    };
+                    if !whole {
+                        return Ok(false);
                     }
                     (due, after_comma) = (false, false);
                 }
@@ -118,18 +182,18 @@ impl<R: Read, S: Records> Walker<'_, R, S> {
         }
     }
 
-    /// The object that the rest starts with.
-    fn object(&mut self) -> Result<()> {
+    /// The object that the rest starts with; false where a piece ends before it.
+    fn object(&mut self) -> Result<bool> {
         loop {
             let rest = self.window.rest();
-            match scan::object(rest, &mut self.fields) {
+            match self.scratch.scan(rest) {
                 Ok(length) if length <= self.limits.record => {
                     let raw = &rest[..length];
-                    hand_over(raw, &self.fields, &mut self.scratch, self.records)?;
+                    hand_over(raw, &mut self.scratch, self.records)?;
                     let place = Place { file: self.window.name(), line: self.window.line(), raw };
                     self.records.end_record(place)?;
                     self.window.consume(length);
-                    return Ok(());
+                    return Ok(true);
                 }
                 Err(Stop::Broken(refusal)) => return self.skip_broken(refusal),
                 Err(Stop::Short) if rest.len() <= self.limits.record => {
@@ -143,13 +207,13 @@ impl<R: Read, S: Records> Walker<'_, R, S> {
     }
 
     /// An element that is no object.
-    fn stranger(&mut self) -> Result<()> {
+    fn stranger(&mut self) -> Result<bool> {
         let refusal = not_an_object(self.window.rest());
         self.skip_broken(refusal)
     }
 
-    /// Puts everything up to the next separator into quarantine as one record.
-    fn skip_broken(&mut self, refusal: Refusal) -> Result<()> {
+    /// Puts everything up to the next separator into quarantine as one record; false where a piece ends before it.
+    fn skip_broken(&mut self, refusal: Refusal) -> Result<bool> {
         loop {
             let rest = self.window.rest();
             let end = end_of_element(rest);
@@ -161,14 +225,18 @@ impl<R: Read, S: Records> Walker<'_, R, S> {
             }
             // Where a record reaches the end of the file, nobody can say how many records that piece holds.
             let Some(length) = end else {
-                return Err(self.cut_off("the file ends within a record"));
+                return if self.is_piece {
+                    Ok(false)
+                } else {
+                    Err(self.cut_off("the file ends within a record"))
+                };
             };
             let rest = self.window.rest();
             let record = rest[..length].trim_ascii_end();
             let refusal = encoding_first(refusal, record);
             self.quarantine(record.len(), refusal)?;
             self.window.consume(length);
-            return Ok(());
+            return Ok(true);
         }
     }
 
@@ -198,7 +266,7 @@ impl<R: Read, S: Records> Walker<'_, R, S> {
         const LINES: &str = "Write `type: ndjson` where each line is an object, or `records: $.key` where the records are in an array within the object.";
         loop {
             let rest = self.window.rest();
-            match scan::object(rest, &mut self.fields) {
+            match self.scratch.scan(rest) {
                 Ok(_) => break,
                 Err(Stop::Short) if rest.len() <= self.limits.record && self.window.fill()? => {}
                 Err(_) => {

@@ -8,9 +8,51 @@ use crate::files::Limits;
 use crate::files::cell::Refusal;
 use crate::files::delivery::Place;
 use crate::files::fields::Records;
+use crate::files::pieces::Cut;
 use crate::files::window::Window;
-use crate::json_files::scan::{self, Stop, is_space};
+use crate::json_files::scan::{Stop, is_space};
 use crate::json_files::{Scratch, array, hand_over};
+
+/// Lines that start with objects.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lines;
+
+impl Cut for Lines {
+    fn cut(&self, text: &[u8]) -> Option<usize> {
+        memchr::memrchr(b'\n', text).map(|at| at + 1)
+    }
+
+    fn walk_piece<S: Records>(
+        &self,
+        piece: &mut Window<&[u8]>,
+        limits: Limits,
+        records: &mut S,
+    ) -> Result<bool> {
+        walk(piece, limits, records).map(|()| true)
+    }
+
+    fn walk_rest<R: Read, S: Records>(
+        &self,
+        window: &mut Window<R>,
+        limits: Limits,
+        records: &mut S,
+    ) -> Result<()> {
+        walk(window, limits, records)
+    }
+}
+
+/// Whether the first thing in a file is an object.
+pub(super) fn starts_with_object<R: Read>(window: &mut Window<R>) -> Result<bool> {
+    loop {
+        let rest = window.rest();
+        if let Some(at) = rest.iter().position(|&byte| !is_space(byte)) {
+            return Ok(rest[at] == b'{');
+        }
+        if !window.fill()? {
+            return Ok(false);
+        }
+    }
+}
 
 /// Hands over each line that is not blank.
 pub(super) fn walk<R: Read, S: Records>(
@@ -18,7 +60,6 @@ pub(super) fn walk<R: Read, S: Records>(
     limits: Limits,
     records: &mut S,
 ) -> Result<()> {
-    let mut fields = Vec::new();
     let mut scratch = Scratch::default();
     let mut searched = 0;
     let mut first = true;
@@ -28,7 +69,7 @@ pub(super) fn walk<R: Read, S: Records>(
             Some(at) if searched + at <= limits.record => searched + at + 1,
             None if window.ended() && rest.len() <= limits.record => rest.len(),
             found if found.is_some() || rest.len() > limits.record => {
-                too_long(window, records)?;
+                too_long(window, limits.record, records)?;
                 searched = 0;
                 continue;
             }
@@ -42,6 +83,7 @@ pub(super) fn walk<R: Read, S: Records>(
         if length == 0 {
             return Ok(());
         }
+        let ends = rest[length - 1] == b'\n';
         let line = trimmed(&rest[..length]);
         if !line.is_empty() {
             if first && line == b"[" {
@@ -53,7 +95,7 @@ pub(super) fn walk<R: Read, S: Records>(
             }
             first = false;
             let refusal = if line[0] == b'{' {
-                match scan::object(line, &mut fields) {
+                match scratch.scan(line) {
                     Ok(end) if end == line.len() => None,
                     Ok(_) => Some(Refusal::broken("something follows the object on its line")),
                     Err(Stop::Short) => Some(Refusal::broken("the line ends before the object does")),
@@ -63,20 +105,24 @@ pub(super) fn walk<R: Read, S: Records>(
                 Some(array::encoding_first(array::not_an_object(line), line))
             };
             match refusal {
-                None => hand_over(line, &fields, &mut scratch, records)?,
+                None => hand_over(line, &mut scratch, records)?,
                 Some(refusal) => records.refuse(None, refusal),
             }
             records.end_record(Place { file: window.name(), line: window.line(), raw: line })?;
         }
-        window.consume(length);
+        if ends {
+            window.consume_line(length);
+        } else {
+            window.consume(length);
+        }
     }
 }
 
 /// A line beyond the limit: quarantine keeps its beginning, the rest is passed over.
-fn too_long<R: Read, S: Records>(window: &mut Window<R>, records: &mut S) -> Result<()> {
+fn too_long<R: Read, S: Records>(window: &mut Window<R>, limit: usize, records: &mut S) -> Result<()> {
     records.refuse(None, Refusal::broken("the line is longer than a record may be"));
     let rest = window.rest();
-    let raw = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+    let raw = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len()).min(limit)];
     records.end_record(Place { file: window.name(), line: window.line(), raw })?;
     loop {
         let rest = window.rest();

@@ -7,6 +7,7 @@ mod array;
 mod lines;
 mod recovery;
 mod scan;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +26,10 @@ use crate::files::fields::{Met, Records};
 use crate::files::paths::PATH;
 use crate::files::source::{FileSource, Format};
 use crate::files::window::Window;
-use crate::json_files::scan::{Field, Value};
+use crate::json_files::array::Elements;
+use crate::json_files::lines::Lines;
+use crate::json_files::scan::{Scan, Value};
+use crate::json_files::shape::{Scanned, Shape};
 
 static JSON: MapSpec = MapSpec {
     doc: "`type: json`: files that hold one JSON document each.",
@@ -89,6 +93,19 @@ impl SourceConnector for Ndjson {
 }
 
 impl Format for Json {
+    type Cut = Elements;
+
+    fn begin<R: Read, S: Records>(
+        self,
+        settings: &Settings,
+        window: &mut Window<R>,
+        limits: Limits,
+        records: &mut S,
+    ) -> Result<Option<Elements>> {
+        let is_array = records_path(settings)?.is_empty() && array::begin(window, limits, records)?;
+        Ok(is_array.then_some(Elements))
+    }
+
     fn walk<R: Read, S: Records>(
         self,
         settings: &Settings,
@@ -102,6 +119,18 @@ impl Format for Json {
 }
 
 impl Format for Ndjson {
+    type Cut = Lines;
+
+    fn begin<R: Read, S: Records>(
+        self,
+        _settings: &Settings,
+        window: &mut Window<R>,
+        _limits: Limits,
+        _records: &mut S,
+    ) -> Result<Option<Lines>> {
+        Ok(lines::starts_with_object(window)?.then_some(Lines))
+    }
+
     fn walk<R: Read, S: Records>(
         self,
         _settings: &Settings,
@@ -131,27 +160,25 @@ fn records_path(settings: &Settings) -> Result<Vec<String>> {
     )
 }
 
-/// Hands an object over, field by field. `text` is the object; `scratch` is room for texts with escapes.
-fn hand_over<S: Records>(
-    text: &[u8],
-    fields: &[Field],
-    scratch: &mut Scratch,
-    records: &mut S,
-) -> Result<()> {
-    let Scratch { numbers, text: decoded } = scratch;
-    numbers.clear();
-    records.names().next_record();
-    for (place, field) in fields.iter().enumerate() {
-        let name = scan::string_text(&text[field.name.clone()], field.name_escaped, decoded);
-        match records.names().meet(place, name)? {
-            Met::Field(number) => numbers.push(number),
-            Met::Twice(number) => {
-                records.refuse(Some(number), Refusal::broken("the object has this field twice"));
-                return Ok(());
+/// Hands an object over, field by field. `text` is the object.
+fn hand_over<S: Records>(text: &[u8], scratch: &mut Scratch, records: &mut S) -> Result<()> {
+    let Scratch { scanned, shape, numbers, text: decoded } = scratch;
+    if !scanned.is_known {
+        numbers.clear();
+        records.names().next_record();
+        for (place, field) in scanned.fields.iter().enumerate() {
+            let name = scan::string_text(&text[field.name.clone()], field.name_escaped, decoded);
+            match records.names().meet(place, name)? {
+                Met::Field(number) => numbers.push(number),
+                Met::Twice(number) => {
+                    records.refuse(Some(number), Refusal::broken("the object has this field twice"));
+                    return Ok(());
+                }
             }
         }
+        shape.learn(text, &scanned.fields, numbers);
     }
-    for (&number, field) in numbers.iter().zip(fields) {
+    for (number, field) in shape.numbers().zip(&scanned.fields) {
         let source = &text[field.value.clone()];
         let cell = match field.kind {
             Value::Null => Cell::Null,
@@ -168,9 +195,19 @@ fn hand_over<S: Records>(
     Ok(())
 }
 
-/// Room that is used again for every record.
+/// Room that is used again for every record, and what is known from those before.
 #[derive(Debug, Default)]
 struct Scratch {
+    scanned: Scanned,
+    shape: Shape,
     numbers: Vec<usize>,
+    /// A text without its escapes.
     text: Vec<u8>,
+}
+
+impl Scratch {
+    /// Scans the object that starts at the first byte. Returns its length.
+    fn scan(&mut self, text: &[u8]) -> Scan<usize> {
+        self.scanned.object(text, &self.shape)
+    }
 }

@@ -17,7 +17,8 @@ pub(super) enum Stop {
     Broken(Refusal),
 }
 
-type Scan<T> = Result<T, Stop>;
+/// What a scan comes to.
+pub(super) type Scan<T> = Result<T, Stop>;
 
 fn broken<T>(reason: &'static str) -> Scan<T> {
     Err(Stop::Broken(Refusal::broken(reason)))

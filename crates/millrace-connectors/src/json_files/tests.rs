@@ -115,6 +115,21 @@ fn lines() {
 }
 
 #[test]
+fn an_array_is_cut_in_pieces_only_between_its_elements() {
+    // What looks like the end of a record, within records: the test's reader takes pieces of any size apart, and compares.
+    let nested = "[\n{\"a\": 1, \"b\": [{\"c\": 1},\n{\"c\": 2},\n{\"c\": 3}]},\n{\"a\": 2, \"b\": []},\n"
+        .to_owned()
+        + &"{\"a\": 3, \"b\": [{\"c\": 1},\n{\"c\": 2}]},\n".repeat(20)
+        + "{\"a\": 4, \"b\": null}\n]";
+    for block in [7, 64, 4096] {
+        let outcome = read(Json, &[], nested.as_bytes(), &request(&["a int64", "b json"]), blocks(block));
+        let outcome = outcome.expect("readable");
+        assert_eq!((outcome.rows.len(), outcome.quarantined.len()), (23, 0));
+        assert_eq!(outcome.rows[22], [Some("4".to_owned()), None]);
+    }
+}
+
+#[test]
 fn a_line_beyond_the_limit_goes_to_quarantine() {
     let text = format!("{{\"a\":1}}\n{{\"a\":\"{}\"}}\n{{\"a\":3}}\n", "x".repeat(100));
     for block in [1, 10, 1000] {

@@ -18,7 +18,8 @@ use crate::mysql_types::stored::Pushed;
 use crate::mysql_types::zero_dates::ZeroDates;
 
 /// Rows and bytes of a batch.
-const LIMITS: Limits = Limits { block: 0, record: 0, batch_rows: 1 << 14, batch_bytes: 4 << 20 };
+const LIMITS: Limits =
+    Limits { block: 0, record: 0, batch_rows: 1 << 14, batch_bytes: 4 << 20, piece: 0, threads: 1 };
 
 /// Bytes that a value of a fixed width counts for.
 const FIXED: usize = 8;

@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use millrace_core::cursor::Cursor;
 use millrace_engine::error::ErrorKind;
-use sha2::{Digest, Sha256};
+use millrace_engine::source::Drift;
 
 use crate::reading::{discover, load, read, source, stream, wait};
 
@@ -44,7 +44,7 @@ fn a_pattern_reads_its_files_in_order_packed_or_not() {
     let names: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(names, ["data/orders_1.ndjson.gz", "data/orders_2.ndjson", "data/orders_3.ndjson"]);
     assert_eq!(files[0].size, packed.len() as u64, "bytes on disk");
-    assert_eq!(files[0].sha256, format!("{:x}", Sha256::digest(&packed)));
+    assert_eq!(files[0].hash, blake3::hash(&packed).to_hex().as_str());
     assert_eq!(wait(source.position(&orders)).expect("a position"), loaded.outcome.cursor);
     assert_eq!(wait(source.streams()).expect("streams"), ["src"]);
     write(dir.path(), "data/orders_3.ndjson", b"\n");
@@ -108,6 +108,7 @@ fn a_read_ends_when_nobody_takes_its_rows() {
         key: Vec::new(),
         quarantine_unknown_columns: false,
         cursor: None,
+        drift: Drift::default(),
     };
     let error = wait(async {
         tokio::join!(source.read(request, sender), async {
@@ -117,4 +118,54 @@ fn a_read_ends_when_nobody_takes_its_rows() {
         .0
     });
     assert_eq!(error.expect_err("cancelled").kind(), ErrorKind::Cancelled);
+}
+
+#[test]
+fn a_read_watches_for_what_nobody_has_decided_on() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let filler = "{\"id\":1,\"n\":2}\n".repeat(200_000);
+    let source = source("ndjson", dir.path(), &[("path", "a.ndjson")]);
+    let a = stream("a", &[]);
+    write(dir.path(), "a.ndjson", filler.as_bytes());
+    let captured = discover(source.as_ref(), &a).expect("readable").schema;
+    let drift = Drift { columns: true, types: true };
+    let ends = |last: &str, drift: Drift| {
+        write(dir.path(), "a.ndjson", (filler.clone() + last).as_bytes());
+        let (sender, mut receiver) = millrace_engine::batch::batch_queue(1 << 30);
+        let request = millrace_engine::source::ReadRequest {
+            stream: a.clone(),
+            columns: captured.columns.clone(),
+            key: Vec::new(),
+            quarantine_unknown_columns: false,
+            cursor: None,
+            drift,
+        };
+        let ended = wait(source.read(request, sender));
+        while receiver.blocking_recv().is_some() {}
+        ended.map(drop).map_err(|error| error.kind())
+    };
+    let gone = Drift { columns: true, types: false };
+    assert_eq!(ends("", drift), Ok(()));
+    assert_eq!(ends("{\"id\":3,\"n\":4,\"new\":5}\n", drift), Err(ErrorKind::SchemaDrift));
+    assert_eq!(ends("{\"id\":3,\"n\":4,\"new\":5}\n", Drift::default()), Ok(()));
+    assert_eq!(ends("{\"id\":3,\"n\":\"x\"}\n", drift), Err(ErrorKind::SchemaDrift));
+    assert_eq!(ends("{\"id\":3,\"n\":\"x\"}\n", gone), Ok(()), "the row is in quarantine");
+    // A column that no record has.
+    write(dir.path(), "a.ndjson", b"");
+    assert_eq!(ends("", gone), Ok(()));
+    let without = "{\"id\":1}\n".repeat(200_000);
+    write(dir.path(), "b.ndjson", without.as_bytes());
+    let b = stream("b", &[("path", "b.ndjson")]);
+    let (sender, mut receiver) = millrace_engine::batch::batch_queue(1 << 30);
+    let request = millrace_engine::source::ReadRequest {
+        stream: b,
+        columns: captured.columns,
+        key: Vec::new(),
+        quarantine_unknown_columns: false,
+        cursor: None,
+        drift: gone,
+    };
+    let ended = wait(source.read(request, sender));
+    while receiver.blocking_recv().is_some() {}
+    assert_eq!(ended.expect_err("`n` is gone").kind(), ErrorKind::SchemaDrift);
 }

@@ -10,7 +10,9 @@ use millrace_core::schema::{Column, StreamSchema};
 use millrace_engine::batch::batch_queue;
 use millrace_engine::error::Result;
 use millrace_engine::registry::Registry;
-use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
+use millrace_engine::source::{
+    Discovered, Drift, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest,
+};
 
 use crate::cell_text::cell;
 
@@ -85,6 +87,7 @@ pub(crate) fn read(source: &dyn Source, stream: &StreamRequest, schema: &StreamS
         key: schema.primary_key.clone(),
         quarantine_unknown_columns: false,
         cursor: None,
+        drift: Drift::default(),
     };
     let mut loaded = Loaded {
         schema: schema.clone(),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use millrace_core::schema::{Column, DataType};
 use millrace_engine::batch::batch_queue;
-use millrace_engine::source::ReadRequest;
+use millrace_engine::source::{Drift, ReadRequest};
 
 use super::{live, start, url};
 use crate::reading::{Loaded, discover, load, read, source, stream, wait};
@@ -160,6 +160,7 @@ fn columns_of_a_schema_that_the_table_no_longer_has() {
         key: vec!["extra".to_owned(), "id".to_owned()],
         quarantine_unknown_columns: true,
         cursor: None,
+        drift: Drift::default(),
     };
     let quarantined = |request: ReadRequest| {
         let (sender, mut receiver) = batch_queue(1 << 20);

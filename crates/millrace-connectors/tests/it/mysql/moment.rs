@@ -2,7 +2,7 @@
 
 use millrace_engine::batch::batch_queue;
 use millrace_engine::error::ErrorKind;
-use millrace_engine::source::{ReadRequest, Source, StreamRequest};
+use millrace_engine::source::{Drift, ReadRequest, Source, StreamRequest};
 
 use super::{live, start};
 use crate::mariadb::MariaDb;
@@ -28,6 +28,7 @@ fn request(source: &dyn Source, stream: StreamRequest) -> ReadRequest {
         key: schema.primary_key,
         quarantine_unknown_columns: false,
         cursor: None,
+        drift: Drift::default(),
     }
 }
 

@@ -1,0 +1,98 @@
+//! What records mostly repeat: the same fields in the same order, with the same spaces between them.
+
+use crate::json_files::scan::{self, Field, Scan};
+
+/// The text around the values of a record, and which fields they are.
+#[derive(Debug, Default)]
+pub(super) struct Shape {
+    /// For each value: what stands before it (from the end of the one before), and the number of its field.
+    steps: Vec<(Vec<u8>, usize)>,
+    /// What stands after the last one.
+    tail: Vec<u8>,
+}
+
+impl Shape {
+    /// Scans an object of this very shape and lists its fields, without their names. None for any other.
+    pub(super) fn scan(&self, text: &[u8], fields: &mut Vec<Field>) -> Option<usize> {
+        if self.steps.is_empty() {
+            return None;
+        }
+        fields.clear();
+        let mut at = 0;
+        for (lead, _) in &self.steps {
+            at += text[at..].starts_with(lead).then_some(lead.len())?;
+            let (end, kind) = scan::value(text, at, 1).ok()?;
+            fields.push(Field { name: 0..0, name_escaped: false, kind, value: at..end });
+            at = end;
+        }
+        text[at..].starts_with(&self.tail).then_some(at + self.tail.len())
+    }
+
+    /// The number of the field at a place.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = usize> {
+        self.steps.iter().map(|(_, number)| *number)
+    }
+
+    /// Takes the shape of an object whose fields have these numbers.
+    pub(super) fn learn(&mut self, object: &[u8], fields: &[Field], numbers: &[usize]) {
+        self.steps.clear();
+        let mut at = 0;
+        for (field, &number) in fields.iter().zip(numbers) {
+            self.steps.push((object[at..field.value.start].to_vec(), number));
+            at = field.value.end;
+        }
+        self.tail = object[at..].to_vec();
+    }
+}
+
+/// An object that has been scanned.
+#[derive(Debug, Default)]
+pub(super) struct Scanned {
+    /// Its fields.
+    pub(super) fields: Vec<Field>,
+    /// Whether it has the shape that is known, so that its fields lack their names.
+    pub(super) is_known: bool,
+}
+
+impl Scanned {
+    /// Scans the object that starts at the first byte. Returns its length.
+    pub(super) fn object(&mut self, text: &[u8], shape: &Shape) -> Scan<usize> {
+        if let Some(length) = shape.scan(text, &mut self.fields) {
+            self.is_known = true;
+            return Ok(length);
+        }
+        self.is_known = false;
+        scan::object(text, &mut self.fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json_files::scan::Stop;
+
+    #[test]
+    fn only_the_very_same_shape_is_known() {
+        let first = br#"{"a": 1, "b" :"x"}"#;
+        let (mut shape, mut scanned) = (Shape::default(), Scanned::default());
+        assert_eq!(scanned.object(first, &shape), Ok(first.len()));
+        assert!(!scanned.is_known);
+        shape.learn(first, &scanned.fields, &[7, 3]);
+        for (text, known) in [
+            (&br#"{"a": -2.5e3, "b" :null}"#[..], true),
+            (br#"{"a": [1, {"c": 2}], "b" :"\""}"#, true),
+            (br#"{"a":1, "b" :"x"}"#, false),
+            (br#"{"a": 1, "b" :"x", "c": 2}"#, false),
+            (br#"{"b": 1, "a" :"x"}"#, false),
+            (br#"{"a": 1}"#, false),
+            (br"{}", false),
+        ] {
+            assert_eq!(scanned.object(text, &shape), Ok(text.len()), "{}", String::from_utf8_lossy(text));
+            assert_eq!(scanned.is_known, known, "{}", String::from_utf8_lossy(text));
+        }
+        assert_eq!(shape.numbers().collect::<Vec<_>>(), [7, 3]);
+        // What follows the object is not its own.
+        assert_eq!(scanned.object(br#"{"a": 1, "b" :2}, {"a": 3"#, &shape), Ok(16));
+        assert_eq!(scanned.object(br#"{"a": 1, "b" :2"#, &shape), Err(Stop::Short));
+    }
+}
