@@ -1,12 +1,16 @@
 //! Batches as a table that a statement can read: `select * from millrace_feed(7)`.
 //!
 //! The appender of the C interface keeps what it is given, and runs a small query over it each time that it is full; a table function
-//! hands DuckDB the rows as its pipeline asks for them. One thread asks, so rows stay in their order.
+//! hands DuckDB the rows as its pipeline asks for them. One thread asks, so rows stay in their order. It should be the one that runs the
+//! statement: if a thread of DuckDB's own takes the work, that one has nothing to do but look again and again whether it is done, for as
+//! long as the source takes.
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::ThreadId;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use duckdb::Connection;
@@ -25,6 +29,10 @@ use super::load::{storable, storable_schema};
 /// Rows that DuckDB takes at a time.
 const VECTOR: usize = 2048;
 const NAME: &str = "millrace_feed";
+/// How often a statement is begun anew because a thread of DuckDB's own took its work.
+const MOST_TRIES: u32 = 50;
+/// After that time DuckDB's threads sleep and are slower than the one that runs the statement.
+const DOZE: Duration = Duration::from_millis(1);
 
 /// Feeds that somebody is about to read. DuckDB's functions are told numbers, not pointers.
 static WAITING: Mutex<BTreeMap<i64, Arc<Mutex<Feed>>>> = Mutex::new(BTreeMap::new());
@@ -44,6 +52,10 @@ pub(super) struct Feed {
     present: Option<(RecordBatch, usize)>,
     rows: u64,
     failed: Option<Error>,
+    /// The thread that shall ask; any, once none.
+    reader: Option<ThreadId>,
+    /// Another one has asked, and got nothing.
+    declined: bool,
 }
 
 impl Feed {
@@ -53,20 +65,43 @@ impl Feed {
         batches: BatchReceiver,
         finish: Box<dyn FinishLoad>,
     ) -> Self {
-        Self { schema: storable_schema(schema), batches, finish, present: None, rows: 0, failed: None }
+        Self {
+            schema: storable_schema(schema),
+            batches,
+            finish,
+            present: None,
+            rows: 0,
+            failed: None,
+            reader: None,
+            declined: false,
+        }
     }
 
     /// Runs a statement that reads the feed, given by a text with its name in it; returns how many rows there were. Blocks until the source
     /// is done.
     pub(super) fn run(
-        self,
+        mut self,
         connection: &Connection,
         sql: impl FnOnce(&str) -> String,
     ) -> Result<(u64, Box<dyn FinishLoad>)> {
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        let sql = sql(&format!("{NAME}({number})"));
+        self.reader = Some(std::thread::current().id());
         let feed = Arc::new(Mutex::new(self));
         waiting().insert(number, Arc::clone(&feed));
-        let done = connection.execute_batch(&sql(&format!("{NAME}({number})")));
+        let mut tries = 0;
+        let done = loop {
+            std::thread::sleep(DOZE);
+            let done = connection.execute_batch(&sql);
+            let mut feed = feed.lock().unwrap_or_else(PoisonError::into_inner);
+            if !std::mem::take(&mut feed.declined) {
+                break done;
+            }
+            tries += 1;
+            if tries == MOST_TRIES {
+                feed.reader = None;
+            }
+        };
         waiting().remove(&number);
         // DuckDB lets go of it with the end of the statement.
         let feed = Arc::try_unwrap(feed)
@@ -137,10 +172,16 @@ impl VTab for Table {
     ) -> Result<(), Box<dyn StdError>> {
         let reading = function.get_bind_data();
         let mut feed = reading.feed.lock().unwrap_or_else(PoisonError::into_inner);
+        if feed.reader.is_some_and(|reader| reader != std::thread::current().id()) {
+            feed.declined = true;
+            reading.ended.store(true, Ordering::Relaxed);
+        }
         if reading.ended.load(Ordering::Relaxed) {
             output.set_len(0);
             return Ok(());
         }
+        // From here on it may go on with any.
+        feed.reader = None;
         match feed.next() {
             Ok(Some(rows)) => record_batch_to_duckdb_data_chunk(&rows, output)?,
             Ok(None) => {
