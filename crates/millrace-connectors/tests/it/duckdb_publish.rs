@@ -52,7 +52,6 @@ async fn readers_who_pause_see_whole_publications_and_the_file_stays_small() {
     let (seen, file, live) = under(Some((5, 40)), 200).await;
     println!("{} reads, median {:?}, {file} bytes, {live} live", seen.reads, seen.median());
     assert_eq!((seen.mixed, seen.errors.as_slice()), (0, [].as_slice()));
-    assert!(seen.reads > 200, "{} reads", seen.reads);
     assert_eq!((seen.took.len(), seen.blocked.len()), (200, 0));
     assert!(seen.median() <= Duration::from_millis(100), "{:?}", seen.median());
     assert!(file <= 3 * live, "{file} bytes for {live}");

@@ -29,7 +29,6 @@ async fn readers_who_pause_see_whole_publications() {
     let seen = under(8, Some((100, 700)), 200, Duration::from_secs(30)).await;
     println!("{} reads, median {:?}", seen.reads, seen.median());
     assert_eq!((seen.mixed, seen.errors.as_slice()), (0, [].as_slice()));
-    assert!(seen.reads > 200, "{} reads", seen.reads);
     assert_eq!((seen.took.len(), seen.blocked.len()), (200, 0));
     assert!(seen.median() <= Duration::from_millis(100), "{:?}", seen.median());
 }

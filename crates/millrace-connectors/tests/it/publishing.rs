@@ -107,6 +107,15 @@ async fn read(warehouse: &dyn Warehouse, turn: usize) -> Result<bool, String> {
     Ok(rows.len() == 1 && row[1] == row[2])
 }
 
+/// Waits until there were more reads than `publishes`, on a machine of any speed.
+async fn read_more_than(reads: &AtomicUsize, publishes: u64) {
+    let since = Instant::now();
+    while (reads.load(Ordering::Relaxed) as u64) <= publishes {
+        assert!(since.elapsed() < Duration::from_secs(60), "nobody reads");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
 /// Publishes again and again through `writer` while others read through `reader`.
 pub(crate) async fn storm(writer: Arc<dyn Warehouse>, reader: Arc<dyn Warehouse>, plan: &Storm) -> Seen {
     let run = |sql: String| {
@@ -154,6 +163,8 @@ pub(crate) async fn storm(writer: Arc<dyn Warehouse>, reader: Arc<dyn Warehouse>
     let mut seen = Seen::default();
     let mut shown = 0;
     for number in 1..=plan.publishes {
+        // No faster than the readers: what nobody read in between proves nothing.
+        read_more_than(&reads, number).await;
         let tables = physical(number);
         let fresh = if dimension(number) == dimension(number - 1) { &tables[1..] } else { &tables[..] };
         writer.transact(fresh).await.expect("tables");

@@ -65,7 +65,6 @@ async fn readers_in_both_orders_see_whole_publications() {
     let seen = storm(writer, reader, &plan).await;
     println!("{} reads, {} publishes, median {:?}", seen.reads, seen.took.len(), seen.median());
     assert_eq!((seen.mixed, seen.errors.as_slice()), (0, [].as_slice()));
-    assert!(seen.reads > 200, "{} reads", seen.reads);
     assert_eq!((seen.took.len(), seen.blocked.as_slice()), (60, [].as_slice()));
 }
 
