@@ -23,4 +23,8 @@ pub struct FileState {
     /// BLAKE3 of the bytes on disk, in hex.
     #[serde(alias = "sha256")]
     pub hash: String,
+    /// What the file system said of the file before it was read: when it was changed, and which one it is. A file of which it still says
+    /// the same is the same, and need not be read to know. None where it may have changed since without another stamp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<String>,
 }

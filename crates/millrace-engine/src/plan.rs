@@ -47,11 +47,13 @@ pub async fn plan(compiled: &Compiled, warehouse: &dyn Warehouse) -> Result<Vec<
             Some(last) if last.spec != fingerprint(stream, compiled.project.manifest.naming) => {
                 (true, "its settings have changed")
             }
-            Some(last) if last.position.is_none() => (true, "it keeps no position"),
-            Some(last) if stream.source.position(&stream.request()).await? == last.position => {
-                (false, "nothing is new")
-            }
-            Some(_) => (true, "it has something new"),
+            Some(last) => match &last.position {
+                None => (true, "it keeps no position"),
+                Some(end) if stream.source.position(&stream.request(), end).await?.as_ref() == Some(end) => {
+                    (false, "nothing is new")
+                }
+                Some(_) => (true, "it has something new"),
+            },
         };
         if needed {
             changed.insert(stream.name.clone());

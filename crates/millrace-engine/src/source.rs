@@ -100,8 +100,9 @@ pub trait Source: Send + Sync {
     /// The columns of a stream as they are now. For files this reads them from end to end. Has no side effects.
     async fn discover(&self, stream: &StreamRequest) -> Result<Discovered>;
 
-    /// The present position of a stream without looking at its rows; must be cheap. None where that is not possible.
-    async fn position(&self, stream: &StreamRequest) -> Result<Option<Cursor>>;
+    /// The present position of a stream without looking at its rows; must be cheap. None where that is not possible. `last` is where its
+    /// last load ended: the answer is equal to it where nothing is new, and what is known to be as it was then need not be looked at.
+    async fn position(&self, stream: &StreamRequest, last: &Cursor) -> Result<Option<Cursor>>;
 
     /// Reads the stream and sends its rows in order; returns after the last batch was sent. Every record of the stream is
     /// either in a batch's rows or in its quarantined rows, once; anything else is an error. Rows that were sent

@@ -86,8 +86,8 @@ pub async fn sync_stream(
     if let Some(before) = before
         && !context.full_refresh
         && before.spec == spec
-        && before.position.is_some()
-        && stream.source.position(&request).await? == before.position
+        && let Some(last) = &before.position
+        && stream.source.position(&request, last).await?.as_ref() == Some(last)
     {
         let reason = "nothing is new".to_owned();
         (context.observer)(Event::Skipped { kind: StepKind::Load, name, reason });

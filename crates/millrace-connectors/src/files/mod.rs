@@ -24,6 +24,7 @@ pub(crate) mod pieces;
 pub(crate) mod row;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod source;
+mod stamp;
 pub(crate) mod temporal;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -137,7 +137,7 @@ impl Source for Server {
         Ok(Discovered { schema: table.schema(zero_dates::become_null(&settings)), position: None })
     }
 
-    async fn position(&self, _stream: &StreamRequest) -> Result<Option<Cursor>> {
+    async fn position(&self, _stream: &StreamRequest, _last: &Cursor) -> Result<Option<Cursor>> {
         Ok(None)
     }
 

@@ -128,10 +128,11 @@ impl Source for DumpSource {
         .await
     }
 
-    async fn position(&self, stream: &StreamRequest) -> Result<Option<Cursor>> {
+    async fn position(&self, stream: &StreamRequest, last: &Cursor) -> Result<Option<Cursor>> {
         let settings = stream.settings.or(&self.settings);
         let project_dir = self.context.project_dir.clone();
-        blocking(move || Ok(Some(position(&files(&project_dir, &settings)?)?))).await
+        let last = last.clone();
+        blocking(move || Ok(Some(position(&files(&project_dir, &settings)?, &last)?))).await
     }
 
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {

@@ -1,0 +1,74 @@
+//! Whether a file can be known without being read.
+
+use std::fs::Metadata;
+use std::time::{Duration, SystemTime};
+
+/// The coarsest clock of a file system (FAT's), in whose tick a second change leaves no trace.
+const TICK: Duration = Duration::from_secs(2);
+
+/// When a file was changed, and which file it is. On Unix this includes the time of the last change of the file's record (`st_ctime`),
+/// which, unlike the time of its content, no program can set back.
+pub(super) fn of(metadata: &Metadata) -> Option<String> {
+    let (modified, changed, number) = parts(metadata)?;
+    let nanos = |time: SystemTime| Some(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_nanos());
+    Some(format!("{}/{}/{number}", nanos(modified)?, nanos(changed)?))
+}
+
+/// The stamp of a file that is about to be read; none where it was changed so shortly before `now` that one more change may get the same.
+pub(super) fn settled(metadata: &Metadata, now: SystemTime) -> Option<String> {
+    let (modified, changed, _) = parts(metadata)?;
+    // A time to come says nothing either.
+    let age = now.duration_since(modified.max(changed)).ok()?;
+    if age > TICK { of(metadata) } else { None }
+}
+
+#[cfg(unix)]
+fn parts(metadata: &Metadata) -> Option<(SystemTime, SystemTime, String)> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let seconds = u64::try_from(metadata.ctime()).ok()?;
+    let nanos = u64::try_from(metadata.ctime_nsec()).ok()?;
+    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_nanos(nanos);
+    Some((metadata.modified().ok()?, changed, format!("{}:{}", metadata.dev(), metadata.ino())))
+}
+
+#[cfg(not(unix))]
+fn parts(metadata: &Metadata) -> Option<(SystemTime, SystemTime, String)> {
+    let modified = metadata.modified().ok()?;
+    Some((modified, modified, String::new()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_come_to_rest_has_a_stamp() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a");
+        std::fs::write(&path, "one").expect("written");
+        let metadata = std::fs::metadata(&path).expect("a file");
+        let now = SystemTime::now();
+        assert_eq!(settled(&metadata, now), None, "a moment ago");
+        assert_eq!(settled(&metadata, now - Duration::from_hours(1)), None, "of the future");
+        assert_eq!(settled(&metadata, now + Duration::from_secs(3)), of(&metadata));
+        assert!(of(&metadata).is_some());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn another_file_with_the_same_time_and_size_has_another_stamp() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a");
+        std::fs::write(&path, "one").expect("written");
+        let before = std::fs::metadata(&path).expect("a file");
+        let other = folder.path().join("b");
+        let file = std::fs::File::create(&other).expect("made");
+        std::io::Write::write_all(&mut &file, b"two").expect("written");
+        file.set_modified(before.modified().expect("a time")).expect("set back");
+        std::fs::rename(&other, &path).expect("renamed");
+        let after = std::fs::metadata(&path).expect("a file");
+        assert_eq!((after.len(), after.modified().ok()), (before.len(), before.modified().ok()));
+        assert_ne!(of(&after), of(&before));
+    }
+}
