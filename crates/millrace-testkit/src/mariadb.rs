@@ -23,7 +23,12 @@ impl MariaDb {
     pub fn start(options: &[&str]) -> Self {
         let folder = scratch("mariadb", USER);
         let data = folder.join("data");
+        // Servers that share a folder for temporary tables remove each other's when they start.
+        let temporary = folder.join("tmp");
+        fs::create_dir(&temporary).expect("a folder");
+        USER.give(&temporary);
         let mut install = USER.command(program("mariadb-install-db"));
+        install.env("TMPDIR", &temporary);
         install.arg("--no-defaults").arg("--auth-root-authentication-method=normal").arg("--skip-test-db");
         let output = install.arg(format!("--datadir={}", data.display())).output();
         let output = output.expect("mariadb-install-db runs");
@@ -39,6 +44,7 @@ impl MariaDb {
             format!("--datadir={}", data.display()),
             format!("--socket={}", folder.join("s").display()),
             format!("--port={port}"),
+            format!("--tmpdir={}", temporary.display()),
         ];
         let fixed = ["--skip-networking=0", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=16M"];
         command.extend(fixed.iter().chain(options).map(|option| (*option).to_owned()));

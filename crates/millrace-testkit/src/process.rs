@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The user of the system that a server runs as where the tests run as root, as which servers refuse to.
 #[derive(Debug, Clone, Copy)]
@@ -94,8 +95,21 @@ pub(crate) fn scratch(name: &str, user: User) -> PathBuf {
     folder
 }
 
+/// Below the ports that systems give to outgoing connections: one of those could take a port between its choice here and the server's
+/// own bind.
+const PORTS: std::ops::Range<u16> = 10_000..30_000;
+
+/// A port on 127.0.0.1 that nobody listens on, another one at each call.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let room = u32::from(PORTS.end - PORTS.start);
+    // Test processes that run at the same time begin far apart.
+    let start = std::process::id().wrapping_mul(2_654_435_761) % room;
+    (0..room)
+        .map(|_| (start + CALLS.fetch_add(1, Ordering::Relaxed)) % room)
+        .map(|offset| PORTS.start + offset as u16)
+        .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+        .expect("a free port")
 }
 
 /// Where a program is. Debian keeps servers in folders that users do not have in their path.

@@ -13,7 +13,6 @@ mod files;
 #[cfg(any(feature = "duckdb", feature = "postgres"))]
 mod leasing;
 #[cfg(all(feature = "mysql", feature = "mysql-dump"))]
-mod mariadb;
 #[cfg(all(feature = "mysql", feature = "mysql-dump"))]
 mod mysql;
 #[cfg(all(feature = "mysql", feature = "mysql-dump"))]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use millrace_engine::source::Source;
 
-use crate::mariadb::MariaDb;
 use crate::mysql_values::{COLUMNS, ask, compare, make_types};
 use crate::reading::{load, source, stream, wait};
+use millrace_testkit::mariadb::MariaDb;
 
 mod columns;
 mod moment;

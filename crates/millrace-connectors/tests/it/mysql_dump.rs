@@ -4,9 +4,9 @@ use std::path::Path;
 
 use millrace_engine::error::ErrorKind;
 
-use crate::mariadb::MariaDb;
 use crate::mysql_values::{COLUMNS, ROWS, ask, compare, make_types};
 use crate::reading::{Loaded, discover, load, source, stream, wait};
+use millrace_testkit::mariadb::MariaDb;
 
 fn dumped(
     server: &MariaDb,

@@ -2,8 +2,8 @@
 
 use millrace_core::value::Value;
 
-use crate::mariadb::MariaDb;
 use crate::reading::Loaded;
+use millrace_testkit::mariadb::MariaDb;
 
 /// How the server is asked for a value, and what of its answer is compared.
 #[derive(Clone, Copy)]

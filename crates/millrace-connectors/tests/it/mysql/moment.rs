@@ -5,8 +5,8 @@ use millrace_engine::error::ErrorKind;
 use millrace_engine::source::{Drift, ReadRequest, Source, StreamRequest};
 
 use super::{live, start};
-use crate::mariadb::MariaDb;
 use crate::reading::{discover, load, stream, wait};
+use millrace_testkit::mariadb::MariaDb;
 
 const ROWS: u64 = 200_000;
 

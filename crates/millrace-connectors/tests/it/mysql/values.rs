@@ -1,8 +1,8 @@
 //! Each type by itself, with the values at its ends.
 
-use crate::mariadb::MariaDb;
 use crate::mysql_values::{Ask, answer, expression};
 use crate::reading::{load, source, stream};
+use millrace_testkit::mariadb::MariaDb;
 
 /// Types with the least, the greatest, zero and odd values of each; NULL is added.
 const VALUES: &[(&str, &str, Ask, &[&str])] = &[
