@@ -62,7 +62,8 @@ pub async fn rollback(
             run: name.to_owned(),
             published_at: rfc3339(at),
             fingerprint: target.fingerprint.clone(),
-            models: target.models.clone(),
+            // What only runs read may be gone; the next run builds it anew.
+            models: target.models.iter().filter(|model| model.published).cloned().collect(),
             rollback_to: Some(target.rollback_to.unwrap_or(target.publication)),
             pinned: true,
         };

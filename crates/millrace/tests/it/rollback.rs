@@ -46,6 +46,28 @@ fn back_and_forward() {
     assert!(again.stderr.contains("error[no-publication]"), "{}", again.stderr);
 }
 
+/// The view that only runs read is gone by then; what is published over it is as it was.
+#[test]
+fn back_to_what_was_built_over_a_view() {
+    let project = project();
+    let staged = |sql: &str| {
+        let text = format!("{{{{ config(materialized='view') }}}}{sql}");
+        project.write("models/staged.sql", text);
+    };
+    staged("select id from files.n");
+    project.write("models/numbers.sql", "select id from staged");
+    project.run_json(0, &[]);
+    staged("select id + 1 as id from files.n");
+    project.run_json(0, &[]);
+    assert_eq!(project.run(&["rollback"]).code, 0);
+    staged("select id from files.n");
+    project.write("models/numbers.sql", "select id, id * 10 as ten from staged");
+    assert_eq!(project.run_json(1, &[])["held"]["by"], "rollback");
+    assert_eq!(project.run(&["rollback", "--release"]).code, 0);
+    project.run_json(0, &[]);
+    assert_eq!(project.rows("select id, ten from numbers"), [["1", "10"]]);
+}
+
 #[test]
 fn history_says_what_changed_and_what_is_kept() {
     let project = project();
