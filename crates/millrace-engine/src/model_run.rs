@@ -36,7 +36,7 @@ pub async fn build(
     let mut rows = None;
     if !is_view {
         let counted = warehouse
-            .query(&Statement::new(format!("select count(*) from {relation}")), QueryLimits::STATE)
+            .query(&Statement::new(format!("select count(*) from {relation}")), QueryLimits::WORK)
             .await?;
         rows = counted.row(0)[0].as_int().map(|n| n as u64);
     }

@@ -62,6 +62,9 @@ pub struct QueryLimits {
 impl QueryLimits {
     /// What the program's own small look-ups use.
     pub const STATE: Self = Self { rows: 1_000_000, time: Duration::from_mins(1) };
+
+    /// What a run asks of the tables that it builds, however large they are.
+    pub const WORK: Self = Self { rows: 1_000_000, time: Duration::from_hours(1) };
 }
 
 /// A result, column by column.

@@ -310,6 +310,13 @@ fn begin_sql(pool: &Pool, purpose: Purpose, version: u32) -> String {
         purpose.time.map_or(0, milliseconds),
         milliseconds(purpose.lock),
     );
+    if purpose.writes {
+        // Between two of its statements a run waits for its source, and a load takes as long as it takes.
+        sql.push_str("; set local idle_in_transaction_session_timeout = 0");
+        if version >= 170_000 {
+            sql.push_str("; set local transaction_timeout = 0");
+        }
+    }
     if version >= 140_000 {
         // A statement whose caller has died is ended. Servers on other systems refuse the setting.
         sql.push_str(
