@@ -17,6 +17,12 @@ pub(crate) fn of_stream(schema: &str, stream: &StreamName, fence: i64) -> Relati
     Relation::new(schema, fitted(&format!("{}__{}", stream.source, stream.stream), fence))
 }
 
+/// The number of the lease under which a table or view of that name was made; none where no run made it.
+pub(crate) fn fence_of(name: &str) -> Option<i64> {
+    let (_, digits) = name.rsplit_once("__r")?;
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
 /// A long name is cut, and told apart from others by a digest of the whole.
 fn fitted(name: &str, fence: i64) -> String {
     let suffix = format!("__r{fence}");
@@ -43,5 +49,7 @@ mod tests {
         assert_ne!(one.name, other.name);
         assert!(one.name.ends_with("__r7"), "{}", one.name);
         assert_eq!(of_model("build", "fact_orders", 42).name, "fact_orders__r42");
+        assert_eq!((fence_of(&one.name), fence_of("fact_orders__r42")), (Some(7), Some(42)));
+        assert_eq!(["mine", "mine__r", "mine__r+1", "mine__r7b"].map(fence_of), [None; 4]);
     }
 }

@@ -9,6 +9,8 @@ use millrace_core::quality::Check;
 
 use crate::compiled::Compiled;
 use crate::error::Result;
+use crate::lease::Lease;
+use crate::names;
 use crate::quality_run::TestResult;
 use crate::state::{BuiltModel, LoadedStream, Publication, State};
 use crate::warehouse::{PreparedTable, PublishRequest, PublishedView, Statement};
@@ -82,16 +84,20 @@ pub(crate) fn request(
 }
 
 /// Drops what neither a kept publication nor a present load needs: retired tables, and what a run that ended early left behind. What
-/// somebody still reads stays until the next time. Returns how many relations went. Only for the holder of the lease.
-pub(crate) async fn tidy(state: &State<'_>, schemas: &Schemas) -> Result<usize> {
-    let kept = state.publications(KEPT).await?;
-    let streams = state.streams().await?;
-    let needed = needed(&kept, &streams);
+/// somebody still reads stays until the next time, and what no run has made stays for ever. Returns how many relations went.
+///
+/// Only for the holder of the lease. Should another run have taken over unnoticed, nothing of that one goes: its tables have a higher
+/// fence, and the state is read after the list was made, so that it speaks of whatever the other run has kept of the listed ones.
+pub(crate) async fn tidy(state: &State<'_>, schemas: &Schemas, lease: &Lease) -> Result<usize> {
     let mut gone: Vec<(Relation, bool)> = Vec::new();
     for schema in [&schemas.build, &schemas.raw] {
-        let present = state.relations(schema).await?;
-        gone.extend(present.into_iter().filter(|(relation, _)| !needed.contains(relation)));
+        let present = state.relations(schema).await?.into_iter();
+        gone.extend(present.filter(|(relation, _)| {
+            names::fence_of(&relation.name).is_some_and(|fence| fence <= lease.fence())
+        }));
     }
+    let needed = needed(&state.publications(KEPT).await?, &state.streams().await?);
+    gone.retain(|(relation, _)| !needed.contains(relation));
     // Views first: they may read the tables.
     gone.sort_by_key(|(_, is_view)| !is_view);
     if gone.is_empty() {

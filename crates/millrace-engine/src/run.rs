@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use millrace_core::diagnostic::Diagnostic;
 use millrace_core::digest::{hex, sha256};
 use millrace_core::graph::{Input, Model};
 use millrace_core::name::{Ident, Relation, StreamName};
@@ -17,6 +18,7 @@ use crate::compiled::Compiled;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, StepKind};
 use crate::lease::{Held, Holder, IsGone, Lease};
+use crate::publish::KEPT;
 use crate::quality_run::run_test;
 use crate::state::{BuiltModel, LoadedStream, Publication, RunRecord, State};
 pub use crate::summary::{HeldBy, ModelSummary, RunError, RunStatus, RunSummary, StreamSummary};
@@ -108,9 +110,24 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
         outcome = runner.run() => outcome,
     };
     drop(keeper);
-    let error = outcome.err();
-    if let Some(error) = &error {
-        fail(&mut summary, error);
+    let mut error = outcome.err();
+    if let Some(stopped) = &error {
+        match has_published(&state, &summary.run).await {
+            Some(number) => {
+                summary.status = RunStatus::Succeeded;
+                summary.data_version = Some(number);
+                summary.error = None;
+                let stopped = stopped.to_diagnostic();
+                let message =
+                    format!("data version {number} is published, but what comes after was not finished");
+                let notice = Diagnostic::warning(stopped.code, message)
+                    .caused_by(stopped.to_string())
+                    .hint("The next run drops what is no longer needed.");
+                (options.observer)(Event::Notice(Box::new(notice)));
+                error = None;
+            }
+            None => fail(&mut summary, stopped),
+        }
     }
     let end = finish(&mut summary, started);
     let Ok(json) = serde_json::to_value(&summary) else { return (summary, error) };
@@ -123,6 +140,12 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
         return (summary, Some(second));
     }
     (summary, error)
+}
+
+/// What readers see of a run that ended early: it may have come as far as to publish, also where the answer to that was lost.
+async fn has_published(state: &State<'_>, run: &str) -> Option<u64> {
+    let known = tokio::time::timeout(LAST_WORDS, state.publications(KEPT)).await.ok()?.ok()?;
+    known.into_iter().find(|publication| publication.run == run).map(|publication| publication.publication)
 }
 
 async fn take_lease(state: &State<'_>, run: &str, options: &RunOptions) -> Result<Lease> {
@@ -213,7 +236,7 @@ impl Runner<'_> {
         self.summary.data_version = before.as_ref().map(|publication| publication.publication);
         self.tell(Event::Begun(Box::new(self.summary.clone())));
         // What a run that died, or was held, left behind.
-        publish::tidy(&self.state, &self.compiled.schemas).await?;
+        publish::tidy(&self.state, &self.compiled.schemas, &self.lease).await?;
         self.create_schemas().await?;
         let loaded = self.load(self.state.streams().await?).await?;
         let models = self.build(&loaded, before.as_ref()).await?;
@@ -433,7 +456,7 @@ impl Runner<'_> {
             duration_ms,
         });
         // Readers have the new version; what follows only keeps the warehouse small.
-        publish::tidy(&self.state, &self.compiled.schemas).await?;
+        publish::tidy(&self.state, &self.compiled.schemas, &self.lease).await?;
         fault::reach("retired");
         self.warehouse.settle().await
     }

@@ -339,3 +339,41 @@ fn killed_at_random_in_postgres() {
     println!("{middle} of {made} kills were in the middle of a run");
     assert!(middle * 10 >= kills * 8, "{middle} of {made}");
 }
+
+/// The connection is cut while what an older publication had is dropped.
+#[test]
+fn a_run_that_has_published_has_succeeded() {
+    let server = PostgresServer::shared();
+    let database = server.database();
+    let manifest = format!(
+        "name: tiny\nenvironments: {{prod: {{type: postgres, url: \"{}\"}}}}\n",
+        server.url(&database)
+    );
+    let project = Project::of(&[("millrace.yml", manifest.as_str())]);
+    let run = |n: u32| {
+        project.write("models/numbers.sql", format!("select {n} as n"));
+        project.run(&["run", "--json"])
+    };
+    for n in 1..=3 {
+        assert_eq!(run(n).json()["data_version"], n);
+    }
+    server.run(
+        &database,
+        "create function cut() returns event_trigger language plpgsql as \
+         $$ begin perform pg_terminate_backend(pg_backend_pid()); end $$; \
+         create event trigger cut on ddl_command_start when tag in ('DROP TABLE') execute function cut();",
+    );
+    let ended = run(4);
+    let summary = ended.json();
+    assert_eq!(
+        (ended.code, &summary["status"], &summary["data_version"]),
+        (0, &"succeeded".into(), &4.into())
+    );
+    assert!(summary["error"].is_null(), "{summary}");
+    assert!(ended.stderr.contains("data version 4 is published"), "{}", ended.stderr);
+    let build = "select count(*) from information_schema.tables where table_schema = 'build'";
+    assert_eq!(project.rows(build), [["4"]]);
+    server.run(&database, "drop event trigger cut");
+    assert_eq!(project.run_json(0, &[])["status"], "unchanged");
+    assert_eq!(project.rows(build), [["3"]]);
+}

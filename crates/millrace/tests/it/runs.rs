@@ -90,6 +90,21 @@ fn retired_tables_go() {
     assert_eq!((count("build"), count("raw")), ("3".to_owned(), "1".to_owned()));
 }
 
+/// Also where it stands in a schema of the project's own; and what a run with a later lease is making.
+#[test]
+fn what_this_run_did_not_leave_stays() {
+    let project = tiny(NDJSON, ("data/n.ndjson", "{\"id\": 1}\n"), "select id from files.n");
+    project.write(
+        "models/numbers.sql",
+        "{{ config(post_hook='create or replace table build.mine as select 1 as n') }}\
+         {{ config(post_hook='create or replace table build.late__r99 as select 1 as n') }}\
+         {{ config(post_hook='create or replace table build.early__r0 as select 1 as n') }}select id from files.n",
+    );
+    project.run_json(0, &[]);
+    let sql = "select table_name from information_schema.tables where table_schema = 'build' order by 1";
+    assert_eq!(project.rows(sql), [["late__r99"], ["mine"], ["numbers__r1"]]);
+}
+
 #[test]
 fn upsert_replaces_by_key_and_keeps_the_rest() {
     let source = NDJSON.replace("{key: [id]}", "{key: [id], mode: upsert}");
