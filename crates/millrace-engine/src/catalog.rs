@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
+use millrace_core::digest::sha256;
 use millrace_core::name::StreamName;
 use millrace_core::project::Project;
 use millrace_core::project::source_file::{SourceDef, StreamOptions};
@@ -22,6 +23,8 @@ pub struct Stream {
     pub name: StreamName,
     /// How it is read.
     pub options: StreamOptions,
+    /// Fingerprint of its source's settings and its own, but for those that only say how the source is reached.
+    pub reading: String,
     /// Its captured schema.
     pub captured: Option<StreamSchema>,
     /// What reads it.
@@ -100,8 +103,11 @@ impl Catalog {
         for (stream, options) in named {
             let name = StreamName::new(&def.name, stream);
             let captured = captured.and_then(|schemas| schemas.get(&name.stream)).cloned();
-            self.streams
-                .insert(name.clone(), Stream { name, options, captured, source: Arc::clone(&source) });
+            let settings = options.settings.or(&def.settings).without(connector.connection_keys());
+            let reading = sha256(format!("{} {}", def.kind, settings.fingerprint()));
+            let stream =
+                Stream { name: name.clone(), options, reading, captured, source: Arc::clone(&source) };
+            self.streams.insert(name, stream);
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ pub mod error;
 pub mod event;
 pub mod fault;
 pub mod lease;
+pub mod merge;
 pub mod migrate;
 pub mod model_run;
 mod names;

@@ -8,7 +8,7 @@ use crate::state::State;
 use crate::warehouse::{QueryLimits, Statement};
 
 /// The version that this program writes.
-pub const STATE_VERSION: i128 = 3;
+pub const STATE_VERSION: i128 = 4;
 
 /// The statements that bring the state from each version to the next; the first from nothing. `{s}` is the schema.
 const MIGRATIONS: [&[&str]; STATE_VERSION as usize] = [
@@ -39,6 +39,10 @@ const MIGRATIONS: [&[&str]; STATE_VERSION as usize] = [
     &[
         // One row, once a server has kept the schedule: up to when its times are dealt with.
         "create table {s}.schedule (name varchar not null primary key, handled_at timestamptz not null)",
+    ],
+    &[
+        // The raw table's columns, by which a later load is merged; see `merge.rs`.
+        "alter table {s}.streams add column table_columns varchar",
     ],
 ];
 

@@ -162,6 +162,7 @@ mod tests {
             spec: String::new(),
             position: None,
             rows: 0,
+            columns: None,
         };
         let names: Vec<_> = needed(&kept, &[stream]).into_iter().map(|relation| relation.name).collect();
         assert_eq!(names, ["fact__r1", "old__r1", "stg__r2", "s__t__r4"]);

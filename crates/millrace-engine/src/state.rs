@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::merge::RawColumn;
 use crate::warehouse::{QueryLimits, Statement, Warehouse};
 
 /// A stream's last committed load.
@@ -26,6 +27,8 @@ pub struct LoadedStream {
     pub position: Option<Cursor>,
     /// Rows in the raw table.
     pub rows: u64,
+    /// The raw table's columns; none where an earlier version of this program loaded it.
+    pub columns: Option<Vec<RawColumn>>,
 }
 
 /// The record of one publish.
@@ -126,7 +129,8 @@ impl<'w> State<'w> {
     /// The last committed load of every stream.
     pub async fn streams(&self) -> Result<Vec<LoadedStream>> {
         let sql = format!(
-            "select source, stream, raw_schema, raw_table, load_number, spec, position, row_count from {} order by source, stream",
+            "select source, stream, raw_schema, raw_table, load_number, spec, position, row_count, table_columns from {} \
+             order by source, stream",
             self.tables.table("streams")
         );
         let rows = self.warehouse.query(&Statement::new(sql), QueryLimits::STATE).await?;
@@ -134,16 +138,18 @@ impl<'w> State<'w> {
             .map(|at| {
                 let row = rows.row(at);
                 let text = |i: usize| row[i].as_str().unwrap_or_default().to_owned();
-                let position = row[6].as_str().map(serde_json::from_str).transpose().map_err(|error| {
-                    Error::new(ErrorKind::Internal, "a checkpoint cannot be read").caused_by(error)
-                })?;
+                let position = row[6].as_str().map(serde_json::from_str).transpose();
+                let columns = row[8].as_str().map(serde_json::from_str).transpose();
+                let unreadable =
+                    |error| Error::new(ErrorKind::Internal, "a checkpoint cannot be read").caused_by(error);
                 Ok(LoadedStream {
                     name: StreamName::new(text(0), text(1)),
                     table: Relation::new(text(2), text(3)),
                     load_number: row[4].as_int().unwrap_or_default(),
                     spec: text(5),
-                    position,
+                    position: position.map_err(unreadable)?,
                     rows: row[7].as_int().unwrap_or_default() as u64,
+                    columns: columns.map_err(unreadable)?,
                 })
             })
             .collect()
@@ -266,10 +272,10 @@ impl Tables {
 
     /// The statements that make a load the stream's present one.
     pub fn record_load(&self, stream: &LoadedStream, run: &str, at: i64) -> Result<Vec<Statement>> {
-        let position = stream.position.as_ref().map(serde_json::to_string).transpose();
-        let position = position.map_err(|error| {
-            Error::new(ErrorKind::Internal, "a cursor cannot be written").caused_by(error)
-        })?;
+        let unwritable =
+            |error| Error::new(ErrorKind::Internal, "a checkpoint cannot be written").caused_by(error);
+        let position = stream.position.as_ref().map(serde_json::to_string).transpose().map_err(unwritable)?;
+        let columns = stream.columns.as_ref().map(serde_json::to_string).transpose().map_err(unwritable)?;
         let name = || [Value::text(&stream.name.source), Value::text(&stream.name.stream)];
         let mut values: Vec<Value> = name().to_vec();
         values.extend([
@@ -281,6 +287,7 @@ impl Tables {
             Value::Int(i128::from(stream.rows)),
             Value::TimestampTz(at),
             Value::text(run),
+            columns.map_or(Value::Null, Value::Text),
         ]);
         let streams = self.table("streams");
         Ok(vec![
@@ -288,7 +295,7 @@ impl Tables {
             Statement::with(
                 format!(
                     "insert into {streams} (source, stream, raw_schema, raw_table, load_number, spec, position, row_count, \
-                     loaded_at, run) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+                     loaded_at, run, table_columns) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
                 ),
                 values,
             ),

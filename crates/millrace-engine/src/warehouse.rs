@@ -109,11 +109,29 @@ pub struct ResultColumn {
 pub enum LoadMode {
     /// Make the table and fill it.
     Create,
-    /// Rows of the same key replace those in the table; the last one of a key wins.
-    Upsert {
-        /// Warehouse names of the key's columns.
-        key: Vec<String>,
-    },
+    /// Rows of the same key replace those in the table, which is made where it is not there; the last one of a key wins.
+    Upsert(Merge),
+}
+
+/// How rows are merged into a table that may hold some.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merge {
+    /// Warehouse names of the key's columns.
+    pub key: Vec<String>,
+    /// All columns of the table. Those of the rows are among them, each with a type that holds theirs exactly; the others are NULL in
+    /// every row that arrives.
+    pub columns: Vec<Column>,
+    /// What the table takes over before it is merged into; then it is a new one.
+    pub former: Option<Former>,
+}
+
+/// A table whose rows another one takes over. It stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Former {
+    /// The table.
+    pub table: Relation,
+    /// Its columns, and the name of the one that takes over the values of each.
+    pub columns: Vec<(Column, String)>,
 }
 
 /// One load of one stream.

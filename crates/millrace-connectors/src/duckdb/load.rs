@@ -8,10 +8,11 @@ use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_schema::{DataType as ArrowType, Field, Schema};
 use duckdb::Connection;
 use millrace_core::name::{Ident, Relation};
+use millrace_core::schema::{Column, DataType};
 use millrace_core::sql::dialect::Dialect;
 use millrace_engine::batch::{BatchReceiver, arrow_schema};
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::warehouse::{FinishLoad, LoadMode, LoadOutcome, LoadRequest};
+use millrace_engine::warehouse::{FinishLoad, LoadMode, LoadOutcome, LoadRequest, Merge};
 
 use super::dialect::DuckdbDialect;
 use super::failure::statement_error;
@@ -30,14 +31,14 @@ pub(super) fn load(
         let staging = Relation::new(&request.table.schema, format!("{}__staging", request.table.name));
         let target = match &request.mode {
             LoadMode::Create => &request.table,
-            LoadMode::Upsert { .. } => &staging,
+            LoadMode::Upsert(_) => &staging,
         };
-        run(connection, &create_table(target, request))?;
+        run(connection, &create_table("create table", target, &request.columns))?;
         let feed = Feed::new(&arrow_schema(&request.columns), batches, finish);
         let (rows_read, finish) =
             feed.run(connection, |feed| format!("insert into {target} select * from {feed}"))?;
-        if let LoadMode::Upsert { key } = &request.mode {
-            merge(connection, request, &staging, key)?;
+        if let LoadMode::Upsert(how) = &request.mode {
+            merge(connection, request, &staging, how)?;
         }
         let rows_in_table = connection
             .query_row(&format!("select count(*) from {}", request.table), [], |row| row.get::<_, i64>(0))
@@ -55,40 +56,63 @@ fn run(connection: &Connection, sql: &str) -> Result<()> {
     connection.execute_batch(sql).map_err(|error| statement_error(&error))
 }
 
-fn create_table(table: &Relation, request: &LoadRequest) -> String {
-    let columns = request.columns.iter().map(|column| {
+fn create_table(create: &str, table: &Relation, columns: &[Column]) -> String {
+    let columns = columns.iter().map(|column| {
         let null = if column.nullable { "" } else { " not null" };
         format!("{} {}{null}", Ident::new(&column.name), DuckdbDialect.column_type(column.data_type))
     });
-    format!("create table {table} ({})", columns.collect::<Vec<_>>().join(", "))
+    format!("{create} {table} ({})", columns.collect::<Vec<_>>().join(", "))
 }
 
 /// Rows of the same key go, then those that arrived come in; of several with one key the last that arrived.
-fn merge(connection: &Connection, request: &LoadRequest, staging: &Relation, key: &[String]) -> Result<()> {
+fn merge(connection: &Connection, request: &LoadRequest, staging: &Relation, how: &Merge) -> Result<()> {
     let table = &request.table;
-    let key: Vec<Ident> = key.iter().map(Ident::new).collect();
+    let key: Vec<Ident> = how.key.iter().map(Ident::new).collect();
     let same: Vec<String> = key.iter().map(|name| format!("old.{name} = new.{name}")).collect();
     let list = key.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let columns = request
-        .columns
-        .iter()
-        .map(|column| Ident::new(&column.name).to_string())
-        .collect::<Vec<_>>()
-        .join(", ");
+    let type_of = |name: &str, arriving: DataType| {
+        how.columns.iter().find(|column| column.name == name).map_or(arriving, |column| column.data_type)
+    };
+    let insert = |from: &Relation, columns: &mut dyn Iterator<Item = (&Column, &str)>| {
+        let (names, values): (Vec<String>, Vec<String>) = columns
+            .map(|(column, name)| {
+                (Ident::new(name).to_string(), widened(column, type_of(name, column.data_type)))
+            })
+            .unzip();
+        format!("insert into {table} ({}) select {} from {from}", names.join(", "), values.join(", "))
+    };
     // The first load of a stream has no table yet.
-    run(connection, &create_table(table, request).replacen("create table", "create table if not exists", 1))?;
+    run(connection, &create_table("create table if not exists", table, &how.columns))?;
+    if let Some(former) = &how.former {
+        let columns = &mut former.columns.iter().map(|(column, name)| (column, name.as_str()));
+        run(connection, &insert(&former.table, columns))?;
+    }
     run(
         connection,
         &format!("delete from {table} as old using {staging} as new where {}", same.join(" and ")),
     )?;
-    run(
-        connection,
-        &format!(
-            "insert into {table} ({columns}) select {columns} from {staging} \
-             qualify row_number() over (partition by {list} order by rowid desc) = 1"
-        ),
-    )?;
+    let columns = &mut request.columns.iter().map(|column| (column, column.name.as_str()));
+    let last = format!(" qualify row_number() over (partition by {list} order by rowid desc) = 1");
+    run(connection, &(insert(staging, columns) + &last))?;
     run(connection, &format!("drop table {staging}"))
+}
+
+/// A column's values as those of a type that holds them exactly. What DuckDB stores as text gets the digits that the type has after its
+/// point, so that one number has one text.
+fn widened(column: &Column, data_type: DataType) -> String {
+    let name = Ident::new(&column.name);
+    if column.data_type == data_type {
+        return name.to_string();
+    }
+    let stored = DuckdbDialect.column_type(data_type);
+    let cast = format!("cast({name} as {stored})");
+    let DataType::Decimal { precision: 39.., scale } = data_type else { return cast };
+    let had = match column.data_type {
+        DataType::Decimal { scale, .. } => scale,
+        _ => 0,
+    };
+    let point = if had == 0 && scale > 0 { "." } else { "" };
+    format!("{cast} || '{point}{}'", "0".repeat(usize::from(scale - had)))
 }
 
 /// What DuckDB is given: texts in the place of decimals of more than 38 digits, which it stores as text, and of intervals, whose NULLs the

@@ -75,6 +75,10 @@ impl SourceConnector for Mysql {
         &STREAM
     }
 
+    fn connection_keys(&self) -> &'static [&'static str] {
+        &["url", "ssl_ca"]
+    }
+
     fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {
         Ok(Arc::new(Server { context, settings: settings.clone() }))
     }

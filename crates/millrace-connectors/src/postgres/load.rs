@@ -13,7 +13,7 @@ use millrace_core::schema::{Column, DataType};
 use millrace_core::sql::dialect::Dialect;
 use millrace_engine::batch::{Batch, BatchReceiver};
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::warehouse::{FinishLoad, LoadMode, LoadOutcome, LoadRequest};
+use millrace_engine::warehouse::{FinishLoad, Former, LoadMode, LoadOutcome, LoadRequest, Merge};
 use tokio_postgres::types::Type;
 
 use super::copy::{Fields, HEAD, TAIL};
@@ -70,29 +70,35 @@ async fn fill(
     mut finish: Box<dyn FinishLoad>,
 ) -> Result<LoadOutcome> {
     let table = &request.table;
-    let key = match &request.mode {
+    let merge_by = match &request.mode {
         LoadMode::Create => None,
-        LoadMode::Upsert { key } => Some(key.as_slice()),
+        LoadMode::Upsert(how) => Some(how),
     };
-    let is_new = key.is_none() || !exists(session, table).await?;
-    let outcome = if is_new {
-        session.batch(&create_table("table", table, &request.columns, None)).await?;
-        let rows_read = copy(session, table, &request.columns, None, batches, &mut *finish).await?;
-        let twice = match key {
-            Some(key) => make_unique(session, table, key).await?,
-            None => 0,
-        };
-        LoadOutcome { rows_read, rows_in_table: rows_read - twice }
-    } else {
+    let into_rows = match merge_by {
+        Some(how) if how.former.is_some() || exists(session, table).await? => Some(how),
+        _ => None,
+    };
+    let outcome = if let Some(how) = into_rows {
+        if let Some(former) = &how.former {
+            take_over(session, table, how, former).await?;
+        }
         let staging = Relation::new(&table.schema, staging_name(&table.name));
         let place = place_name(&request.columns);
         session.batch(&create_table("unlogged table", &staging, &request.columns, Some(&place))).await?;
         let rows_read =
             copy(session, &staging, &request.columns, Some(&place), batches, &mut *finish).await?;
-        merge(session, request, &staging, &place, key.unwrap_or_default()).await?;
-        let sql = format!("select count(*) from {table}");
-        let rows_in_table = count(session, &sql).await?;
+        merge(session, request, &staging, &place, how).await?;
+        let rows_in_table = count(session, &format!("select count(*) from {table}")).await?;
         LoadOutcome { rows_read, rows_in_table }
+    } else {
+        let columns = merge_by.map_or(&request.columns, |how| &how.columns);
+        session.batch(&create_table("table", table, columns, None)).await?;
+        let rows_read = copy(session, table, &request.columns, None, batches, &mut *finish).await?;
+        let twice = match merge_by {
+            Some(how) => make_unique(session, table, &how.key).await?,
+            None => 0,
+        };
+        LoadOutcome { rows_read, rows_in_table: rows_read - twice }
     };
     // The planner of the models that read it next would otherwise guess.
     session.batch(&format!("analyze {table}")).await?;
@@ -233,19 +239,40 @@ async fn make_unique(session: &mut Session, table: &Relation, key: &[String]) ->
     Ok(twice)
 }
 
+/// A new table with the rows of another one, and the key by which loads merge. No value changes: each column's type holds the former one.
+async fn take_over(session: &mut Session, table: &Relation, how: &Merge, former: &Former) -> Result<()> {
+    let type_of = |name: &str| {
+        how.columns
+            .iter()
+            .find(|column| column.name == *name)
+            .map(|column| PostgresDialect.column_type(column.data_type))
+    };
+    let values = former.columns.iter().map(|(column, name)| {
+        let old = Ident::new(&column.name);
+        type_of(name).map_or_else(|| old.to_string(), |data_type| format!("cast({old} as {data_type})"))
+    });
+    let values = values.collect::<Vec<_>>().join(", ");
+    let names = list(former.columns.iter().map(|(_, name)| name.as_str()));
+    let keys = list(how.key.iter().map(String::as_str));
+    session.batch(&create_table("table", table, &how.columns, None)).await?;
+    session.batch(&format!("insert into {table} ({names}) select {values} from {}", former.table)).await?;
+    session.batch(&format!("create unique index on {table} ({keys})")).await
+}
+
 /// Rows of a known key are replaced, where anything differs; of several that arrived with one key the last counts.
 async fn merge(
     session: &mut Session,
     request: &LoadRequest,
     staging: &Relation,
     place: &str,
-    key: &[String],
+    how: &Merge,
 ) -> Result<()> {
     let table = &request.table;
     let columns = list(request.columns.iter().map(|column| column.name.as_str()));
-    let keys = list(key.iter().map(String::as_str));
+    let keys = list(how.key.iter().map(String::as_str));
     let place = Ident::new(place);
-    let others: Vec<&Column> = request.columns.iter().filter(|column| !key.contains(&column.name)).collect();
+    // Also those that do not arrive: of the row that is replaced nothing stays.
+    let others: Vec<&Column> = how.columns.iter().filter(|column| !how.key.contains(&column.name)).collect();
     let conflict = if others.is_empty() {
         "do nothing".to_owned()
     } else {

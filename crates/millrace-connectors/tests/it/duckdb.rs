@@ -221,7 +221,7 @@ async fn a_load_that_fails_at_the_end_leaves_nothing() {
 async fn upsert_takes_the_last_row_of_a_key() {
     let warehouse = warehouse();
     let columns = [column("id", DataType::Int64), column("v", DataType::Text)];
-    let mode = || LoadMode::Upsert { key: vec!["id".into()] };
+    let mode = || LoadMode::Upsert(crate::merging::merge(&columns, &["id"]));
     let batch = |ids: Vec<i64>, values: Vec<&str>| {
         vec![vec![Arc::new(Int64Array::from(ids)) as ArrayRef, Arc::new(StringArray::from(values))]]
     };
@@ -235,6 +235,11 @@ async fn upsert_takes_the_last_row_of_a_key() {
     assert_eq!((again.rows_read, again.rows_in_table), (3, 3));
     let found = rows(&warehouse, "select v from raw.t order by id").await;
     assert_eq!(found.data[0], [Value::text("a"), Value::text("c"), Value::text("e")]);
+}
+
+#[tokio::test]
+async fn a_table_takes_over_another() {
+    crate::merging::a_table_takes_over_another(&warehouse()).await;
 }
 
 #[tokio::test]

@@ -12,7 +12,8 @@ mod duckdb_publish;
 mod files;
 #[cfg(any(feature = "duckdb", feature = "postgres"))]
 mod leasing;
-#[cfg(all(feature = "mysql", feature = "mysql-dump"))]
+#[cfg(any(feature = "duckdb", feature = "postgres"))]
+mod merging;
 #[cfg(all(feature = "mysql", feature = "mysql-dump"))]
 mod mysql;
 #[cfg(all(feature = "mysql", feature = "mysql-dump"))]

@@ -72,6 +72,13 @@ impl Settings {
         out
     }
 
+    /// These settings but for those keys.
+    #[must_use]
+    pub fn without(mut self, keys: &[&str]) -> Self {
+        self.0.retain(|key, _| !keys.contains(&key.as_str()));
+        self
+    }
+
     /// These settings where a key is given, `defaults` elsewhere.
     #[must_use]
     pub fn or(&self, defaults: &Self) -> Self {

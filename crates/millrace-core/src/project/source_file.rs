@@ -41,7 +41,7 @@ pub static STREAM: MapSpec = MapSpec {
         KeySpec::optional(
             "mode",
             KeyKind::OneOf(&["full", "upsert"]),
-            "`full` (the default): each run that finds something new loads everything anew. `upsert`: rows replace those of the same key and the others stay.",
+            "`full` (the default): each run that finds something new loads everything anew. `upsert`: rows replace those of the same key and the others stay, also when columns come, go or get wider.",
         ),
         KeySpec::optional(
             "exclude_columns",

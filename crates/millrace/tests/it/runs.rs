@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use millrace_testkit::postgres::PostgresServer;
+
 use crate::millrace::{Project, command};
 
 const MANIFEST: &str = "name: tiny\nenvironments: {dev: {type: duckdb, path: .millrace/tiny.duckdb}}\n";
@@ -121,6 +123,81 @@ fn upsert_replaces_by_key_and_keeps_the_rest() {
     );
     project.run_json(0, &[]);
     assert_eq!(project.rows("select id, v from numbers order by id"), [["1", "a"], ["2", "c"], ["3", "e"]]);
+}
+
+/// What arrives has a column less, one more, narrower and wider numbers; what was loaded before stays as it was.
+fn a_merge_survives_other_columns(project: &Project, env: &str) {
+    let run = |code: i32, data: &str, more: &[&str]| {
+        project.write("data/n.ndjson", data);
+        project.run_json(code, &[&["--env", env], more].concat())
+    };
+    let seen = || project.rows_in(env, "select id, cast(v as varchar) as v from numbers order by id");
+    run(0, "{\"id\": 0, \"v\": 10.5, \"gone\": \"a\"}\n{\"id\": 1, \"v\": 1, \"gone\": \"b\"}\n", &[]);
+    run(0, "{\"id\": 2, \"v\": 11}\n", &[]);
+    run(0, "{\"id\": 3, \"v\": 0.125, \"new\": \"c\"}\n", &[]);
+    assert_eq!(seen(), [["0", "10.500"], ["1", "1.000"], ["2", "11.000"], ["3", "0.125"]]);
+    // Settings change, and so what a load of the stream gives; the rows stay.
+    project.write(
+        "sources/files.yml",
+        MERGED.replace("max_quarantine: 1", "max_quarantine: 2, contract: {types: evolve}"),
+    );
+    run(0, "{\"id\": 1, \"v\": 7}\n", &[]);
+    let more = "select id, cast(v as varchar) as v, gone, new from files.n order by id";
+    project.write("models/numbers.sql", more);
+    run(0, "{\"id\": 4, \"v\": 7}\n", &[]);
+    let all = [
+        ["0", "10.500", "a", "NULL"],
+        ["1", "7.000", "NULL", "NULL"],
+        ["2", "11.000", "NULL", "NULL"],
+        ["3", "0.125", "NULL", "c"],
+        ["4", "7.000", "NULL", "NULL"],
+    ];
+    assert_eq!(project.rows_in(env, "select id, v, gone, new from numbers order by id"), all);
+    // A text fits no number.
+    project.write("data/n.ndjson", "{\"id\": 5, \"v\": \"x\"}\n");
+    let refused = project.run(&["run", "--env", env]);
+    assert_eq!(refused.code, 4, "{}", refused.stderr);
+    assert!(refused.stderr.contains("error[contract-broken]"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("is now text") && refused.stderr.contains("--full-refresh"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(project.rows_in(env, "select id, v, gone, new from numbers order by id"), all);
+    project.write("models/numbers.sql", "select id, v from files.n");
+    project.run_json(0, &["--env", env, "--full-refresh"]);
+    assert_eq!(seen(), [["5", "x"]]);
+}
+
+const MERGED: &str =
+    "type: ndjson\npath: data/n.ndjson\nstreams: {n: {key: [id], mode: upsert, max_quarantine: 1}}\n";
+
+#[test]
+fn a_merge_survives_other_columns_in_a_file() {
+    let project = tiny(MERGED, ("data/n.ndjson", ""), "select id, v from files.n");
+    a_merge_survives_other_columns(&project, "dev");
+}
+
+#[test]
+fn a_merge_survives_other_columns_in_postgres() {
+    let server = PostgresServer::shared();
+    let url = server.url(&server.database());
+    let project = tiny(MERGED, ("data/n.ndjson", ""), "select id, v from files.n");
+    let manifest = format!("name: tiny\nenvironments: {{prod: {{type: postgres, url: \"{url}\"}}}}\n");
+    project.write("millrace.yml", manifest);
+    a_merge_survives_other_columns(&project, "prod");
+}
+
+/// What all streams of a source are told counts like what one is told.
+#[test]
+fn a_source_that_is_read_otherwise_is_read_anew() {
+    let source = |more: &str| format!("type: csv\npath: data/n.csv\n{more}streams: {{n: {{}}}}\n");
+    let project = tiny(&source(""), ("data/n.csv", "id;v\n1;x\n"), "select * from files.n");
+    project.run_json(0, &[]);
+    assert_eq!(project.rows("select * from numbers"), [["1;x"]]);
+    project.write("sources/files.yml", source("delimiter: ';'\n"));
+    assert_eq!(project.run_json(0, &[])["streams"][0]["status"], "loaded");
+    assert_eq!(project.rows("select id, v from numbers"), [["1", "x"]]);
 }
 
 #[test]

@@ -8,6 +8,8 @@ use millrace_core::value::Value;
 use millrace_engine::error::{Error, ErrorKind};
 use millrace_engine::warehouse::{LoadMode, Statement};
 
+use crate::merging::merge;
+
 use super::{Finish, column, fresh, load, one, rows, run};
 
 fn ids(ids: Vec<i64>) -> ArrayRef {
@@ -61,7 +63,7 @@ async fn rows_and_checkpoint_are_one() {
 async fn upsert_takes_the_last_row_of_a_key() {
     let (warehouse, _) = fresh();
     let columns = [column("id", DataType::Int64), column("v", DataType::Text)];
-    let mode = || LoadMode::Upsert { key: vec!["id".into()] };
+    let mode = || LoadMode::Upsert(merge(&columns, &["id"]));
     let batch = |keys: Vec<i64>, values: Vec<&str>| vec![vec![ids(keys), texts(values)]];
     let first =
         load(&*warehouse, &columns, mode(), batch(vec![1, 2, 1], vec!["x", "b", "a"]), Finish::well());
@@ -85,7 +87,7 @@ async fn upsert_by_several_columns_leaves_what_is_the_same() {
         column("Part \"B\"", DataType::Text),
         column("doc", DataType::Json),
     ];
-    let mode = || LoadMode::Upsert { key: vec!["__arrival".into(), "Part \"B\"".into()] };
+    let mode = || LoadMode::Upsert(merge(&columns, &["__arrival", "Part \"B\""]));
     let batch = |docs: Vec<&str>| vec![vec![ids(vec![1, 1, 2]), texts(vec!["a", "b", "a"]), texts(docs)]];
     load(&*warehouse, &columns, mode(), batch(vec!["{}", "[1]", "null"]), Finish::well())
         .await
@@ -110,11 +112,17 @@ async fn upsert_by_several_columns_leaves_what_is_the_same() {
 }
 
 #[tokio::test]
+async fn a_table_takes_over_another() {
+    let (warehouse, _) = fresh();
+    crate::merging::a_table_takes_over_another(&*warehouse).await;
+}
+
+#[tokio::test]
 async fn a_key_is_all_there_is() {
     let (warehouse, _) = fresh();
     let columns = [column("id", DataType::Int64)];
     for (keys, rows) in [(vec![1, 1, 2], 2), (vec![2, 3], 3)] {
-        let mode = LoadMode::Upsert { key: vec!["id".into()] };
+        let mode = LoadMode::Upsert(merge(&columns, &["id"]));
         let done =
             load(&*warehouse, &columns, mode, vec![vec![ids(keys)]], Finish::well()).await.expect("it loads");
         assert_eq!(done.rows_in_table, rows);

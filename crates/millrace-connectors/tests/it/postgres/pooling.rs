@@ -16,7 +16,7 @@ async fn work(warehouse: &dyn Warehouse, number: i64) {
     let batch = |ids: Vec<i64>| -> Vec<Vec<ArrayRef>> {
         vec![vec![Arc::new(Int64Array::from(ids)), Arc::new(StringArray::from(vec!["x", "y"]))]]
     };
-    let mode = || LoadMode::Upsert { key: vec!["id".into()] };
+    let mode = || LoadMode::Upsert(crate::merging::merge(&columns, &["id"]));
     for ids in [vec![1, 2], vec![2, 3]] {
         load(warehouse, &columns, mode(), batch(ids), Finish::well()).await.expect("it loads");
     }
