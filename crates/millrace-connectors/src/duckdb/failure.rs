@@ -61,6 +61,14 @@ fn one_line(message: &str) -> String {
 pub(super) fn statement_error(error: &DuckdbError) -> Error {
     let said = said(error);
     let (kind, message) = match said.class.as_str() {
+        // Whatever was under way when the system said so: a read, a commit, a checkpoint.
+        _ if is_full(&said.message) => (ErrorKind::Resources, "the disk is full".to_owned()),
+        // What follows an error of the disk that left the engine unsure of its file.
+        _ if said.message.contains("has been invalidated") => (
+            ErrorKind::WarehouseUnreachable,
+            "DuckDB has closed the file after an error; a new process finds it as it was last committed"
+                .to_owned(),
+        ),
         "Binder" | "Catalog" | "Parser" | "Syntax" | "Parameter Not Resolved" | "Parameter Not Allowed" => {
             (ErrorKind::Sql, said.message.clone())
         }
@@ -72,9 +80,6 @@ pub(super) fn statement_error(error: &DuckdbError) -> Error {
         ),
         "INTERRUPT" | "Interrupt" => (ErrorKind::TimedOut, "the query was interrupted".to_owned()),
         "Out of Memory" => (ErrorKind::Resources, "the warehouse ran out of memory".to_owned()),
-        "IO" if said.message.contains("No space left") => {
-            (ErrorKind::Resources, "the disk is full".to_owned())
-        }
         "IO" if said.message.contains("lock") => (ErrorKind::WarehouseLocked, said.message.clone()),
         "IO" => (ErrorKind::WarehouseUnreachable, said.message.clone()),
         "" => (ErrorKind::Internal, said.message.clone()),
@@ -89,6 +94,13 @@ pub(super) fn statement_error(error: &DuckdbError) -> Error {
         Some(hint) => error.hint(hint),
         None => error,
     }
+}
+
+/// The system's words for a disk, a quota or a file that takes no more (strerror(3)).
+fn is_full(message: &str) -> bool {
+    ["No space left on device", "File too large", "Disk quota exceeded"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 /// The message with quoted texts taken out: they may be cells.
@@ -140,6 +152,11 @@ mod tests {
         let (kind, message, position) = failure("select 'é', client from t");
         assert_eq!((kind, position), (ErrorKind::Sql, Some(13)));
         assert!(message.contains("client"), "{message}");
+        let full = duckdb::Error::DuckDBFailure(
+            duckdb::ffi::Error::new(1),
+            Some("TransactionContext Error: Failed to commit: Could not write file \"w.wal\": No space left on device".into()),
+        );
+        assert_eq!(statement_error(&full).kind(), ErrorKind::Resources);
         let (kind, message, _) = failure("select cast('secret' as integer)");
         assert_eq!(kind, ErrorKind::Data);
         assert!(!message.contains("secret"), "{message}");

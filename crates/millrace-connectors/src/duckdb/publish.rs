@@ -10,10 +10,11 @@ use super::failure::statement_error;
 use super::warehouse::{execute, in_transaction};
 
 pub(super) fn publish(connection: &Connection, request: &PublishRequest) -> Result<PublishOutcome> {
-    let ours = |view: &Relation| request.before.contains(view);
     let mut foreign = Vec::new();
-    for view in request.views.iter().map(|view| &view.view).filter(|view| !ours(view)) {
-        if exists(connection, view)? {
+    for view in request.views.iter().map(|view| &view.view) {
+        // Also where a name was ours: somebody may have put a table there since.
+        let ours = request.before.contains(view).then_some("VIEW");
+        if kind(connection, view)?.is_some_and(|kind| Some(kind.as_str()) != ours) {
             foreign.push(format!(
                 "`{}.{}` is there already, and no publication has made it",
                 view.schema, view.name
@@ -28,7 +29,9 @@ pub(super) fn publish(connection: &Connection, request: &PublishRequest) -> Resu
     in_transaction(connection, || {
         let run = |sql: &str| connection.execute_batch(sql).map_err(|error| statement_error(&error));
         for view in request.before.iter().filter(|view| !request.views.iter().any(|new| new.view == **view)) {
-            run(&format!("drop view if exists {view}"))?;
+            if kind(connection, view)?.as_deref() == Some("VIEW") {
+                run(&format!("drop view {view}"))?;
+            }
         }
         for view in &request.views {
             run(&format!("create or replace view {} as select * from {}", view.view, view.target))?;
@@ -43,12 +46,13 @@ pub(super) fn publish(connection: &Connection, request: &PublishRequest) -> Resu
     Ok(PublishOutcome::Published { tries: 1 })
 }
 
-fn exists(connection: &Connection, relation: &Relation) -> Result<bool> {
-    let sql = "select count(*) from information_schema.tables where table_schema = ? and table_name = ?";
-    let count: i64 = connection
+/// `VIEW`, `BASE TABLE` or the like; none where there is nothing of that name.
+fn kind(connection: &Connection, relation: &Relation) -> Result<Option<String>> {
+    let sql =
+        "select max(table_type) from information_schema.tables where table_schema = ? and table_name = ?";
+    connection
         .query_row(sql, params![relation.schema, relation.name], |row| row.get(0))
-        .map_err(|error| statement_error(&error))?;
-    Ok(count > 0)
+        .map_err(|error| statement_error(&error))
 }
 
 /// Comments take no parameters, so the text is quoted as a literal.

@@ -101,6 +101,11 @@ async fn a_name_of_somebody_else_is_left_alone() {
         }
     };
     assert_eq!(value("select x from publish.a").await, "2");
+    // Also where the name was published before.
+    request.before = vec![Relation::new("publish", "a"), Relation::new("publish", "a")];
+    let outcome = warehouse.publish(&request).await.expect("an answer");
+    assert!(matches!(&outcome, PublishOutcome::Blocked { .. }), "{outcome:?}");
+    request.before = Vec::new();
     // Gone, it is published; and a name that is no longer published goes.
     warehouse.transact(&[Statement::new("drop table publish.a")]).await.expect("a drop");
     let outcome = warehouse.publish(&request).await.expect("an answer");
