@@ -168,6 +168,19 @@ fn cut<R: Read, C: Cut, S>(
     }
 }
 
+/// Rung when a thread ends. One that panics never has its turn, and the others would wait for it.
+struct Bell<'a, 'b, S>(&'a Shop<'b, S>);
+
+impl<S> Drop for Bell<'_, '_, S> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let gone = Error::new(ErrorKind::Internal, "a thread that reads a file has panicked");
+            self.0.desk().failed.get_or_insert(gone);
+            self.0.next.notify_all();
+        }
+    }
+}
+
 /// Takes pieces apart until there are no more.
 fn help<C: Cut, S: Shared>(
     format: &C,
@@ -177,6 +190,7 @@ fn help<C: Cut, S: Shared>(
     records: &mut S,
     shop: &Shop<'_, S>,
 ) {
+    let _bell = Bell(shop);
     loop {
         let received = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Piece { number, text, line }) = received else { return };
@@ -206,5 +220,40 @@ fn help<C: Cut, S: Shared>(
         desk.turn += 1;
         drop(desk);
         shop.next.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::fields::Profiler;
+
+    /// Breaks at the second piece.
+    struct Broken;
+
+    impl Cut for Broken {
+        fn cut(&self, text: &[u8]) -> Option<usize> {
+            memchr::memchr(b'\n', text).map(|at| at + 1)
+        }
+
+        fn walk_piece<S: Records>(&self, piece: &mut Window<&[u8]>, _: Limits, _: &mut S) -> Result<bool> {
+            assert!(!piece.rest().starts_with(b"2"), "broken");
+            Ok(true)
+        }
+
+        fn walk_rest<R: Read, S: Records>(&self, _: &mut Window<R>, _: Limits, _: &mut S) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_thread_that_panics_keeps_nobody_waiting() {
+        let limits = Limits { block: 4, piece: 2, threads: 3, ..Limits::default() };
+        let mut window =
+            Window::new("f", &b"1\n2\n3\n4\n5\n6\n7\n8\n9\n"[..], limits.block).expect("a window");
+        let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            walk(&Broken, &mut window, limits, &mut Profiler::default())
+        }));
+        assert!(walked.is_err(), "the panic is passed on");
     }
 }
