@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use millrace_engine::lease::Holder;
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 /// This process.
 pub(crate) fn holder() -> Holder {
@@ -17,19 +19,46 @@ pub(crate) fn is_gone(holder: &Holder) -> bool {
     if holder.started.is_empty() || !Path::new("/proc/self/stat").exists() {
         return false;
     }
-    started(holder.process).is_none_or(|started| started != holder.started)
+    match Seen::of(holder.process) {
+        Seen::Running(started) => started != holder.started,
+        Seen::Ended => true,
+        // Of other users' processes `/proc` may show nothing (its mount option `hidepid`); the system knows them all the same.
+        Seen::Nothing => {
+            let process = i32::try_from(holder.process).ok().and_then(Pid::from_raw);
+            process.is_some_and(|process| test_kill_process(process) == Err(Errno::SRCH))
+        }
+    }
 }
 
-/// The process's start in ticks since the machine's start, field 22 of `/proc/N/stat` (proc(5)). A process that has ended and waits
-/// for its parent counts as gone.
-fn started(process: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name in parentheses may hold anything, also parentheses.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    if matches!(fields.next(), Some("Z" | "X")) {
-        return None;
+/// What `/proc` says of a process.
+enum Seen {
+    /// It started then, in ticks since the machine's start.
+    Running(String),
+    /// It has ended and waits for its parent.
+    Ended,
+    Nothing,
+}
+
+impl Seen {
+    /// Fields 3 and 22 of `/proc/N/stat` (proc(5)).
+    fn of(process: u32) -> Self {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        // The name in parentheses may hold anything, also parentheses.
+        let Some((_, fields)) = stat.rsplit_once(')') else { return Self::Nothing };
+        let mut fields = fields.split_whitespace();
+        if matches!(fields.next(), Some("Z" | "X")) {
+            return Self::Ended;
+        }
+        fields.nth(18).map_or(Self::Nothing, |started| Self::Running(started.to_owned()))
     }
-    fields.nth(18).map(str::to_owned)
+}
+
+/// When a process started; none where it has ended or the system does not say.
+fn started(process: u32) -> Option<String> {
+    match Seen::of(process) {
+        Seen::Running(started) => Some(started),
+        Seen::Ended | Seen::Nothing => None,
+    }
 }
 
 fn host() -> String {
