@@ -176,6 +176,8 @@ codes! {
     /// One run at a time may change a warehouse: it holds a lease, which it renews while it works. A run whose process died on this
     /// machine gives way at once, one on another machine after its lease has ended (half a minute). `millrace run --wait 10m` waits.
     RunUnderWay = "run-under-way",
+    /// Another server that keeps the same schedule was quicker: the time is dealt with, and nothing is run a second time.
+    RunElsewhere = "run-elsewhere",
     /// Another run has taken over the warehouse while this one was cut off from it.
     ///
     /// This run could not renew its lease in time (a sleeping machine, a lost network), so another one was let in. What this run

@@ -27,6 +27,8 @@ pub enum ErrorKind {
     WarehouseLocked,
     /// Another run holds the warehouse's lease.
     RunUnderWay,
+    /// The time of the schedule that a run stands for has been dealt with by another server.
+    RunElsewhere,
     /// Another run has taken over; what this one wrote last was rolled back.
     Superseded,
     /// Readers, or relations of somebody else, are in the way of a publish.
@@ -94,6 +96,7 @@ impl ErrorKind {
                 true,
                 Some("Wait for it (`millrace run --wait 10m`), or look at it with `millrace status`."),
             ),
+            Self::RunElsewhere => (Code::RunElsewhere, 3, false, None),
             Self::Superseded => {
                 (Code::Superseded, 3, false, Some("`millrace status` says which run has the warehouse now."))
             }

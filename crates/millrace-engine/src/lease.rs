@@ -4,9 +4,10 @@
 //! a guard, an update of that row that must touch exactly one: a run that was taken for dead and comes back writes nothing more,
 //! because its fence is an old one. Nothing of a session is needed, so it works through a connection pooler.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use millrace_core::name::Ident;
 use millrace_core::value::Value;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
@@ -39,12 +40,38 @@ pub struct Holder {
 /// Says of a holder on this machine whether its process is gone. False also where that cannot be known.
 pub type IsGone = fn(&Holder) -> bool;
 
-/// The right of one run to change the warehouse.
+/// The right of one run to change the warehouse. Once all copies are dropped, the next run of this process need not wait for it, even
+/// where it could not be given back.
 #[derive(Debug, Clone)]
 pub struct Lease {
     run: String,
     fence: i64,
     tables: Tables,
+    _live: Arc<Live>,
+}
+
+/// Runs of this process that have the lease of some warehouse, or are about to have it.
+static LIVE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// One of them, while this exists.
+#[derive(Debug)]
+struct Live(String);
+
+impl Live {
+    fn new(run: &str) -> Self {
+        LIVE.lock().unwrap_or_else(PoisonError::into_inner).insert(run.to_owned());
+        Self(run.to_owned())
+    }
+
+    fn is(run: &str) -> bool {
+        LIVE.lock().unwrap_or_else(PoisonError::into_inner).contains(run)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        LIVE.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+    }
 }
 
 impl Lease {
@@ -82,7 +109,7 @@ impl Lease {
     }
 
     /// Renews the lease until the returned task is dropped. A warehouse that no other process can have needs none of it.
-    pub fn keep(&self, warehouse: std::sync::Arc<dyn Warehouse>) -> Option<Keeper> {
+    pub fn keep(&self, warehouse: Arc<dyn Warehouse>) -> Option<Keeper> {
         if warehouse.is_exclusive() {
             return None;
         }
@@ -151,6 +178,7 @@ impl State<'_> {
         mut waiting: impl FnMut(&Held),
     ) -> Result<Lease> {
         let started = Instant::now();
+        let live = Arc::new(Live::new(run));
         let mut told = false;
         loop {
             let held = self.lease().await?;
@@ -164,7 +192,8 @@ impl State<'_> {
                 let fence = self.number(&Statement::with(sql, [Value::text(run)])).await?;
                 let fence =
                     fence.ok_or_else(|| Error::new(ErrorKind::RunUnderWay, "another run was quicker"))?;
-                return Ok(Lease { run: run.to_owned(), fence: fence as i64, tables: self.tables().clone() });
+                let (run, tables) = (run.to_owned(), self.tables().clone());
+                return Ok(Lease { run, fence: fence as i64, tables, _live: live });
             }
             let Some(held) = held else { continue };
             if started.elapsed() >= wait {
@@ -180,7 +209,8 @@ impl State<'_> {
 
     fn is_over(&self, held: &Held, holder: &Holder, is_gone: IsGone) -> bool {
         match &held.holder {
-            Some(other) if self.warehouse().is_exclusive() => other != holder,
+            Some(other) if other == holder => !Live::is(&held.run),
+            Some(_) if self.warehouse().is_exclusive() => true,
             Some(other) => other.machine == holder.machine && is_gone(other),
             None => false,
         }
@@ -210,41 +240,6 @@ impl State<'_> {
             "update {lease} set run = null, holder = null, expires_at = null where name = 'run' and run = $1"
         );
         Statement::with(sql, [Value::text(run)])
-    }
-
-    /// Makes this environment the one that the state belongs to, or finds that it is; refuses where the state speaks of other schemas.
-    pub async fn claim(
-        &self,
-        schemas: &millrace_core::project::environment::Schemas,
-        lease: &Lease,
-    ) -> Result<()> {
-        let owner = self.tables().table("owner");
-        let sql = format!("select raw_schema, build_schema, publish_schema from {owner}");
-        let rows = self.warehouse().query(&Statement::new(sql), QueryLimits::STATE).await?;
-        let names = [&schemas.raw, &schemas.build, &schemas.publish];
-        if rows.is_empty() {
-            let sql = format!("insert into {owner} values ($1, $2, $3)");
-            let insert = Statement::with(sql, names.map(Value::text));
-            self.warehouse().transact(&[insert, lease.guard()]).await?;
-            return Ok(());
-        }
-        let row = rows.row(0);
-        let recorded = row.iter().map(|value| value.as_str().unwrap_or_default());
-        if recorded.clone().eq(names.iter().map(|name| name.as_str())) {
-            return Ok(());
-        }
-        let list =
-            |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let message = format!(
-            "the state in schema `{}` belongs to the schemas {}, not {}",
-            self.schema(),
-            list(recorded.collect()),
-            list(names.iter().map(|name| name.as_str()).collect())
-        );
-        Err(Error::new(ErrorKind::OtherSchemas, message).hint(format!(
-            "Give this environment a state of its own (`schemas: {{state: …}}`), or drop schema {} to begin anew.",
-            Ident::new(self.schema())
-        )))
     }
 }
 

@@ -16,6 +16,7 @@ pub mod merge;
 pub mod migrate;
 pub mod model_run;
 mod names;
+mod owner;
 pub mod plan;
 pub mod publish;
 pub mod quality_run;

@@ -43,6 +43,8 @@ const MIGRATIONS: [&[&str]; STATE_VERSION as usize] = [
     &[
         // The raw table's columns, by which a later load is merged; see `merge.rs`.
         "alter table {s}.streams add column table_columns varchar",
+        // Whose schemas they are; see `State::claim`.
+        "alter table {s}.owner add column project varchar",
     ],
 ];
 

@@ -116,7 +116,10 @@ async fn under_lease(
     let name = run_id(Timestamp::now());
     let lease = state.take_lease(&name, &options.holder, options.is_gone, options.wait, |_| {}).await?;
     let keeper = lease.keep(Arc::clone(warehouse));
-    let done = work(&state, &lease, &name).await;
+    let done = match state.claim(&compiled.project.manifest.name, &compiled.schemas, &lease).await {
+        Ok(()) => work(&state, &lease, &name).await,
+        Err(error) => Err(error),
+    };
     drop(keeper);
     let released = warehouse.transact(&[lease.release()]).await;
     let publication = done?;

@@ -23,7 +23,7 @@ use crate::quality_run::run_test;
 use crate::state::{BuiltModel, LoadedStream, Publication, RunRecord, State};
 pub use crate::summary::{HeldBy, ModelSummary, RunError, RunStatus, RunSummary, StreamSummary};
 use crate::sync::{StreamOutcome, SyncContext, grouped, sync_stream};
-use crate::trigger::Trigger;
+use crate::trigger::{Trigger, TriggerKind};
 use crate::warehouse::{PublishOutcome, Statement, Warehouse};
 use crate::{fault, model_run, names, publish};
 
@@ -93,6 +93,12 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
             return (summary, Some(error));
         }
     };
+    if let Some(error) = run_elsewhere(&state, &options.trigger).await {
+        let _ = warehouse.transact(&[lease.release()]).await;
+        fail(&mut summary, &error);
+        finish(&mut summary, started);
+        return (summary, Some(error));
+    }
     fault::reach("lease-taken");
     let keeper = lease.keep(Arc::clone(warehouse));
     let mut runner = Runner {
@@ -146,6 +152,19 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
 async fn has_published(state: &State<'_>, run: &str) -> Option<u64> {
     let known = tokio::time::timeout(LAST_WORDS, state.publications(KEPT)).await.ok()?.ok()?;
     known.into_iter().find(|publication| publication.run == run).map(|publication| publication.publication)
+}
+
+/// Why a run need not begin that has waited for its turn: another server may have had the same time of the schedule meanwhile.
+async fn run_elsewhere(state: &State<'_>, trigger: &Trigger) -> Option<Error> {
+    let due = match trigger.kind {
+        TriggerKind::Schedule | TriggerKind::CatchUp => trigger.scheduled_for?,
+        TriggerKind::Command | TriggerKind::Retry | TriggerKind::Api => return None,
+    };
+    let handled = state.schedule_handled().await.ok()??;
+    (handled >= due).then(|| {
+        let message = format!("another server has run for {} already", rfc3339(due));
+        Error::new(ErrorKind::RunElsewhere, message)
+    })
 }
 
 async fn take_lease(state: &State<'_>, run: &str, options: &RunOptions) -> Result<Lease> {
@@ -227,7 +246,8 @@ impl Runner<'_> {
         let json = serde_json::to_value(&*self.summary).map_err(|error| {
             Error::new(ErrorKind::Internal, "a summary cannot be written").caused_by(error)
         })?;
-        self.state.claim(&self.compiled.schemas, &self.lease).await?;
+        let project = &self.compiled.project.manifest.name;
+        self.state.claim(project, &self.compiled.schemas, &self.lease).await?;
         let started = Timestamp::from_microsecond(self.now).unwrap_or_default();
         let mut begin = vec![self.state.tables().abandon_runs()];
         begin.extend(self.state.tables().record_run(&record(self.summary, &json, started, None)));

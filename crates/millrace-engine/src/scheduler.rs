@@ -16,6 +16,8 @@ use crate::trigger::{Trigger, TriggerKind};
 
 /// The longest sleep: a clock that is set, or a machine that slept, is noticed after it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// How late a run may start and still be in time. Later ones stand for times that went by while the machine slept.
+const LATE: Duration = Duration::from_mins(1);
 /// The pause before the first retry; each further one is four times as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest pause before a retry.
@@ -55,6 +57,8 @@ pub enum JobEnd {
     MayPass,
     /// It was stopped before its end.
     Stopped,
+    /// Another server has dealt with the time, and tells whoever waits for the outcome.
+    Elsewhere,
 }
 
 /// What a timetable starts, and what remembers how far it has come.
@@ -118,8 +122,10 @@ struct Keeper<'a> {
 impl Keeper<'_> {
     async fn keep(&self, mut present: watch::Receiver<Option<Timetable>>) {
         let mut seen = None;
+        let mut kept: Option<Timetable> = None;
         loop {
             let Some(timetable) = present.borrow_and_update().clone() else {
+                kept = None;
                 self.job.tell(Told::Next(None));
                 if present.changed().await.is_err() {
                     return;
@@ -127,22 +133,34 @@ impl Keeper<'_> {
                 continue;
             };
             let since = match seen {
-                Some(since) => since,
+                Some(since) if kept.as_ref() == Some(&timetable) => since,
+                // What a table would have said before it was there counts for nothing.
+                Some(_) => self.clock.now(),
                 None => self.begin(&timetable).await,
             };
             seen = Some(since);
+            kept = Some(timetable.clone());
             let next = timetable.cron.next_after(since, &timetable.zone);
             self.job.tell(Told::Next(next));
             let came = tokio::select! {
                 biased;
-                changed = present.changed() => match changed {
-                    Ok(()) => continue,
-                    Err(_) => return,
+                changed = present.changed() => match (changed, next) {
+                    (Err(_), _) => return,
+                    (Ok(()), Some(next)) if next <= self.clock.now() => next,
+                    (Ok(()), _) => continue,
                 },
                 came = self.comes(next) => came,
             };
             // A machine that slept has several times behind it: the last one stands for all.
-            let due = timetable.cron.last_between(since, self.clock.now(), &timetable.zone).unwrap_or(came);
+            let now = self.clock.now();
+            let due = timetable.cron.last_between(since, now, &timetable.zone).unwrap_or(came);
+            let late = Duration::try_from(now.duration_since(due)).unwrap_or_default() > LATE;
+            if late && !timetable.catch_up {
+                self.job.tell(Told::Skipped(due));
+                self.handle(due).await;
+                seen = Some(now);
+                continue;
+            }
             seen = Some(self.attempt(&timetable, TriggerKind::Schedule, due).await);
         }
     }
@@ -199,7 +217,7 @@ impl Keeper<'_> {
         loop {
             let end = self.job.run(trigger.clone()).await;
             let now = self.clock.now();
-            if end == JobEnd::Stopped {
+            if matches!(end, JobEnd::Stopped | JobEnd::Elsewhere) {
                 return now;
             }
             let overtaken = cron.last_between(due, now, zone);

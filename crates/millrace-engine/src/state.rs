@@ -12,6 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::merge::RawColumn;
 use crate::warehouse::{QueryLimits, Statement, Warehouse};
 
+/// What times of a schedule are compared with: no time after it is dealt with, though a server whose clock was ahead may have said so.
+const SOON: &str = "now() + interval '1 minute'";
+
 /// A stream's last committed load.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadedStream {
@@ -126,29 +129,27 @@ impl<'w> State<'w> {
         &self.tables.schema
     }
 
-    /// The last committed load of every stream.
+    /// The last committed load of every stream. Also of a state that an earlier version of this program left, and no run has brought
+    /// forward yet.
     pub async fn streams(&self) -> Result<Vec<LoadedStream>> {
-        let sql = format!(
-            "select source, stream, raw_schema, raw_table, load_number, spec, position, row_count, table_columns from {} \
-             order by source, stream",
-            self.tables.table("streams")
-        );
+        let sql = format!("select * from {} order by source, stream", self.tables.table("streams"));
         let rows = self.warehouse.query(&Statement::new(sql), QueryLimits::STATE).await?;
+        let column = |name: &str| rows.columns.iter().position(|column| column.name == name);
         (0..rows.len())
-            .map(|at| {
-                let row = rows.row(at);
-                let text = |i: usize| row[i].as_str().unwrap_or_default().to_owned();
-                let position = row[6].as_str().map(serde_json::from_str).transpose();
-                let columns = row[8].as_str().map(serde_json::from_str).transpose();
+            .map(|row| {
+                let value = |name: &str| column(name).map_or(&Value::Null, |at| &rows.data[at][row]);
+                let text = |name: &str| value(name).as_str().unwrap_or_default().to_owned();
                 let unreadable =
                     |error| Error::new(ErrorKind::Internal, "a checkpoint cannot be read").caused_by(error);
+                let position = value("position").as_str().map(serde_json::from_str).transpose();
+                let columns = value("table_columns").as_str().map(serde_json::from_str).transpose();
                 Ok(LoadedStream {
-                    name: StreamName::new(text(0), text(1)),
-                    table: Relation::new(text(2), text(3)),
-                    load_number: row[4].as_int().unwrap_or_default(),
-                    spec: text(5),
+                    name: StreamName::new(text("source"), text("stream")),
+                    table: Relation::new(text("raw_schema"), text("raw_table")),
+                    load_number: value("load_number").as_int().unwrap_or_default(),
+                    spec: text("spec"),
                     position: position.map_err(unreadable)?,
-                    rows: row[7].as_int().unwrap_or_default() as u64,
+                    rows: value("row_count").as_int().unwrap_or_default() as u64,
                     columns: columns.map_err(unreadable)?,
                 })
             })
@@ -197,7 +198,8 @@ impl<'w> State<'w> {
         let (schedule, runs) = (self.tables().table("schedule"), self.tables().table("runs"));
         let sql = format!(
             "select max(handled_at) as handled_at from (select handled_at from {schedule} union all select scheduled_for from {runs} \
-             where scheduled_for is not null and status in ('succeeded', 'unchanged', 'held')) as handled"
+             where scheduled_for is not null and status in ('succeeded', 'unchanged', 'held')) as handled \
+             where handled_at <= {SOON}"
         );
         let rows = self.warehouse.query(&Statement::new(sql), QueryLimits::STATE).await?;
         let handled = rows.data.first().and_then(|column| column.first());
@@ -231,13 +233,16 @@ impl Tables {
         ))
     }
 
-    /// The statements that record up to when the times of the schedule are dealt with. What was recorded later stays.
+    /// The statements that record up to when the times of the schedule are dealt with. What was recorded later stays, unless it lies in
+    /// the future.
     pub fn record_schedule(&self, up_to: Timestamp) -> [Statement; 2] {
         let schedule = self.table("schedule");
         let at = || Value::TimestampTz(up_to.as_microsecond());
         [
             Statement::with(
-                format!("delete from {schedule} where name = 'schedule' and handled_at < $1"),
+                format!(
+                    "delete from {schedule} where name = 'schedule' and (handled_at < $1 or handled_at > {SOON})"
+                ),
                 [at()],
             ),
             Statement::with(

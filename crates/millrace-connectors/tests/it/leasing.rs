@@ -123,6 +123,9 @@ async fn in_a_file_another_process_is_a_dead_one() {
     warehouse.transact(&[Statement::new(past)]).await.expect("time goes by");
     let refused = take("second", &holder("here", 1)).await.expect_err("the first one runs");
     assert_eq!(refused.kind(), ErrorKind::RunUnderWay);
+    // It ended without giving the lease back.
+    drop(first);
+    let first = take("second", &holder("here", 1)).await.expect("it has ended");
     // No other process can have the file while this one has it.
     let third = take("third", &holder("here", 2)).await.expect("the first one is dead");
     let late = warehouse.transact(&[first.guard()]).await.expect_err("its fence is old");
@@ -157,8 +160,12 @@ async fn the_first_version_of_the_state_comes_forward() {
         "alter table _millrace.streams drop column table_columns",
         "update _millrace.meta set version = 1",
         "insert into _millrace.runs values ('r1', now(), now(), 'succeeded', '{}')",
+        "insert into _millrace.streams values ('s', 't', 'raw', 's__t__r1', 7, 'x', null, 3, now(), 'r1')",
     ];
     warehouse.transact(&back.map(Statement::new)).await.expect("an old state");
+    // Who only looks brings nothing forward.
+    let streams = state.streams().await.expect("streams");
+    assert_eq!((streams[0].load_number, &streams[0].columns), (7, &None));
     state.migrate().await.expect("it comes forward");
     assert_eq!(state.version().await.expect("a version"), Some(millrace_engine::migrate::STATE_VERSION));
     assert_eq!(

@@ -250,6 +250,58 @@ async fn a_machine_that_slept_runs_once_when_it_wakes() {
 }
 
 #[tokio::test]
+async fn a_machine_that_slept_skips_what_is_not_made_up_for() {
+    let week = Week::new("2026-06-05T11:59:00Z", "2026-06-05T18:30:00Z");
+    *week.asleep.lock().expect("free") = Some((at("2026-06-05T12:30:00Z"), at("2026-06-05T17:20:00Z")));
+    let log = week.keep(&Timetable { catch_up: false, ..table("0 * * * *") }).await;
+    assert_eq!(
+        log,
+        [
+            "handled 2026-06-05T11:59:00Z",
+            "2026-06-05T12:00:00Z Schedule for 2026-06-05T12:00:00Z #1",
+            "handled 2026-06-05T12:00:00Z",
+            "over",
+            "skipped 2026-06-05T17:00:00Z",
+            "handled 2026-06-05T17:00:00Z",
+            "2026-06-05T18:00:00Z Schedule for 2026-06-05T18:00:00Z #1",
+            "handled 2026-06-05T18:00:00Z",
+            "over",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_another_server_has_run_is_left_to_it() {
+    let week = Week::new("2026-06-05T11:59:00Z", "2026-06-05T12:30:00Z").ends(vec![(JobEnd::Elsewhere, 5)]);
+    let log = week.keep(&table("0 * * * *")).await;
+    assert_eq!(log[1..], ["2026-06-05T12:00:00Z Schedule for 2026-06-05T12:00:00Z #1"]);
+}
+
+/// At noon daily, and from half past one on every hour: what that would have been at one is no missed time.
+#[tokio::test]
+async fn a_new_timetable_says_nothing_of_times_before_it() {
+    let week = Week::new("2026-06-05T09:59:30Z", "2026-06-05T13:10:00Z");
+    let (sender, timetable) = watch::channel(Some(table("0 12 * * *")));
+    let changes = async {
+        while week.now() < at("2026-06-05T11:30:00Z") {
+            tokio::task::yield_now().await;
+        }
+        sender.send_replace(Some(table("0 * * * *")));
+        week.stop.cancelled().await;
+    };
+    tokio::join!(keep(timetable, &week, &week, &week.stop), changes);
+    let log = week.log.into_inner().expect("free");
+    assert_eq!(
+        runs(&log),
+        [
+            "2026-06-05T10:00:00Z Schedule for 2026-06-05T10:00:00Z #1",
+            "2026-06-05T12:00:00Z Schedule for 2026-06-05T12:00:00Z #1",
+            "2026-06-05T13:00:00Z Schedule for 2026-06-05T13:00:00Z #1",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_warehouse_that_does_not_answer_is_asked_again() {
     let week = Week::new("2026-06-05T12:10:00Z", "2026-06-05T12:50:00Z").handled("2026-06-05T11:00:00Z");
     *week.away.lock().expect("free") = 2;

@@ -125,6 +125,7 @@ impl Job for ScheduledRuns<'_> {
 fn job_end(end: &RunEnd) -> JobEnd {
     let by_kind = |error: &Error| match error.kind() {
         ErrorKind::Cancelled => JobEnd::Stopped,
+        ErrorKind::RunElsewhere => JobEnd::Elsewhere,
         kind if kind.policy().retry => JobEnd::MayPass,
         _ => JobEnd::Done,
     };

@@ -12,7 +12,7 @@ use millrace_testkit::postgres::PostgresServer;
 use serde_json::{Value as Json, json};
 
 use crate::both::with_prod;
-use crate::millrace::{Project, binary};
+use crate::millrace::{Project, binary, copy};
 use crate::owner::Running;
 use crate::server::Server;
 
@@ -116,7 +116,8 @@ impl Tiny {
             .expect("the binary starts");
         let lines = BufReader::new(child.stdout.take().expect("stdout"));
         let mut serving = Serving { child, lines };
-        assert_eq!(serving.line().expect("a line")["status"], "serving");
+        let line = serving.line().expect("a line");
+        assert_eq!(line["status"], "serving", "{line}");
         serving
     }
 }
@@ -195,6 +196,28 @@ fn a_server_of_a_file_killed_at_the_hour_runs_what_it_missed_once() {
 fn a_server_of_postgres_killed_at_the_hour_runs_what_it_missed_once() {
     let database = PostgresServer::shared().database();
     a_server_killed_at_the_hour_runs_what_it_missed_once(&Tiny::new(Some(database)));
+}
+
+/// The second server waits while the first one runs, and then has nothing left to do.
+#[test]
+fn two_servers_run_a_time_once() {
+    let tiny = Tiny::new(Some(PostgresServer::shared().database()));
+    tiny.begin();
+    tiny.time_goes_by();
+    // Long enough for the other one to come.
+    let slow = "{{ config(post_hook='update {{ this }} set id = id where exists (select 1 from pg_sleep(3))') }}select id from files.n";
+    tiny.project.write("models/numbers.sql", slow);
+    // A folder has one server; another machine has another folder.
+    let other = Tiny { project: Project::empty(), database: tiny.database.clone(), env: tiny.env };
+    copy(tiny.project.path(), other.project.path());
+    let mut servers = [tiny.serve(None), other.serve(None)];
+    let lines = servers.each_mut().map(|server| server.line().expect("a run"));
+    let mut ends = lines.each_ref().map(|line| line["status"].as_str().unwrap_or_default());
+    ends.sort_unstable();
+    assert_eq!(ends, ["failed", "succeeded"], "{lines:?}");
+    let code = |line: &Json| line["error"]["code"].as_str().map(str::to_owned);
+    assert_eq!(lines.iter().filter_map(code).collect::<Vec<_>>(), ["run-elsewhere"]);
+    assert_eq!(tiny.status()["runs"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]

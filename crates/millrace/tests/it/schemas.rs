@@ -57,6 +57,26 @@ fn a_state_belongs_to_one_set() {
 }
 
 #[test]
+fn a_state_belongs_to_one_project() {
+    let project = project();
+    project.run_json(0, &["--max-quarantine", "1"]);
+    project.write("millrace.yml", MANIFEST.replace("name: tiny", "name: other"));
+    let refused = project.run(&["run", "--max-quarantine", "1"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("belongs to the project `tiny`, not to `other`"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("set project = 'other'"), "{}", refused.stderr);
+    assert_eq!(project.run(&["rollback"]).code, 2);
+    project.write("millrace.yml", MANIFEST);
+    assert_eq!(project.run_json(0, &["--max-quarantine", "1"])["status"], "unchanged");
+    // A state of another name would not know whose the tables are, and drop them.
+    project.write("millrace.yml", MANIFEST.replace("{publish: bi}", "{state: fresh}"));
+    let refused = project.run(&["run", "--max-quarantine", "1", "--env", "clash"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("such as `files__n__r1`"), "{}", refused.stderr);
+    assert_eq!(project.rows("select count(*) from numbers"), [["1"]]);
+}
+
+#[test]
 fn names_that_cannot_be_are_told() {
     let project = project();
     project.write(
