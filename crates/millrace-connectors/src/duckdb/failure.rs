@@ -22,6 +22,9 @@ pub(super) struct Said {
     pub(super) position: Option<usize>,
 }
 
+/// What is said where the engine has closed its file.
+pub(super) const CLOSED: &str = "DuckDB has closed the file after an error; it is opened anew, as it was last committed, once nobody uses it";
+
 pub(super) fn said(error: &DuckdbError) -> Said {
     let text = match error {
         DuckdbError::DuckDBFailure(_, Some(text)) => text.clone(),
@@ -61,14 +64,9 @@ fn one_line(message: &str) -> String {
 pub(super) fn statement_error(error: &DuckdbError) -> Error {
     let said = said(error);
     let (kind, message) = match said.class.as_str() {
+        _ if is_invalidated(error) => (ErrorKind::WarehouseUnreachable, CLOSED.to_owned()),
         // Whatever was under way when the system said so: a read, a commit, a checkpoint.
         _ if is_full(&said.message) => (ErrorKind::Resources, "the disk is full".to_owned()),
-        // What follows an error of the disk that left the engine unsure of its file.
-        _ if said.message.contains("has been invalidated") => (
-            ErrorKind::WarehouseUnreachable,
-            "DuckDB has closed the file after an error; a new process finds it as it was last committed"
-                .to_owned(),
-        ),
         "Binder" | "Catalog" | "Parser" | "Syntax" | "Parameter Not Resolved" | "Parameter Not Allowed" => {
             (ErrorKind::Sql, said.message.clone())
         }
@@ -94,6 +92,11 @@ pub(super) fn statement_error(error: &DuckdbError) -> Error {
         Some(hint) => error.hint(hint),
         None => error,
     }
+}
+
+/// Whether the engine refuses all work since an error, of the disk most likely, left it unsure of its file.
+pub(super) fn is_invalidated(error: &DuckdbError) -> bool {
+    said(error).message.contains("database has been invalidated")
 }
 
 /// The system's words for a disk, a quota or a file that takes no more (strerror(3)).

@@ -1,6 +1,6 @@
 //! A DuckDB file as a warehouse.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use millrace_engine::warehouse::{
 };
 
 use super::dialect::{DuckdbDialect, logical_type, result_type};
-use super::failure::{open_error, statement_error};
+use super::failure::{CLOSED, is_invalidated, open_error, statement_error};
 use super::feed;
 use super::load::load;
 use super::publish::publish;
@@ -35,37 +35,84 @@ const MOST_SETTLING: Duration = Duration::from_secs(5);
 
 /// A DuckDB file. Each call works on a connection of its own.
 pub struct DuckdbWarehouse {
-    connection: Mutex<Connection>,
+    /// What [`Self::open`] was told; none for one in memory, which cannot be opened anew.
+    file: Option<File>,
+    engine: Mutex<Engine>,
 }
 
-impl DuckdbWarehouse {
-    /// Opens a file, making it where it is not there. Blocks.
-    pub fn open<'a>(path: &Path, options: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
-        let config = options.into_iter().try_fold(config()?, |config, (key, value)| {
+struct File {
+    path: PathBuf,
+    options: Vec<(String, String)>,
+}
+
+impl File {
+    fn open(&self) -> Result<Connection> {
+        let config = self.options.iter().try_fold(config()?, |config, (key, value)| {
             config.with(key, value).map_err(|error| {
                 Error::new(ErrorKind::WarehouseUnreachable, format!("DuckDB does not take `{key}: {value}`"))
                     .caused_by(error)
             })
         })?;
-        Self::new(Connection::open_with_flags(path, config).map_err(|error| open_error(path, &error))?)
+        let connection = Connection::open_with_flags(&self.path, config);
+        connection.map_err(|error| open_error(&self.path, &error))
+    }
+}
+
+/// The engine while it has the file open.
+struct Engine {
+    /// None where the file could not be opened anew.
+    connection: Option<Connection>,
+    /// Another count than one: somebody works on a connection.
+    users: Arc<()>,
+}
+
+impl Engine {
+    fn new(connection: Connection) -> Result<Self> {
+        feed::register(&connection)?;
+        Ok(Self { connection: Some(connection), users: Arc::new(()) })
+    }
+
+    /// A connection of the caller's own; none where the engine refuses all work.
+    fn connect(&self) -> Result<Option<(Connection, Arc<()>)>> {
+        let Some(connection) = &self.connection else { return Ok(None) };
+        let own = connection.try_clone().and_then(|own| own.execute_batch(SESSION).map(|()| own));
+        match own {
+            Ok(own) => Ok(Some((own, Arc::clone(&self.users)))),
+            Err(error) if is_invalidated(&error) => Ok(None),
+            Err(error) => Err(statement_error(&error)),
+        }
+    }
+}
+
+impl DuckdbWarehouse {
+    /// Opens a file, making it where it is not there. Blocks.
+    pub fn open<'a>(path: &Path, options: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
+        let options = options.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let file = File { path: path.to_owned(), options: options.collect() };
+        let engine = Mutex::new(Engine::new(file.open()?)?);
+        Ok(Self { file: Some(file), engine })
     }
 
     /// Opens an empty warehouse in memory.
     pub fn open_in_memory() -> Result<Self> {
         let connection = Connection::open_in_memory_with_flags(config()?);
-        Self::new(connection.map_err(|error| open_error(Path::new(":memory:"), &error))?)
+        let connection = connection.map_err(|error| open_error(Path::new(":memory:"), &error))?;
+        Ok(Self { file: None, engine: Mutex::new(Engine::new(connection)?) })
     }
 
-    fn new(connection: Connection) -> Result<Self> {
-        feed::register(&connection)?;
-        Ok(Self { connection: Mutex::new(connection) })
-    }
-
-    fn connect(&self) -> Result<Connection> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = connection.try_clone().map_err(|error| statement_error(&error))?;
-        connection.execute_batch(SESSION).map_err(|error| statement_error(&error))?;
-        Ok(connection)
+    /// A connection, and what says that somebody works on it. Blocks for as long as the file takes to be opened anew, where the engine has
+    /// closed it.
+    fn connect(&self) -> Result<(Connection, Arc<()>)> {
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connected) = engine.connect()? {
+            return Ok(connected);
+        }
+        let closed = || Error::new(ErrorKind::WarehouseUnreachable, CLOSED);
+        // Two engines over one file would each write their own; the former one ends with its last connection.
+        let file = self.file.as_ref().filter(|_| Arc::strong_count(&engine.users) == 1).ok_or_else(closed)?;
+        engine.connection = None;
+        *engine = Engine::new(file.open()?)?;
+        engine.connect()?.ok_or_else(closed)
     }
 
     /// Runs blocking work on a connection of its own; interrupts it when the caller goes away or time is up.
@@ -74,9 +121,13 @@ impl DuckdbWarehouse {
         limit: Option<Duration>,
         work: impl FnOnce(Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let connection = self.connect()?;
+        let (connection, user) = self.connect()?;
         let interrupt = Interrupt(Some(connection.interrupt_handle()));
-        let mut task = tokio::task::spawn_blocking(move || work(connection));
+        let mut task = tokio::task::spawn_blocking(move || {
+            let done = work(connection);
+            drop(user);
+            done
+        });
         let joined = match limit {
             None => task.await,
             Some(limit) => match tokio::time::timeout(limit, &mut task).await {

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 
 use crate::both::with_prod;
 use crate::millrace::{Project, binary, command, copy};
+use crate::server::Server;
 
 /// A project in a warehouse whose data is one of two shops; between the two every table changes.
 struct Shop {
@@ -376,4 +377,44 @@ fn a_run_that_has_published_has_succeeded() {
     server.run(&database, "drop event trigger cut");
     assert_eq!(project.run_json(0, &[])["status"], "unchanged");
     assert_eq!(project.rows(build), [["3"]]);
+}
+
+/// The disk is full, as far as a limit on the size of files is one: while rows are loaded, and then while the file is settled, after which
+/// the engine refuses all work until it is opened anew.
+#[test]
+fn a_server_whose_disk_was_full_goes_on() {
+    let project = Project::of(&[
+        ("millrace.yml", "name: tiny\nenvironments: {dev: {type: duckdb, path: .millrace/t.duckdb}}\n"),
+        ("sources/files.yml", "type: ndjson\npath: data/n.ndjson\nstreams: {n: {key: [id]}}\n"),
+        ("data/n.ndjson", "{\"id\": 1, \"v\": \"a\"}\n"),
+        ("models/numbers.sql", "select id, v from files.n"),
+    ]);
+    project.run_json(0, &[]);
+    let size = std::fs::metadata(project.path().join(".millrace/t.duckdb")).expect("the file").len();
+    let mut limited = std::process::Command::new("sh");
+    let limit = format!("trap '' XFSZ; ulimit -S -f {}; exec \"$0\" \"$@\"", size / 512 + 100);
+    limited.args(["-c", &limit]).arg(binary().get_program());
+    let server = Server::start_by(&mut limited, &project, &[]);
+    let seen = || project.rows("select count(*), max(v) from numbers");
+    let rows = (0..200_000_u64).map(|id| {
+        let v = id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        format!("{{\"id\": {id}, \"v\": \"{v:016x}{:016x}\"}}\n", v.rotate_left(17).wrapping_mul(v | 1))
+    });
+    project.write("data/n.ndjson", rows.collect::<String>());
+    let full = project.run(&["run"]);
+    assert_eq!(full.code, 3, "{}", full.stderr);
+    assert!(full.stderr.contains("error[out-of-resources]: the disk is full"), "{}", full.stderr);
+    assert_eq!(seen(), [["1", "a"]]);
+    project.write("data/n.ndjson", "{\"id\": 2, \"v\": \"b\"}\n");
+    let small = project.run_json(0, &[]);
+    assert_eq!((&small["status"], &small["data_version"]), (&"succeeded".into(), &2.into()));
+    assert_eq!(seen(), [["1", "b"]]);
+    let lifted = std::process::Command::new("prlimit")
+        .args(["--fsize=unlimited:", "--pid", &server.process().to_string()])
+        .status();
+    assert!(lifted.expect("prlimit runs").success());
+    project.write("data/n.ndjson", "{\"id\": 3, \"v\": \"c\"}\n{\"id\": 4, \"v\": \"d\"}\n");
+    assert_eq!(project.run_json(0, &[])["data_version"], 3);
+    assert_eq!(seen(), [["2", "d"]]);
+    assert!(server.end("TERM").success());
 }
