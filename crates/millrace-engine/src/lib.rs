@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod check;
 pub mod compiled;
 pub mod contract;
+mod destination;
 pub mod error;
 pub mod event;
 pub mod fault;

@@ -1,16 +1,19 @@
 //! One model into a physical table or view of the build schema.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
+use millrace_core::digest::hex;
 use millrace_core::graph::{Input, Model};
 use millrace_core::materialization::Materialization;
-use millrace_core::name::Relation;
+use millrace_core::name::{Relation, StreamName};
 use millrace_core::sql::text;
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use crate::lease::Lease;
-use crate::state::BuiltModel;
+use crate::state::{BuiltModel, LoadedStream};
 use crate::warehouse::{QueryLimits, Statement, Warehouse};
 
 /// Builds a model beside whatever is published, and runs its hooks. `physical` gives the tables of its inputs.
@@ -49,6 +52,30 @@ pub async fn build(
         rows,
     };
     Ok((built, started.elapsed().as_millis() as u64))
+}
+
+/// What decides on a model's content: its own SQL, and the loads and models that it reads.
+pub(crate) fn fingerprint(
+    model: &Model,
+    loaded: &BTreeMap<StreamName, LoadedStream>,
+    built: &[BuiltModel],
+) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(&model.fingerprint);
+    for input in model.inputs() {
+        match input {
+            Input::Stream(name) => {
+                let number = loaded.get(name).map(|stream| stream.load_number);
+                hasher.update(format!("\nstream {name} {number:?}"));
+            }
+            Input::Model(name) => {
+                let version =
+                    built.iter().find(|built| built.model == *name).map(|built| built.fingerprint.as_str());
+                hasher.update(format!("\nmodel {name} {version:?}"));
+            }
+        }
+    }
+    hex(&hasher.finalize())
 }
 
 /// All hooks of a model in one transaction. Until they are through nobody but this run sees the table.

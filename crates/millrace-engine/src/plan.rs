@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::compiled::Compiled;
 use crate::error::Result;
-use crate::run::model_fingerprint;
+use crate::model_run;
 use crate::state::{BuiltModel, LoadedStream, State};
 use crate::sync::fingerprint;
 use crate::warehouse::Warehouse;
@@ -73,7 +73,7 @@ pub async fn plan(compiled: &Compiled, warehouse: &dyn Warehouse) -> Result<Vec<
         let (needed, reason) = match (known, upstream) {
             (None, _) => (true, "never built".to_owned()),
             (_, Some(name)) => (true, format!("`{name}` changes")),
-            (Some(known), None) if known.fingerprint == model_fingerprint(model, &by_name, &built) => {
+            (Some(known), None) if known.fingerprint == model_run::fingerprint(model, &by_name, &built) => {
                 (false, "nothing it reads is new".to_owned())
             }
             (Some(_), None) => (true, "its SQL has changed".to_owned()),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::digest::{hex, sha256};
-use millrace_core::graph::{Input, Model};
+use millrace_core::graph::Input;
 use millrace_core::name::{Ident, Relation, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
 use millrace_core::value::Value;
@@ -22,7 +22,7 @@ use crate::publish::KEPT;
 use crate::quality_run::run_test;
 use crate::state::{BuiltModel, LoadedStream, Publication, RunRecord, State};
 pub use crate::summary::{HeldBy, ModelSummary, RunError, RunStatus, RunSummary, StreamSummary};
-use crate::sync::{StreamOutcome, SyncContext, grouped, sync_stream};
+use crate::sync::{SyncContext, grouped, sync_stream};
 use crate::trigger::{Trigger, TriggerKind};
 use crate::warehouse::{PublishOutcome, Statement, Warehouse};
 use crate::{fault, model_run, names, publish};
@@ -332,7 +332,7 @@ impl Runner<'_> {
             let last = before.iter().find(|loaded| loaded.name == stream.name);
             let outcome = sync_stream(stream, last, &context).await?;
             fault::reach("load-committed");
-            self.summary.streams.push(stream_summary(&outcome));
+            self.summary.streams.push(StreamSummary::of(&outcome));
             loaded.insert(outcome.name, outcome.loaded);
         }
         Ok(loaded)
@@ -345,7 +345,7 @@ impl Runner<'_> {
     ) -> Result<Vec<BuiltModel>> {
         let mut built: Vec<BuiltModel> = Vec::new();
         for model in &self.compiled.graph.models {
-            let fingerprint = model_fingerprint(model, loaded, &built);
+            let fingerprint = model_run::fingerprint(model, loaded, &built);
             let known = before.and_then(|publication| publication.model(&model.name));
             if let Some(known) =
                 known.filter(|known| known.fingerprint == fingerprint && !self.options.full_refresh)
@@ -356,7 +356,7 @@ impl Runner<'_> {
                     name: model.name.clone(),
                     reason: reason.clone(),
                 });
-                self.summary.models.push(model_summary(known, "unchanged", reason, 0));
+                self.summary.models.push(ModelSummary::of(known, "unchanged", reason, 0));
                 built.push(BuiltModel { published: model.published, ..known.clone() });
                 continue;
             }
@@ -377,7 +377,7 @@ impl Runner<'_> {
             let outcome =
                 done.rows.map_or_else(|| "view".to_owned(), |rows| format!("{} rows", grouped(rows)));
             self.tell(Event::Done { kind: StepKind::Build, name: model.name.clone(), outcome, duration_ms });
-            self.summary.models.push(model_summary(&done, "built", reason.to_owned(), duration_ms));
+            self.summary.models.push(ModelSummary::of(&done, "built", reason.to_owned(), duration_ms));
             built.push(done);
         }
         Ok(built)
@@ -490,50 +490,4 @@ fn table_of(loaded: &BTreeMap<StreamName, LoadedStream>, name: &StreamName) -> R
 fn relation_of(built: &[BuiltModel], name: &str) -> Relation {
     let found = built.iter().find(|built| built.model == name);
     found.map_or_else(|| Relation::new("build", name), |built| built.relation.clone())
-}
-
-pub(crate) fn model_fingerprint(
-    model: &Model,
-    loaded: &BTreeMap<StreamName, LoadedStream>,
-    built: &[BuiltModel],
-) -> String {
-    let mut hasher = Sha256::new();
-    hasher.update(&model.fingerprint);
-    for input in model.inputs() {
-        match input {
-            Input::Stream(name) => {
-                let number = loaded.get(name).map(|stream| stream.load_number);
-                hasher.update(format!("\nstream {name} {number:?}"));
-            }
-            Input::Model(name) => {
-                let version =
-                    built.iter().find(|built| built.model == *name).map(|built| built.fingerprint.as_str());
-                hasher.update(format!("\nmodel {name} {version:?}"));
-            }
-        }
-    }
-    hex(&hasher.finalize())
-}
-
-fn stream_summary(outcome: &StreamOutcome) -> StreamSummary {
-    StreamSummary {
-        stream: outcome.name.to_string(),
-        status: if outcome.unchanged { "unchanged" } else { "loaded" }.to_owned(),
-        rows_loaded: outcome.rows,
-        rows_quarantined: outcome.quarantined,
-        rows_in_table: outcome.loaded.rows,
-        duration_ms: outcome.duration_ms,
-    }
-}
-
-fn model_summary(built: &BuiltModel, status: &str, reason: String, duration_ms: u64) -> ModelSummary {
-    ModelSummary {
-        model: built.model.clone(),
-        status: status.to_owned(),
-        reason,
-        materialization: if built.is_view { "view" } else { "table" }.to_owned(),
-        published: built.published,
-        rows: built.rows,
-        duration_ms,
-    }
 }

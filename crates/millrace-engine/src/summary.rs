@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::quality_run::TestResult;
+use crate::state::BuiltModel;
+use crate::sync::StreamOutcome;
 use crate::trigger::Trigger;
 
 /// How a run ended.
@@ -51,6 +53,19 @@ pub struct StreamSummary {
     pub duration_ms: u64,
 }
 
+impl StreamSummary {
+    pub(crate) fn of(outcome: &StreamOutcome) -> Self {
+        Self {
+            stream: outcome.name.to_string(),
+            status: if outcome.unchanged { "unchanged" } else { "loaded" }.to_owned(),
+            rows_loaded: outcome.rows,
+            rows_quarantined: outcome.quarantined,
+            rows_in_table: outcome.loaded.rows,
+            duration_ms: outcome.duration_ms,
+        }
+    }
+}
+
 /// A model in the summary of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelSummary {
@@ -68,6 +83,20 @@ pub struct ModelSummary {
     pub rows: Option<u64>,
     /// How long it took.
     pub duration_ms: u64,
+}
+
+impl ModelSummary {
+    pub(crate) fn of(built: &BuiltModel, status: &str, reason: String, duration_ms: u64) -> Self {
+        Self {
+            model: built.model.clone(),
+            status: status.to_owned(),
+            reason,
+            materialization: if built.is_view { "view" } else { "table" }.to_owned(),
+            published: built.published,
+            rows: built.rows,
+            duration_ms,
+        }
+    }
 }
 
 /// What went wrong, where something did.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::digest::sha256;
-use millrace_core::name::{Naming, Relation, StreamName};
+use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
 use millrace_core::project::source_file::{OnChange, ReadMode};
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
@@ -17,14 +17,14 @@ use tokio::sync::oneshot;
 use crate::batch::{Batch, batch_queue};
 use crate::catalog::Stream;
 use crate::contract::{Target, reconcile};
+use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, StepKind};
+use crate::fault;
 use crate::lease::Lease;
-use crate::merge::{Merged, RawColumn, columns_of, merged};
 use crate::source::{Conversion, Drift, ReadOutcome, ReadRequest};
 use crate::state::{LoadedStream, Tables};
-use crate::warehouse::{FinishLoad, Former, LoadMode, LoadOutcome, LoadRequest, Merge, Statement, Warehouse};
-use crate::{fault, names};
+use crate::warehouse::{FinishLoad, LoadOutcome, LoadRequest, Statement, Warehouse};
 
 /// Bytes of batches that may wait between the reader and the warehouse.
 const QUEUE_BYTES: usize = 48 * 1024 * 1024;
@@ -230,7 +230,7 @@ async fn load(
     let upsert = stream.options.mode == ReadMode::Upsert;
     let before_merge = before.filter(|_| upsert && !context.full_refresh);
     let Destination { table, columns, mode } = match before_merge {
-        Some(before) => destination(stream, before, target, &spec, context)?,
+        Some(before) => Destination::merging(stream, before, target, &spec, context)?,
         None => Destination::fresh(stream, target, upsert, context),
     };
     let (sender, receiver) = batch_queue(QUEUE_BYTES);
@@ -290,74 +290,6 @@ async fn load(
     let (loaded, quarantined, conversions) =
         reported.await.map_err(|_| Error::new(ErrorKind::Internal, "a load ended without its report"))?;
     Ok(LoadDone { loaded, outcome, quarantined, conversions })
-}
-
-/// Where a load goes.
-struct Destination {
-    table: Relation,
-    columns: Vec<RawColumn>,
-    mode: LoadMode,
-}
-
-impl Destination {
-    /// A new table with nothing but what arrives.
-    fn fresh(stream: &Stream, target: &Target, upsert: bool, context: &SyncContext<'_>) -> Self {
-        let merge =
-            Merge { key: target.key.clone(), columns: target.warehouse_columns.clone(), former: None };
-        Self {
-            table: names::of_stream(context.raw_schema, &stream.name, context.lease.fence()),
-            columns: columns_of(target, upsert),
-            mode: if upsert { LoadMode::Upsert(merge) } else { LoadMode::Create },
-        }
-    }
-}
-
-/// Where a load goes that is merged with what was loaded before: into that table, as long as it has the columns for it, else into a new
-/// one that takes over its rows.
-fn destination(
-    stream: &Stream,
-    before: &LoadedStream,
-    target: &Target,
-    spec: &str,
-    context: &SyncContext<'_>,
-) -> Result<Destination> {
-    let arriving = columns_of(target, true);
-    let known = match &before.columns {
-        // Its rows were not merged, and the source still has what it had of them.
-        Some(known) if !known.iter().any(|column| column.key) => {
-            return Ok(Destination::fresh(stream, target, true, context));
-        }
-        Some(known) => known.clone(),
-        None if before.spec == spec => arriving.clone(),
-        None => {
-            let name = &stream.name;
-            let message = format!(
-                "the settings of stream `{name}` have changed, and an earlier version of this program, which kept no list of columns, loaded it"
-            );
-            return Err(Error::new(ErrorKind::ContractBroken, message)
-                .hint("`millrace run --full-refresh` begins anew with what the source has now."));
-        }
-    };
-    let merged = merged(&stream.name, &known, arriving, &stream.options.exclude_columns)?;
-    let fits =
-        |merged: &Merged| merged.from.as_ref().is_some_and(|old| old.column() == merged.column.column());
-    let same_table = merged.len() == known.len() && merged.iter().all(fits);
-    let former = (!same_table).then(|| Former {
-        table: before.table.clone(),
-        columns: merged
-            .iter()
-            .filter_map(|merged| Some((merged.from.as_ref()?.column(), merged.column.name.clone())))
-            .collect(),
-    });
-    let columns: Vec<RawColumn> = merged.into_iter().map(|merged| merged.column).collect();
-    let merge =
-        Merge { key: target.key.clone(), columns: columns.iter().map(RawColumn::column).collect(), former };
-    let table = if same_table {
-        before.table.clone()
-    } else {
-        names::of_stream(context.raw_schema, &stream.name, context.lease.fence())
-    };
-    Ok(Destination { table, columns, mode: LoadMode::Upsert(merge) })
 }
 
 type Report = (LoadedStream, u64, Vec<Conversion>);

@@ -1,0 +1,83 @@
+//! The table into which a stream is loaded: a new one, or the one that earlier loads made.
+
+use millrace_core::name::Relation;
+
+use crate::catalog::Stream;
+use crate::contract::Target;
+use crate::error::{Error, ErrorKind, Result};
+use crate::merge::{Merged, RawColumn, columns_of, merged};
+use crate::names;
+use crate::state::LoadedStream;
+use crate::sync::SyncContext;
+use crate::warehouse::{Former, LoadMode, Merge};
+
+/// Where a load goes.
+pub(crate) struct Destination {
+    pub(crate) table: Relation,
+    pub(crate) columns: Vec<RawColumn>,
+    pub(crate) mode: LoadMode,
+}
+
+impl Destination {
+    /// A new table with nothing but what arrives.
+    pub(crate) fn fresh(stream: &Stream, target: &Target, upsert: bool, context: &SyncContext<'_>) -> Self {
+        let merge =
+            Merge { key: target.key.clone(), columns: target.warehouse_columns.clone(), former: None };
+        Self {
+            table: names::of_stream(context.raw_schema, &stream.name, context.lease.fence()),
+            columns: columns_of(target, upsert),
+            mode: if upsert { LoadMode::Upsert(merge) } else { LoadMode::Create },
+        }
+    }
+
+    /// Where a load goes that is merged with what was loaded before: into that table, as long as it has the columns for it, else into a new
+    /// one that takes over its rows.
+    pub(crate) fn merging(
+        stream: &Stream,
+        before: &LoadedStream,
+        target: &Target,
+        spec: &str,
+        context: &SyncContext<'_>,
+    ) -> Result<Self> {
+        let arriving = columns_of(target, true);
+        let known = match &before.columns {
+            // Its rows were not merged, and the source still has what it had of them.
+            Some(known) if !known.iter().any(|column| column.key) => {
+                return Ok(Self::fresh(stream, target, true, context));
+            }
+            Some(known) => known.clone(),
+            None if before.spec == spec => arriving.clone(),
+            None => {
+                let name = &stream.name;
+                let message = format!(
+                    "the settings of stream `{name}` have changed, and an earlier version of this program, which kept no list of columns, loaded it"
+                );
+                return Err(Error::new(ErrorKind::ContractBroken, message)
+                    .hint("`millrace run --full-refresh` begins anew with what the source has now."));
+            }
+        };
+        let merged = merged(&stream.name, &known, arriving, &stream.options.exclude_columns)?;
+        let fits =
+            |merged: &Merged| merged.from.as_ref().is_some_and(|old| old.column() == merged.column.column());
+        let same_table = merged.len() == known.len() && merged.iter().all(fits);
+        let former = (!same_table).then(|| Former {
+            table: before.table.clone(),
+            columns: merged
+                .iter()
+                .filter_map(|merged| Some((merged.from.as_ref()?.column(), merged.column.name.clone())))
+                .collect(),
+        });
+        let columns: Vec<RawColumn> = merged.into_iter().map(|merged| merged.column).collect();
+        let merge = Merge {
+            key: target.key.clone(),
+            columns: columns.iter().map(RawColumn::column).collect(),
+            former,
+        };
+        let table = if same_table {
+            before.table.clone()
+        } else {
+            names::of_stream(context.raw_schema, &stream.name, context.lease.fence())
+        };
+        Ok(Self { table, columns, mode: LoadMode::Upsert(merge) })
+    }
+}
