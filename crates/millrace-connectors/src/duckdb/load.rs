@@ -68,7 +68,6 @@ fn create_table(create: &str, table: &Relation, columns: &[Column]) -> String {
 fn merge(connection: &Connection, request: &LoadRequest, staging: &Relation, how: &Merge) -> Result<()> {
     let table = &request.table;
     let key: Vec<Ident> = how.key.iter().map(Ident::new).collect();
-    let same: Vec<String> = key.iter().map(|name| format!("old.{name} = new.{name}")).collect();
     let list = key.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let type_of = |name: &str, arriving: DataType| {
         how.columns.iter().find(|column| column.name == name).map_or(arriving, |column| column.data_type)
@@ -76,7 +75,11 @@ fn merge(connection: &Connection, request: &LoadRequest, staging: &Relation, how
     let insert = |from: &Relation, columns: &mut dyn Iterator<Item = (&Column, &str)>| {
         let (names, values): (Vec<String>, Vec<String>) = columns
             .map(|(column, name)| {
-                (Ident::new(name).to_string(), widened(column, type_of(name, column.data_type)))
+                let value = Ident::new(&column.name).to_string();
+                (
+                    Ident::new(name).to_string(),
+                    widened(value, column.data_type, type_of(name, column.data_type)),
+                )
             })
             .unzip();
         format!("insert into {table} ({}) select {} from {from}", names.join(", "), values.join(", "))
@@ -87,6 +90,17 @@ fn merge(connection: &Connection, request: &LoadRequest, staging: &Relation, how
         let columns = &mut former.columns.iter().map(|(column, name)| (column, name.as_str()));
         run(connection, &insert(&former.table, columns))?;
     }
+    let same: Vec<String> = request
+        .columns
+        .iter()
+        .filter(|column| how.key.contains(&column.name))
+        .map(|column| {
+            let name = Ident::new(&column.name);
+            let new =
+                widened(format!("new.{name}"), column.data_type, type_of(&column.name, column.data_type));
+            format!("old.{name} = {new}")
+        })
+        .collect();
     run(
         connection,
         &format!("delete from {table} as old using {staging} as new where {}", same.join(" and ")),
@@ -97,17 +111,16 @@ fn merge(connection: &Connection, request: &LoadRequest, staging: &Relation, how
     run(connection, &format!("drop table {staging}"))
 }
 
-/// A column's values as those of a type that holds them exactly. What DuckDB stores as text gets the digits that the type has after its
+/// Values of one type as those of another that holds them exactly. What DuckDB stores as text gets the digits that the type has after its
 /// point, so that one number has one text.
-fn widened(column: &Column, data_type: DataType) -> String {
-    let name = Ident::new(&column.name);
-    if column.data_type == data_type {
-        return name.to_string();
+fn widened(value: String, from: DataType, to: DataType) -> String {
+    if from == to {
+        return value;
     }
-    let stored = DuckdbDialect.column_type(data_type);
-    let cast = format!("cast({name} as {stored})");
-    let DataType::Decimal { precision: 39.., scale } = data_type else { return cast };
-    let had = match column.data_type {
+    let stored = DuckdbDialect.column_type(to);
+    let cast = format!("cast({value} as {stored})");
+    let DataType::Decimal { precision: 39.., scale } = to else { return cast };
+    let had = match from {
         DataType::Decimal { scale, .. } => scale,
         _ => 0,
     };

@@ -239,7 +239,9 @@ async fn upsert_takes_the_last_row_of_a_key() {
 
 #[tokio::test]
 async fn a_table_takes_over_another() {
-    crate::merging::a_table_takes_over_another(&warehouse()).await;
+    let warehouse = warehouse();
+    crate::merging::a_table_takes_over_another(&warehouse).await;
+    crate::merging::a_key_gets_wider(&warehouse).await;
 }
 
 #[tokio::test]

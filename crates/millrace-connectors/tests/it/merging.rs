@@ -119,3 +119,19 @@ pub(crate) async fn a_table_takes_over_another(warehouse: &dyn Warehouse) {
     let former = warehouse.query(&Statement::new(sql), QueryLimits::STATE).await.expect("rows");
     assert_eq!(former.data[0][0].as_str(), Some("10.50 -0.05"));
 }
+
+/// The key itself becomes wider than DuckDB's numbers.
+pub(crate) async fn a_key_gets_wider(warehouse: &dyn Warehouse) {
+    let wide = Column { name: "id".into(), data_type: decimal(44, 2), nullable: false };
+    let narrow = Column { data_type: DataType::Int64, ..wide.clone() };
+    let batch = |ids: Vec<i64>| -> Vec<ArrayRef> { vec![Arc::new(Int64Array::from(ids))] };
+    let first = std::slice::from_ref(&narrow);
+    load(warehouse, "k1", first, merge(first, &["id"]), batch(vec![1, 2])).await;
+    let former =
+        Former { table: Relation::new("raw", "k1"), columns: vec![(narrow.clone(), "id".to_owned())] };
+    let how = Merge { key: vec!["id".into()], columns: vec![wide], former: Some(former) };
+    load(warehouse, "k2", first, how, batch(vec![2, 3])).await;
+    let sql = "select string_agg(cast(id as varchar), ' ' order by id) as t from raw.k2";
+    let found = warehouse.query(&Statement::new(sql), QueryLimits::STATE).await.expect("rows");
+    assert_eq!(found.data[0][0].as_str(), Some("1.00 2.00 3.00"));
+}

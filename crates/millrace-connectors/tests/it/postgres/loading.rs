@@ -115,6 +115,7 @@ async fn upsert_by_several_columns_leaves_what_is_the_same() {
 async fn a_table_takes_over_another() {
     let (warehouse, _) = fresh();
     crate::merging::a_table_takes_over_another(&*warehouse).await;
+    crate::merging::a_key_gets_wider(&*warehouse).await;
 }
 
 #[tokio::test]
