@@ -135,6 +135,11 @@ codes! {
     ///
     /// Run `millrace capture` where the source can be reached, and commit the file that it writes.
     NotCaptured = "not-captured",
+    /// A stream is read as far as its cursor has grown, so that rows which the source deletes stay in the warehouse.
+    ///
+    /// Where the source never deletes, or that does not matter, `deletes: ignore` says so. Otherwise `millrace run --full-refresh` now and
+    /// then, or `mode: full`, reads what is really there.
+    DeletesUnseen = "deletes-unseen",
     /// A stream's columns or types are no longer those of its captured schema.
     ///
     /// What happens then is the stream's `contract:`. With `evolve` new columns are loaded and numbers widened; with `freeze` the run

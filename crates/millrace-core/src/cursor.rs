@@ -11,6 +11,15 @@ pub enum Cursor {
         /// In the order of their paths.
         files: Vec<FileState>,
     },
+    /// A table as far as a column of it has grown.
+    Column {
+        /// The column.
+        column: String,
+        /// Its greatest value, as the server writes it; none of a table without rows.
+        value: Option<String>,
+        /// What the rows of the last values were, which are read again for those that are committed late.
+        window: String,
+    },
 }
 
 /// What is remembered of a file that has been loaded.

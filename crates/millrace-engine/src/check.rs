@@ -11,6 +11,7 @@ use millrace_core::metric::time_range::Days;
 use millrace_core::metric::view::SemanticView;
 use millrace_core::name::{Ident, Relation, StreamName};
 use millrace_core::project::decode::Spanned;
+use millrace_core::project::source_file::ReadMode;
 use millrace_core::schema::DataType;
 use millrace_core::sql::text;
 use millrace_core::suggest::did_you_mean;
@@ -104,6 +105,11 @@ impl Checker<'_> {
                 }
             },
         };
+        if stream.options.mode == ReadMode::Incremental && stream.options.settings.text("deletes").is_none() {
+            let message = format!("stream `{}` does not see rows that its source deletes", stream.name);
+            let hint = "Say that they may stay: `deletes: ignore`.";
+            self.diagnostics.push(Diagnostic::warning(Code::DeletesUnseen, message).hint(hint));
+        }
         let naming = self.compiled.project.manifest.naming;
         let mut drift = Vec::new();
         let target =

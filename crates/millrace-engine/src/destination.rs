@@ -1,6 +1,7 @@
 //! The table into which a stream is loaded: a new one, or the one that earlier loads made.
 
 use millrace_core::name::Relation;
+use millrace_core::project::source_file::ReadMode;
 
 use crate::catalog::Stream;
 use crate::contract::Target;
@@ -16,17 +17,20 @@ pub(crate) struct Destination {
     pub(crate) table: Relation,
     pub(crate) columns: Vec<RawColumn>,
     pub(crate) mode: LoadMode,
+    /// Whether rows of earlier loads stay.
+    pub(crate) continues: bool,
 }
 
 impl Destination {
     /// A new table with nothing but what arrives.
-    pub(crate) fn fresh(stream: &Stream, target: &Target, upsert: bool, context: &SyncContext<'_>) -> Self {
+    pub(crate) fn fresh(stream: &Stream, target: &Target, merges: bool, context: &SyncContext<'_>) -> Self {
         let merge =
             Merge { key: target.key.clone(), columns: target.warehouse_columns.clone(), former: None };
         Self {
             table: names::of_stream(context.raw_schema, &stream.name, context.lease.fence()),
-            columns: columns_of(target, upsert),
-            mode: if upsert { LoadMode::Upsert(merge) } else { LoadMode::Create },
+            columns: columns_of(target, merges),
+            mode: if merges { LoadMode::Upsert(merge) } else { LoadMode::Create },
+            continues: false,
         }
     }
 
@@ -40,6 +44,11 @@ impl Destination {
         context: &SyncContext<'_>,
     ) -> Result<Self> {
         let arriving = columns_of(target, true);
+        // A source that is read as far as it has grown has all the rows: those that are there have values in a new column, too.
+        let rereads = stream.options.mode == ReadMode::Incremental;
+        if rereads && before.spec != spec {
+            return Ok(Self::fresh(stream, target, true, context));
+        }
         let known = match &before.columns {
             // Its rows were not merged, and the source still has what it had of them.
             Some(known) if !known.iter().any(|column| column.key) => {
@@ -56,10 +65,16 @@ impl Destination {
                     .hint("`millrace run --full-refresh` begins anew with what the source has now."));
             }
         };
-        let merged = merged(&stream.name, &known, arriving, &stream.options.exclude_columns)?;
+        let merged = match merged(&stream.name, &known, arriving, &stream.options.exclude_columns) {
+            Err(_) if rereads => return Ok(Self::fresh(stream, target, true, context)),
+            merged => merged?,
+        };
         let fits =
             |merged: &Merged| merged.from.as_ref().is_some_and(|old| old.column() == merged.column.column());
         let same_table = merged.len() == known.len() && merged.iter().all(fits);
+        if rereads && !same_table {
+            return Ok(Self::fresh(stream, target, true, context));
+        }
         let former = (!same_table).then(|| Former {
             table: before.table.clone(),
             columns: merged
@@ -78,6 +93,6 @@ impl Destination {
         } else {
             names::of_stream(context.raw_schema, &stream.name, context.lease.fence())
         };
-        Ok(Self { table, columns, mode: LoadMode::Upsert(merge) })
+        Ok(Self { table, columns, mode: LoadMode::Upsert(merge), continues: true })
     }
 }

@@ -21,6 +21,7 @@ mod owner;
 pub mod plan;
 pub mod publish;
 pub mod quality_run;
+mod quarantine;
 pub mod readable;
 pub mod reader;
 pub mod registry;

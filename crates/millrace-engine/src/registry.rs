@@ -22,7 +22,7 @@ pub trait SourceConnector: Send + Sync {
     fn source_spec(&self) -> &'static MapSpec;
     /// Keys of one stream beside those that every stream has.
     fn stream_spec(&self) -> &'static MapSpec;
-    /// Keys that say how the source is reached, not what is read: a stream is not loaded anew where only these have changed.
+    /// Keys that say how the source is reached or read, not what is read: a stream is not loaded anew where only these have changed.
     fn connection_keys(&self) -> &'static [&'static str] {
         &[]
     }

@@ -20,6 +20,8 @@ pub struct StreamRequest {
     /// Columns of the source that the project leaves out: never delivered, never a reason for quarantine, and of whatever type,
     /// also one that the source cannot read.
     pub excluded: Vec<String>,
+    /// Whether it is read only as far as it has grown (`mode: incremental`).
+    pub incremental: bool,
 }
 
 /// What to read.
@@ -35,7 +37,7 @@ pub struct ReadRequest {
     /// Whether a record with a field that is neither in `columns` nor in `stream.excluded` is put into quarantine (the contract says
     /// `columns: quarantine`).
     pub quarantine_unknown_columns: bool,
-    /// Where the last committed read ended; none for the first.
+    /// Where the last committed read ended, whose rows stay; none where all rows are asked for.
     pub cursor: Option<Cursor>,
     /// What has to end the read with [`crate::error::ErrorKind::SchemaDrift`], because the columns were not worked out from what the stream
     /// holds now.

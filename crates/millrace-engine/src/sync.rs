@@ -11,7 +11,6 @@ use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
 use millrace_core::project::source_file::{OnChange, ReadMode};
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
-use millrace_core::value::Value;
 use tokio::sync::oneshot;
 
 use crate::batch::{Batch, batch_queue};
@@ -20,11 +19,11 @@ use crate::contract::{Target, reconcile};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, StepKind};
-use crate::fault;
 use crate::lease::Lease;
 use crate::source::{Conversion, Drift, ReadOutcome, ReadRequest};
 use crate::state::{LoadedStream, Tables};
 use crate::warehouse::{FinishLoad, LoadOutcome, LoadRequest, Statement, Warehouse};
+use crate::{fault, quarantine};
 
 /// Bytes of batches that may wait between the reader and the warehouse.
 const QUEUE_BYTES: usize = 48 * 1024 * 1024;
@@ -227,11 +226,15 @@ async fn load(
     context: &SyncContext<'_>,
 ) -> Result<LoadDone> {
     let number = before.map_or(1, |before| before.load_number + 1);
-    let upsert = stream.options.mode == ReadMode::Upsert;
-    let before_merge = before.filter(|_| upsert && !context.full_refresh);
-    let Destination { table, columns, mode } = match before_merge {
+    let merges = stream.options.mode != ReadMode::Full;
+    if merges && target.key.is_empty() {
+        let message = format!("stream `{}` is merged by its key, and it has none", stream.name);
+        return Err(Error::new(ErrorKind::ContractBroken, message).hint("Add `key: [column]`."));
+    }
+    let before_merge = before.filter(|_| merges && !context.full_refresh);
+    let Destination { table, columns, mode, continues } = match before_merge {
         Some(before) => Destination::merging(stream, before, target, &spec, context)?,
-        None => Destination::fresh(stream, target, upsert, context),
+        None => Destination::fresh(stream, target, merges, context),
     };
     let (sender, receiver) = batch_queue(QUEUE_BYTES);
     let (ended, has_ended) = oneshot::channel();
@@ -256,7 +259,7 @@ async fn load(
         now: context.now,
         freeze_types: stream.options.contract.types == OnChange::Freeze,
         hide_raw: !stream.options.exclude_columns.is_empty(),
-        keep_quarantine: upsert,
+        keep_quarantine: continues,
         limit,
         rows: 0,
         quarantined: Vec::new(),
@@ -269,7 +272,7 @@ async fn load(
         columns: target.source_columns.clone(),
         key: stream.options.key.clone(),
         quarantine_unknown_columns: stream.options.contract.columns == OnChange::Quarantine,
-        cursor: before.and_then(|before| before.position.clone()),
+        cursor: before.filter(|_| continues).and_then(|before| before.position.clone()),
         drift,
     };
     let reading = async {
@@ -379,14 +382,19 @@ impl FinishLoad for StreamLoad {
         self.stream.position = ended.cursor;
         self.stream.rows = outcome.rows_in_table;
         let mut statements = Vec::new();
-        if !self.keep_quarantine {
-            // The load replaces the stream, so what was set aside of the former one no longer stands for anything.
-            let name = [Value::text(&self.stream.name.source), Value::text(&self.stream.name.stream)];
-            let sql =
-                format!("delete from {} where source = $1 and stream = $2", self.tables.table("quarantine"));
-            statements.push(Statement::with(sql, name));
-        }
-        statements.extend(quarantine_rows(&self));
+        statements.extend(quarantine::replaced(
+            &self.stream.name,
+            &self.tables,
+            &self.quarantined,
+            self.keep_quarantine,
+        ));
+        let about = quarantine::About {
+            stream: &self.stream.name,
+            run: &self.run,
+            now: self.now,
+            hide_raw: self.hide_raw,
+        };
+        statements.extend(quarantine::inserted(&about, &self.tables, &self.quarantined));
         statements.extend(self.tables.record_load(&self.stream, &self.run, self.now)?);
         statements.push(self.guard.clone());
         fault::reach("load-rows-written");
@@ -394,40 +402,6 @@ impl FinishLoad for StreamLoad {
         let _ = self.report.send((self.stream, quarantined, ended.conversions));
         Ok(statements)
     }
-}
-
-fn quarantine_rows(load: &StreamLoad) -> Vec<Statement> {
-    const COLUMNS: usize = 11;
-    let chunks = load.quarantined.chunks(50);
-    chunks
-        .map(|rows| {
-            let places = (0..rows.len()).map(|row| {
-                let numbers: Vec<_> = (1..=COLUMNS).map(|i| format!("${}", row * COLUMNS + i)).collect();
-                format!("({})", numbers.join(", "))
-            });
-            let sql = format!(
-                "insert into {} (source, stream, run, quarantined_at, file, line, column_name, code, reason, raw, raw_sha256) values {}",
-                load.tables.table("quarantine"),
-                places.collect::<Vec<_>>().join(", ")
-            );
-            let values = rows.iter().flat_map(|row| {
-                [
-                    Value::text(&load.stream.name.source),
-                    Value::text(&load.stream.name.stream),
-                    Value::text(&load.run),
-                    Value::TimestampTz(load.now),
-                    Value::text(&row.file),
-                    Value::Int(i128::from(row.line)),
-                    row.column.as_ref().map_or(Value::Null, Value::text),
-                    Value::text(row.code.as_str()),
-                    Value::text(&row.reason),
-                    if load.hide_raw { Value::Null } else { Value::Text(row.raw.replace('\0', "\u{fffd}")) },
-                    Value::text(sha256(&row.raw)),
-                ]
-            });
-            Statement::with(sql, values)
-        })
-        .collect()
 }
 
 /// A warning when a stream's name and the schema that was captured no longer fit; for commands that only look.

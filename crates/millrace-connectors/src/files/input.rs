@@ -140,7 +140,10 @@ pub(crate) fn unreadable(name: &str, error: &io::Error) -> Error {
 
 /// What the files of a stream are now. Equal to `last` where they are what they were.
 pub(crate) fn position(files: &[InputFile], last: &Cursor) -> Result<Cursor> {
-    let Cursor::Files { files: known } = last;
+    let known = match last {
+        Cursor::Files { files } => files.as_slice(),
+        Cursor::Column { .. } => &[],
+    };
     let known = |name: &str| known.iter().find(|state| state.path == name);
     Ok(Cursor::Files {
         files: files.iter().map(|file| state(file, known(&file.name))).collect::<Result<_>>()?,

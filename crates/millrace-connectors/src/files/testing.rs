@@ -64,7 +64,12 @@ pub(crate) fn request(columns: &[&str]) -> ReadRequest {
         Column { name: name.to_owned(), data_type, nullable }
     };
     ReadRequest {
-        stream: StreamRequest { stream: "s".to_owned(), settings: Settings::default(), excluded: Vec::new() },
+        stream: StreamRequest {
+            stream: "s".to_owned(),
+            settings: Settings::default(),
+            excluded: Vec::new(),
+            incremental: false,
+        },
         columns: columns.iter().map(column).collect(),
         key: Vec::new(),
         quarantine_unknown_columns: false,

@@ -7,6 +7,7 @@ mod address;
 mod connection;
 mod convert;
 mod failure;
+mod incremental;
 mod read;
 mod table;
 mod tls;
@@ -26,6 +27,7 @@ use mysql_async::prelude::Queryable;
 
 use crate::mysql::address::Address;
 use crate::mysql::connection::Connection;
+use crate::mysql::incremental::{CURSOR, DELETES, Growth, LAG};
 use crate::mysql::read::read;
 use crate::mysql_types::zero_dates::{self, ZERO_DATES};
 
@@ -55,6 +57,9 @@ static STREAM: MapSpec = MapSpec {
             KeyKind::Text,
             "Name of the table or view. By default it is the name of the stream. Letter case counts only where two names differ in nothing else.",
         ),
+        CURSOR,
+        LAG,
+        DELETES,
     ],
 };
 
@@ -76,7 +81,7 @@ impl SourceConnector for Mysql {
     }
 
     fn connection_keys(&self) -> &'static [&'static str] {
-        &["url", "ssl_ca"]
+        &["url", "ssl_ca", "lag", "deletes"]
     }
 
     fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {
@@ -141,16 +146,25 @@ impl Source for Server {
         Ok(Discovered { schema: table.schema(zero_dates::become_null(&settings)), position: None })
     }
 
-    async fn position(&self, _stream: &StreamRequest, _last: &Cursor) -> Result<Option<Cursor>> {
-        Ok(None)
+    async fn position(&self, stream: &StreamRequest, last: &Cursor) -> Result<Option<Cursor>> {
+        if !stream.incremental {
+            return Ok(None);
+        }
+        let settings = stream.settings.or(&self.settings);
+        let mut connection = self.connect().await?;
+        let table = table::find(&mut connection, wanted(stream, &settings)).await?;
+        let table = table::describe(&mut connection, table, &stream.excluded).await?;
+        let growth = Growth::of(&table, &settings)?;
+        let position = growth.position(&mut connection, &table, &stream.excluded, last).await?;
+        connection.close().await;
+        Ok(Some(position))
     }
 
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {
         let settings = request.stream.settings.or(&self.settings);
         let mut connection = self.connect().await?;
-        let zero_dates_to_null = zero_dates::become_null(&settings);
         let table = wanted(&request.stream, &settings);
-        let outcome = read(&mut connection, table, &request, zero_dates_to_null, &batches).await?;
+        let outcome = read(&mut connection, table, &request, &settings, &batches).await?;
         connection.close().await;
         Ok(outcome)
     }

@@ -1,5 +1,6 @@
 //! The rows of a table, of one moment, as they come over the wire.
 
+use millrace_core::project::settings::Settings;
 use millrace_core::quarantine::QuarantineCode;
 use millrace_engine::batch::BatchSender;
 use millrace_engine::error::Result;
@@ -12,10 +13,11 @@ use crate::files::cell::Refusal;
 use crate::files::delivery::{Gathered, Place};
 use crate::files::row::RowWriter;
 use crate::mysql::connection::Connection;
+use crate::mysql::incremental::{Growth, Part};
 use crate::mysql::table::{Origin, Table, TableColumn};
 use crate::mysql::{convert, failure, table, written};
 use crate::mysql_types::stored::Pushed;
-use crate::mysql_types::zero_dates::ZeroDates;
+use crate::mysql_types::zero_dates::{self, ZeroDates};
 
 /// Rows and bytes of a batch.
 const LIMITS: Limits =
@@ -24,20 +26,26 @@ const LIMITS: Limits =
 /// Bytes that a value of a fixed width counts for.
 const FIXED: usize = 8;
 
-/// Reads a table from end to end.
+/// Reads a table from end to end or, where that is asked for, as far as it has grown.
 pub(super) async fn read(
     connection: &mut Connection,
     wanted: &str,
     request: &ReadRequest,
-    zero_dates_to_null: bool,
+    settings: &Settings,
     batches: &BatchSender,
 ) -> Result<ReadOutcome> {
     // The statement is one moment by itself; with a snapshot it is that of the transaction.
     connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
     let table = table::find(connection, wanted).await?;
     let table = table::describe(connection, table, &request.stream.excluded).await?;
-    let mut reader = Reader::new(&table, request, zero_dates_to_null);
-    let select = table.select(reader.cells.iter().map(|cell| cell.name.as_str()));
+    let part = if request.stream.incremental {
+        let growth = Growth::of(&table, settings)?;
+        growth.part(connection, &table, &request.stream.excluded, request.cursor.as_ref()).await?
+    } else {
+        Part::default()
+    };
+    let mut reader = Reader::new(&table, request, zero_dates::become_null(settings));
+    let select = table.select(reader.cells.iter().map(|cell| cell.name.as_str())) + &part.condition;
     let doing = format!("table `{}` cannot be read", table.name);
     let (driver, address) = connection.parts()?;
     let failed = |error| failure::asking(&error, &doing, Some(&table.name), address);
@@ -55,7 +63,7 @@ pub(super) async fn read(
         batches.send(batch).await?;
     }
     let conversions = reader.zero_dates.conversions(&reader.gathered.writer);
-    Ok(ReadOutcome { cursor: None, conversions })
+    Ok(ReadOutcome { cursor: part.cursor, conversions })
 }
 
 /// A column that is read.

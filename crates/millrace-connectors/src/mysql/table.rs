@@ -223,7 +223,7 @@ async fn primary_key(connection: &mut Connection, table: &str, doing: &str) -> R
 }
 
 /// A cell of the catalogue as a text; NULL is empty.
-fn text(row: &Row, index: usize) -> Result<String> {
+pub(super) fn text(row: &Row, index: usize) -> Result<String> {
     match row.as_ref(index) {
         Some(Value::Bytes(bytes)) => Ok(String::from_utf8_lossy(bytes).into_owned()),
         Some(Value::Int(number)) => Ok(number.to_string()),

@@ -10,6 +10,7 @@ use crate::reading::{load, source, stream, wait};
 use millrace_testkit::mariadb::MariaDb;
 
 mod columns;
+mod incremental;
 mod moment;
 mod refusal;
 mod tls;

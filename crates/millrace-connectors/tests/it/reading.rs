@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::Array;
+use millrace_core::cursor::Cursor;
 use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::quarantine::QuarantinedRow;
 use millrace_core::schema::{Column, StreamSchema};
@@ -53,7 +54,12 @@ pub(crate) fn source(kind: &str, project_dir: &Path, pairs: &[(&str, &str)]) -> 
 
 /// A stream with settings of its own.
 pub(crate) fn stream(name: &str, pairs: &[(&str, &str)]) -> StreamRequest {
-    StreamRequest { stream: name.to_owned(), settings: settings(pairs), excluded: Vec::new() }
+    StreamRequest {
+        stream: name.to_owned(),
+        settings: settings(pairs),
+        excluded: Vec::new(),
+        incremental: false,
+    }
 }
 
 /// Runs what is asynchronous.
@@ -81,12 +87,22 @@ pub(crate) fn load(source: &dyn Source, stream: &StreamRequest) -> Result<Loaded
 
 /// Reads a stream with the columns of a schema.
 pub(crate) fn read(source: &dyn Source, stream: &StreamRequest, schema: &StreamSchema) -> Result<Loaded> {
+    read_since(source, stream, schema, None)
+}
+
+/// Reads on from where an earlier read ended.
+pub(crate) fn read_since(
+    source: &dyn Source,
+    stream: &StreamRequest,
+    schema: &StreamSchema,
+    cursor: Option<Cursor>,
+) -> Result<Loaded> {
     let request = ReadRequest {
         stream: stream.clone(),
         columns: schema.columns.clone(),
         key: schema.primary_key.clone(),
         quarantine_unknown_columns: false,
-        cursor: None,
+        cursor,
         drift: Drift::default(),
     };
     let mut loaded = Loaded {

@@ -40,8 +40,8 @@ pub static STREAM: MapSpec = MapSpec {
         ),
         KeySpec::optional(
             "mode",
-            KeyKind::OneOf(&["full", "upsert"]),
-            "`full` (the default): each run that finds something new loads everything anew. `upsert`: rows replace those of the same key and the others stay, also when columns come, go or get wider.",
+            KeyKind::OneOf(&["full", "upsert", "incremental"]),
+            "`full` (the default): each run that finds something new loads everything anew. `upsert`: rows replace those of the same key and the others stay, also when columns come, go or get wider. `incremental`: the same, and only what has come since the last load is read; see the source's `cursor`.",
         ),
         KeySpec::optional(
             "exclude_columns",
@@ -107,6 +107,8 @@ pub enum ReadMode {
     Full,
     /// Merge by key.
     Upsert,
+    /// Merge by key what has come since the last load.
+    Incremental,
 }
 
 /// A system that is read.
@@ -146,7 +148,7 @@ pub struct StreamDef {
 pub struct StreamOptions {
     /// Columns of the key, under the source's names.
     pub key: Vec<String>,
-    /// Full or upsert.
+    /// What becomes of the rows of earlier loads.
     pub mode: ReadMode,
     /// Columns that are not loaded.
     pub exclude_columns: Vec<String>,
@@ -226,13 +228,31 @@ fn stream_options(
         let found = [node, defaults].iter().find_map(|n| n.get("contract")?.get(key)?.text());
         found.and_then(OnChange::from_name).unwrap_or(default)
     };
-    let mode =
-        if either("mode").and_then(Node::text) == Some("upsert") { ReadMode::Upsert } else { ReadMode::Full };
+    let mode = match either("mode").and_then(Node::text) {
+        Some("upsert") => ReadMode::Upsert,
+        Some("incremental") => ReadMode::Incremental,
+        _ => ReadMode::Full,
+    };
     let key = decoder.texts(holder("key"), "key");
     if mode == ReadMode::Upsert && key.is_empty() {
         let range = either("mode").map_or(node.range.clone(), |n| n.range.clone());
         let hint = Some("Add `key: [column]`.".to_owned());
         decoder.report(Code::MissingKey, &range, "`mode: upsert` needs a `key`", hint);
+    }
+    if mode == ReadMode::Incremental && either("cursor").is_none() {
+        let range = either("mode").map_or(node.range.clone(), |n| n.range.clone());
+        if spec.keys.iter().any(|key| key.name == "cursor") {
+            let hint = "Add `cursor: updated_at`, a column that grows with each change of a row.".to_owned();
+            decoder.report(Code::MissingKey, &range, "`mode: incremental` needs a `cursor`", Some(hint));
+        } else {
+            let hint = "Such a source is read whole; `mode: upsert` keeps what it no longer has.".to_owned();
+            decoder.report(
+                Code::WrongValue,
+                &range,
+                "this type of source has no `mode: incremental`",
+                Some(hint),
+            );
+        }
     }
     let mut max_quarantine = None;
     if let Some(value) = either("max_quarantine") {

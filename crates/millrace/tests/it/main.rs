@@ -7,6 +7,7 @@ mod crash;
 mod demo;
 mod held;
 mod hooks;
+mod incremental;
 mod millrace;
 mod owner;
 mod owner_runs;

@@ -125,6 +125,26 @@ fn upsert_replaces_by_key_and_keeps_the_rest() {
     assert_eq!(project.rows("select id, v from numbers order by id"), [["1", "a"], ["2", "c"], ["3", "e"]]);
 }
 
+/// A file that is read again puts the same row into quarantine once.
+#[test]
+fn a_bad_row_is_set_aside_once() {
+    let source = NDJSON.replace("{key: [id]}", "{key: [id], mode: upsert, max_quarantine: 5}");
+    let project =
+        tiny(&source, ("data/n.ndjson", "{\"id\": 1}\n{\"id\": null, \"v\": 1}\n"), "select id from files.n");
+    let set_aside = || project.rows("select raw from _millrace.quarantine order by raw").concat();
+    for more in ["{\"id\": 2}\n", "{\"id\": null, \"v\": 2}\n"] {
+        project.run_json(0, &[]);
+        assert_eq!(set_aside(), ["{\"id\": null, \"v\": 1}"]);
+        project.write("data/n.ndjson", project.read("data/n.ndjson") + more);
+    }
+    project.run_json(0, &[]);
+    assert_eq!(set_aside(), ["{\"id\": null, \"v\": 1}", "{\"id\": null, \"v\": 2}"]);
+    // What begins anew forgets what was set aside before.
+    project.write("data/n.ndjson", "{\"id\": 3}\n");
+    project.run_json(0, &["--full-refresh"]);
+    assert_eq!(set_aside(), [""; 0]);
+}
+
 /// What arrives has a column less, one more, narrower and wider numbers; what was loaded before stays as it was.
 fn a_merge_survives_other_columns(project: &Project, env: &str) {
     let run = |code: i32, data: &str, more: &[&str]| {

@@ -1,0 +1,300 @@
+//! A table read only as far as a column of it, its cursor, has grown since the last load.
+//!
+//! The greatest value is fixed before the first row is read. A transaction that began earlier may commit rows with smaller values later, so
+//! each read begins some way back, by the lag, and what it finds again is merged by the key. Whether anything is new is told by the greatest
+//! value and a sum over the rows within the lag, which a late row changes too. See ADR 0012.
+
+use std::time::Duration;
+
+use millrace_core::cursor::Cursor;
+use millrace_core::project::settings::Settings;
+use millrace_core::project::spec::{KeyKind, KeySpec};
+use millrace_core::schema::DataType;
+use millrace_core::suggest::did_you_mean;
+use millrace_engine::error::{Error, ErrorKind, Result};
+
+use crate::mysql::connection::Connection;
+use crate::mysql::quoted;
+use crate::mysql::table::{Table, text};
+
+pub(super) const CURSOR: KeySpec = KeySpec::optional(
+    "cursor",
+    KeyKind::Text,
+    "With `mode: incremental`, the column that grows with each new or changed row: a whole number, a date or a moment, such as `updated_at`.",
+);
+
+pub(super) const LAG: KeySpec = KeySpec::optional(
+    "lag",
+    KeyKind::Text,
+    "How far below the cursor's greatest value a read begins again, for rows that were committed late: `10m` (the default; there are s, m, h and d) or, for whole numbers, `1000` (the default).",
+);
+
+pub(super) const DELETES: KeySpec = KeySpec::optional(
+    "deletes",
+    KeyKind::OneOf(&["ignore"]),
+    "With `mode: incremental`, `ignore` says that rows which the source deletes may stay, and `check` warns no more.",
+);
+
+/// What the lag is where the project does not say.
+const LAG_TIME: Duration = Duration::from_mins(10);
+const LAG_NUMBER: i128 = 1000;
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// How a table grows.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Growth {
+    /// As the server spells it.
+    column: String,
+    lag: Lag,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lag {
+    Number(i128),
+    Days(u64),
+    Seconds(u64),
+}
+
+/// What one read asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Follows `from`; empty for all rows.
+    pub(super) condition: String,
+    /// Where it ends.
+    pub(super) cursor: Option<Cursor>,
+}
+
+impl Growth {
+    /// As the stream's settings say.
+    pub(super) fn of(table: &Table, settings: &Settings) -> Result<Self> {
+        let wanted = settings.text("cursor").unwrap_or_default();
+        let named = |column: &&crate::mysql::table::TableColumn| column.name.eq_ignore_ascii_case(wanted);
+        let Some(column) = table.columns.iter().find(named) else {
+            let names = table.columns.iter().map(|column| column.name.as_str());
+            let message = format!("table `{}` has no column `{wanted}`, which `cursor` names", table.name);
+            let hint = did_you_mean(wanted, names, "it has").unwrap_or_default();
+            return Err(Error::new(ErrorKind::ContractBroken, message).hint(hint));
+        };
+        let said = settings.text("lag");
+        let seconds = || said.map_or(Some(LAG_TIME.as_secs()), seconds);
+        let data_type = column.origin.data_type;
+        let lag = match data_type {
+            DataType::Date => seconds().map(|seconds| Lag::Days(seconds.div_ceil(DAY))),
+            DataType::Timestamp | DataType::TimestampTz => seconds().map(Lag::Seconds),
+            _ if is_whole(data_type) => said
+                .map_or(Some(LAG_NUMBER), |said| said.parse().ok().filter(|lag| *lag >= 0))
+                .map(Lag::Number),
+            _ => {
+                let message = format!(
+                    "column `{}` of table `{}` is {data_type}, and cannot be a `cursor`",
+                    column.name, table.name
+                );
+                return Err(Error::new(ErrorKind::ContractBroken, message)
+                    .hint("A cursor is a whole number, a date or a moment."));
+            }
+        };
+        let lag = lag.ok_or_else(|| {
+            let message = format!(
+                "`lag: {}` does not fit the cursor `{}`, which is {data_type}",
+                said.unwrap_or_default(),
+                column.name
+            );
+            Error::new(ErrorKind::ContractBroken, message).hint(
+                "Write `10m` for dates and moments (there are s, m, h and d), a whole number for numbers.",
+            )
+        })?;
+        Ok(Self { column: column.name.clone(), lag })
+    }
+
+    /// What to read that has come since `last`; all rows where there is no last time, or it says nothing of this column.
+    pub(super) async fn part(
+        &self,
+        connection: &mut Connection,
+        table: &Table,
+        excluded: &[String],
+        last: Option<&Cursor>,
+    ) -> Result<Part> {
+        let column = quoted(&self.column);
+        let Some(greatest) = self.greatest(connection, table).await? else {
+            return Ok(Part { cursor: Some(self.cursor(None, String::new())), ..Part::default() });
+        };
+        let window = self.window(connection, table, excluded, &greatest).await?;
+        let up_to = format!("{column} <= {}", literal(&greatest)?);
+        let condition = match self.last(last).and_then(|last| self.after(last)) {
+            Some(after) => format!(" where {after} and {up_to}"),
+            // Rows without a value are seen this once.
+            None => format!(" where {up_to} or {column} is null"),
+        };
+        Ok(Part { condition, cursor: Some(self.cursor(Some(greatest), window)) })
+    }
+
+    /// Where a read would end now, as far as that tells it from `last`.
+    pub(super) async fn position(
+        &self,
+        connection: &mut Connection,
+        table: &Table,
+        excluded: &[String],
+        last: &Cursor,
+    ) -> Result<Cursor> {
+        let greatest = self.greatest(connection, table).await?;
+        match &greatest {
+            Some(value) if self.last(Some(last)) == Some(value) => {
+                let window = self.window(connection, table, excluded, value).await?;
+                Ok(self.cursor(greatest, window))
+            }
+            _ => Ok(self.cursor(greatest, String::new())),
+        }
+    }
+
+    fn cursor(&self, value: Option<String>, window: String) -> Cursor {
+        Cursor::Column { column: self.column.clone(), value, window }
+    }
+
+    fn last<'a>(&self, last: Option<&'a Cursor>) -> Option<&'a str> {
+        match last {
+            Some(Cursor::Column { column, value, .. }) if *column == self.column => value.as_deref(),
+            _ => None,
+        }
+    }
+
+    async fn greatest(&self, connection: &mut Connection, table: &Table) -> Result<Option<String>> {
+        let sql = format!("select cast(max({}) as char) from {}", quoted(&self.column), quoted(&table.name));
+        let rows = connection.ask(&sql, &doing(table)).await?;
+        let value = rows.first().map(|row| text(row, 0)).transpose()?;
+        Ok(value.filter(|value| !value.is_empty()))
+    }
+
+    /// A sum over what the rows within the lag hold.
+    async fn window(
+        &self,
+        connection: &mut Connection,
+        table: &Table,
+        excluded: &[String],
+        value: &str,
+    ) -> Result<String> {
+        let columns = table.columns.iter().filter(|column| !excluded.contains(&column.name));
+        // As bytes: texts of several character sets cannot be put together otherwise.
+        let cells = columns.map(|column| {
+            let name = quoted(&column.name);
+            format!("isnull({name}), cast({name} as binary)")
+        });
+        let up_to = format!("{} <= {}", quoted(&self.column), literal(value)?);
+        let after = self.after(value).map(|after| format!("{after} and ")).unwrap_or_default();
+        let sql = format!(
+            "select concat_ws(' ', count(*), sum(crc32(concat_ws(0x1f, {})))) from {} where {after}{up_to}",
+            cells.collect::<Vec<_>>().join(", "),
+            quoted(&table.name)
+        );
+        let rows = connection.ask(&sql, &doing(table)).await?;
+        rows.first().map_or(Ok(String::new()), |row| text(row, 0))
+    }
+
+    /// Above that value less the lag; none where it cannot be counted back from.
+    fn after(&self, value: &str) -> Option<String> {
+        let column = quoted(&self.column);
+        match self.lag {
+            Lag::Number(lag) => Some(format!("{column} > {}", value.parse::<i128>().ok()? - lag)),
+            // No calendar has a year 0 to count back in.
+            _ if value.starts_with("0000") || !value.contains('-') => None,
+            Lag::Days(days) => {
+                Some(format!("{column} > date({}) - interval {days} day", literal(value).ok()?))
+            }
+            Lag::Seconds(seconds) => {
+                Some(format!("{column} > timestamp({}) - interval {seconds} second", literal(value).ok()?))
+            }
+        }
+    }
+}
+
+fn doing(table: &Table) -> String {
+    format!("table `{}` cannot be read", table.name)
+}
+
+/// A number or moment that the server has written, for a statement.
+fn literal(value: &str) -> Result<String> {
+    if value.bytes().all(|byte| byte.is_ascii_digit() || b"-: .".contains(&byte)) {
+        let is_number = value.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
+        return Ok(if is_number { value.to_owned() } else { format!("'{value}'") });
+    }
+    Err(Error::new(
+        ErrorKind::SourceUnreadable,
+        "the greatest value of the cursor is neither a number nor a moment",
+    ))
+}
+
+fn is_whole(data_type: DataType) -> bool {
+    use DataType::{Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64};
+    matches!(data_type, Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64)
+}
+
+/// `90s`, `10m`, `2h`, `1d`, in seconds.
+fn seconds(text: &str) -> Option<u64> {
+    let unit = text.chars().last()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => DAY,
+        _ => return None,
+    };
+    // A year and more ago is no lag.
+    text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(seconds).filter(|seconds| *seconds <= 400 * DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_core::project::settings::Setting;
+
+    use super::*;
+    use crate::mysql::table::{Origin, TableColumn};
+    use crate::mysql_types::logical::TypeName;
+
+    fn table(column_type: &str) -> Table {
+        let (data_type, form) = TypeName::parse(column_type).data_type().expect("a type");
+        let origin = Origin { data_type, form, decimals: 0 };
+        let column = TableColumn { name: "At".into(), origin, nullable: true };
+        Table { name: "t".into(), columns: vec![column], primary_key: Vec::new() }
+    }
+
+    fn growth(column_type: &str, lag: Option<&str>) -> Result<Growth> {
+        let pairs = [("cursor", Some("at")), ("lag", lag)].into_iter();
+        let pairs = pairs.filter_map(|(key, value)| Some((key.to_owned(), Setting::Text(value?.to_owned()))));
+        Growth::of(&table(column_type), &Settings::new(pairs))
+    }
+
+    #[test]
+    fn a_read_begins_within_the_lag() {
+        for (column_type, lag, value, expected) in [
+            ("int", None, "5000", Some("`At` > 4000")),
+            ("bigint unsigned", Some("0"), "18446744073709551615", Some("`At` > 18446744073709551615")),
+            ("date", None, "2026-11-24", Some("`At` > date('2026-11-24') - interval 1 day")),
+            ("date", Some("49h"), "2026-11-24", Some("`At` > date('2026-11-24') - interval 3 day")),
+            (
+                "datetime(6)",
+                Some("90s"),
+                "2026-11-24 12:00:00.000001",
+                Some("`At` > timestamp('2026-11-24 12:00:00.000001') - interval 90 second"),
+            ),
+            ("timestamp", None, "0000-00-00 00:00:00", None),
+        ] {
+            let growth = growth(column_type, lag).expect("it grows");
+            assert_eq!(growth.after(value).as_deref(), expected, "{column_type}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_said() {
+        for (column_type, lag, words) in [
+            ("varchar(9)", None, "cannot be a `cursor`"),
+            ("int", Some("10m"), "`lag: 10m` does not fit"),
+            ("int", Some("-1"), "`lag: -1` does not fit"),
+            ("datetime", Some("10"), "`lag: 10` does not fit"),
+            ("datetime", Some("99999999d"), "does not fit"),
+        ] {
+            let error = growth(column_type, lag).expect_err("it cannot be");
+            assert!(error.message().contains(words), "{error}");
+        }
+        assert!(literal("1' or '1").is_err());
+    }
+}
