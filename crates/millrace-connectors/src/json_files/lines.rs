@@ -28,7 +28,7 @@ impl Cut for Lines {
         limits: Limits,
         records: &mut S,
     ) -> Result<bool> {
-        walk(piece, limits, records).map(|()| true)
+        walk(piece, limits, records, false).map(|()| true)
     }
 
     fn walk_rest<R: Read, S: Records>(
@@ -37,7 +37,7 @@ impl Cut for Lines {
         limits: Limits,
         records: &mut S,
     ) -> Result<()> {
-        walk(window, limits, records)
+        walk(window, limits, records, false)
     }
 }
 
@@ -54,15 +54,15 @@ pub(super) fn starts_with_object<R: Read>(window: &mut Window<R>) -> Result<bool
     }
 }
 
-/// Hands over each line that is not blank.
+/// Hands over each line that is not blank. `first`: whether the file starts here, where it may turn out to be an array.
 pub(super) fn walk<R: Read, S: Records>(
     window: &mut Window<R>,
     limits: Limits,
     records: &mut S,
+    mut first: bool,
 ) -> Result<()> {
     let mut scratch = Scratch::default();
     let mut searched = 0;
-    let mut first = true;
     loop {
         let rest = window.rest();
         let length = match memchr::memchr(b'\n', &rest[searched..]) {

@@ -138,7 +138,7 @@ impl Format for Ndjson {
         limits: Limits,
         records: &mut S,
     ) -> Result<()> {
-        lines::walk(window, limits, records)
+        lines::walk(window, limits, records, true)
     }
 }
 

@@ -107,6 +107,12 @@ fn lines() {
             &["1 broken-record {\"a\":1}{\"a\":2}", "2 broken-record [1]", "3 broken-record 7"],
         ),
         ("{\"a\":1}\n{\"a\":2", &["1"], &["2 broken-record {\"a\":2"]),
+        // An array's bracket further down, where a piece may begin, is a bad line and no more.
+        (
+            "{\"a\":1}\n{\"a\":2222222222222222222222}\n[\n{\"a\":3}\n[\n",
+            &["1", "3"],
+            &["2 a:out-of-range {\"a\":2222222222222222222222}", "3 broken-record [", "5 broken-record ["],
+        ),
     ];
     for (text, rows, quarantined) in cases {
         let (found, set_aside) = ndjson(text, &["a int64"]);
