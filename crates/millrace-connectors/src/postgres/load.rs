@@ -26,6 +26,9 @@ const CHUNK: usize = 512 * 1024;
 /// Bytes of one COPY. The server's complaints are heard at its end, so a full disk is noticed before the source is read to its own.
 const SEGMENT: usize = 64 * 1024 * 1024;
 
+/// What a raw table is sampled with; PostgreSQL's own default is 100.
+const SAMPLE: u32 = 20;
+
 pub(super) async fn load(
     pool: &Arc<Pool>,
     purpose: Purpose,
@@ -100,8 +103,8 @@ async fn fill(
         };
         LoadOutcome { rows_read, rows_in_table: rows_read - twice }
     };
-    // The planner of the models that read it next would otherwise guess.
-    session.batch(&format!("analyze {table}")).await?;
+    // The planner of the models that read it next would otherwise guess. A sample of the default size takes a tenth of the time of the load.
+    session.batch(&format!("set local default_statistics_target = {SAMPLE}; analyze {table}")).await?;
     for statement in finish.finish(outcome).await? {
         session.execute(&statement).await?;
     }
@@ -165,7 +168,8 @@ async fn copy(
     finish: &mut dyn FinishLoad,
 ) -> Result<u64> {
     let names = list(columns.iter().map(|column| column.name.as_str()).chain(place));
-    let sql = format!("copy {table} ({names}) from stdin (format binary)");
+    // The table is of this transaction, and nobody changes its rows: what every reader would have to find out is written at once.
+    let sql = format!("copy {table} ({names}) from stdin (format binary, freeze)");
     let mut rows = 0;
     let mut waiting = next(&mut batches, finish).await?;
     while waiting.is_some() {
