@@ -1,24 +1,45 @@
 //! The benchmarks behind `docs/reference/performance.md`, each beside a reference that does the same in the same run.
 
+mod files;
 mod measure;
+mod page;
 mod rows;
 mod star;
+mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::page::Options;
+
 /// What a benchmark says when it cannot go on.
 type Outcome = Result<(), String>;
 
+/// A benchmark, which writes its part of the page.
+type Bench = fn(&Options) -> Outcome;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match star::bench(&arguments) {
+    match bench(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             say(&format!("error: {message}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// `[star] [files] [wire] [OPTIONS]`: those that are named, or all.
+fn bench(arguments: &[String]) -> Outcome {
+    let all: [(&str, Bench); 3] = [("star", star::bench), ("files", files::bench), ("wire", wire::bench)];
+    let first = arguments.iter().position(|argument| argument.starts_with("--")).unwrap_or(arguments.len());
+    let (names, options) = arguments.split_at(first);
+    let options = Options::read(options)?;
+    if let Some(name) = names.iter().find(|name| all.iter().all(|(known, _)| known != name)) {
+        return Err(format!("there is no benchmark `{name}`"));
+    }
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|other| other == name);
+    all.into_iter().filter(|(name, _)| wanted(name)).try_for_each(|(_, bench)| bench(&options))
 }
 
 #[expect(clippy::print_stderr, reason = "it talks to the person who started it")]

@@ -61,3 +61,79 @@ pub(crate) fn write(folder: &Path, orders: u64, clients: u64) -> io::Result<()> 
     json.flush()?;
     csv.flush()
 }
+
+/// Writes people as lines of fields with tabs between them, the text format of both servers.
+pub(crate) fn people(path: &Path, rows: u64) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for id in 1..=rows {
+        let chance = mixed(id ^ 0x0dd0_5eed);
+        let cents = chance % 100_000_000;
+        writeln!(
+            file,
+            "{id}\tPerson {:06}\t{}\t{}\tperson.{id}@mail{}.example.net\t{}.{:02}\t{} {:02}:{:02}:{:02}.{:06}\t{}",
+            chance % 1_000_000,
+            CITIES[(chance >> 20) as usize % 5],
+            day(chance >> 8),
+            chance >> 54,
+            cents / 100,
+            cents % 100,
+            day(chance >> 16),
+            chance >> 24 & 15,
+            (chance >> 28) % 60,
+            (chance >> 34) % 60,
+            (chance >> 40) % 1_000_000,
+            (chance >> 48) as i8,
+        )?;
+    }
+    file.flush()
+}
+
+/// Writes orders as JSON lines, as a JSON array and as CSV, some of them with numbers that no double holds; returns what a database says of
+/// them: how many, the sums of the three numbers, and the length of the longest note.
+pub(crate) fn long_orders(folder: &Path, orders: u64) -> io::Result<String> {
+    std::fs::create_dir_all(folder)?;
+    let create = |name: &str| Ok::<_, io::Error>(BufWriter::new(File::create(folder.join(name))?));
+    let (mut lines, mut array, mut csv) =
+        (create("orders.ndjson")?, create("orders.json")?, create("orders.csv")?);
+    array.write_all(b"[\n")?;
+    // Whole numbers in units of the last digit.
+    let (mut references, mut rates, mut amounts, mut longest) = (0u128, 0u128, 0u128, 0);
+    for id in 1..=orders {
+        let chance = mixed(id ^ 0x1096_0de5);
+        let long = id % 1000 == 500;
+        let reference = if long {
+            1_000_000_000_000_000_000_000_000 + u128::from(chance)
+        } else {
+            u128::from(chance % 10_000_000_000)
+        };
+        let rate = if long {
+            100_000_000_000_000_000_000 + u128::from(chance)
+        } else {
+            u128::from(chance % 10_000) * 10u128.pow(16)
+        };
+        let rate_text = format!("{}.{:020}", rate / 10u128.pow(20), rate % 10u128.pow(20));
+        let rate_text = rate_text.trim_end_matches('0').trim_end_matches('.');
+        let cents = chance % 10_000_000;
+        let amount = format!("{}.{:02}", cents / 100, cents % 100);
+        let (day, state) = (day(chance >> 24), STATES[(chance >> 33) as usize % 3]);
+        let note = format!("{} {}", CITIES[(chance >> 36) as usize % 5], chance % 1_000_000_007);
+        references += reference;
+        rates += rate;
+        amounts += u128::from(cents);
+        longest = longest.max(note.chars().count());
+        let line = format!(
+            "{{\"id\": {id}, \"reference\": {reference}, \"placed\": \"{day}\", \"status\": \"{state}\", \"amount\": {amount}, \
+             \"rate\": {rate_text}, \"note\": \"{note}\"}}"
+        );
+        writeln!(lines, "{line}")?;
+        writeln!(array, "{line}{}", if id == orders { "" } else { "," })?;
+        writeln!(csv, "{id},{reference},{day},{state},{amount},{rate_text},{note}")?;
+    }
+    array.write_all(b"]\n")?;
+    lines.flush()?;
+    array.flush()?;
+    csv.flush()?;
+    let rates = format!("{}.{:020}", rates / 10u128.pow(20), rates % 10u128.pow(20));
+    let amounts = format!("{}.{:02}", amounts / 100, amounts % 100);
+    Ok(format!("{orders}|{references}|{rates}|{amounts}|{longest}"))
+}

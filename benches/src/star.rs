@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -11,7 +11,8 @@ use millrace_testkit::postgres::PostgresServer;
 use serde_json::Value as Json;
 
 use crate::measure::{Measured, run};
-use crate::{Outcome, root, rows, say};
+use crate::page::{HEAD, Options, Row, project, replace, version};
+use crate::{Outcome, rows, say};
 
 /// How often everything is run, in turn; the quickest counts.
 const ROUNDS: usize = 2;
@@ -33,90 +34,28 @@ const QUESTIONS: [(&str, &str); 6] = [
     ),
 ];
 
-/// What may be chosen: `--orders N`, `--clients N`, `--binary PATH`.
-struct Options {
-    orders: u64,
-    clients: u64,
-    binary: PathBuf,
-}
-
-impl Options {
-    fn read(arguments: &[String]) -> Result<Self, String> {
-        let mut options =
-            Self { orders: 5_000_000, clients: 2_000_000, binary: root().join("target/release/millrace") };
-        for pair in arguments.chunks(2) {
-            let [name, value] = pair else {
-                return Err("write --orders N, --clients N or --binary PATH".into());
-            };
-            let number = || value.parse::<u64>().map_err(|_| format!("`{value}` is no number"));
-            match name.as_str() {
-                "--orders" => options.orders = number()?,
-                "--clients" => options.clients = number()?,
-                "--binary" => options.binary = PathBuf::from(value),
-                other => return Err(format!("there is no option `{other}`")),
-            }
-        }
-        Ok(options)
-    }
-}
-
-/// One row of a table: what ran, and its quickest round.
-struct Row {
-    what: String,
-    best: Option<Measured>,
-}
-
-impl Row {
-    fn new(what: &str) -> Self {
-        Self { what: what.to_owned(), best: None }
-    }
-
-    fn took(&mut self, measured: Measured) {
-        say(&format!(
-            "{:<28} {:>7.2} s {:>7.0} MB",
-            self.what,
-            measured.time.as_secs_f64(),
-            measured.peak_mb
-        ));
-        if self.best.as_ref().is_none_or(|best| measured.time < best.time) {
-            self.best = Some(measured);
-        }
-    }
-
-    fn seconds(&self) -> f64 {
-        self.best.as_ref().map_or(f64::NAN, |best| best.time.as_secs_f64())
-    }
-}
-
-pub(crate) fn bench(arguments: &[String]) -> Outcome {
-    let options = Options::read(arguments)?;
-    let version = |program: &str| {
-        let said = Command::new(program).arg("--version").output();
-        let said = said.map_err(|_| {
-            format!("`{program}` is needed on PATH (pip install duckdb-cli; apt install postgresql)")
-        })?;
-        Ok::<_, String>(String::from_utf8_lossy(&said.stdout).trim().to_owned())
-    };
+pub(crate) fn bench(options: &Options) -> Outcome {
     let versions = [format!("DuckDB {}", version("duckdb")?), version("psql")?];
-    let folder = root().join("target/bench/star");
-    copy(&root().join("benches/star"), &folder).map_err(|error| error.to_string())?;
+    let folder = project("star")?;
     say(&format!("writing {} orders and {} clients", options.orders, options.clients));
     rows::write(&folder.join("data"), options.orders, options.clients).map_err(|e| e.to_string())?;
     let server = PostgresServer::start(&[]);
     server.run("postgres", "create database star");
 
+    let url = server.url("star");
+    let address = [("BENCH_POSTGRES_URL", url.as_str())];
     let mut table =
         ["millrace → DuckDB", "duckdb: read and copy", "millrace → PostgreSQL", "psql: read and copy"]
             .map(Row::new);
     let mut steps = [BTreeMap::new(), BTreeMap::new()];
     for _ in 0..ROUNDS {
         let _ = std::fs::remove_dir_all(folder.join(".millrace"));
-        let ours = millrace(&options.binary, &folder, "duckdb", &server)?;
+        let ours = options.millrace(&folder, "duckdb", &address)?;
         steps[0] = shares(&ours.stdout)?;
         table[0].took(ours);
         table[1].took(duckdb(&folder)?);
         server.run("star", "drop schema if exists raw, build, publish, _millrace cascade");
-        let ours = millrace(&options.binary, &folder, "postgres", &server)?;
+        let ours = options.millrace(&folder, "postgres", &address)?;
         steps[1] = shares(&ours.stdout)?;
         table[2].took(ours);
         table[3].took(psql(&folder, &server)?);
@@ -124,13 +63,7 @@ pub(crate) fn bench(arguments: &[String]) -> Outcome {
     let in_duckdb = Asked { name: "duckdb", client: &|script| in_file(&folder, script) };
     let in_postgres = Asked { name: "psql", client: &|script| told(server.psql("star"), script) };
     let views = [in_duckdb.views()?, in_postgres.views()?];
-    write(&options, &versions, &table, &steps, &views)
-}
-
-fn millrace(binary: &Path, folder: &Path, env: &str, server: &PostgresServer) -> Result<Measured, String> {
-    let mut command = Command::new(binary);
-    command.args(["run", "--json", "--env", env, "--project"]).arg(folder);
-    run(command.env("BENCH_POSTGRES_URL", server.url("star")))
+    write(options, &versions, &table, &steps, &views)
 }
 
 /// What any tool has to do at least: read the same files, and write the same rows.
@@ -272,17 +205,9 @@ fn write(
         options.clients as f64 / 1e6,
         versions.join(", ")
     );
-    out.push_str("| | time | peak memory | ratio |\n|---|--:|--:|--:|\n");
+    out.push_str(HEAD);
     for (at, row) in rows.iter().enumerate() {
-        let reference = rows[at / 2 * 2 + 1].seconds();
-        let peak = row.best.as_ref().map_or(f64::NAN, |best| best.peak_mb);
-        let _ = writeln!(
-            out,
-            "| {} | {:.1} s | {peak:.0} MB | {:.2} |",
-            row.what,
-            row.seconds(),
-            row.seconds() / reference
-        );
+        out.push_str(&row.line(&rows[at / 2 * 2 + 1]));
     }
     out.push_str("\n| step | share, DuckDB | share, PostgreSQL |\n|---|--:|--:|\n");
     let whole = |at: usize| steps[at].values().sum::<f64>();
@@ -296,32 +221,5 @@ fn write(
     for ((what, duckdb), (_, postgres)) in views[0].iter().zip(&views[1]) {
         let _ = writeln!(out, "| {what} | {} | {} |", ratio(*duckdb), ratio(*postgres));
     }
-    replace(&root().join("docs/reference/performance.md"), "star", &out)
-}
-
-/// Puts a text between the two marks of that name in a page.
-fn replace(page: &Path, name: &str, text: &str) -> Outcome {
-    let old = std::fs::read_to_string(page).map_err(|error| format!("{}: {error}", page.display()))?;
-    let (begin, end) = (format!("<!-- bench {name} -->\n"), format!("<!-- end {name} -->"));
-    let (Some(from), Some(to)) = (old.find(&begin), old.find(&end)) else {
-        return Err(format!("{} has no marks for `{name}`", page.display()));
-    };
-    let new = format!("{}{text}{}", &old[..from + begin.len()], &old[to..]);
-    std::fs::write(page, new).map_err(|error| error.to_string())
-}
-
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            if entry.file_name() != "data" && entry.file_name() != ".millrace" {
-                copy(&entry.path(), &target)?;
-            }
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
+    replace("star", &out)
 }
