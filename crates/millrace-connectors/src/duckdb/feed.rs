@@ -1,15 +1,15 @@
 //! Batches as a table that a statement can read: `select * from millrace_feed(7)`.
 //!
 //! The appender of the C interface keeps what it is given, and runs a small query over it each time that it is full; a table function
-//! hands DuckDB the rows as its pipeline asks for them. One thread asks, so rows stay in their order. It should be the one that runs the
-//! statement: if a thread of DuckDB's own takes the work, that one has nothing to do but look again and again whether it is done, for as
-//! long as the source takes.
+//! hands DuckDB the rows as its pipeline asks for them, on several threads at once where their order does not matter.
+//!
+//! A statement reads only as long as batches come one behind the other. Where the source is slow it ends, so that none of DuckDB's threads
+//! sleeps in it or asks again and again whether there is more, and the next batch begins another one.
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::ThreadId;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
@@ -19,9 +19,10 @@ use duckdb::vtab::{
     BindInfo, InitInfo, TableFunctionInfo, VTab, record_batch_to_duckdb_data_chunk,
     to_duckdb_logical_type_for_field,
 };
-use millrace_engine::batch::BatchReceiver;
+use millrace_engine::batch::{Batch, BatchReceiver};
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::warehouse::FinishLoad;
+use tokio::runtime::Handle;
 
 use super::failure::statement_error;
 use super::load::{storable, storable_schema};
@@ -29,13 +30,13 @@ use super::load::{storable, storable_schema};
 /// Rows that DuckDB takes at a time.
 const VECTOR: usize = 2048;
 const NAME: &str = "millrace_feed";
-/// How often a statement is begun anew because a thread of DuckDB's own took its work.
-const MOST_TRIES: u32 = 50;
-/// After that time DuckDB's threads sleep and are slower than the one that runs the statement.
-const DOZE: Duration = Duration::from_millis(1);
+const MOST_THREADS: u64 = 64;
+const MANY_ROWS: u64 = 1_000_000_000;
+/// How long a thread of DuckDB's waits for the next batch.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Feeds that somebody is about to read. DuckDB's functions are told numbers, not pointers.
-static WAITING: Mutex<BTreeMap<i64, Arc<Mutex<Feed>>>> = Mutex::new(BTreeMap::new());
+static WAITING: Mutex<BTreeMap<i64, Arc<Feed>>> = Mutex::new(BTreeMap::new());
 static LAST: AtomicI64 = AtomicI64::new(0);
 
 /// Makes the table function known to a database.
@@ -43,126 +44,202 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
     connection.register_table_function::<Table>(NAME).map_err(|error| statement_error(&error))
 }
 
+/// Whether rows have to arrive in the order in which they are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowOrder {
+    /// One thread takes them.
+    Kept,
+    /// Several do.
+    Free,
+}
+
 /// Batches on their way into a table.
 pub(super) struct Feed {
     schema: arrow_schema::SchemaRef,
-    batches: BatchReceiver,
+    order: RowOrder,
+    runtime: Handle,
+    state: Mutex<State>,
+    /// Told when the one that waited for a batch waits no more.
+    arrived: Condvar,
+}
+
+struct State {
+    /// Taken by who waits for the next batch.
+    batches: Option<BatchReceiver>,
     finish: Box<dyn FinishLoad>,
     /// The batch at hand, and how many of its rows are through.
     present: Option<(RecordBatch, usize)>,
     rows: u64,
+    /// There are no more batches.
+    ended: bool,
+    /// The source is slow: all threads of the present statement are to end.
+    paused: bool,
     failed: Option<Error>,
-    /// The thread that shall ask; any, once none.
-    reader: Option<ThreadId>,
-    /// Another one has asked, and got nothing.
-    declined: bool,
+}
+
+impl State {
+    /// Takes note of a batch, or of the end.
+    fn take(&mut self, batch: Option<Batch>) -> Result<()> {
+        let Some(batch) = batch else {
+            self.ended = true;
+            return Ok(());
+        };
+        self.finish.saw(&batch)?;
+        self.rows += batch.rows.num_rows() as u64;
+        self.present = Some((batch.rows, 0));
+        Ok(())
+    }
+
+    fn slice(&mut self) -> Option<RecordBatch> {
+        let (batch, through) = self.present.as_mut()?;
+        let rows = VECTOR.min(batch.num_rows() - *through);
+        let slice = batch.slice(*through, rows);
+        *through += rows;
+        if *through == batch.num_rows() {
+            self.present = None;
+        }
+        (rows > 0).then_some(slice)
+    }
 }
 
 impl Feed {
-    /// Rows of an Arrow schema, which `finish` looks at.
+    /// Rows of an Arrow schema, which `finish` looks at. To be called on a runtime.
     pub(super) fn new(
         schema: &arrow_schema::Schema,
+        order: RowOrder,
         batches: BatchReceiver,
         finish: Box<dyn FinishLoad>,
     ) -> Self {
-        Self {
-            schema: storable_schema(schema),
-            batches,
+        let state = State {
+            batches: Some(batches),
             finish,
             present: None,
             rows: 0,
+            ended: false,
+            paused: false,
             failed: None,
-            reader: None,
-            declined: false,
+        };
+        Self {
+            schema: storable_schema(schema),
+            order,
+            runtime: Handle::current(),
+            state: Mutex::new(state),
+            arrived: Condvar::new(),
         }
     }
 
-    /// Runs a statement that reads the feed, given by a text with its name in it; returns how many rows there were. Blocks until the source
-    /// is done.
-    pub(super) fn run(
-        mut self,
+    /// Inserts all rows into a table; returns how many there were. Blocks until the source is done.
+    pub(super) fn insert_into(
+        self,
         connection: &Connection,
-        sql: impl FnOnce(&str) -> String,
+        table: &dyn std::fmt::Display,
     ) -> Result<(u64, Box<dyn FinishLoad>)> {
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-        let sql = sql(&format!("{NAME}({number})"));
-        self.reader = Some(std::thread::current().id());
-        let feed = Arc::new(Mutex::new(self));
+        let sql = match self.order {
+            RowOrder::Kept => format!("insert into {table} select * from {NAME}({number})"),
+            // Rows have an order to DuckDB, and are inserted on one thread, unless some of what they are made of has none: the groups of
+            // an aggregate.
+            RowOrder::Free => format!(
+                "insert into {table} select feed.* from {NAME}({number}) as feed, \
+                 (select range from range(1) group by range) as unordered"
+            ),
+        };
+        let feed = Arc::new(self);
         waiting().insert(number, Arc::clone(&feed));
-        let mut tries = 0;
         let done = loop {
-            std::thread::sleep(DOZE);
-            let done = connection.execute_batch(&sql);
-            let mut feed = feed.lock().unwrap_or_else(PoisonError::into_inner);
-            if !std::mem::take(&mut feed.declined) {
-                break done;
+            match feed.wait() {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
             }
-            tries += 1;
-            if tries == MOST_TRIES {
-                feed.reader = None;
+            if let Err(error) = connection.execute_batch(&sql) {
+                // What stopped the feed is the cause of what stopped the statement.
+                let cause = feed.state().failed.take();
+                break Err(cause.unwrap_or_else(|| statement_error(&error)));
             }
         };
         waiting().remove(&number);
+        done?;
         // DuckDB lets go of it with the end of the statement.
-        let feed = Arc::try_unwrap(feed)
-            .map_err(|_| Error::new(ErrorKind::Internal, "a statement has ended, but still reads"))?;
-        let feed = feed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // What stopped the feed is the cause of what stopped the statement.
-        match (feed.failed, done) {
-            (Some(error), _) => Err(error),
-            (None, Err(error)) => Err(statement_error(&error)),
-            (None, Ok(())) => Ok((feed.rows, feed.finish)),
-        }
+        let feed = Arc::into_inner(feed)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "a statement has ended, but still reads"))?;
+        let state = feed.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok((state.rows, state.finish))
     }
 
-    /// The next rows; none at the end.
-    fn next(&mut self) -> Result<Option<RecordBatch>> {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there are rows. False at the end.
+    fn wait(&self) -> Result<bool> {
+        let mut state = self.state();
+        state.paused = false;
+        while state.present.is_none() && !state.ended {
+            let batch = state.batches.as_mut().and_then(BatchReceiver::blocking_recv);
+            state.take(batch)?;
+        }
+        Ok(state.present.is_some())
+    }
+
+    /// The next rows; none at the end, or where none come for some time.
+    fn next(&self) -> Result<Option<RecordBatch>> {
+        let mut state = self.state();
         loop {
-            if let Some((batch, through)) = &mut self.present {
-                let rows = VECTOR.min(batch.num_rows() - *through);
-                if rows > 0 {
-                    let slice = batch.slice(*through, rows);
-                    *through += rows;
-                    return Ok(Some(slice));
-                }
+            if let Some(slice) = state.slice() {
+                return Ok(Some(slice));
             }
-            let Some(batch) = self.batches.blocking_recv() else { return Ok(None) };
-            self.finish.saw(&batch)?;
-            self.rows += batch.rows.num_rows() as u64;
-            self.present = Some((storable(&batch.rows)?, 0));
+            if state.ended || state.paused || state.failed.is_some() {
+                return Ok(None);
+            }
+            let Some(mut batches) = state.batches.take() else {
+                let waited = self.arrived.wait_timeout(state, PATIENCE);
+                let (again, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                state = again;
+                // A thread that had no more to do while others go on would ask for work again and again.
+                state.paused |= timeout.timed_out() && state.present.is_none();
+                continue;
+            };
+            drop(state);
+            let soon = async { tokio::time::timeout(PATIENCE, batches.recv()).await };
+            let received = self.runtime.block_on(soon);
+            state = self.state();
+            state.batches = Some(batches);
+            let taken = received.map(|batch| state.take(batch));
+            self.arrived.notify_all();
+            match taken {
+                Ok(taken) => taken?,
+                Err(_late) => state.paused = true,
+            }
         }
     }
 }
 
-fn waiting() -> std::sync::MutexGuard<'static, BTreeMap<i64, Arc<Mutex<Feed>>>> {
+fn waiting() -> MutexGuard<'static, BTreeMap<i64, Arc<Feed>>> {
     WAITING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Table;
 
-/// A statement's use of a feed.
-struct Reading {
-    feed: Arc<Mutex<Feed>>,
-    ended: AtomicBool,
-}
-
 impl VTab for Table {
     type InitData = ();
-    type BindData = Reading;
+    type BindData = Arc<Feed>;
 
-    fn bind(bind: &BindInfo) -> Result<Reading, Box<dyn StdError>> {
+    fn bind(bind: &BindInfo) -> Result<Arc<Feed>, Box<dyn StdError>> {
         let number = bind.get_parameter(0).to_int64();
         let feed = waiting().get(&number).cloned().ok_or("there is no such feed")?;
-        let schema = Arc::clone(&feed.lock().unwrap_or_else(PoisonError::into_inner).schema);
-        for (place, field) in schema.fields().iter().enumerate() {
+        // Of two sides of a product DuckDB keeps the smaller one in memory.
+        bind.set_cardinality(MANY_ROWS, false);
+        for (place, field) in feed.schema.fields().iter().enumerate() {
             // Names of the source may differ in nothing but case.
             bind.add_result_column(&format!("c{place}"), to_duckdb_logical_type_for_field(field)?);
         }
-        Ok(Reading { feed, ended: AtomicBool::new(false) })
+        Ok(feed)
     }
 
     fn init(init: &InitInfo) -> Result<(), Box<dyn StdError>> {
-        init.set_max_threads(1);
+        // Where rows keep their order DuckDB takes one, and never more than it has.
+        init.set_max_threads(MOST_THREADS);
         Ok(())
     }
 
@@ -170,31 +247,23 @@ impl VTab for Table {
         function: &TableFunctionInfo<Self>,
         output: &mut DataChunkHandle,
     ) -> Result<(), Box<dyn StdError>> {
-        let reading = function.get_bind_data();
-        let mut feed = reading.feed.lock().unwrap_or_else(PoisonError::into_inner);
-        if feed.reader.is_some_and(|reader| reader != std::thread::current().id()) {
-            feed.declined = true;
-            reading.ended.store(true, Ordering::Relaxed);
-        }
-        if reading.ended.load(Ordering::Relaxed) {
-            output.set_len(0);
-            return Ok(());
-        }
-        // From here on it may go on with any.
-        feed.reader = None;
-        match feed.next() {
-            Ok(Some(rows)) => record_batch_to_duckdb_data_chunk(&rows, output)?,
+        let feed = function.get_bind_data();
+        let converted = match feed.next() {
             Ok(None) => {
-                reading.ended.store(true, Ordering::Relaxed);
                 output.set_len(0);
+                return Ok(());
             }
+            Ok(Some(rows)) => storable(&rows),
+            Err(error) => Err(error),
+        };
+        match converted {
+            Ok(rows) => record_batch_to_duckdb_data_chunk(&rows, output),
             Err(error) => {
                 let message = error.to_string();
-                feed.failed = Some(error);
-                return Err(message.into());
+                feed.state().failed.get_or_insert(error);
+                Err(message.into())
             }
         }
-        Ok(())
     }
 
     fn parameters() -> Option<Vec<LogicalTypeHandle>> {

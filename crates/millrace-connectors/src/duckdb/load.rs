@@ -16,7 +16,7 @@ use millrace_engine::warehouse::{FinishLoad, LoadMode, LoadOutcome, LoadRequest,
 
 use super::dialect::DuckdbDialect;
 use super::failure::statement_error;
-use super::feed::Feed;
+use super::feed::{Feed, RowOrder};
 use super::warehouse::{execute, in_transaction};
 
 /// Blocks until the source is done.
@@ -34,9 +34,13 @@ pub(super) fn load(
             LoadMode::Upsert(_) => &staging,
         };
         run(connection, &create_table("create table", target, &request.columns))?;
-        let feed = Feed::new(&arrow_schema(&request.columns), batches, finish);
-        let (rows_read, finish) =
-            feed.run(connection, |feed| format!("insert into {target} select * from {feed}"))?;
+        let order = match &request.mode {
+            LoadMode::Create => RowOrder::Free,
+            // Of several rows with one key the last that arrived counts.
+            LoadMode::Upsert(_) => RowOrder::Kept,
+        };
+        let feed = Feed::new(&arrow_schema(&request.columns), order, batches, finish);
+        let (rows_read, finish) = feed.insert_into(connection, target)?;
         if let LoadMode::Upsert(how) = &request.mode {
             merge(connection, request, &staging, how)?;
         }
