@@ -51,6 +51,9 @@ pub struct Drift {
     pub columns: bool,
     /// A value that does not fit its column.
     pub types: bool,
+    /// Anything of which [`Source::discover`] would have made other columns than those that were asked for, which are what
+    /// [`Source::glance`] made of the beginning of the stream.
+    pub guessed: bool,
 }
 
 /// How a read ended.
@@ -98,6 +101,12 @@ pub trait Source: Send + Sync {
 
     /// Names of the streams that exist, for `capture` and did-you-mean. Reads no rows.
     async fn streams(&self) -> Result<Vec<String>>;
+
+    /// The columns as the beginning of a stream suggests, where it costs next to nothing to look at that; none where there is no such
+    /// thing. The engine then asks [`Self::read`] to watch for [`Drift::guessed`] and, where that ends the read, for [`Self::discover`].
+    async fn glance(&self, _stream: &StreamRequest) -> Result<Option<StreamSchema>> {
+        Ok(None)
+    }
 
     /// The columns of a stream as they are now. For files this reads them from end to end. Has no side effects.
     async fn discover(&self, stream: &StreamRequest) -> Result<Discovered>;

@@ -11,6 +11,7 @@ use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
 use millrace_core::project::source_file::{OnChange, ReadMode};
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
+use millrace_core::schema::StreamSchema;
 use tokio::sync::oneshot;
 
 use crate::batch::{Batch, batch_queue};
@@ -102,11 +103,14 @@ pub async fn sync_stream(
         });
     }
     (context.observer)(Event::Started { kind: StepKind::Load, name: name.clone() });
-    let LoadDone { loaded, outcome, quarantined, conversions } =
-        match as_captured(stream, before, &spec, context).await? {
-            Some(done) => done,
-            None => as_discovered(stream, before, spec, context).await?,
-        };
+    let at_once = match &stream.captured {
+        Some(captured) => as_captured(stream, captured, before, &spec, context).await?,
+        None => as_glanced(stream, before, &spec, context).await?,
+    };
+    let LoadDone { loaded, outcome, quarantined, conversions } = match at_once {
+        Some(done) => done,
+        None => as_discovered(stream, before, spec, context).await?,
+    };
     let duration_ms = started.elapsed().as_millis() as u64;
     let mut words = format!("{} rows", grouped(outcome.rows_read));
     if quarantined > 0 {
@@ -166,23 +170,48 @@ struct LoadDone {
 /// little, or where the stream turned out to differ from them; then nothing was loaded.
 async fn as_captured(
     stream: &Stream,
+    captured: &StreamSchema,
     before: Option<&LoadedStream>,
     spec: &str,
     context: &SyncContext<'_>,
 ) -> Result<Option<LoadDone>> {
-    let Some(captured) = stream.captured.as_ref().filter(|_| stream.source.discovers_by_reading()) else {
+    if !stream.source.discovers_by_reading() {
         return Ok(None);
-    };
+    }
     let contract = stream.options.contract;
     let drift = Drift {
         columns: contract.columns != OnChange::Quarantine,
         types: contract.types == OnChange::Evolve,
+        guessed: false,
     };
     let target =
         reconcile(&stream.name, &stream.options, Some(captured), captured, context.naming, &mut Vec::new())?;
     match load(stream, before, &target, spec.to_owned(), drift, context).await {
         Ok(done) => Ok(Some(done)),
         Err(error) if error.kind() == ErrorKind::SchemaDrift => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Loads a stream with the columns that its beginning suggests, without looking through it before. None where there is no such guess, or
+/// where looking through it would have come to other columns; then nothing was loaded.
+async fn as_glanced(
+    stream: &Stream,
+    before: Option<&LoadedStream>,
+    spec: &str,
+    context: &SyncContext<'_>,
+) -> Result<Option<LoadDone>> {
+    let Some(schema) = stream.source.glance(&stream.request()).await? else { return Ok(None) };
+    let reconciled = reconcile(&stream.name, &stream.options, None, &schema, context.naming, &mut Vec::new());
+    let Ok(target) = reconciled else { return Ok(None) };
+    if target.source_columns.is_empty() {
+        return Ok(None);
+    }
+    let drift = Drift { columns: true, types: false, guessed: true };
+    match load(stream, before, &target, spec.to_owned(), drift, context).await {
+        Ok(done) => Ok(Some(done)),
+        // Values that do not fit a guess say nothing of the stream, however many they are.
+        Err(error) if matches!(error.kind(), ErrorKind::SchemaDrift | ErrorKind::ContractBroken) => Ok(None),
         Err(error) => Err(error),
     }
 }

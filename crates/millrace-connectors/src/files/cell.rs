@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use millrace_core::quarantine::QuarantineCode;
 
+#[cfg(any(feature = "json", feature = "csv", feature = "mysql"))]
+use crate::files::number::Short;
+
 /// One value of a record. The bytes are UTF-8; its format has made sure of it.
 #[cfg(any(feature = "json", feature = "csv", feature = "mysql"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +17,13 @@ pub(crate) enum Cell<'a> {
     Boolean(bool),
     /// A JSON number, as it is written.
     Number(&'a [u8]),
+    /// The same, already read: what nearly all numbers are.
+    Short {
+        /// As it is written.
+        source: &'a [u8],
+        /// What it says.
+        number: Short,
+    },
     /// A JSON string: its text, and how it is written, with the quotes.
     Text {
         /// Without escapes.
@@ -25,6 +35,18 @@ pub(crate) enum Cell<'a> {
     Nested(&'a [u8]),
     /// A text whose format does not tell of what kind it is (CSV).
     Plain(&'a [u8]),
+}
+
+/// What the way in which a value is written says of the type of its column.
+#[cfg(any(feature = "json", feature = "csv", feature = "mysql"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    /// Values that are written so make a column of this very type.
+    Own,
+    /// They make one of another type, though this one holds the value exactly: `1.0` among integers.
+    Other,
+    /// That depends on the value: the column takes all kinds.
+    Any,
 }
 
 /// Why a value cannot be put into its column. Never holds the value.

@@ -15,12 +15,16 @@ use arrow_schema::ArrowError;
 use millrace_core::schema::DataType;
 use millrace_engine::batch::arrow_type;
 
+use crate::files::number::Short;
+
 /// Values of one column, in the layout of its Arrow type.
 #[derive(Debug)]
 pub(crate) struct ColumnBuffer {
     data_type: DataType,
     values: Values,
-    validity: BooleanBufferBuilder,
+    len: usize,
+    /// Which values are there; none as long as all are.
+    validity: Option<BooleanBufferBuilder>,
 }
 
 #[derive(Debug)]
@@ -77,7 +81,7 @@ fn push_default<T: Default>(list: &mut Vec<T>) {
 impl ColumnBuffer {
     /// An empty column.
     pub(crate) fn new(data_type: DataType) -> Self {
-        Self { data_type, values: Values::new(data_type), validity: BooleanBufferBuilder::new(0) }
+        Self { data_type, values: Values::new(data_type, 0, 0), len: 0, validity: None }
     }
 
     /// The column's logical type.
@@ -87,7 +91,16 @@ impl ColumnBuffer {
 
     /// Rows in it.
     pub(crate) fn len(&self) -> usize {
-        self.validity.len()
+        self.len
+    }
+
+    /// Counts a value that has been appended.
+    #[inline]
+    fn count(&mut self) {
+        self.len += 1;
+        if let Some(validity) = &mut self.validity {
+            validity.append(true);
+        }
     }
 
     /// Appends a NULL.
@@ -98,7 +111,13 @@ impl ColumnBuffer {
             flags => flags.append(false),
             (ends, bytes) => ends.push(bytes.len() as i32)
         );
-        self.validity.append(false);
+        let validity = self.validity.get_or_insert_with(|| {
+            let mut validity = BooleanBufferBuilder::new(self.len + 1);
+            validity.append_n(self.len, true);
+            validity
+        });
+        validity.append(false);
+        self.len += 1;
     }
 
     /// Appends a value: `push` adds exactly one to the vector of the column's type, or returns false and adds nothing, which
@@ -106,17 +125,34 @@ impl ColumnBuffer {
     pub(crate) fn push_with(&mut self, push: impl FnOnce(&mut Values) -> bool) -> bool {
         let pushed = push(&mut self.values);
         if pushed {
-            self.validity.append(true);
+            self.count();
         }
         pushed
     }
 
+    /// Appends a number to a column of `int64` or of decimals of up to 38 digits, where it is written as the column's own are. False where it
+    /// is not, or the column is another: then nothing is added.
+    #[inline]
+    pub(crate) fn push_short(&mut self, number: Short) -> bool {
+        match (&mut self.values, self.data_type) {
+            (Values::Int64(list), _) if number.fraction == 0 => list.push(number.value),
+            (Values::Decimal128(list), DataType::Decimal { precision, scale }) => {
+                let Some(scaled) = number.scaled(precision, scale) else { return false };
+                list.push(scaled);
+            }
+            _ => return false,
+        }
+        self.count();
+        true
+    }
+
     /// Appends a text or bytes to a column of texts, JSON or bytes.
+    #[inline]
     pub(crate) fn push_bytes(&mut self, text: &[u8]) {
         if let Values::Bytes(ends, bytes) = &mut self.values {
             bytes.extend_from_slice(text);
             ends.push(bytes.len() as i32);
-            self.validity.append(true);
+            self.count();
         }
     }
 
@@ -124,7 +160,7 @@ impl ColumnBuffer {
     pub(crate) fn push_boolean(&mut self, value: bool) {
         if let Values::Boolean(flags) = &mut self.values {
             flags.append(value);
-            self.validity.append(true);
+            self.count();
         }
     }
 
@@ -132,7 +168,7 @@ impl ColumnBuffer {
     pub(crate) fn push_days(&mut self, days: i32) {
         if let Values::Date(list) = &mut self.values {
             list.push(days);
-            self.validity.append(true);
+            self.count();
         }
     }
 
@@ -143,7 +179,7 @@ impl ColumnBuffer {
             Values::Interval(list) => list.push(IntervalMonthDayNano::new(0, 0, micros * 1000)),
             _ => return,
         }
-        self.validity.append(true);
+        self.count();
     }
 
     /// Forgets all rows from `rows` on.
@@ -151,7 +187,10 @@ impl ColumnBuffer {
         if self.len() <= rows {
             return;
         }
-        self.validity.truncate(rows);
+        self.len = rows;
+        if let Some(validity) = &mut self.validity {
+            validity.truncate(rows);
+        }
         each_number!(
             &mut self.values,
             list => list.truncate(rows),
@@ -165,9 +204,13 @@ impl ColumnBuffer {
 
     /// The column as an Arrow array; it is empty afterwards. Fails where a text is not UTF-8, which formats have to prevent.
     pub(crate) fn take(&mut self) -> Result<ArrayRef, ArrowError> {
-        let values = std::mem::replace(&mut self.values, Values::new(self.data_type));
-        let nulls = NullBuffer::new(self.validity.finish());
-        let nulls = (nulls.null_count() > 0).then_some(nulls);
+        // The next ones will be about as many.
+        let bytes = if let Values::Bytes(_, bytes) = &self.values { bytes.len() } else { 0 };
+        let next = Values::new(self.data_type, self.len + self.len / 16, bytes + bytes / 16);
+        let values = std::mem::replace(&mut self.values, next);
+        self.len = 0;
+        let nulls = self.validity.take().map(|mut validity| NullBuffer::new(validity.finish()));
+        let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
         Ok(match values {
             Values::Boolean(mut flags) => Arc::new(BooleanArray::new(flags.finish(), nulls)),
             Values::Int8(list) => self.numbers::<Int8Type>(list, nulls)?,
@@ -208,25 +251,32 @@ impl ColumnBuffer {
 }
 
 impl Values {
-    fn new(data_type: DataType) -> Self {
+    /// An empty vector with room for so many values, and so many bytes of them.
+    fn new(data_type: DataType, rows: usize, bytes: usize) -> Self {
         match data_type {
-            DataType::Boolean => Self::Boolean(BooleanBufferBuilder::new(0)),
-            DataType::Int8 => Self::Int8(Vec::new()),
-            DataType::Int16 => Self::Int16(Vec::new()),
-            DataType::Int32 => Self::Int32(Vec::new()),
-            DataType::Int64 => Self::Int64(Vec::new()),
-            DataType::UInt8 => Self::UInt8(Vec::new()),
-            DataType::UInt16 => Self::UInt16(Vec::new()),
-            DataType::UInt32 => Self::UInt32(Vec::new()),
-            DataType::UInt64 => Self::UInt64(Vec::new()),
-            DataType::Decimal { precision, .. } if precision <= 38 => Self::Decimal128(Vec::new()),
-            DataType::Decimal { .. } => Self::Decimal256(Vec::new()),
-            DataType::Float32 => Self::Float32(Vec::new()),
-            DataType::Float64 => Self::Float64(Vec::new()),
-            DataType::Date => Self::Date(Vec::new()),
-            DataType::Timestamp | DataType::TimestampTz => Self::Micros(Vec::new()),
-            DataType::Interval => Self::Interval(Vec::new()),
-            DataType::Text | DataType::Json | DataType::Bytes => Self::Bytes(vec![0], Vec::new()),
+            DataType::Boolean => Self::Boolean(BooleanBufferBuilder::new(rows)),
+            DataType::Int8 => Self::Int8(Vec::with_capacity(rows)),
+            DataType::Int16 => Self::Int16(Vec::with_capacity(rows)),
+            DataType::Int32 => Self::Int32(Vec::with_capacity(rows)),
+            DataType::Int64 => Self::Int64(Vec::with_capacity(rows)),
+            DataType::UInt8 => Self::UInt8(Vec::with_capacity(rows)),
+            DataType::UInt16 => Self::UInt16(Vec::with_capacity(rows)),
+            DataType::UInt32 => Self::UInt32(Vec::with_capacity(rows)),
+            DataType::UInt64 => Self::UInt64(Vec::with_capacity(rows)),
+            DataType::Decimal { precision, .. } if precision <= 38 => {
+                Self::Decimal128(Vec::with_capacity(rows))
+            }
+            DataType::Decimal { .. } => Self::Decimal256(Vec::with_capacity(rows)),
+            DataType::Float32 => Self::Float32(Vec::with_capacity(rows)),
+            DataType::Float64 => Self::Float64(Vec::with_capacity(rows)),
+            DataType::Date => Self::Date(Vec::with_capacity(rows)),
+            DataType::Timestamp | DataType::TimestampTz => Self::Micros(Vec::with_capacity(rows)),
+            DataType::Interval => Self::Interval(Vec::with_capacity(rows)),
+            DataType::Text | DataType::Json | DataType::Bytes => {
+                let mut ends = Vec::with_capacity(rows + 1);
+                ends.push(0);
+                Self::Bytes(ends, Vec::with_capacity(bytes))
+            }
         }
     }
 

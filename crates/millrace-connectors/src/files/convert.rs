@@ -2,7 +2,7 @@
 
 use millrace_core::schema::DataType;
 
-use crate::files::cell::{Cell, Refusal};
+use crate::files::cell::{Cell, Refusal, Spelling};
 use crate::files::column::{ColumnBuffer, Values};
 use crate::files::number::Number;
 use crate::files::numeric;
@@ -10,13 +10,32 @@ use crate::files::temporal;
 
 /// Appends a cell that is not null. A refusal leaves the column as it was.
 pub(crate) fn push(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<(), Refusal> {
+    put(column, cell).map(|_spelling| ())
+}
+
+/// The same, and says how the value is written.
+#[inline]
+pub(crate) fn put(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<Spelling, Refusal> {
+    match cell {
+        Cell::Short { number, .. } if column.push_short(number) => Ok(Spelling::Own),
+        Cell::Text { text, .. } if column.data_type() == DataType::Text => {
+            column.push_bytes(text);
+            Ok(Spelling::Any)
+        }
+        cell => put_any(column, cell),
+    }
+}
+
+fn put_any(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<Spelling, Refusal> {
+    let cell = if let Cell::Short { source, .. } = cell { Cell::Number(source) } else { cell };
     match (column.data_type(), cell) {
         (_, Cell::Null) => column.push_null(),
         (DataType::Text, Cell::Text { text, .. } | Cell::Plain(text)) => column.push_bytes(text),
-        (DataType::Text, Cell::Number(source))
-        | (DataType::Json, Cell::Number(source) | Cell::Nested(source)) => {
+        (DataType::Json, Cell::Nested(source)) => {
             column.push_bytes(source);
+            return Ok(Spelling::Own);
         }
+        (DataType::Text | DataType::Json, Cell::Number(source)) => column.push_bytes(source),
         (DataType::Text | DataType::Json, Cell::Boolean(value)) => {
             column.push_bytes(if value { b"true" } else { b"false" });
         }
@@ -25,17 +44,24 @@ pub(crate) fn push(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<(), Refu
             serde_json::from_slice::<serde::de::IgnoredAny>(text).map_err(|_| refused(column, cell))?;
             column.push_bytes(text);
         }
-        (DataType::Boolean, Cell::Boolean(value)) => column.push_boolean(value),
-        (DataType::Boolean, Cell::Plain(text @ (b"true" | b"false"))) => column.push_boolean(text == b"true"),
+        (DataType::Boolean, Cell::Boolean(value)) => {
+            column.push_boolean(value);
+            return Ok(Spelling::Own);
+        }
+        (DataType::Boolean, Cell::Plain(text @ (b"true" | b"false"))) => {
+            column.push_boolean(text == b"true");
+            return Ok(Spelling::Own);
+        }
         (data_type, Cell::Number(text) | Cell::Plain(text)) if data_type.is_numeric() => {
-            number(column, cell, text)?;
+            return number(column, cell, text);
         }
         (DataType::Date, Cell::Text { text, .. } | Cell::Plain(text)) => {
             let days = temporal::date(text).ok_or_else(|| refused(column, cell))?;
             column.push_days(days);
+            return Ok(Spelling::Own);
         }
         (DataType::Timestamp | DataType::TimestampTz, Cell::Text { text, .. } | Cell::Plain(text)) => {
-            moment(column, cell, text)?;
+            return moment(column, cell, text);
         }
         (DataType::Interval, Cell::Text { text, .. } | Cell::Plain(text)) => {
             let micros = temporal::length_of_time(text).ok_or_else(|| refused(column, cell))?;
@@ -43,10 +69,10 @@ pub(crate) fn push(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<(), Refu
         }
         _ => return Err(refused(column, cell)),
     }
-    Ok(())
+    Ok(Spelling::Any)
 }
 
-fn moment(column: &mut ColumnBuffer, cell: Cell<'_>, text: &[u8]) -> Result<(), Refusal> {
+fn moment(column: &mut ColumnBuffer, cell: Cell<'_>, text: &[u8]) -> Result<Spelling, Refusal> {
     let zoned = column.data_type() == DataType::TimestampTz;
     let moment = temporal::date_time(text).ok_or_else(|| refused(column, cell))?;
     if moment.zoned != zoned {
@@ -57,13 +83,14 @@ fn moment(column: &mut ColumnBuffer, cell: Cell<'_>, text: &[u8]) -> Result<(), 
         return Err(Refusal::out_of_range("the time is finer than a microsecond"));
     }
     column.push_micros(moment.micros);
-    Ok(())
+    // With more digits it counts as a text, though these are zeros.
+    Ok(if moment.fraction_digits <= 6 { Spelling::Own } else { Spelling::Other })
 }
 
-fn number(column: &mut ColumnBuffer, cell: Cell<'_>, text: &[u8]) -> Result<(), Refusal> {
+fn number(column: &mut ColumnBuffer, cell: Cell<'_>, text: &[u8]) -> Result<Spelling, Refusal> {
     let data_type = column.data_type();
     if !matches!(data_type, DataType::Float32 | DataType::Float64) {
-        return numeric::push(column, text).unwrap_or_else(|| Err(refused(column, cell)));
+        return numeric::put(column, text).unwrap_or_else(|| Err(refused(column, cell)));
     }
     let number = Number::parse(text).ok_or_else(|| refused(column, cell))?;
     // A number by the grammar is ASCII.
@@ -73,14 +100,14 @@ fn number(column: &mut ColumnBuffer, cell: Cell<'_>, text: &[u8]) -> Result<(), 
         Values::Float64(list) => number.double(text).map(|x| list.push(x)).is_some(),
         _ => false,
     });
-    if fits { Ok(()) } else { Err(numeric::out_of_range(data_type)) }
+    if fits { Ok(Spelling::Own) } else { Err(numeric::out_of_range(data_type)) }
 }
 
 fn refused(column: &ColumnBuffer, cell: Cell<'_>) -> Refusal {
     let found = match cell {
         Cell::Null => "null",
         Cell::Boolean(_) => "a truth value",
-        Cell::Number(_) => "a number",
+        Cell::Number(_) | Cell::Short { .. } => "a number",
         Cell::Text { .. } | Cell::Plain(_) => "text",
         Cell::Nested([b'{', ..]) => "an object",
         Cell::Nested(_) => "an array",

@@ -9,9 +9,10 @@ use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::source::{Drift, ReadRequest};
 
 use crate::files::Limits;
-use crate::files::cell::{Cell, Refusal};
+use crate::files::cell::{Cell, Refusal, Spelling};
 use crate::files::convert;
 use crate::files::delivery::{Delivery, Place};
+use crate::files::guess::Guess;
 use crate::files::infer::Profile;
 use crate::files::pieces::Shared;
 use crate::files::row::RowWriter;
@@ -200,6 +201,8 @@ pub(crate) struct Loader {
     excluded: Vec<String>,
     refuse_unknown: bool,
     drift: Drift,
+    /// What the columns are held against, where they were guessed.
+    guess: Option<Guess>,
     /// Whether the stream has turned out to differ from what was asked for.
     drifted: bool,
     /// Which columns records had, and whether there were any.
@@ -207,6 +210,10 @@ pub(crate) struct Loader {
     any: bool,
     /// What was wrong with the present record first: the field or column, and why.
     refusal: Option<(Option<String>, Refusal)>,
+    /// Of which columns the present record has shown a cell since then, where the columns were guessed.
+    after_refusal: Vec<bool>,
+    /// Whether the present record is bad by itself, whatever the columns are.
+    broken: bool,
 }
 
 impl Loader {
@@ -217,16 +224,24 @@ impl Loader {
             targets: Vec::new(),
             delivery: Delivery::new(writer, sender, limits),
             excluded: request.stream.excluded.clone(),
-            refuse_unknown: request.quarantine_unknown_columns,
+            refuse_unknown: request.quarantine_unknown_columns && !request.drift.guessed,
             drift: request.drift,
+            guess: request.drift.guessed.then(|| Guess::new(&request.columns)),
             drifted: false,
             met: vec![false; request.columns.len()],
             any: false,
             refusal: None,
+            after_refusal: vec![false; request.columns.len()],
+            broken: false,
         }
     }
 
+    #[inline]
     fn target(&mut self, field: usize) -> Target {
+        self.targets.get(field).copied().unwrap_or_else(|| self.new_target(field))
+    }
+
+    fn new_target(&mut self, field: usize) -> Target {
         // Fields get their numbers in the order in which they come here or to `declare`.
         while self.targets.len() <= field {
             let name = &self.names.names[self.targets.len()];
@@ -242,9 +257,46 @@ impl Loader {
         self.targets[field]
     }
 
+    /// Looks at a cell that is not loaded, where the columns were guessed.
+    fn see_refused(&mut self, target: Target, cell: Cell<'_>) {
+        match (target, &mut self.guess) {
+            (Target::Column(index), Some(guess)) => {
+                self.after_refusal[index] = true;
+                self.drifted |= !guess.refused(index, cell);
+            }
+            (Target::Drifted, _) => self.drifted = true,
+            _ => {}
+        }
+    }
+
+    /// Whether a record that is not loaded shows that the columns were guessed wrongly: it lacks a value where the beginning of the stream
+    /// always had one or, where it is broken, has names that are no columns.
+    fn refused_shows_more(&mut self) -> bool {
+        let broken = std::mem::take(&mut self.broken);
+        if self.guess.is_none() {
+            return false;
+        }
+        if broken {
+            self.after_refusal.fill(false);
+            if let Some(last) = self.names.names.len().checked_sub(1) {
+                self.target(last);
+            }
+            return self.targets.contains(&Target::Drifted);
+        }
+        let Self { guess: Some(guess), after_refusal, delivery, .. } = self else { return false };
+        let writer = &delivery.gathered.writer;
+        let had = |index: usize| after_refusal[index] || writer.has_cell(index);
+        let lacks = (0..after_refusal.len()).any(|index| !had(index) && !guess.lacks(index));
+        after_refusal.fill(false);
+        lacks
+    }
+
     /// Sends what is left.
     pub(crate) fn finish(self) -> Result<()> {
         if self.drift.columns && self.any && !self.met.iter().all(|met| *met) {
+            return Err(drifted());
+        }
+        if self.guess.is_some_and(|guess| !guess.holds()) {
             return Err(drifted());
         }
         self.delivery.finish()
@@ -256,7 +308,7 @@ fn drifted() -> Error {
 }
 
 impl Shared for Loader {
-    type Made = (Vec<Batch>, Vec<bool>, bool);
+    type Made = (Vec<Batch>, Vec<bool>, bool, Option<Guess>);
 
     fn helper(&self) -> Self {
         Self {
@@ -266,20 +318,28 @@ impl Shared for Loader {
             excluded: self.excluded.clone(),
             refuse_unknown: self.refuse_unknown,
             drift: self.drift,
+            guess: self.guess.as_ref().map(Guess::afresh),
             drifted: false,
             met: vec![false; self.met.len()],
             any: false,
             refusal: None,
+            after_refusal: vec![false; self.met.len()],
+            broken: false,
         }
     }
 
     fn made(&mut self) -> Result<Self::Made> {
-        Ok((self.delivery.made()?, self.met.clone(), self.any))
+        let afresh = self.guess.as_ref().map(Guess::afresh);
+        let seen = std::mem::replace(&mut self.guess, afresh);
+        Ok((self.delivery.made()?, self.met.clone(), self.any, seen))
     }
 
-    fn take_up(&mut self, (batches, met, any): Self::Made) -> Result<()> {
+    fn take_up(&mut self, (batches, met, any, seen): Self::Made) -> Result<()> {
         self.met.iter_mut().zip(met).for_each(|(all, met)| *all |= met);
         self.any |= any;
+        if let (Some(guess), Some(seen)) = (&mut self.guess, &seen) {
+            guess.add(seen);
+        }
         self.delivery.take_up(batches)
     }
 }
@@ -289,22 +349,34 @@ impl Records for Loader {
         &mut self.names
     }
 
+    #[inline]
     fn cell(&mut self, field: usize, cell: Cell<'_>) {
+        let target = self.target(field);
         if self.refusal.is_some() {
             // The record goes to quarantine as it stands.
+            self.see_refused(target, cell);
             return;
         }
-        match self.target(field) {
+        match target {
             Target::Column(index) => {
                 self.met[index] = true;
+                let writer = &mut self.delivery.gathered.writer;
                 let put = match cell {
-                    Cell::Null => self.delivery.gathered.writer.push_null(index),
-                    cell => convert::push(self.delivery.gathered.writer.column(index), cell),
+                    Cell::Null => writer.push_null(index).map(|()| Spelling::Any),
+                    cell => convert::put(writer.column(index), cell),
                 };
-                if let Err(refusal) = put {
-                    self.drifted |= self.drift.types;
-                    self.refusal =
-                        Some((Some(self.delivery.gathered.writer.name(index).to_owned()), refusal));
+                match put {
+                    Ok(spelling) => {
+                        if let Some(guess) = &mut self.guess {
+                            self.drifted |= !guess.took(index, cell, spelling);
+                        }
+                    }
+                    Err(refusal) => {
+                        self.drifted |= self.drift.types;
+                        self.refusal =
+                            Some((Some(self.delivery.gathered.writer.name(index).to_owned()), refusal));
+                        self.see_refused(target, cell);
+                    }
                 }
             }
             Target::Ignored => {}
@@ -320,6 +392,7 @@ impl Records for Loader {
     }
 
     fn refuse(&mut self, field: Option<usize>, refusal: Refusal) {
+        self.broken = true;
         self.refusal.get_or_insert((field.map(|field| self.names.names[field].clone()), refusal));
     }
 
@@ -329,8 +402,17 @@ impl Records for Loader {
         }
         self.any = true;
         match self.refusal.take() {
-            None => self.delivery.end_row(place).map(|_kept| ()),
-            Some((column, refusal)) => self.delivery.refuse_field(place, column, refusal),
+            None => {
+                let kept = self.delivery.end_row(place)?;
+                // A part of the key that lacks is nothing new to the guess, but that is rare enough to look again.
+                if kept || self.guess.is_none() { Ok(()) } else { Err(drifted()) }
+            }
+            Some((column, refusal)) => {
+                if self.refused_shows_more() {
+                    return Err(drifted());
+                }
+                self.delivery.refuse_field(place, column, refusal)
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use millrace_core::schema::DataType;
 
 use crate::files::cell::Cell;
-use crate::files::number::{Number, small_integer};
+use crate::files::number::{Number, Short, small_integer};
 use crate::files::temporal;
 
 /// Values of the most frequent kind that a column needs before a few values of other kinds count as mistakes.
@@ -16,7 +16,7 @@ const DECIMAL_DIGITS: i64 = 38;
 const SHORT_DECIMAL_DIGITS: i64 = 18;
 
 /// What has been seen of a column.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Profile {
     nulls: u64,
     booleans: u64,
@@ -32,7 +32,7 @@ pub(crate) struct Profile {
 }
 
 /// What the numbers of a column need.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Extent {
     beyond_i64: bool,
     whole_digits: i64,
@@ -75,11 +75,51 @@ impl Profile {
         self.texts += other.texts;
         self.nested += other.nested;
         self.number_like |= other.number_like;
-        self.extent.beyond_i64 |= other.extent.beyond_i64;
-        self.extent.whole_digits = self.extent.whole_digits.max(other.extent.whole_digits);
-        self.extent.scale = self.extent.scale.max(other.extent.scale);
-        self.extent.exponents |= other.extent.exponents;
-        self.extent.doubles &= other.extent.doubles;
+        self.extent.add(&other.extent);
+    }
+
+    /// The same with so many values more, of which a column of that type is made.
+    pub(crate) fn with(&self, values: u64, data_type: DataType) -> Self {
+        let mut all = self.clone();
+        if values == 0 {
+            return all;
+        }
+        let extent = match data_type {
+            DataType::Decimal { precision, scale } => Extent {
+                beyond_i64: scale == 0,
+                whole_digits: i64::from(precision - scale),
+                scale: i64::from(scale),
+                ..Extent::default()
+            },
+            DataType::Float64 => Extent { exponents: true, ..Extent::default() },
+            _ => Extent::default(),
+        };
+        all.extent.add(&extent);
+        *(match data_type {
+            DataType::Boolean => &mut all.booleans,
+            DataType::Date => &mut all.dates,
+            DataType::Timestamp => &mut all.moments,
+            DataType::TimestampTz => &mut all.instants,
+            DataType::Json => &mut all.nested,
+            DataType::Text => &mut all.texts,
+            _ => &mut all.numbers,
+        }) += values;
+        all
+    }
+
+    /// Whether there are values of the kind of which a column of that type is made, or that spoil it.
+    pub(crate) fn has_kind_of(&self, data_type: DataType) -> bool {
+        let kind = match data_type {
+            DataType::Boolean => self.booleans,
+            DataType::Date => self.dates,
+            DataType::Timestamp => self.moments,
+            DataType::TimestampTz => self.instants,
+            DataType::Json => self.nested,
+            DataType::Text => self.texts,
+            _ if self.number_like => return true,
+            _ => self.numbers,
+        };
+        kind > 0
     }
 
     /// Takes a value into account.
@@ -88,6 +128,10 @@ impl Profile {
             Cell::Null => self.nulls += 1,
             Cell::Boolean(_) => self.booleans += 1,
             Cell::Number(text) => self.see_number(text),
+            Cell::Short { source, number } => {
+                self.numbers += 1;
+                self.extent.see_short(source, number);
+            }
             Cell::Text { text, .. } => self.see_text(text),
             Cell::Nested(_) => self.nested += 1,
             Cell::Plain(text) => match text {
@@ -158,6 +202,26 @@ impl Profile {
 }
 
 impl Extent {
+    fn add(&mut self, other: &Self) {
+        self.beyond_i64 |= other.beyond_i64;
+        self.whole_digits = self.whole_digits.max(other.whole_digits);
+        self.scale = self.scale.max(other.scale);
+        self.exponents |= other.exponents;
+        self.doubles &= other.doubles;
+    }
+
+    fn see_short(&mut self, source: &[u8], number: Short) {
+        let whole = i64::from(number.digits - number.fraction);
+        // A zero before the point needs no room, unless there is nothing behind it.
+        let is_zero = number.fraction > 0 && matches!(source, [b'0', ..] | [b'-', b'0', ..]);
+        self.whole_digits = self.whole_digits.max(if is_zero { 0 } else { whole });
+        self.scale = self.scale.max(i64::from(number.fraction));
+        // Every decimal of up to 15 digits comes back from its nearest double.
+        if number.digits > 15 {
+            self.see_double(source);
+        }
+    }
+
     fn see(&mut self, text: &[u8]) {
         let Some(number) = Number::parse(text) else { return };
         let (whole, scale) = number.shape();
@@ -226,7 +290,10 @@ mod tests {
                 b"true" | b"false" => Cell::Boolean(true),
                 [b'"', text @ .., b'"'] => Cell::Text { text, source: bytes },
                 [b'{' | b'[', ..] => Cell::Nested(bytes),
-                _ => Cell::Number(bytes),
+                _ => match Short::parse(bytes) {
+                    Some(number) => Cell::Short { source: bytes, number },
+                    None => Cell::Number(bytes),
+                },
             });
         }
         profile.data_type().to_string()

@@ -14,6 +14,8 @@ pub(crate) mod delivery;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod fields;
 #[cfg(any(feature = "json", feature = "csv"))]
+mod guess;
+#[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod infer;
 pub(crate) mod input;
 pub(crate) mod number;

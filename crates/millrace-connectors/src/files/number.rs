@@ -63,6 +63,11 @@ impl<'a> Number<'a> {
         self.exponent.is_some()
     }
 
+    /// Whether it is written with neither a point nor an exponent.
+    pub(crate) fn is_plain_integer(&self) -> bool {
+        self.fraction.is_empty() && self.exponent.is_none()
+    }
+
     /// Digits before the point (without leading zeros) and after it (as written) once the exponent is worked in.
     pub(crate) fn shape(&self) -> (i64, i64) {
         let Some(exponent) = self.exponent else {
@@ -103,7 +108,7 @@ impl<'a> Number<'a> {
             && i64::from(precision) >= total as i64 + shift
         {
             let magnitude = self.digits().fold(0i64, |sum, digit| sum * 10 + i64::from(digit - b'0'));
-            let scaled = i128::from(magnitude * 10i64.pow(shift as u32));
+            let scaled = i128::from(magnitude) * POWERS[shift as usize];
             return Ok(if self.negative { -scaled } else { scaled });
         }
         let (digits, power) = self.fitting(precision, scale)?;
@@ -186,6 +191,73 @@ pub(crate) fn small_integer(text: &[u8]) -> Option<i64> {
         value = value * 10 + i64::from(digit);
     }
     Some(if negative { -value } else { value })
+}
+
+/// The powers of ten that 128 bits hold.
+const POWERS: [i128; 39] = {
+    let mut powers = [1; 39];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
+
+/// A number by JSON's grammar that has at most [`Self::DIGITS`] digits and no exponent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Short {
+    /// All digits as one whole number, with the sign.
+    pub(crate) value: i64,
+    /// How many digits there are, a zero before the point counted.
+    pub(crate) digits: u8,
+    /// How many of them stand behind the point.
+    pub(crate) fraction: u8,
+}
+
+impl Short {
+    /// As many as a whole number of 64 bits holds, whichever they are.
+    pub(crate) const DIGITS: usize = 18;
+
+    /// Reads a text from end to end.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let (negative, digits) = match text.split_first() {
+            Some((b'-', rest)) => (true, rest),
+            _ => (false, text),
+        };
+        if digits.len() > Self::DIGITS + 1 {
+            return None;
+        }
+        let (mut value, mut point) = (0i64, None);
+        for (at, &byte) in digits.iter().enumerate() {
+            let digit = byte.wrapping_sub(b'0');
+            if digit <= 9 {
+                value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
+            } else if byte == b'.' && point.is_none() {
+                point = Some(at);
+            } else {
+                return None;
+            }
+        }
+        let (whole, fraction) = point.map_or((digits.len(), 0), |point| (point, digits.len() - point - 1));
+        let leads_with_zero = whole > 1 && digits.first() == Some(&b'0');
+        let count = whole + fraction;
+        if whole == 0 || leads_with_zero || (point.is_some() && fraction == 0) || count > Self::DIGITS {
+            return None;
+        }
+        let value = if negative { -value } else { value };
+        Some(Self { value, digits: count as u8, fraction: fraction as u8 })
+    }
+
+    /// What [`Number::scaled`] gives; none where there are more digits after the point than that, or perhaps too many in all.
+    #[inline]
+    pub(crate) fn scaled(self, precision: u8, scale: u8) -> Option<i128> {
+        let shift = scale.checked_sub(self.fraction)?;
+        if self.digits + shift > precision {
+            return None;
+        }
+        POWERS.get(usize::from(shift)).map(|power| i128::from(self.value) * power)
+    }
 }
 
 fn digits(text: &[u8]) -> (&[u8], &[u8]) {
@@ -274,6 +346,28 @@ mod tests {
     }
 
     #[test]
+    fn most_decimals_are_short() {
+        for (text, precision, scale, expected) in [
+            ("0", 1, 0, Some(0)),
+            ("-22.99", 18, 2, Some(-2299)),
+            ("123456789012345678", 18, 0, Some(123_456_789_012_345_678)),
+            ("0.5", 38, 37, Some(5 * 10i128.pow(36))),
+            ("5", 38, 38, None),
+            ("1.55", 18, 1, None),
+            ("01", 18, 1, None),
+            ("1.", 18, 1, None),
+            (".5", 18, 1, None),
+            ("1.2.3", 18, 4, None),
+            ("1e2", 18, 1, None),
+            ("", 18, 1, None),
+            ("-", 18, 1, None),
+        ] {
+            let short = Short::parse(text.as_bytes()).and_then(|short| short.scaled(precision, scale));
+            assert_eq!(short, expected, "{text}");
+        }
+    }
+
+    #[test]
     fn floats_round_trip_or_are_refused() {
         for (text, exact) in [
             ("0.1", true),
@@ -300,6 +394,16 @@ mod tests {
             let text = n.to_string();
             let expected = if n.unsigned_abs() < 10u128.pow(38) { Ok(n) } else { Err(Misfit::TooLarge) };
             prop_assert_eq!(number(&text).integer(), expected);
+        }
+
+        #[test]
+        fn short_decimals_agree(
+            text in "-?[0-9]{0,12}(\\.[0-9]{0,8})?(e1)?",
+            (precision, scale) in (1u8..=38).prop_flat_map(|precision| (Just(precision), 0..=precision)),
+        ) {
+            if let Some(short) = Short::parse(text.as_bytes()).and_then(|short| short.scaled(precision, scale)) {
+                prop_assert_eq!(number(&text).scaled(precision, scale), Ok(short));
+            }
         }
 
         #[test]

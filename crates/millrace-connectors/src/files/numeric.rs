@@ -2,43 +2,60 @@
 
 use millrace_core::schema::DataType;
 
-use crate::files::cell::Refusal;
+use crate::files::cell::{Refusal, Spelling};
 use crate::files::column::{ColumnBuffer, Values};
-use crate::files::number::{Misfit, Number, small_integer};
+use crate::files::number::{Misfit, Number, Short, small_integer};
 
 /// Appends a number to a column of integers or decimals. None where the text is no number by JSON's grammar. A refusal leaves
 /// the column as it was.
 pub(crate) fn push(column: &mut ColumnBuffer, text: &[u8]) -> Option<Result<(), Refusal>> {
+    put(column, text).map(|put| put.map(|_spelling| ()))
+}
+
+/// The same, and says how the number is written.
+pub(crate) fn put(column: &mut ColumnBuffer, text: &[u8]) -> Option<Result<Spelling, Refusal>> {
     let data_type = column.data_type();
-    let pushed = match data_type {
+    let (pushed, is_own) = match data_type {
         DataType::Decimal { precision, scale } if precision <= 38 => {
-            Number::parse(text)?.scaled(precision, scale).map(|scaled| {
+            let push = |column: &mut ColumnBuffer, scaled| {
                 column.push_with(|values| {
                     let Values::Decimal128(list) = values else { return false };
                     list.push(scaled);
                     true
                 })
-            })
+            };
+            if let Some(scaled) = Short::parse(text).and_then(|short| short.scaled(precision, scale)) {
+                (Ok(push(column, scaled)), true)
+            } else {
+                let number = Number::parse(text)?;
+                let scaled = number.scaled(precision, scale).map(|scaled| push(column, scaled));
+                (scaled, number.shape().1 <= i64::from(scale))
+            }
         }
         DataType::Decimal { precision, scale } => {
-            Number::parse(text)?.scaled_wide(precision, scale).map(|scaled| {
+            let number = Number::parse(text)?;
+            let scaled = number.scaled_wide(precision, scale).map(|scaled| {
                 column.push_with(|values| {
                     let Values::Decimal256(list) = values else { return false };
                     list.push(scaled);
                     true
                 })
-            })
+            });
+            (scaled, number.shape().1 <= i64::from(scale))
         }
         _ => {
-            let integer = match small_integer(text) {
-                Some(n) => Ok(i128::from(n)),
-                None => Number::parse(text)?.integer(),
+            let (integer, is_own) = match small_integer(text) {
+                Some(n) => (Ok(i128::from(n)), true),
+                None => {
+                    let number = Number::parse(text)?;
+                    (number.integer(), number.is_plain_integer())
+                }
             };
-            integer.map(|n| column.push_with(|values| values.push_integer(n)))
+            (integer.map(|n| column.push_with(|values| values.push_integer(n))), is_own)
         }
     };
     Some(match pushed {
-        Ok(true) => Ok(()),
+        Ok(true) => Ok(if is_own { Spelling::Own } else { Spelling::Other }),
         Ok(false) => Err(out_of_range(data_type)),
         Err(Misfit::TooLarge) => {
             Err(Refusal::out_of_range(format!("the number is too large for {data_type}")))

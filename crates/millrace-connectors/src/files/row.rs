@@ -67,6 +67,12 @@ impl RowWriter {
         &mut self.buffers[index]
     }
 
+    /// Whether the row that has been begun has a cell of a column.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    pub(crate) fn has_cell(&self, index: usize) -> bool {
+        self.buffers[index].len() > self.rows
+    }
+
     /// Ends the row: columns that got no cell become NULL. Refuses a row in which a cell is empty that may not be; the
     /// number is its column's.
     pub(crate) fn end_row(&mut self) -> Result<(), (usize, Refusal)> {

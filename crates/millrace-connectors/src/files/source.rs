@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use millrace_core::cursor::Cursor;
 use millrace_core::project::settings::Settings;
+use millrace_core::schema::StreamSchema;
 use millrace_engine::batch::BatchSender;
 use millrace_engine::error::Result;
 use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
@@ -16,6 +17,9 @@ use crate::files::input::{Input, blocking, position};
 use crate::files::paths::files;
 use crate::files::pieces::{self, Cut, Shared};
 use crate::files::window::Window;
+
+/// Bytes at the beginning of a stream from which its columns are guessed.
+const GLANCE: usize = 4 << 20;
 
 /// How a file is cut into records and these into cells.
 pub(crate) trait Format: Copy + Send + Sync + 'static {
@@ -54,6 +58,29 @@ pub(crate) fn walk<F: Format, R: Read, S: Shared>(
         Some(cut) => pieces::walk(&cut, window, limits, records),
         None => format.walk(settings, window, limits, records),
     }
+}
+
+/// The columns as so many bytes at the beginning of a file suggest. None where the format has no place to cut there.
+pub(crate) fn glance<F: Format, R: Read>(
+    format: F,
+    settings: &Settings,
+    window: &mut Window<R>,
+    limits: Limits,
+    bytes: usize,
+) -> Result<Option<StreamSchema>> {
+    let mut profiler = Profiler::default();
+    let Some(cut) = format.begin(settings, window, limits, &mut profiler)? else { return Ok(None) };
+    while window.rest().len() < bytes && window.fill()? {}
+    let whole = if window.ended() {
+        cut.walk_rest(window, limits, &mut profiler)?;
+        true
+    } else {
+        let Some(length) = cut.cut(window.rest()).filter(|length| *length > 0) else { return Ok(None) };
+        let line = window.line();
+        let piece = window.cut(length, Vec::new());
+        cut.walk_piece(&mut Window::of_piece(window.name(), piece, line), limits, &mut profiler)?
+    };
+    Ok(whole.then(|| profiler.schema()))
 }
 
 /// Files of one format.
@@ -102,6 +129,18 @@ impl<F: Format> Source for FileSource<F> {
     /// Files have no names for streams; a source with a path of its own is one stream with the source's name.
     async fn streams(&self) -> Result<Vec<String>> {
         Ok(self.settings.text("path").map(|_| self.context.name.clone()).into_iter().collect())
+    }
+
+    async fn glance(&self, stream: &StreamRequest) -> Result<Option<StreamSchema>> {
+        let settings = stream.settings.or(&self.settings);
+        let (project_dir, format, limits) = (self.context.project_dir.clone(), self.format, self.limits);
+        blocking(move || {
+            let files = files(&project_dir, &settings)?;
+            let Some(file) = files.first() else { return Ok(None) };
+            let mut window = Window::new(&file.name, Input::open(file)?, limits.block)?;
+            glance(format, &settings, &mut window, limits, GLANCE)
+        })
+        .await
     }
 
     async fn discover(&self, stream: &StreamRequest) -> Result<Discovered> {

@@ -183,7 +183,8 @@ fn hand_over<S: Records>(text: &[u8], scratch: &mut Scratch, records: &mut S) ->
         let cell = match field.kind {
             Value::Null => Cell::Null,
             Value::Boolean(value) => Cell::Boolean(value),
-            Value::Number => Cell::Number(source),
+            Value::Number(Some(number)) => Cell::Short { source, number },
+            Value::Number(None) => Cell::Number(source),
             Value::Text { escaped } => {
                 let inner = &source[1..source.len() - 1];
                 Cell::Text { text: scan::string_text(inner, escaped, decoded), source }

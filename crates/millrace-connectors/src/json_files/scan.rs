@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::files::cell::Refusal;
+use crate::files::number::Short;
 
 /// Levels of objects and arrays within each other, the record's own counted.
 pub(super) const MAX_DEPTH: usize = 512;
@@ -42,7 +43,8 @@ pub(super) struct Field {
 pub(super) enum Value {
     Null,
     Boolean(bool),
-    Number,
+    /// Read already where it is a short one.
+    Number(Option<Short>),
     Text {
         /// Whether there are escapes in it.
         escaped: bool,
@@ -106,7 +108,7 @@ pub(super) fn value(text: &[u8], at: usize, depth: usize) -> Scan<(usize, Value)
         None => Err(Stop::Short),
         Some(b'"') => string(text, at + 1).map(|(end, escaped)| (end, Value::Text { escaped })),
         Some(b'{' | b'[') => nested(text, at, depth).map(|end| (end, Value::Nested)),
-        Some(b'-' | b'0'..=b'9') => number(text, at).map(|end| (end, Value::Number)),
+        Some(b'-' | b'0'..=b'9') => number(text, at).map(|(end, short)| (end, Value::Number(short))),
         Some(b't') => word(text, at, b"true").map(|end| (end, Value::Boolean(true))),
         Some(b'f') => word(text, at, b"false").map(|end| (end, Value::Boolean(false))),
         Some(b'n') => word(text, at, b"null").map(|end| (end, Value::Null)),
@@ -153,40 +155,55 @@ fn nested(text: &[u8], mut at: usize, depth: usize) -> Scan<usize> {
     }
 }
 
-fn number(text: &[u8], mut at: usize) -> Scan<usize> {
-    fn digits(text: &[u8], mut at: usize) -> Scan<usize> {
+fn number(text: &[u8], start: usize) -> Scan<(usize, Option<Short>)> {
+    fn digits(text: &[u8], mut at: usize, value: &mut i64) -> Scan<usize> {
         let start = at;
-        while text.get(at).is_some_and(u8::is_ascii_digit) {
+        loop {
+            let Some(&byte) = text.get(at) else { return Err(Stop::Short) };
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            *value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
             at += 1;
         }
-        match text.get(at) {
-            None => Err(Stop::Short),
-            Some(_) if at == start => broken("expected a digit"),
-            Some(_) => Ok(at),
-        }
+        if at == start { broken("expected a digit") } else { Ok(at) }
     }
-    if text[at] == b'-' {
-        at += 1;
-    }
-    if text.get(at) == Some(&b'0') {
-        at += 1;
-        if text.get(at).is_some_and(u8::is_ascii_digit) {
+    let negative = text[start] == b'-';
+    let first = start + usize::from(negative);
+    let mut value = 0;
+    let mut at = if text.get(first) == Some(&b'0') {
+        if text.get(first + 1).is_some_and(u8::is_ascii_digit) {
             return broken("a number starts with a zero");
         }
+        first + 1
     } else {
-        at = digits(text, at)?;
-    }
+        digits(text, first, &mut value)?
+    };
+    let (mut count, mut fraction) = (at - first, 0);
     if text.get(at) == Some(&b'.') {
-        at = digits(text, at + 1)?;
+        let end = digits(text, at + 1, &mut value)?;
+        fraction = end - at - 1;
+        count += fraction;
+        at = end;
     }
     if matches!(text.get(at), Some(b'e' | b'E')) {
         at += 1;
         if matches!(text.get(at), Some(b'+' | b'-')) {
             at += 1;
         }
-        at = digits(text, at)?;
+        at = digits(text, at, &mut value)?;
+        count = usize::MAX;
     }
-    if at < text.len() { Ok(at) } else { Err(Stop::Short) }
+    if at == text.len() {
+        return Err(Stop::Short);
+    }
+    let short = (count <= Short::DIGITS).then(|| Short {
+        value: if negative { -value } else { value },
+        digits: count as u8,
+        fraction: fraction as u8,
+    });
+    Ok((at, short))
 }
 
 const ONES: u64 = u64::from_le_bytes([1; 8]);

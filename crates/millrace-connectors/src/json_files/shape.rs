@@ -6,9 +6,42 @@ use crate::json_files::scan::{self, Field, Scan};
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     /// For each value: what stands before it (from the end of the one before), and the number of its field.
-    steps: Vec<(Vec<u8>, usize)>,
+    steps: Vec<(Lead, usize)>,
     /// What stands after the last one.
-    tail: Vec<u8>,
+    tail: Lead,
+}
+
+/// A text that is expected. One of up to sixteen bytes is compared at once.
+#[derive(Debug, Default)]
+struct Lead {
+    text: Vec<u8>,
+    first: u128,
+    mask: u128,
+}
+
+impl Lead {
+    const WIDTH: usize = size_of::<u128>();
+
+    fn new(text: &[u8]) -> Self {
+        let short = text.len().min(Self::WIDTH);
+        let mut first = [0; Self::WIDTH];
+        first[..short].copy_from_slice(&text[..short]);
+        let mut mask = [0; Self::WIDTH];
+        mask[..short].fill(0xFF);
+        Self { text: text.to_vec(), first: u128::from_le_bytes(first), mask: u128::from_le_bytes(mask) }
+    }
+
+    /// Where it ends if it starts at `at`.
+    #[inline]
+    fn end(&self, text: &[u8], at: usize) -> Option<usize> {
+        let rest = text.get(at..)?;
+        let starts = match rest.first_chunk::<{ Self::WIDTH }>() {
+            Some(chunk) if u128::from_le_bytes(*chunk) & self.mask != self.first => false,
+            Some(_) if self.text.len() <= Self::WIDTH => true,
+            _ => rest.starts_with(&self.text),
+        };
+        starts.then_some(at + self.text.len())
+    }
 }
 
 impl Shape {
@@ -20,12 +53,12 @@ impl Shape {
         fields.clear();
         let mut at = 0;
         for (lead, _) in &self.steps {
-            at += text[at..].starts_with(lead).then_some(lead.len())?;
+            at = lead.end(text, at)?;
             let (end, kind) = scan::value(text, at, 1).ok()?;
             fields.push(Field { name: 0..0, name_escaped: false, kind, value: at..end });
             at = end;
         }
-        text[at..].starts_with(&self.tail).then_some(at + self.tail.len())
+        self.tail.end(text, at)
     }
 
     /// The number of the field at a place.
@@ -38,10 +71,10 @@ impl Shape {
         self.steps.clear();
         let mut at = 0;
         for (field, &number) in fields.iter().zip(numbers) {
-            self.steps.push((object[at..field.value.start].to_vec(), number));
+            self.steps.push((Lead::new(&object[at..field.value.start]), number));
             at = field.value.end;
         }
-        self.tail = object[at..].to_vec();
+        self.tail = Lead::new(&object[at..]);
     }
 }
 

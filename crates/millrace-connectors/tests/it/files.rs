@@ -133,7 +133,7 @@ fn a_read_watches_for_what_nobody_has_decided_on() {
     let a = stream("a", &[]);
     write(dir.path(), "a.ndjson", filler.as_bytes());
     let captured = discover(source.as_ref(), &a).expect("readable").schema;
-    let drift = Drift { columns: true, types: true };
+    let drift = Drift { columns: true, types: true, guessed: false };
     let ends = |last: &str, drift: Drift| {
         write(dir.path(), "a.ndjson", (filler.clone() + last).as_bytes());
         let (sender, mut receiver) = millrace_engine::batch::batch_queue(1 << 30);
@@ -149,7 +149,7 @@ fn a_read_watches_for_what_nobody_has_decided_on() {
         while receiver.blocking_recv().is_some() {}
         ended.map(drop).map_err(|error| error.kind())
     };
-    let gone = Drift { columns: true, types: false };
+    let gone = Drift { columns: true, types: false, guessed: false };
     assert_eq!(ends("", drift), Ok(()));
     assert_eq!(ends("{\"id\":3,\"n\":4,\"new\":5}\n", drift), Err(ErrorKind::SchemaDrift));
     assert_eq!(ends("{\"id\":3,\"n\":4,\"new\":5}\n", Drift::default()), Ok(()));
