@@ -1,5 +1,6 @@
 //! The benchmarks behind `docs/reference/performance.md`, each beside a reference that does the same in the same run.
 
+mod again;
 mod files;
 mod measure;
 mod page;
@@ -29,9 +30,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// `[star] [files] [wire] [OPTIONS]`: those that are named, or all.
+/// `[star] [files] [wire] [again] [OPTIONS]`: those that are named, or all.
 fn bench(arguments: &[String]) -> Outcome {
-    let all: [(&str, Bench); 3] = [("star", star::bench), ("files", files::bench), ("wire", wire::bench)];
+    let all: [(&str, Bench); 4] =
+        [("star", star::bench), ("files", files::bench), ("wire", wire::bench), ("again", again::bench)];
     let first = arguments.iter().position(|argument| argument.starts_with("--")).unwrap_or(arguments.len());
     let (names, options) = arguments.split_at(first);
     let options = Options::read(options)?;

@@ -75,11 +75,11 @@ pub(crate) fn bench(options: &Options) -> Outcome {
 }
 
 /// Both servers as they come, but for memory to work with.
-fn start() -> (MariaDb, PostgresServer) {
+pub(crate) fn start() -> (MariaDb, PostgresServer) {
     (MariaDb::start(&["--innodb-buffer-pool-size=512M"]), PostgresServer::start(&[]))
 }
 
-fn mysql_url(server: &MariaDb) -> String {
+pub(crate) fn mysql_url(server: &MariaDb) -> String {
     format!("mysql://root@127.0.0.1:{}/wire?ssl-mode=DISABLED", server.port())
 }
 
@@ -88,7 +88,7 @@ fn postgres_url(server: &PostgresServer) -> String {
 }
 
 /// A text file with the rows, which both servers read as it is, and the table of the source.
-fn fill(server: &MariaDb, text: &Path, rows: u64) -> Outcome {
+pub(crate) fn fill(server: &MariaDb, text: &Path, rows: u64) -> Outcome {
     rows::people(text, rows).map_err(|error| error.to_string())?;
     server
         .run(&format!("create database if not exists wire character set utf8mb4; use wire; drop table if exists people; {TABLE};"));
