@@ -34,6 +34,7 @@ export const sales = {
   name: "sales",
   title: label("Sales", "Ventes"),
   semantic_view: "sales",
+  deletes_unseen: [],
   time: { dimension: "order_date", range: "last 30 days", grain: "day", compare: "previous_period" },
   filters: [dimensions.country, dimensions.status],
   rows: [

@@ -5,6 +5,7 @@ const stream = (name, rows_loaded, rows_quarantined, rows_in_table) => ({
   status: rows_loaded > 0 ? "loaded" : "unchanged",
   rows_loaded,
   rows_quarantined,
+  rows_removed: 0,
   rows_in_table,
   duration_ms: rows_loaded > 0 ? 96 : 2,
 });

@@ -79,6 +79,11 @@ codes! {
     /// In a model, `from stg_orders` means the model of that name and `from files.orders` the stream `orders` of the
     /// source `files`; `{{ ref('stg_orders') }}` and `{{ source('files', 'orders') }}` say the same in a template.
     UnknownRef = "unknown-ref",
+    /// A pattern in `streams:` of a source matches nothing.
+    ///
+    /// `"orders_*"` stands for all tables of such a name: in the captured schema where there is one, else in the source itself. `*`
+    /// stands for any characters or none, `?` for one; letter case does not count. `millrace capture` finds tables that have come since.
+    EmptyPattern = "empty-pattern",
     /// Models refer to each other in a circle.
     ///
     /// The message shows the way round. Break it by moving what both need into a model of its own.
@@ -137,8 +142,8 @@ codes! {
     NotCaptured = "not-captured",
     /// A stream is read as far as its cursor has grown, so that rows which the source deletes stay in the warehouse.
     ///
-    /// Where the source never deletes, or that does not matter, `deletes: ignore` says so. Otherwise `millrace run --full-refresh` now and
-    /// then, or `mode: full`, reads what is really there.
+    /// `deletes: reconcile` compares keys and removes rows that the source has no more, as often as `reconcile_every` says. Where the source
+    /// never deletes, or that does not matter, `deletes: ignore` says so. Until then dashboards that show such rows say that.
     DeletesUnseen = "deletes-unseen",
     /// A stream's columns or types are no longer those of its captured schema.
     ///
@@ -154,6 +159,12 @@ codes! {
     ///
     /// With `naming: snake_case`, `ID` and `id` both become `id`. Exclude one (`exclude_columns`), or use `naming: source` where they differ by more than case.
     NameCollision = "name-collision",
+
+    /// A column's name has more than 63 bytes.
+    ///
+    /// That is as many as PostgreSQL keeps: it would cut the name, and two columns could become one. Leave the column out
+    /// (`exclude_columns`), or give it a shorter name in the model.
+    NameTooLong = "name-too-long",
 
     /// A source's file or server could not be reached.
     SourceUnreachable = "source-unreachable",

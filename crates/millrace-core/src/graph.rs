@@ -11,7 +11,8 @@ use crate::materialization::Materialization;
 use crate::name::{Ident, Relation, StreamName};
 use crate::project::Project;
 use crate::project::model_file::{ModelDef, start_of};
-use crate::sql::analyzer::{SqlAnalyzer, TableReference};
+use crate::sql::analyzer::{ColumnReference, SqlAnalyzer, TableReference};
+use crate::sql::column_names::{KnownColumns, quoted_columns};
 use crate::sql::template::{self, Hook, TemplateContext};
 use crate::sql::text;
 use crate::suggest::did_you_mean;
@@ -55,6 +56,10 @@ pub struct Model {
     pub indexes: Vec<Vec<String>>,
     /// Names in FROM, in the order of the text.
     pub references: Vec<Reference>,
+    /// Columns that it names.
+    pub columns: Vec<ColumnReference>,
+    /// Names that it gives itself, in lower case.
+    pub aliases: BTreeSet<String>,
     /// Whether readers see it. A view that reads a raw table, itself or through other views, is not published, because nothing
     /// published may depend on a raw table.
     pub published: bool,
@@ -68,8 +73,12 @@ impl Model {
         self.references.iter().map(|reference| &reference.input).collect()
     }
 
-    /// The replacements that turn its SQL into that on physical tables.
-    pub fn replacements(&self, physical: impl Fn(&Input) -> Relation) -> Vec<(Range<usize>, String)> {
+    /// The replacements that turn its SQL into that on physical tables, which have the columns of `known`.
+    pub fn replacements(
+        &self,
+        physical: impl Fn(&Input) -> Relation,
+        known: &KnownColumns,
+    ) -> Vec<(Range<usize>, String)> {
         let replacement = |reference: &Reference| {
             let relation = physical(&reference.input);
             let text = match &reference.alias {
@@ -78,7 +87,11 @@ impl Model {
             };
             (reference.range.clone(), text)
         };
-        self.references.iter().map(replacement).collect()
+        let tables = self.references.iter().map(replacement);
+        let columns = quoted_columns(&self.sql, &self.columns, &self.aliases, known);
+        let mut all: Vec<(Range<usize>, String)> = tables.chain(columns).collect();
+        all.sort_by_key(|(range, _)| range.start);
+        all
     }
 
     /// The place in the model's file of a byte of its SQL. For a template: the line of the file that reads the same, where there is one.
@@ -221,6 +234,8 @@ impl Resolver<'_> {
             post_hooks,
             indexes: def.indexes.clone(),
             references,
+            columns: parsed.columns,
+            aliases: parsed.aliases,
             published: false,
             fingerprint,
         })

@@ -7,6 +7,7 @@ pub mod cursor;
 pub mod diagnostic;
 pub mod digest;
 pub mod graph;
+pub mod mask;
 pub mod materialization;
 pub mod metric;
 pub mod name;

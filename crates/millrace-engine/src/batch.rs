@@ -67,12 +67,22 @@ pub fn arrow_schema(columns: &[Column]) -> Arc<Schema> {
     ))
 }
 
+/// What is done to a batch before it is sent.
+pub(crate) type Stage = Arc<dyn Fn(Batch) -> Result<Batch> + Send + Sync>;
+
 /// The sending end. Waits while the batches on their way hold more than the queue's bytes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct BatchSender {
     sender: mpsc::UnboundedSender<(Batch, OwnedSemaphorePermit)>,
     room: Arc<Semaphore>,
     capacity: usize,
+    stage: Option<Stage>,
+}
+
+impl std::fmt::Debug for BatchSender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BatchSender").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
 }
 
 /// The receiving end. Dropping it tells the sender to stop.
@@ -89,7 +99,7 @@ pub fn batch_queue(bytes: usize) -> (BatchSender, BatchReceiver) {
     let capacity = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS);
     let room = Arc::new(Semaphore::new(capacity));
     let (sender, receiver) = mpsc::unbounded_channel();
-    (BatchSender { sender, room: Arc::clone(&room), capacity }, BatchReceiver { receiver, room })
+    (BatchSender { sender, room: Arc::clone(&room), capacity, stage: None }, BatchReceiver { receiver, room })
 }
 
 fn stopped() -> Error {
@@ -97,8 +107,18 @@ fn stopped() -> Error {
 }
 
 impl BatchSender {
+    /// The same end, which does that to each batch first, in the task or thread of the sender.
+    #[must_use]
+    pub(crate) fn through(self, stage: Stage) -> Self {
+        Self { stage: Some(stage), ..self }
+    }
+
     /// Sends a batch, waiting for room. An error means that the receiver is gone: stop reading.
     pub async fn send(&self, batch: Batch) -> Result<()> {
+        let batch = match &self.stage {
+            Some(stage) => stage(batch)?,
+            None => batch,
+        };
         let units = (batch.bytes() / UNIT).clamp(1, self.capacity) as u32;
         let permit = Arc::clone(&self.room).acquire_many_owned(units).await.map_err(|_| stopped())?;
         self.sender.send((batch, permit)).map_err(|_| stopped())

@@ -5,22 +5,28 @@ use std::path::Path;
 use std::sync::Arc;
 
 use millrace_core::code::Code;
-use millrace_core::diagnostic::Diagnostic;
+use millrace_core::diagnostic::{Diagnostic, Span};
 use millrace_core::digest::sha256;
 use millrace_core::name::StreamName;
 use millrace_core::project::Project;
+use millrace_core::project::deletes::Deletes;
 use millrace_core::project::source_file::{ReadMode, SourceDef, StreamOptions};
-use millrace_core::schema::StreamSchema;
+use millrace_core::schema::{Column, StreamSchema};
 
-use crate::error::Result;
+use crate::batch::BatchSender;
+use crate::error::{Error, ErrorKind, Result};
+use crate::mask::{BatchMask, Masks};
 use crate::registry::Registry;
 use crate::source::{Source, SourceContext, StreamRequest};
+use crate::stream_names::{Known, found};
 
 /// One stream of the project.
 #[derive(Clone)]
 pub struct Stream {
     /// Full name.
     pub name: StreamName,
+    /// Where its name stands, or the pattern or source that it comes from.
+    pub span: Span,
     /// How it is read.
     pub options: StreamOptions,
     /// Fingerprint of its source's settings and its own, but for those that only say how the source is reached.
@@ -29,6 +35,8 @@ pub struct Stream {
     pub captured: Option<StreamSchema>,
     /// What reads it.
     pub source: Arc<dyn Source>,
+    /// What masks some of its columns.
+    pub(crate) masks: Option<Masks>,
 }
 
 impl Stream {
@@ -37,8 +45,51 @@ impl Stream {
         StreamRequest {
             stream: self.name.stream.clone(),
             settings: self.options.settings.clone(),
-            excluded: self.options.exclude_columns.clone(),
+            excluded: self.options.choice.left_out(),
             incremental: self.options.mode == ReadMode::Incremental,
+        }
+    }
+
+    /// Whether rows that its source deletes stay, and the project does not say that they may.
+    pub fn deletes_unseen(&self) -> bool {
+        self.options.mode == ReadMode::Incremental && self.options.deletes == Deletes::Unsaid
+    }
+
+    /// The sender with what masks batches of these columns on their way; refused where something is to be masked and nothing can.
+    pub(crate) fn masking(&self, sender: BatchSender, columns: &[Column]) -> Result<BatchSender> {
+        match &self.masks {
+            Some(masks) => {
+                let mask = BatchMask::new(masks.clone(), columns);
+                Ok(sender.through(Arc::new(move |batch| mask.apply(batch))))
+            }
+            None if self.options.choice.masked.is_empty() => Ok(sender),
+            None => {
+                let message = format!("stream `{}` masks columns, and there is no `mask_salt`", self.name);
+                Err(Error::new(ErrorKind::ContractBroken, message)
+                    .hint("Set the variable that `mask_salt` in `millrace.yml` names."))
+            }
+        }
+    }
+}
+
+/// Which sources are asked for the streams that they have, whatever was captured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Ask {
+    /// None: only where nothing was captured.
+    #[default]
+    Nobody,
+    /// One.
+    One(String),
+    /// All.
+    All,
+}
+
+impl Ask {
+    fn asks(&self, source: &str) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::One(name) => name == source,
+            Self::All => true,
         }
     }
 }
@@ -51,17 +102,19 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Finds the streams. A source whose streams are not named in its file is asked, unless its schema was captured. What fails is a
+    /// Finds the streams. A source whose streams are not all named in its file is asked, unless its schema was captured. What fails is a
     /// diagnostic; the other sources go on.
     pub async fn of(
         project: &Project,
         registry: &Registry,
         project_dir: &Path,
+        ask: &Ask,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Self {
         let mut catalog = Self::default();
         for def in &project.sources {
-            if let Err(error) = catalog.add(def, project, registry, project_dir).await {
+            let ask = ask.asks(&def.name);
+            if let Err(error) = catalog.add(def, project, registry, project_dir, ask, diagnostics).await {
                 let diagnostic = error.to_diagnostic();
                 diagnostics.push(diagnostic.at(def.span.clone(), ""));
             }
@@ -84,30 +137,37 @@ impl Catalog {
         project: &Project,
         registry: &Registry,
         project_dir: &Path,
+        ask: bool,
+        diagnostics: &mut Vec<Diagnostic>,
     ) -> Result<()> {
         let Some(connector) = registry.source(&def.kind) else { return Ok(()) };
         let context = SourceContext { name: def.name.clone(), project_dir: project_dir.to_owned() };
         let source = connector.source(context, &def.settings)?;
         let captured = project.captured.get(&def.name);
-        let named: Vec<(String, StreamOptions)> = match (&def.streams, captured) {
-            (Some(streams), _) => {
-                streams.iter().map(|s| (s.name.stream.clone(), s.options.clone())).collect()
+        let known = match (&def.streams, captured) {
+            (Some(_), _) if def.patterns.is_empty() => Known::default(),
+            (_, Some(captured)) if !ask => {
+                Known { names: captured.keys().cloned().collect(), are_captured: true }
             }
-            (None, Some(captured)) => {
-                captured.keys().map(|name| (name.clone(), def.defaults.clone())).collect()
-            }
-            (None, None) => {
-                let names = source.streams().await?;
-                names.into_iter().map(|name| (name, def.defaults.clone())).collect()
-            }
+            _ => Known { names: source.streams().await?, are_captured: false },
         };
-        for (stream, options) in named {
-            let name = StreamName::new(&def.name, stream);
+        for found in found(def, &known, &*source, diagnostics) {
+            let name = StreamName::new(&def.name, found.name);
             let captured = captured.and_then(|schemas| schemas.get(&name.stream)).cloned();
-            let settings = options.settings.or(&def.settings).without(connector.connection_keys());
+            let settings = found.options.settings.or(&def.settings).without(connector.connection_keys());
             let reading = sha256(format!("{} {}", def.kind, settings.fingerprint()));
-            let stream =
-                Stream { name: name.clone(), options, reading, captured, source: Arc::clone(&source) };
+            let choice = &found.options.choice;
+            let masker = project.manifest.mask_salt.masker.as_ref().filter(|_| !choice.masked.is_empty());
+            let masks = masker.map(|masker| Masks { masker: masker.clone(), choice: choice.clone() });
+            let stream = Stream {
+                name: name.clone(),
+                span: found.span,
+                options: found.options,
+                reading,
+                captured,
+                source: Arc::clone(&source),
+                masks,
+            };
             self.streams.insert(name, stream);
         }
         Ok(())

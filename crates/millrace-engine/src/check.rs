@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_core::code::Code;
-use millrace_core::diagnostic::{Diagnostic, Label, Span};
+use millrace_core::diagnostic::{Diagnostic, Label, Span, has_errors};
 use millrace_core::graph::{Input, Model};
 use millrace_core::metric::query::{MetricQuery, Tables};
 use millrace_core::metric::tile::{Choice, queries};
@@ -11,17 +11,19 @@ use millrace_core::metric::time_range::Days;
 use millrace_core::metric::view::SemanticView;
 use millrace_core::name::{Ident, Relation, StreamName};
 use millrace_core::project::decode::Spanned;
-use millrace_core::project::source_file::ReadMode;
 use millrace_core::schema::DataType;
 use millrace_core::sql::text;
 use millrace_core::suggest::did_you_mean;
 
 use crate::catalog::Stream;
 use crate::compiled::Compiled;
-use crate::contract::reconcile;
+use crate::contract::{naming_problems, reconcile};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model_run::known_columns;
+use crate::names::LONGEST;
 use crate::readable;
 use crate::registry::Registry;
+use crate::strangers::strangers;
 use crate::sync::not_captured;
 use crate::warehouse::{ResultColumn, Statement, Warehouse};
 
@@ -105,12 +107,29 @@ impl Checker<'_> {
                 }
             },
         };
-        if stream.options.mode == ReadMode::Incremental && stream.options.settings.text("deletes").is_none() {
+        if stream.deletes_unseen() {
             let message = format!("stream `{}` does not see rows that its source deletes", stream.name);
-            let hint = "Say that they may stay: `deletes: ignore`.";
-            self.diagnostics.push(Diagnostic::warning(Code::DeletesUnseen, message).hint(hint));
+            let hint =
+                "Have them found (`deletes: reconcile`), or say that they may stay: `deletes: ignore`.";
+            let warning = Diagnostic::warning(Code::DeletesUnseen, message).at(stream.span.clone(), "");
+            self.diagnostics.push(warning.hint(hint));
         }
         let naming = self.compiled.project.manifest.naming;
+        let left_out = stream.options.choice.left_out();
+        let kept = observed.columns.iter().filter(|column| !left_out.contains(&column.name));
+        let problems = naming_problems(&stream.name, &kept.cloned().collect::<Vec<_>>(), naming);
+        if !problems.is_empty() {
+            self.diagnostics.extend(problems.into_iter().map(|(code, message, hint)| {
+                Diagnostic::error(code, message).at(stream.span.clone(), "").hint(hint)
+            }));
+            return Ok(());
+        }
+        let strange = strangers(stream, &observed, stream.captured.is_none());
+        let is_wrong = has_errors(&strange);
+        self.diagnostics.extend(strange);
+        if is_wrong {
+            return Ok(());
+        }
         let mut drift = Vec::new();
         let target =
             reconcile(&stream.name, &stream.options, stream.captured.as_ref(), &observed, naming, &mut drift);
@@ -121,7 +140,7 @@ impl Checker<'_> {
                 return Ok(());
             }
             Err(error) => {
-                self.diagnostics.push(error.to_diagnostic());
+                self.diagnostics.push(error.to_diagnostic().at(stream.span.clone(), ""));
                 return Ok(());
             }
         };
@@ -148,10 +167,13 @@ impl Checker<'_> {
         if !known {
             return Ok(());
         }
-        let replacements = model.replacements(|input| match input {
+        let physical = |input: &Input| match input {
             Input::Stream(name) => raw_table(name),
             Input::Model(name) => Relation::new("build", name),
-        });
+        };
+        let naming = self.compiled.project.manifest.naming;
+        let known = known_columns(self.scratch, naming, model, physical).await?;
+        let replacements = model.replacements(physical, &known);
         let sql = text::replace(&model.sql, &replacements);
         let described = match self.scratch.describe(&sql).await {
             Ok(columns) => columns,
@@ -169,6 +191,13 @@ impl Checker<'_> {
             self.diagnostics
                 .push(Diagnostic::error(Code::NameCollision, message).at(model.place(0), "").hint(hint));
             return Ok(());
+        }
+        if let Some(long) = described.iter().find(|column| column.name.len() > LONGEST) {
+            let message =
+                format!("column `{}` of model `{}` has more than {LONGEST} bytes", long.name, model.name);
+            let hint = "A warehouse may cut its name. Give it a shorter one with `as`.";
+            let warning = Diagnostic::warning(Code::NameTooLong, message).at(model.place(0), "");
+            self.diagnostics.push(warning.hint(hint));
         }
         let view = Relation::new("build", &model.name);
         self.scratch.transact(&[Statement::new(format!("create view {view} as {sql}"))]).await?;

@@ -1,12 +1,12 @@
 //! A project, compiled: streams found, models resolved, semantic views and dashboards checked by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, has_errors};
-use millrace_core::graph::Graph;
+use millrace_core::graph::{Graph, Input};
 use millrace_core::metric::tile::check_dashboard;
 use millrace_core::metric::view::SemanticView;
 use millrace_core::project::Project;
@@ -15,7 +15,7 @@ use millrace_core::quality::DataTest;
 use millrace_core::sql::template::TemplateContext;
 use millrace_core::suggest::did_you_mean;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Ask, Catalog, Stream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::registry::Registry;
 
@@ -47,6 +47,8 @@ pub struct Choices {
     pub environment: Option<String>,
     /// Variables of the process, for `env_var`.
     pub variables: BTreeMap<String, String>,
+    /// Which sources are asked for the streams that they have.
+    pub ask: Ask,
 }
 
 /// Compiles a project. With errors among the diagnostics the result is as whole as it can be, for `check` to go on with.
@@ -61,7 +63,7 @@ pub async fn compile(
     let Some((analyzer, _)) = registry.portable() else {
         return Err(Error::new(ErrorKind::Internal, "this build has no engine that reads SQL"));
     };
-    let catalog = Catalog::of(&project, registry, project_dir, diagnostics).await;
+    let catalog = Catalog::of(&project, registry, project_dir, &choices.ask, diagnostics).await;
     let context = TemplateContext {
         vars: project.manifest.vars.clone(),
         variables: choices.variables.clone(),
@@ -172,6 +174,25 @@ fn data_tests(
 }
 
 impl Compiled {
+    /// The streams of which the figures of a semantic view are made, in the order of their names.
+    pub fn streams_behind(&self, view: &SemanticView) -> Vec<&Stream> {
+        let mut models: BTreeSet<&str> = view.models().into_iter().map(|model| model.text.as_str()).collect();
+        let mut streams = BTreeSet::new();
+        // What a model reads stands before it.
+        for model in self.graph.models.iter().rev() {
+            if !models.contains(model.name.as_str()) {
+                continue;
+            }
+            for input in model.inputs() {
+                match input {
+                    Input::Stream(name) => _ = streams.insert(name),
+                    Input::Model(name) => _ = models.insert(name),
+                }
+            }
+        }
+        streams.into_iter().filter_map(|name| self.catalog.streams.get(name)).collect()
+    }
+
     /// Opens the environment's warehouse. Blocks.
     pub fn open_warehouse(
         &self,
@@ -194,8 +215,10 @@ impl Compiled {
         connector.open(&self.project_dir, &environment.settings).map_err(|error| vec![error.to_diagnostic()])
     }
 
-    /// `${NAME}`s of sources that are not set.
+    /// `${NAME}`s of sources, and of what masks their values, that are not set.
     pub fn unset_of_sources(&self) -> Vec<Diagnostic> {
-        self.project.sources.iter().flat_map(|source| source.unset.iter().cloned()).collect()
+        let masks = self.project.masked().next().is_some();
+        let salt = self.project.manifest.mask_salt.unset.iter().filter(|_| masks);
+        self.project.sources.iter().flat_map(|source| &source.unset).chain(salt).cloned().collect()
     }
 }

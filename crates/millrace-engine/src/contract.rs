@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::name::{Naming, StreamName};
-use millrace_core::project::source_file::{OnChange, StreamOptions};
+use millrace_core::project::source_file::{OnChange, ReadMode, StreamOptions};
 use millrace_core::schema::{Column, DataType, StreamSchema};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::mask::masked_columns;
+use crate::names::LONGEST;
 
 /// The columns of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +32,8 @@ pub fn reconcile(
     naming: Naming,
     drift: &mut Vec<Diagnostic>,
 ) -> Result<Target> {
-    let kept = |column: &&Column| !options.exclude_columns.contains(&column.name);
+    let left_out = options.choice.left_out();
+    let kept = |column: &&Column| !left_out.contains(&column.name);
     let mut columns: Vec<Column> = Vec::new();
     let mut notes: Vec<String> = Vec::new();
     match captured {
@@ -69,20 +72,36 @@ pub fn reconcile(
         let hint = format!("`millrace capture {}` writes the new state down.", name.source);
         drift.push(Diagnostic::warning(Code::SchemaDrift, message).hint(hint));
     }
-    let warehouse_columns: Vec<Column> =
-        columns.iter().map(|c| Column { name: naming.column(&c.name), ..c.clone() }).collect();
-    refuse_collisions(name, &columns, &warehouse_columns)?;
-    let key_names = if options.key.is_empty() { &observed.primary_key } else { &options.key };
-    for key in &options.key {
-        // An empty file says nothing about its columns.
-        if !columns.is_empty() && !columns.iter().any(|column| column.name == *key) {
-            let known: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-            let hint = millrace_core::suggest::did_you_mean(key, known, "it has").unwrap_or_default();
-            let message = format!("stream `{name}` has no column `{key}`, which its `key` names");
-            return Err(Error::new(ErrorKind::ContractBroken, message).hint(hint));
-        }
+    let warehouse_columns: Vec<Column> = masked_columns(&columns, &options.choice)
+        .iter()
+        .map(|c| Column { name: naming.column(&c.name), ..c.clone() })
+        .collect();
+    if let Some((_, message, hint)) = naming_problems(name, &columns, naming).into_iter().next() {
+        return Err(Error::new(ErrorKind::ContractBroken, message).hint(hint));
     }
-    let key = key_names.iter().map(|column| naming.column(column)).collect();
+    let has = |key: &String| columns.iter().any(|column| column.name == *key);
+    let declared = options.key.is_empty();
+    let key_names = if declared { &observed.primary_key } else { &options.key };
+    // An empty file says nothing about its columns.
+    let missing = key_names.iter().find(|key| !columns.is_empty() && !has(key));
+    if let Some(key) = missing.filter(|_| !declared) {
+        let known: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let hint = millrace_core::suggest::did_you_mean(key, known, "it has").unwrap_or_default();
+        let message = format!("stream `{name}` has no column `{key}`, which its `key` names");
+        return Err(Error::new(ErrorKind::ContractBroken, message).hint(hint));
+    }
+    if let Some(key) = missing.filter(|_| options.mode != ReadMode::Full) {
+        let message =
+            format!("stream `{name}` is merged by its primary key, and leaves out `{key}`, a column of that");
+        return Err(Error::new(ErrorKind::ContractBroken, message)
+            .hint("Load that column, masked perhaps (`mask`), or name another key: `key: [column]`."));
+    }
+    // Without the whole key there is none.
+    let key = if missing.is_some() {
+        Vec::new()
+    } else {
+        key_names.iter().map(|column| naming.column(column)).collect()
+    };
     Ok(Target { source_columns: columns, warehouse_columns, key })
 }
 
@@ -162,31 +181,39 @@ fn digits(data_type: DataType) -> Option<(u8, u8, bool)> {
     })
 }
 
-fn refuse_collisions(name: &StreamName, source: &[Column], warehouse: &[Column]) -> Result<()> {
+/// What is wrong with the names that columns get in the warehouse, each with what to do.
+pub(crate) fn naming_problems(
+    name: &StreamName,
+    columns: &[Column],
+    naming: Naming,
+) -> Vec<(Code, String, String)> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
-    for (ours, theirs) in warehouse.iter().zip(source) {
-        if let Some(other) = seen.insert(ours.name.to_lowercase(), &theirs.name) {
-            let message = format!(
-                "columns `{other}` and `{}` of stream `{name}` would both be called `{}`",
-                theirs.name, ours.name
-            );
-            return Err(Error::new(ErrorKind::ContractBroken, message)
-                .hint(format!("Leave one out: `exclude_columns: [{}]`.", theirs.name)));
+    let mut problems = Vec::new();
+    for column in columns {
+        let (ours, theirs) = (naming.column(&column.name), &column.name);
+        if let Some(other) = seen.insert(ours.to_lowercase(), theirs) {
+            let message =
+                format!("columns `{other}` and `{theirs}` of stream `{name}` would both be called `{ours}`");
+            let hint = format!("Leave one out: `exclude_columns: [{theirs}]`.");
+            problems.push((Code::NameCollision, message, hint));
         }
-        if ours.name.len() > 63 {
-            let message = format!("column `{}` of stream `{name}` has more than 63 bytes", ours.name);
-            return Err(
-                Error::new(ErrorKind::ContractBroken, message).hint("Leave it out with `exclude_columns`.")
-            );
+        if ours.len() > LONGEST {
+            let message = format!("column `{ours}` of stream `{name}` has more than {LONGEST} bytes");
+            let hint = format!("Leave it out: `exclude_columns: [\"{theirs}\"]`.");
+            problems.push((Code::NameTooLong, message, hint));
         }
     }
-    Ok(())
+    problems
 }
 
 #[cfg(test)]
 mod tests {
+    use millrace_core::diagnostic::Span;
+    use millrace_core::project::column_choice::ColumnChoice;
+    use millrace_core::project::decode::Spanned;
+    use millrace_core::project::deletes::Deletes;
     use millrace_core::project::settings::Settings;
-    use millrace_core::project::source_file::{Contract, ReadMode};
+    use millrace_core::project::source_file::Contract;
 
     use super::*;
 
@@ -195,10 +222,12 @@ mod tests {
     }
 
     fn options(columns: OnChange, types: OnChange) -> StreamOptions {
+        let secret = Spanned { text: "Secret".into(), span: Span::new(&"f".into(), 0..0) };
         StreamOptions {
             key: vec![],
             mode: ReadMode::Full,
-            exclude_columns: vec!["Secret".into()],
+            choice: ColumnChoice { excluded: vec![secret], ..ColumnChoice::default() },
+            deletes: Deletes::Unsaid,
             contract: Contract { columns, types },
             max_quarantine: None,
             settings: Settings::default(),

@@ -28,7 +28,7 @@ impl Destination {
             Merge { key: target.key.clone(), columns: target.warehouse_columns.clone(), former: None };
         Self {
             table: names::of_stream(context.raw_schema, &stream.name, context.lease.fence()),
-            columns: columns_of(target, merges),
+            columns: columns_of(target, merges, stream.masks.as_ref()),
             mode: if merges { LoadMode::Upsert(merge) } else { LoadMode::Create },
             continues: false,
         }
@@ -43,7 +43,7 @@ impl Destination {
         spec: &str,
         context: &SyncContext<'_>,
     ) -> Result<Self> {
-        let arriving = columns_of(target, true);
+        let arriving = columns_of(target, true, stream.masks.as_ref());
         // A source that is read as far as it has grown has all the rows: those that are there have values in a new column, too.
         let rereads = stream.options.mode == ReadMode::Incremental;
         if rereads && before.spec != spec {
@@ -65,7 +65,7 @@ impl Destination {
                     .hint("`millrace run --full-refresh` begins anew with what the source has now."));
             }
         };
-        let merged = match merged(&stream.name, &known, arriving, &stream.options.exclude_columns) {
+        let merged = match merged(&stream.name, &known, arriving, &stream.options.choice.left_out()) {
             Err(_) if rereads => return Ok(Self::fresh(stream, target, true, context)),
             merged => merged?,
         };

@@ -4,11 +4,13 @@
 //! is refused. See ADR 0011.
 
 use millrace_core::name::StreamName;
+use millrace_core::project::column_choice::LeftOut;
 use millrace_core::schema::{Column, DataType};
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{Target, wider};
 use crate::error::{Error, ErrorKind, Result};
+use crate::mask::Masks;
 
 /// A column of a raw table, as the state keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,9 @@ pub struct RawColumn {
     /// Whether loads are merged by it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub key: bool,
+    /// The fingerprint of the salt under which its values are masked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masked: Option<String>,
 }
 
 impl RawColumn {
@@ -51,7 +56,7 @@ mod as_text {
 }
 
 /// The columns of a load, as a table of its own has them.
-pub(crate) fn columns_of(target: &Target, merges: bool) -> Vec<RawColumn> {
+pub(crate) fn columns_of(target: &Target, merges: bool, masks: Option<&Masks>) -> Vec<RawColumn> {
     let pairs = target.source_columns.iter().zip(&target.warehouse_columns);
     let raw = |(theirs, ours): (&Column, &Column)| RawColumn {
         source: theirs.name.clone(),
@@ -59,6 +64,7 @@ pub(crate) fn columns_of(target: &Target, merges: bool) -> Vec<RawColumn> {
         data_type: ours.data_type,
         nullable: ours.nullable,
         key: merges && target.key.contains(&ours.name),
+        masked: masks.and_then(|masks| masks.of_column(&theirs.name)),
     };
     pairs.map(raw).collect()
 }
@@ -76,7 +82,7 @@ pub(crate) fn merged(
     stream: &StreamName,
     before: &[RawColumn],
     arriving: Vec<RawColumn>,
-    excluded: &[String],
+    excluded: &LeftOut,
 ) -> Result<Vec<Merged>> {
     let refuse = |what: String| {
         let message =
@@ -108,6 +114,9 @@ pub(crate) fn merged(
             columns.push(Merged { column, from: Some(old.clone()) });
             continue;
         };
+        if old.masked != new.masked {
+            return refuse(format!("column `{}` was masked otherwise than now, or not at all", old.name));
+        }
         let Some(data_type) = wider(old.data_type, new.data_type) else {
             return refuse(format!(
                 "column `{}` was {} and is now {}",
@@ -138,11 +147,11 @@ mod tests {
 
     fn raw(source: &str, data_type: DataType, nullable: bool) -> RawColumn {
         let (source, name, key) = (source.to_owned(), source.to_lowercase(), source == "Id");
-        RawColumn { source, name, data_type, nullable, key }
+        RawColumn { source, name, data_type, nullable, key, masked: None }
     }
 
     fn merge(before: &[RawColumn], arriving: &[RawColumn], excluded: &[&str]) -> Result<Vec<RawColumn>> {
-        let excluded: Vec<String> = excluded.iter().map(|name| (*name).to_owned()).collect();
+        let excluded: LeftOut = excluded.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().into();
         let columns = merged(&StreamName::new("s", "t"), before, arriving.to_vec(), &excluded)?;
         Ok(columns.into_iter().map(|merged| merged.column).collect())
     }
@@ -186,6 +195,9 @@ mod tests {
         };
         let text = refused(&[raw("Id", DataType::Int32, false), raw("V", DataType::Text, true)]);
         assert!(text.contains("`v` was int32 and is now text"), "{text}");
+        let masked = RawColumn { masked: Some("of a salt".into()), ..raw("V", DataType::Int32, true) };
+        let text = refused(&[raw("Id", DataType::Int32, false), masked]);
+        assert!(text.contains("`v` was masked otherwise"), "{text}");
         let key = RawColumn { key: true, ..raw("V", DataType::Int32, true) };
         let text = refused(&[raw("Id", DataType::Int32, false), key]);
         assert!(text.contains("the key was `Id` and is now `Id`, `V`"), "{text}");
@@ -195,7 +207,8 @@ mod tests {
     fn a_column_of_another_name_in_the_warehouse_is_the_same_one() {
         let before = [raw("Id", DataType::Int32, false)];
         let renamed = [RawColumn { name: "Id".into(), ..before[0].clone() }];
-        let columns = merged(&StreamName::new("s", "t"), &before, renamed.to_vec(), &[]).expect("a name");
+        let columns = merged(&StreamName::new("s", "t"), &before, renamed.to_vec(), &LeftOut::default())
+            .expect("a name");
         assert_eq!(columns, [Merged { column: renamed[0].clone(), from: Some(before[0].clone()) }]);
     }
 }

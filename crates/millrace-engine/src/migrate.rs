@@ -8,7 +8,7 @@ use crate::state::State;
 use crate::warehouse::{QueryLimits, Statement};
 
 /// The version that this program writes.
-pub const STATE_VERSION: i128 = 4;
+pub const STATE_VERSION: i128 = 5;
 
 /// The statements that bring the state from each version to the next; the first from nothing. `{s}` is the schema.
 const MIGRATIONS: [&[&str]; STATE_VERSION as usize] = [
@@ -45,6 +45,11 @@ const MIGRATIONS: [&[&str]; STATE_VERSION as usize] = [
         "alter table {s}.streams add column table_columns varchar",
         // Whose schemas they are; see `State::claim`.
         "alter table {s}.owner add column project varchar",
+    ],
+    &[
+        // The last comparison of a stream's keys with its source's; see `deletes.rs`.
+        "create table {s}.key_comparisons (source varchar not null, stream varchar not null, compared_at timestamptz not null, \
+         run varchar not null, removed bigint not null, missing bigint not null, primary key (source, stream))",
     ],
 ];
 

@@ -6,7 +6,8 @@ use std::time::Instant;
 use millrace_core::digest::hex;
 use millrace_core::graph::{Input, Model};
 use millrace_core::materialization::Materialization;
-use millrace_core::name::{Relation, StreamName};
+use millrace_core::name::{Naming, Relation, StreamName};
+use millrace_core::sql::column_names::KnownColumns;
 use millrace_core::sql::text;
 use sha2::{Digest, Sha256};
 
@@ -24,9 +25,10 @@ pub async fn build(
     relation: Relation,
     fingerprint: String,
     physical: impl Fn(&Input) -> Relation,
+    known: &KnownColumns,
 ) -> Result<(BuiltModel, u64)> {
     let started = Instant::now();
-    let replacements = model.replacements(physical);
+    let replacements = model.replacements(physical, known);
     let sql = text::replace(&model.sql, &replacements);
     let is_view = model.materialization == Materialization::View;
     let head = format!("create {} {relation} as\n", if is_view { "view" } else { "table" });
@@ -52,6 +54,22 @@ pub async fn build(
         rows,
     };
     Ok((built, started.elapsed().as_millis() as u64))
+}
+
+/// The columns of what a model reads, as the warehouse spells them, where loaded ones may have upper-case letters: without any an
+/// unquoted name means the same everywhere.
+pub(crate) async fn known_columns(
+    warehouse: &dyn Warehouse,
+    naming: Naming,
+    model: &Model,
+    physical: impl Fn(&Input) -> Relation,
+) -> Result<KnownColumns> {
+    let mut known = KnownColumns::default();
+    for input in model.inputs().into_iter().filter(|_| naming == Naming::Source) {
+        let described = warehouse.describe(&format!("select * from {}", physical(input))).await?;
+        known.add(described.into_iter().map(|column| column.name));
+    }
+    Ok(known)
 }
 
 /// What decides on a model's content: its own SQL, and the loads and models that it reads.

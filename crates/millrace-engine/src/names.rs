@@ -5,7 +5,7 @@ use millrace_core::digest::sha256;
 use millrace_core::name::{Relation, StreamName};
 
 /// Bytes of a name at most, as the narrowest warehouse has it.
-const LONGEST: usize = 63;
+pub(crate) const LONGEST: usize = 63;
 
 /// A model's table or view: `build.fact_orders__r42`.
 pub(crate) fn of_model(schema: &str, model: &str, fence: i64) -> Relation {
@@ -15,6 +15,11 @@ pub(crate) fn of_model(schema: &str, model: &str, fence: i64) -> Relation {
 /// A stream's raw table: `raw.files__orders__r42`.
 pub(crate) fn of_stream(schema: &str, stream: &StreamName, fence: i64) -> Relation {
     Relation::new(schema, fitted(&format!("{}__{}", stream.source, stream.stream), fence))
+}
+
+/// The table into which the keys of a stream's source go to be compared.
+pub(crate) fn of_keys(schema: &str, stream: &StreamName, fence: i64) -> Relation {
+    Relation::new(schema, fitted(&format!("{}__{}__keys_of", stream.source, stream.stream), fence))
 }
 
 /// The number of the lease under which a table or view of that name was made; none where no run made it.

@@ -7,7 +7,9 @@ use millrace_core::name::StreamName;
 use serde::Serialize;
 
 use crate::compiled::Compiled;
+use crate::deletes::is_due;
 use crate::error::Result;
+use crate::migrate::STATE_VERSION;
 use crate::model_run;
 use crate::state::{BuiltModel, LoadedStream, State};
 use crate::sync::fingerprint;
@@ -16,7 +18,7 @@ use crate::warehouse::Warehouse;
 /// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// `load`, `build`, `test` or `publish`.
+    /// `load`, `reconcile`, `build`, `test` or `publish`.
     pub kind: &'static str,
     /// Stream or model.
     pub name: String,
@@ -35,7 +37,11 @@ impl Step {
 /// Plans a run.
 pub async fn plan(compiled: &Compiled, warehouse: &dyn Warehouse) -> Result<Vec<Step>> {
     let state = State::of(warehouse, &compiled.schemas);
-    let fresh = state.version().await?.is_none();
+    let version = state.version().await?;
+    let fresh = version.is_none();
+    // What an earlier version of this program left has no comparisons yet.
+    let compares = version.is_some_and(|version| version >= STATE_VERSION);
+    let now = jiff::Timestamp::now().as_microsecond();
     let loaded = if fresh { Vec::new() } else { state.streams().await? };
     let before = if fresh { None } else { state.publications(1).await?.into_iter().next() };
     let mut steps = Vec::new();
@@ -59,6 +65,10 @@ pub async fn plan(compiled: &Compiled, warehouse: &dyn Warehouse) -> Result<Vec<
             changed.insert(stream.name.clone());
         }
         steps.push(Step::new("load", stream.name.to_string(), needed, reason));
+        if compares && last.is_some() && is_due(stream, &state, now).await? {
+            let reason = "rows that its source has deleted are looked for";
+            steps.push(Step::new("reconcile", stream.name.to_string(), true, reason));
+        }
     }
     let by_name: BTreeMap<StreamName, LoadedStream> =
         loaded.into_iter().map(|known| (known.name.clone(), known)).collect();

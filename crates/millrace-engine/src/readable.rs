@@ -16,11 +16,9 @@ use millrace_core::value::Value;
 
 use crate::compiled::Compiled;
 use crate::error::Result;
+use crate::names::LONGEST;
 use crate::registry::Registry;
 use crate::warehouse::{QueryLimits, ResultColumn, Statement, Warehouse};
-
-/// Bytes of a column's name at most, as the narrowest warehouse has it.
-const LONGEST: usize = 63;
 
 /// What keeps other tools from reading a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,7 +25,7 @@ pub use crate::summary::{HeldBy, ModelSummary, RunError, RunStatus, RunSummary, 
 use crate::sync::{SyncContext, grouped, sync_stream};
 use crate::trigger::{Trigger, TriggerKind};
 use crate::warehouse::{PublishOutcome, Statement, Warehouse};
-use crate::{fault, model_run, names, publish};
+use crate::{deletes, fault, model_run, names, publish};
 
 /// What a run is told beside the project.
 #[derive(Clone)]
@@ -330,8 +330,9 @@ impl Runner<'_> {
         let mut loaded = BTreeMap::new();
         for stream in self.compiled.catalog.streams.values() {
             let last = before.iter().find(|loaded| loaded.name == stream.name);
-            let outcome = sync_stream(stream, last, &context).await?;
+            let mut outcome = sync_stream(stream, last, &context).await?;
             fault::reach("load-committed");
+            deletes::remove(stream, last, &mut outcome, &self.state, &context).await?;
             self.summary.streams.push(StreamSummary::of(&outcome));
             loaded.insert(outcome.name, outcome.loaded);
         }
@@ -371,8 +372,11 @@ impl Runner<'_> {
                 Input::Stream(name) => table_of(loaded, name),
                 Input::Model(name) => relation_of(&built, name),
             };
+            let naming = self.compiled.project.manifest.naming;
+            let known = model_run::known_columns(self.warehouse, naming, model, physical).await?;
             let (done, duration_ms) =
-                model_run::build(self.warehouse, &self.lease, model, relation, fingerprint, physical).await?;
+                model_run::build(self.warehouse, &self.lease, model, relation, fingerprint, physical, &known)
+                    .await?;
             fault::reach("model-built");
             let outcome =
                 done.rows.map_or_else(|| "view".to_owned(), |rows| format!("{} rows", grouped(rows)));

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use millrace_core::cursor::Cursor;
+use millrace_core::project::column_choice::LeftOut;
 use millrace_core::schema::{Column, StreamSchema};
 
 use crate::batch::BatchSender;
 use crate::error::Result;
+use crate::keys::{KeyParts, KeyRequest, KeySums};
 
 /// One stream, as its source is told to read it.
 #[derive(Debug, Clone)]
@@ -19,7 +21,7 @@ pub struct StreamRequest {
     pub settings: millrace_core::project::settings::Settings,
     /// Columns of the source that the project leaves out: never delivered, never a reason for quarantine, and of whatever type,
     /// also one that the source cannot read.
-    pub excluded: Vec<String>,
+    pub excluded: LeftOut,
     /// Whether it is read only as far as it has grown (`mode: incremental`).
     pub incremental: bool,
 }
@@ -99,6 +101,11 @@ pub trait Source: Send + Sync {
         false
     }
 
+    /// Which of [`Self::streams`] a stream of the project reads, where settings say another than that of its name. Asks nobody.
+    fn reads(&self, _stream: &StreamRequest) -> Option<String> {
+        None
+    }
+
     /// Names of the streams that exist, for `capture` and did-you-mean. Reads no rows.
     async fn streams(&self) -> Result<Vec<String>>;
 
@@ -120,6 +127,23 @@ pub trait Source: Send + Sync {
     /// mean nothing until the warehouse has committed them with the returned cursor. Cancellation: [`BatchSender::send`] fails, and
     /// the read must end with that error. May be retried from the last committed cursor.
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome>;
+
+    /// What the keys of a stream sum up to at one moment, in parts that the first `digits` of their hashes name (see [`crate::keys`]). None
+    /// where the source cannot work that out by itself, or not for a key of such columns. Reads as [`Self::read`] does; changes nothing.
+    async fn key_sums(&self, _request: &KeyRequest, _digits: usize) -> Result<Option<KeySums>> {
+        Ok(None)
+    }
+
+    /// Sends the keys of a stream's rows at one moment, or at least of those in some parts, as [`Self::read`] would send rows of these
+    /// columns. A key that was there before the call and still is after it must be among them.
+    async fn read_keys(
+        &self,
+        request: &KeyRequest,
+        _parts: Option<&KeyParts>,
+        batches: BatchSender,
+    ) -> Result<()> {
+        self.read(request.of_all_rows(), batches).await.map(|_| ())
+    }
 }
 
 /// What a connector is given beside its settings.

@@ -47,6 +47,9 @@ pub struct StreamSummary {
     pub rows_loaded: u64,
     /// Rows that this run put into quarantine.
     pub rows_quarantined: u64,
+    /// Rows that this run removed, because the source has deleted them.
+    #[serde(default)]
+    pub rows_removed: u64,
     /// Rows in the raw table.
     pub rows_in_table: u64,
     /// How long it took.
@@ -60,6 +63,7 @@ impl StreamSummary {
             status: if outcome.unchanged { "unchanged" } else { "loaded" }.to_owned(),
             rows_loaded: outcome.rows,
             rows_quarantined: outcome.quarantined,
+            rows_removed: outcome.removed,
             rows_in_table: outcome.loaded.rows,
             duration_ms: outcome.duration_ms,
         }

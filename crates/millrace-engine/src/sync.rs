@@ -23,6 +23,7 @@ use crate::event::{Event, Observer, StepKind};
 use crate::lease::Lease;
 use crate::source::{Conversion, Drift, ReadOutcome, ReadRequest};
 use crate::state::{LoadedStream, Tables};
+use crate::strangers::strangers;
 use crate::warehouse::{FinishLoad, LoadOutcome, LoadRequest, Statement, Warehouse};
 use crate::{fault, quarantine};
 
@@ -40,6 +41,8 @@ pub struct StreamOutcome {
     pub rows: u64,
     /// Rows that this run put into quarantine.
     pub quarantined: u64,
+    /// Rows that this run removed, because the source has deleted them.
+    pub removed: u64,
     /// Whether nothing was new.
     pub unchanged: bool,
     /// Lossy conversions that were opted into.
@@ -97,6 +100,7 @@ pub async fn sync_stream(
             loaded: before.clone(),
             rows: 0,
             quarantined: 0,
+            removed: 0,
             unchanged: true,
             conversions: Vec::new(),
             duration_ms: started.elapsed().as_millis() as u64,
@@ -130,6 +134,7 @@ pub async fn sync_stream(
         loaded,
         rows: outcome.rows_read,
         quarantined,
+        removed: 0,
         unchanged: false,
         conversions,
         duration_ms,
@@ -152,10 +157,15 @@ pub fn grouped(n: u64) -> String {
 /// Everything of the project that decides on what a load of the stream gives.
 pub(crate) fn fingerprint(stream: &Stream, naming: Naming) -> String {
     let options = &stream.options;
-    let text = format!(
-        "{naming:?} {:?} {:?} {:?} {:?} {} {:?}",
-        options.key, options.mode, options.exclude_columns, options.contract, stream.reading, stream.captured
+    let left_out = options.choice.left_out().fingerprint();
+    let mut text = format!(
+        "{naming:?} {:?} {:?} {left_out} {:?} {} {:?}",
+        options.key, options.mode, options.contract, stream.reading, stream.captured
     );
+    if let Some(masks) = &stream.masks {
+        let masked: Vec<&str> = options.choice.masked.iter().map(|name| name.text.as_str()).collect();
+        text.push_str(&format!(" {masked:?} {}", masks.fingerprint()));
+    }
     sha256(text)
 }
 
@@ -176,6 +186,10 @@ async fn as_captured(
     context: &SyncContext<'_>,
 ) -> Result<Option<LoadDone>> {
     if !stream.source.discovers_by_reading() {
+        return Ok(None);
+    }
+    // What is amiss is told by all that the stream has.
+    if !strangers(stream, captured, false).is_empty() {
         return Ok(None);
     }
     let contract = stream.options.contract;
@@ -202,6 +216,9 @@ async fn as_glanced(
     context: &SyncContext<'_>,
 ) -> Result<Option<LoadDone>> {
     let Some(schema) = stream.source.glance(&stream.request()).await? else { return Ok(None) };
+    if !strangers(stream, &schema, true).is_empty() {
+        return Ok(None);
+    }
     let reconciled = reconcile(&stream.name, &stream.options, None, &schema, context.naming, &mut Vec::new());
     let Ok(target) = reconciled else { return Ok(None) };
     if target.source_columns.is_empty() {
@@ -224,7 +241,14 @@ async fn as_discovered(
     context: &SyncContext<'_>,
 ) -> Result<LoadDone> {
     let discovered = stream.source.discover(&stream.request()).await?;
-    let mut drift = Vec::new();
+    let mut drift = strangers(stream, &discovered.schema, true);
+    if let Some(wrong) = drift.iter().find(|diagnostic| diagnostic.is_error()) {
+        let error = Error::new(ErrorKind::ContractBroken, wrong.message.clone());
+        return Err(match &wrong.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        });
+    }
     let target = reconcile(
         &stream.name,
         &stream.options,
@@ -266,6 +290,7 @@ async fn load(
         None => Destination::fresh(stream, target, merges, context),
     };
     let (sender, receiver) = batch_queue(QUEUE_BYTES);
+    let sender = stream.masking(sender, &target.source_columns)?;
     let (ended, has_ended) = oneshot::channel();
     let limit = match stream.options.max_quarantine {
         Some(own) if !context.max_quarantine_forced => own,
@@ -287,7 +312,7 @@ async fn load(
         guard: context.lease.guard(),
         now: context.now,
         freeze_types: stream.options.contract.types == OnChange::Freeze,
-        hide_raw: !stream.options.exclude_columns.is_empty(),
+        hide_raw: stream.options.choice.hides(),
         keep_quarantine: continues,
         limit,
         rows: 0,

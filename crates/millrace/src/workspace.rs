@@ -9,6 +9,7 @@ use millrace_core::diagnostic::{Diagnostic, has_errors};
 use millrace_core::project::environment::Environment;
 use millrace_core::project::manifest::Var;
 use millrace_core::project::{Connectors, Project, SourceTexts, load};
+use millrace_engine::catalog::Ask;
 use millrace_engine::compiled::{Choices, Compiled, compile};
 use millrace_engine::error::Error;
 use millrace_engine::registry::{OwnedFile, Registry};
@@ -122,8 +123,13 @@ impl Loaded {
 
     /// Compiles it; what is wrong is among the diagnostics.
     pub(crate) async fn compile(self) -> Result<Workspace, Failure> {
+        self.compile_asking(Ask::Nobody).await
+    }
+
+    /// The same after asking sources for the streams that they have now.
+    pub(crate) async fn compile_asking(self, ask: Ask) -> Result<Workspace, Failure> {
         let Self { registry, dir, project, mut diagnostics, variables, environment } = self;
-        let choices = Choices { environment, variables };
+        let choices = Choices { environment, variables, ask };
         let compiled = compile(project, &dir, &choices, &registry, &mut diagnostics).await?;
         Ok(Workspace { registry: Arc::new(registry), dir, compiled: Arc::new(compiled), diagnostics })
     }

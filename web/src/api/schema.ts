@@ -54,6 +54,7 @@ export interface RunStream {
   status: string;
   rows_loaded: number;
   rows_quarantined: number;
+  rows_removed: number;
   rows_in_table: number;
   duration_ms: number;
 }
@@ -206,6 +207,8 @@ export interface Dashboard {
   semantic_view: string;
   time: DashboardTime | null;
   filters: Dimension[];
+  /** Streams of which it may show rows that their source has deleted. */
+  deletes_unseen: string[];
   rows: Tile[][];
 }
 

@@ -52,6 +52,7 @@ export const en = {
   "banner.quarantine.one": "{count} row is in quarantine",
   "banner.quarantine.other": "{count} rows are in quarantine",
   "banner.quarantineShow": "Show",
+  "banner.deletesUnseen": "Rows that were deleted at their source may still be counted here: {streams}.",
 
   "rows.show": "Show rows",
   "rows.hide": "Hide rows",

@@ -53,6 +53,7 @@ export const fr: Catalogue = {
   "banner.quarantine.one": "{count} ligne est en quarantaine",
   "banner.quarantine.other": "{count} lignes sont en quarantaine",
   "banner.quarantineShow": "Voir",
+  "banner.deletesUnseen": "Des lignes supprimées à leur source peuvent encore être comptées ici : {streams}.",
 
   "rows.show": "Voir les lignes",
   "rows.hide": "Masquer les lignes",

@@ -123,7 +123,7 @@ fn unknown_columns_and_missing_ones() {
     wanted.quarantine_unknown_columns = true;
     let outcome = read(Csv, &[], b"a,b\n1,2\n", &wanted, blocks(3)).expect("readable");
     assert_eq!(outcome.set_aside(), ["2 b:unknown-column 1,2"]);
-    wanted.stream.excluded = vec!["b".to_owned()];
+    wanted.stream.excluded = vec!["b".to_owned()].into();
     let outcome = read(Csv, &[], b"a,b\n1,2\n", &wanted, blocks(3)).expect("readable");
     assert_eq!(outcome.lines(), ["1|~"]);
 }

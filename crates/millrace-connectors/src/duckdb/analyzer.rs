@@ -160,7 +160,18 @@ impl Walk {
         }
     }
 
+    /// Names that the text gives: of expressions, and of the columns of a table or a WITH.
+    fn note_aliases(&mut self, node: &Json) {
+        // A table's own alias is none of a column.
+        let own = node["class"].is_string().then_some(&node["alias"]);
+        let lists =
+            ["column_name_alias", "aliases"].into_iter().filter_map(|key| node[key].as_array()).flatten();
+        let names = own.into_iter().chain(lists).filter_map(Json::as_str).filter(|name| !name.is_empty());
+        self.parsed.aliases.extend(names.map(str::to_lowercase));
+    }
+
     fn note(&mut self, node: &Json) {
+        self.note_aliases(node);
         let Some(at) = place(node) else { return };
         let text = |key: &str| node[key].as_str().unwrap_or_default().to_owned();
         if node["type"] == "BASE_TABLE" {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use millrace_core::project::column_choice::LeftOut;
 use millrace_core::quarantine::QuarantineCode;
 use millrace_core::schema::{Column, StreamSchema};
 use millrace_engine::batch::{Batch, BatchSender};
@@ -198,7 +199,7 @@ pub(crate) struct Loader {
     names: FieldNames,
     targets: Vec<Target>,
     delivery: Delivery,
-    excluded: Vec<String>,
+    excluded: LeftOut,
     refuse_unknown: bool,
     drift: Drift,
     /// What the columns are held against, where they were guessed.

@@ -1,6 +1,7 @@
 //! Formats under test: a file's text in, rows and quarantined rows out.
 
 use arrow_array::{Array, RecordBatch};
+use millrace_core::project::column_choice::LeftOut;
 use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::quarantine::QuarantinedRow;
 use millrace_core::schema::{Column, StreamSchema};
@@ -67,7 +68,7 @@ pub(crate) fn request(columns: &[&str]) -> ReadRequest {
         stream: StreamRequest {
             stream: "s".to_owned(),
             settings: Settings::default(),
-            excluded: Vec::new(),
+            excluded: LeftOut::default(),
             incremental: false,
         },
         columns: columns.iter().map(column).collect(),

@@ -222,7 +222,7 @@ fn requests_are_kept_to() {
         br#"[{"id":1,"x":1,"y":2},{"x":1},{"id":null},{"id":4,"x":null},{"id":5,"new":1},{"id":6,"x":6}]"#;
     let mut wanted = request(&["x int64", "id int64"]);
     wanted.key = vec!["id".to_owned()];
-    wanted.stream.excluded = vec!["y".to_owned()];
+    wanted.stream.excluded = vec!["y".to_owned()].into();
     wanted.quarantine_unknown_columns = true;
     let outcome = read(Json, &[], text, &wanted, blocks(8)).expect("readable");
     assert_eq!(outcome.lines(), ["1|1", "~|4", "6|6"]);

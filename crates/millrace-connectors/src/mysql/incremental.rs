@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use millrace_core::cursor::Cursor;
+use millrace_core::project::column_choice::LeftOut;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec};
 use millrace_core::schema::DataType;
@@ -27,12 +28,6 @@ pub(super) const LAG: KeySpec = KeySpec::optional(
     "lag",
     KeyKind::Text,
     "How far below the cursor's greatest value a read begins again, for rows that were committed late: `10m` (the default; there are s, m, h and d) or, for whole numbers, `1000` (the default).",
-);
-
-pub(super) const DELETES: KeySpec = KeySpec::optional(
-    "deletes",
-    KeyKind::OneOf(&["ignore"]),
-    "With `mode: incremental`, `ignore` says that rows which the source deletes may stay, and `check` warns no more.",
 );
 
 /// What the lag is where the project does not say.
@@ -112,7 +107,7 @@ impl Growth {
         &self,
         connection: &mut Connection,
         table: &Table,
-        excluded: &[String],
+        excluded: &LeftOut,
         last: Option<&Cursor>,
     ) -> Result<Part> {
         let column = quoted(&self.column);
@@ -134,7 +129,7 @@ impl Growth {
         &self,
         connection: &mut Connection,
         table: &Table,
-        excluded: &[String],
+        excluded: &LeftOut,
         last: &Cursor,
     ) -> Result<Cursor> {
         let greatest = self.greatest(connection, table).await?;
@@ -170,7 +165,7 @@ impl Growth {
         &self,
         connection: &mut Connection,
         table: &Table,
-        excluded: &[String],
+        excluded: &LeftOut,
         value: &str,
     ) -> Result<String> {
         let columns = table.columns.iter().filter(|column| !excluded.contains(&column.name));

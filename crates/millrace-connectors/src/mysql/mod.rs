@@ -8,6 +8,7 @@ mod connection;
 mod convert;
 mod failure;
 mod incremental;
+mod keys;
 mod read;
 mod table;
 mod tls;
@@ -17,17 +18,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use millrace_core::cursor::Cursor;
+use millrace_core::project::deletes::{DELETES, RECONCILE_EVERY};
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
 use millrace_engine::batch::BatchSender;
 use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::keys::{KeyParts, KeyRequest, KeySums};
 use millrace_engine::registry::SourceConnector;
 use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
 use mysql_async::prelude::Queryable;
 
 use crate::mysql::address::Address;
 use crate::mysql::connection::Connection;
-use crate::mysql::incremental::{CURSOR, DELETES, Growth, LAG};
+use crate::mysql::incremental::{CURSOR, Growth, LAG};
 use crate::mysql::read::read;
 use crate::mysql_types::zero_dates::{self, ZERO_DATES};
 
@@ -60,6 +63,7 @@ static STREAM: MapSpec = MapSpec {
         CURSOR,
         LAG,
         DELETES,
+        RECONCILE_EVERY,
     ],
 };
 
@@ -81,7 +85,7 @@ impl SourceConnector for Mysql {
     }
 
     fn connection_keys(&self) -> &'static [&'static str] {
-        &["url", "ssl_ca", "lag", "deletes"]
+        &["url", "ssl_ca", "lag", "deletes", "reconcile_every"]
     }
 
     fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {
@@ -122,6 +126,10 @@ fn quoted(name: impl AsRef<str>) -> String {
 
 #[async_trait]
 impl Source for Server {
+    fn reads(&self, stream: &StreamRequest) -> Option<String> {
+        stream.settings.text("table").map(str::to_owned)
+    }
+
     async fn streams(&self) -> Result<Vec<String>> {
         let mut connection = self.connect().await?;
         let tables = table::list(&mut connection).await?;
@@ -136,7 +144,7 @@ impl Source for Server {
         let table = table::describe(&mut connection, table, &stream.excluded).await?;
         // The catalogue also shows what may be written and not read: the server checks a statement when it is prepared.
         let names = table.columns.iter().map(|column| column.name.as_str());
-        let select = table.select(names.filter(|name| !stream.excluded.iter().any(|other| other == name)));
+        let select = table.select(names.filter(|name| !stream.excluded.contains(name)));
         let (driver, address) = connection.parts()?;
         driver.prep(select).await.map_err(|error| {
             let doing = format!("table `{}` cannot be read", table.name);
@@ -158,6 +166,35 @@ impl Source for Server {
         let position = growth.position(&mut connection, &table, &stream.excluded, last).await?;
         connection.close().await;
         Ok(Some(position))
+    }
+
+    async fn key_sums(&self, request: &KeyRequest, digits: usize) -> Result<Option<KeySums>> {
+        let settings = request.stream.settings.or(&self.settings);
+        let mut connection = self.connect().await?;
+        let table = table::find(&mut connection, wanted(&request.stream, &settings)).await?;
+        let table = table::describe(&mut connection, table, &request.stream.excluded).await?;
+        let sums = keys::sums(&mut connection, &table, &request.columns, digits).await?;
+        connection.close().await;
+        Ok(sums)
+    }
+
+    async fn read_keys(
+        &self,
+        request: &KeyRequest,
+        parts: Option<&KeyParts>,
+        batches: BatchSender,
+    ) -> Result<()> {
+        let Some(parts) = parts else {
+            return self.read(request.of_all_rows(), batches).await.map(|_| ());
+        };
+        let settings = request.stream.settings.or(&self.settings);
+        let mut connection = self.connect().await?;
+        let table = table::find(&mut connection, wanted(&request.stream, &settings)).await?;
+        let table = table::describe(&mut connection, table, &request.stream.excluded).await?;
+        let to_null = zero_dates::become_null(&settings);
+        keys::read(&mut connection, &table, request, parts, to_null, &batches).await?;
+        connection.close().await;
+        Ok(())
     }
 
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {

@@ -76,10 +76,10 @@ struct WantedCell {
 }
 
 /// Puts the cells of rows into columns.
-struct Reader {
+pub(super) struct Reader {
     /// In the order of the statement.
     cells: Vec<WantedCell>,
-    gathered: Gathered,
+    pub(super) gathered: Gathered,
     zero_dates: ZeroDates,
     table: String,
     /// Rows that were read.
@@ -88,7 +88,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(table: &Table, request: &ReadRequest, zero_dates_to_null: bool) -> Self {
+    pub(super) fn new(table: &Table, request: &ReadRequest, zero_dates_to_null: bool) -> Self {
         let writer = RowWriter::new(&request.columns, &request.key);
         let cell = |column: &TableColumn| {
             let index = writer.index(&column.name);
@@ -110,7 +110,12 @@ impl Reader {
         }
     }
 
-    fn row(&mut self, row: &Row) {
+    /// The columns that are read, in the order of the statement.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
+        self.cells.iter().map(|cell| cell.name.as_str())
+    }
+
+    pub(super) fn row(&mut self, row: &Row) {
         self.rows += 1;
         if let Err((column, refusal)) = self.cells(row) {
             let cells = self.cells.iter().enumerate();

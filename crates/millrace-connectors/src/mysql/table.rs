@@ -1,5 +1,6 @@
 //! Tables and views of a database, as its catalogue describes them.
 
+use millrace_core::project::column_choice::LeftOut;
 use millrace_core::schema::{Column, DataType, StreamSchema};
 use millrace_core::suggest::did_you_mean;
 use millrace_engine::error::{Error, ErrorKind, Result};
@@ -111,11 +112,7 @@ pub(super) async fn find(connection: &mut Connection, wanted: &str) -> Result<Na
 }
 
 /// Describes a table. Excluded columns may be of any type; those that are not known are left out.
-pub(super) async fn describe(
-    connection: &mut Connection,
-    table: Named,
-    excluded: &[String],
-) -> Result<Table> {
+pub(super) async fn describe(connection: &mut Connection, table: Named, excluded: &LeftOut) -> Result<Table> {
     let Named { name, is_view } = table;
     let doing = format!("table `{name}` cannot be described");
     let checked = if is_view { Vec::new() } else { json_checks(connection, &name, &doing).await? };
@@ -153,7 +150,7 @@ fn known_type(
     column: &String,
     type_name: TypeName<'_>,
     is_json: bool,
-    excluded: &[String],
+    excluded: &LeftOut,
 ) -> Result<Option<(DataType, Form)>> {
     match type_name.data_type() {
         Ok((DataType::Text, form)) if is_json => Ok(Some((DataType::Json, form))),
@@ -252,11 +249,11 @@ mod tests {
     #[test]
     fn a_type_that_is_not_known_can_be_left_out() {
         let (page, type_name) = ("page".to_owned(), TypeName::parse("xmltype"));
-        let error = known_type("t", &page, type_name, false, &[]).expect_err("unknown");
+        let error = known_type("t", &page, type_name, false, &LeftOut::default()).expect_err("unknown");
         assert_eq!(error.message(), "column `page` of table `t` has the type `xmltype`, which is not known");
         assert!(error.to_diagnostic().hint.is_some_and(|hint| hint.contains("`exclude_columns: [page]`")));
         assert_eq!(
-            known_type("t", &page, type_name, false, std::slice::from_ref(&page)).expect("left out"),
+            known_type("t", &page, type_name, false, &vec![page.clone()].into()).expect("left out"),
             None
         );
     }

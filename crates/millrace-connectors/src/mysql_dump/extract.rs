@@ -1,5 +1,6 @@
 //! The rows of one table, out of a dump into columns.
 
+use millrace_core::project::column_choice::LeftOut;
 use millrace_core::quarantine::QuarantineCode;
 use millrace_core::schema::DataType;
 use millrace_engine::batch::BatchSender;
@@ -49,7 +50,7 @@ enum Slot {
 pub(super) struct Extract {
     pub(super) wanted: Wanted,
     delivery: Delivery,
-    excluded: Vec<String>,
+    excluded: LeftOut,
     refuse_unknown: bool,
     zero_dates: ZeroDates,
     /// The table whose rows were taken: its database, and its name as it is spelled there.

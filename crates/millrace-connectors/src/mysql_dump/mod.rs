@@ -114,6 +114,10 @@ fn wanted(stream: &StreamRequest, settings: &Settings) -> Wanted {
 
 #[async_trait]
 impl Source for DumpSource {
+    fn reads(&self, stream: &StreamRequest) -> Option<String> {
+        stream.settings.text("table").map(str::to_owned)
+    }
+
     async fn streams(&self) -> Result<Vec<String>> {
         self.follow(self.settings.clone(), Dump::new(None), |dump, _, _| Ok(dump.names())).await
     }

@@ -155,7 +155,7 @@ fn columns_and_defaults() {
     assert_eq!(outcome.set_aside(), ["1 b:missing-value (1,2)"], "only the server knows a default");
     let mut wanted = request(&["a int32"]);
     wanted.quarantine_unknown_columns = true;
-    wanted.stream.excluded = vec!["c".to_owned()];
+    wanted.stream.excluded = vec!["c".to_owned()].into();
     let (outcome, _) = read_with(sql.as_bytes(), 9, &wanted, false).expect("readable");
     assert_eq!(outcome.lines(), ["1"]);
     assert_eq!(outcome.set_aside(), ["1 b:unknown-column (3)"]);

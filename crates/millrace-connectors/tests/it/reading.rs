@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::Array;
 use millrace_core::cursor::Cursor;
+use millrace_core::project::column_choice::LeftOut;
 use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::quarantine::QuarantinedRow;
 use millrace_core::schema::{Column, StreamSchema};
@@ -57,7 +58,7 @@ pub(crate) fn stream(name: &str, pairs: &[(&str, &str)]) -> StreamRequest {
     StreamRequest {
         stream: name.to_owned(),
         settings: settings(pairs),
-        excluded: Vec::new(),
+        excluded: LeftOut::default(),
         incremental: false,
     }
 }

@@ -38,6 +38,21 @@ impl Decoder<'_> {
         Checker { file: self.file, diagnostics: self.diagnostics }.report(code, range, message, hint);
     }
 
+    /// The same of something that several elements have in common, such as defaults.
+    pub fn report_once(
+        &mut self,
+        code: Code,
+        range: &Range<usize>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        let span = self.span(range);
+        let diagnostic = Diagnostic::error(code, message).at(span, "").maybe_hint(hint);
+        if !self.diagnostics.contains(&diagnostic) {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
     /// Checks a mapping against specifications.
     pub fn check(&mut self, what: &str, node: &Node, specs: &[&MapSpec]) {
         Checker { file: self.file, diagnostics: self.diagnostics }.map(node, what, specs);

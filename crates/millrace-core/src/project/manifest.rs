@@ -9,6 +9,7 @@ use crate::materialization::Materialization;
 use crate::name::Naming;
 use crate::project::decode::Decoder;
 use crate::project::environment::{Environment, environment};
+use crate::project::mask_salt::{MASK_SALT, MaskSalt, mask_salt};
 use crate::project::schedule::{NOTIFY, Notify, SCHEDULE, Schedule, notify, schedule};
 use crate::project::settings::{Setting, Settings};
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
@@ -29,6 +30,7 @@ pub static MANIFEST: MapSpec = MapSpec {
             KeyKind::OneOf(&["snake_case", "source"]),
             "How loaded columns are named: `snake_case` (the default, `ClientID` becomes `client_id`) or as in the `source`.",
         ),
+        MASK_SALT,
         KeySpec::optional(
             "vars",
             KeyKind::MapOf(&KeyKind::Scalar),
@@ -217,6 +219,8 @@ pub struct Manifest {
     pub environments: Vec<Environment>,
     /// How loaded columns are named.
     pub naming: Naming,
+    /// The secret under which columns are masked.
+    pub mask_salt: MaskSalt,
     /// Variables of templates.
     pub vars: BTreeMap<String, Var>,
     /// Materialization of the models of a folder, by path below `models/`.
@@ -239,6 +243,7 @@ impl Manifest {
         if node.get("naming").and_then(Node::text) == Some("source") {
             manifest.naming = Naming::Source;
         }
+        manifest.mask_salt = mask_salt(node, decoder);
         for (name, value) in decoder.entries(node, "vars") {
             if let Some(scalar) = value.scalar() {
                 manifest.vars.insert(name, Var::from_scalar(scalar));

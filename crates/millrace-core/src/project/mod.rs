@@ -3,11 +3,14 @@
 //! One broken file never hides what is wrong in the others: [`load`] takes whatever it can from each.
 
 pub mod captured;
+pub mod column_choice;
 pub mod dashboard_file;
 pub mod decode;
+pub mod deletes;
 pub mod environment;
 pub mod localized;
 pub mod manifest;
+pub mod mask_salt;
 pub mod model_file;
 pub mod reference;
 pub mod schedule;
@@ -15,6 +18,7 @@ pub mod semantic_file;
 pub mod settings;
 pub mod source_file;
 pub mod spec;
+pub mod stream_pattern;
 pub mod strict;
 pub mod yaml;
 
@@ -94,6 +98,18 @@ pub struct Project {
     pub dashboards: Vec<DashboardDef>,
     /// Texts of the files, for rendering diagnostics.
     pub texts: SourceTexts,
+}
+
+impl Project {
+    /// The columns that are masked, with the places that say so.
+    pub fn masked(&self) -> impl Iterator<Item = &Spanned> {
+        let options = self.sources.iter().flat_map(|source| {
+            let streams = source.streams.iter().flatten().map(|stream| &stream.options);
+            let patterns = source.patterns.iter().map(|pattern| &pattern.options);
+            streams.chain(patterns).chain([&source.defaults])
+        });
+        options.flat_map(|options| &options.choice.masked)
+    }
 }
 
 /// Texts by file path.
@@ -229,6 +245,7 @@ impl Loader<'_> {
         refuse_twins("semantic view", views, &mut diagnostics);
         let dashboards = project.dashboards.iter().map(|d| (d.name.text.as_str(), d.name.span.clone()));
         refuse_twins("dashboard", dashboards, &mut diagnostics);
+        mask_salt::refuse_unsalted(project, &mut diagnostics);
         (self.project, diagnostics)
     }
 

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::name::StreamName;
+use crate::project::column_choice::{COLUMNS, ColumnChoice, EXCLUDE_COLUMNS, MASK, choice};
 use crate::project::decode::{Decoder, Spanned};
+use crate::project::deletes::{Deletes, deletes};
 use crate::project::manifest::{QuarantineLimit, kind_of};
 use crate::project::settings::Settings;
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
+use crate::project::stream_pattern::{StreamPattern, is_pattern};
 use crate::project::yaml::Node;
 use crate::suggest::did_you_mean;
 
@@ -23,7 +26,7 @@ pub static SOURCE: MapSpec = MapSpec {
         KeySpec::optional(
             "streams",
             KeyKind::MapOf(&KeyKind::Any),
-            "The streams that are loaded, by name. Without it, all that the source has.",
+            "The streams that are loaded, by name, or by a pattern in which `*` stands for any characters and `?` for one. Without it, all that the source has.",
         ),
     ],
 };
@@ -43,11 +46,9 @@ pub static STREAM: MapSpec = MapSpec {
             KeyKind::OneOf(&["full", "upsert", "incremental"]),
             "`full` (the default): each run that finds something new loads everything anew. `upsert`: rows replace those of the same key and the others stay, also when columns come, go or get wider. `incremental`: the same, and only what has come since the last load is read; see the source's `cursor`.",
         ),
-        KeySpec::optional(
-            "exclude_columns",
-            KeyKind::ListOf(&KeyKind::Text),
-            "Columns that are never loaded nor kept in quarantine.",
-        ),
+        COLUMNS,
+        EXCLUDE_COLUMNS,
+        MASK,
         KeySpec::optional("contract", KeyKind::Map(&CONTRACT), "What the stream may do when it changes."),
         KeySpec::optional("max_quarantine", KeyKind::Text, "As in `millrace.yml`, for this stream."),
     ],
@@ -126,6 +127,8 @@ pub struct SourceDef {
     pub settings: Settings,
     /// Streams; none when the file names none and all that the source has are meant.
     pub streams: Option<Vec<StreamDef>>,
+    /// Streams by pattern, in the order of the file.
+    pub patterns: Vec<StreamPattern>,
     /// What a stream has that the file does not name.
     pub defaults: StreamOptions,
     /// `${NAME}`s that are not set; errors when the source is read.
@@ -150,8 +153,10 @@ pub struct StreamOptions {
     pub key: Vec<String>,
     /// What becomes of the rows of earlier loads.
     pub mode: ReadMode,
-    /// Columns that are not loaded.
-    pub exclude_columns: Vec<String>,
+    /// Which columns are loaded, and how.
+    pub choice: ColumnChoice,
+    /// What becomes of rows that the source has deleted.
+    pub deletes: Deletes,
     /// What it may do when it changes.
     pub contract: Contract,
     /// How many rows may go to quarantine, where the stream says so.
@@ -187,11 +192,21 @@ pub fn decode(node: &Node, stem: &str, decoder: &mut Decoder<'_>) -> Option<Sour
     let default_node = node.get("defaults").unwrap_or(&nothing);
     let defaults = options(default_node, &nothing, "`defaults`", decoder);
     let mut streams = None;
+    let mut patterns = Vec::new();
     if let Some(entries) = node.get("streams").and_then(Node::map) {
         let mut list = Vec::new();
         for entry in entries {
             let stream = Spanned { text: entry.key.clone(), span: decoder.span(&entry.key_range) };
-            if decoder.name(&stream, "a stream") {
+            if is_pattern(&entry.key) {
+                let what = format!("pattern `{}`", entry.key);
+                let options = options(&entry.value, default_node, &what, decoder);
+                if let Some(table) = entry.value.get("table") {
+                    let hint = "Name that stream, without a pattern.".to_owned();
+                    let message = format!("{what} stands for many tables, and names one");
+                    decoder.report(Code::WrongValue, &table.range, message, Some(hint));
+                }
+                patterns.push(StreamPattern { pattern: stream.text, span: stream.span, options });
+            } else if decoder.name(&stream, "a stream") {
                 let options =
                     options(&entry.value, default_node, &format!("stream `{}`", entry.key), decoder);
                 list.push(StreamDef {
@@ -210,6 +225,7 @@ pub fn decode(node: &Node, stem: &str, decoder: &mut Decoder<'_>) -> Option<Sour
         span: name.span,
         settings,
         streams,
+        patterns,
         defaults,
         unset,
     })
@@ -267,7 +283,8 @@ fn stream_options(
     StreamOptions {
         key,
         mode,
-        exclude_columns: decoder.texts(holder("exclude_columns"), "exclude_columns"),
+        choice: choice(node, defaults, decoder),
+        deletes: deletes(node, defaults, decoder),
         contract: Contract {
             columns: change("columns", OnChange::Evolve),
             types: change("types", OnChange::Quarantine),

@@ -26,6 +26,8 @@ pub struct ParsedSql {
     pub tables: Vec<TableReference>,
     /// Columns that are named.
     pub columns: Vec<ColumnReference>,
+    /// Names that the text gives to expressions and to the columns of tables, in lower case.
+    pub aliases: std::collections::BTreeSet<String>,
     /// Functions that are called, also operators that the parser writes as functions.
     pub functions: Vec<FunctionReference>,
     /// Expressions of the first statement's outermost select list.

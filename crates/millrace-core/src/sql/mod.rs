@@ -1,6 +1,7 @@
 //! SQL as text and as names; no engine is named here.
 
 pub mod analyzer;
+pub mod column_names;
 pub mod dialect;
 pub mod template;
 pub mod text;

@@ -19,6 +19,19 @@ pub fn path_range(sql: &str, at: usize) -> Range<usize> {
     }
 }
 
+/// The identifiers of the dotted path that starts at `at`, each as it is written.
+pub fn identifiers(sql: &str, at: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = path_range(sql, at).end;
+    let mut next = at;
+    std::iter::from_fn(move || {
+        let start = next;
+        let stop = identifier_end(sql, start);
+        // Behind the dot.
+        next = skip_space(sql, skip_space(sql, stop) + 1);
+        (start < end && stop > start).then_some(start..stop)
+    })
+}
+
 fn identifier_end(sql: &str, at: usize) -> usize {
     let Some(rest) = sql.get(at..) else { return at };
     if rest.starts_with('"') {
@@ -91,6 +104,13 @@ mod tests {
         ] {
             assert_eq!(&sql[path_range(sql, at)], expected);
         }
+    }
+
+    #[test]
+    fn paths_have_parts() {
+        let sql = "from a . \"b.c\".d, e";
+        let parts: Vec<&str> = identifiers(sql, 5).map(|range| &sql[range]).collect();
+        assert_eq!(parts, ["a", "\"b.c\"", "d"]);
     }
 
     #[test]

@@ -32,5 +32,5 @@ pub(crate) async fn dashboard(
     };
     // What is not published yet, or not with these columns, has no types; the page is drawn all the same, and its tiles say why.
     let shapes = known.unwrap_or_else(|| Arc::new(guessed_shapes(view)));
-    Ok(Json(document(&subject.dashboard, view, &shapes)))
+    Ok(Json(document(&subject, &shapes)))
 }

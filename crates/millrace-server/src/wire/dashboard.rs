@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::question::Shapes;
+use crate::served::Subject;
 use crate::wire::localized::LocalizedText;
 use crate::wire::value::{LogicalType, Shape};
 
@@ -23,6 +24,8 @@ pub(crate) struct Dashboard {
     #[schema(required)]
     pub(crate) time: Option<DashboardTime>,
     pub(crate) filters: Vec<Dimension>,
+    /// Streams of which it may show rows that their source has deleted, as `source.stream`: the project does not say what becomes of those.
+    pub(crate) deletes_unseen: Vec<String>,
     /// From top to bottom and from left to right.
     pub(crate) rows: Vec<Vec<Tile>>,
 }
@@ -143,7 +146,8 @@ pub(crate) struct Tile {
 }
 
 /// The document of a dashboard. `shapes` are the types of the view's dimensions.
-pub(crate) fn document(dashboard: &DashboardDef, view: &SemanticView, shapes: &Shapes) -> Dashboard {
+pub(crate) fn document(subject: &Subject, shapes: &Shapes) -> Dashboard {
+    let (dashboard, view) = (&subject.dashboard, &*subject.view);
     let by = |name: &Spanned| view.dimension(&name.text).map(|found| dimension(found, shapes));
     let time = view.dimensions.iter().find(|dimension| dimension.is_time).map(|time| DashboardTime {
         dimension: time.name.text.clone(),
@@ -165,6 +169,7 @@ pub(crate) fn document(dashboard: &DashboardDef, view: &SemanticView, shapes: &S
         semantic_view: view.name.clone(),
         time,
         filters: dashboard.filters.iter().filter_map(by).collect(),
+        deletes_unseen: subject.deletes_unseen.clone(),
         rows: rows.collect(),
     }
 }

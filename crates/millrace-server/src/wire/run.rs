@@ -122,6 +122,8 @@ pub(crate) struct RunStream {
     pub(crate) status: String,
     pub(crate) rows_loaded: u64,
     pub(crate) rows_quarantined: u64,
+    /// Rows that its source has deleted.
+    pub(crate) rows_removed: u64,
     /// In its raw table afterwards.
     pub(crate) rows_in_table: u64,
     pub(crate) duration_ms: u64,
@@ -228,7 +230,7 @@ impl Run {
 impl From<&RunSummary> for Run {
     fn from(run: &RunSummary) -> Self {
         let mut short = Self::whole(run);
-        short.streams.retain(|stream| stream.rows_loaded > 0 || stream.rows_quarantined > 0);
+        short.streams.retain(|stream| stream.rows_loaded + stream.rows_quarantined + stream.rows_removed > 0);
         short
     }
 }
@@ -292,6 +294,7 @@ impl From<&StreamSummary> for RunStream {
             status: stream.status.clone(),
             rows_loaded: stream.rows_loaded,
             rows_quarantined: stream.rows_quarantined,
+            rows_removed: stream.rows_removed,
             rows_in_table: stream.rows_in_table,
             duration_ms: stream.duration_ms,
         }

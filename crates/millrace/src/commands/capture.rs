@@ -10,15 +10,18 @@ use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, has_errors};
 use millrace_core::project::captured::{CapturedSchemas, encode};
 use millrace_core::suggest::did_you_mean;
+use millrace_engine::catalog::Ask;
+use millrace_engine::strangers::strangers;
 use serde_json::json;
 
 use super::Outcome;
 use crate::cli::Capture;
-use crate::workspace::{Failure, Workspace, cannot_write};
+use crate::workspace::{Failure, Loaded, cannot_write};
 use crate::{exit, terminal};
 
 pub(super) async fn capture(args: &Capture) -> Outcome {
-    let workspace = Workspace::read(&args.place).await?;
+    let ask = args.source.clone().map_or(Ask::All, Ask::One);
+    let workspace = Loaded::read(&args.place)?.compile_asking(ask).await?;
     // Models may be wrong for want of the very schema that is to be captured; sources may not.
     let of_sources = |d: &&Diagnostic| d.labels.iter().any(|label| label.span.file.starts_with("sources/"));
     let about_sources: Vec<Diagnostic> = workspace.diagnostics.iter().filter(of_sources).cloned().collect();
@@ -48,7 +51,14 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
             // An empty file says nothing; what was known of it stays.
             schema = stream.captured.clone().unwrap_or_default();
         }
-        schema.columns.retain(|column| !stream.options.exclude_columns.contains(&column.name));
+        let strange = strangers(stream, &schema, true);
+        let texts = &workspace.compiled.project.texts;
+        if has_errors(&strange) {
+            return Err(Failure { diagnostics: strange, texts: texts.clone(), exit: exit::PROJECT });
+        }
+        terminal::diagnostics(&strange, texts);
+        let left_out = stream.options.choice.left_out();
+        schema.columns.retain(|column| !left_out.contains(&column.name));
         let of_source = schemas.entry(&stream.name.source).or_default();
         of_source.insert(stream.name.stream.clone(), schema);
     }

@@ -108,13 +108,20 @@ pub(super) fn report(
     let version = summary.data_version.map_or("none".to_owned(), |version| version.to_string());
     let (rows, quarantined) =
         (millrace_engine::sync::grouped(rows), millrace_engine::sync::grouped(quarantined));
+    let removed: u64 = summary.streams.iter().map(|stream| stream.rows_removed).sum();
+    let removed = match removed {
+        0 => String::new(),
+        removed => format!(", {} removed", millrace_engine::sync::grouped(removed)),
+    };
     let (words, exit) = match summary.status {
         RunStatus::Held => {
             (format!("held: nothing was published; readers still see data version {version}"), exit::HELD)
         }
         RunStatus::Unchanged => (format!("unchanged: nothing is new; data version {version}"), exit::DONE),
         _ => (
-            format!("published data version {version}: {rows} rows loaded, {quarantined} in quarantine"),
+            format!(
+                "published data version {version}: {rows} rows loaded, {quarantined} in quarantine{removed}"
+            ),
             exit::DONE,
         ),
     };

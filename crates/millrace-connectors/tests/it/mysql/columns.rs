@@ -137,7 +137,7 @@ fn columns_of_a_schema_that_the_table_no_longer_has() {
     );
     let live = live(&server, "c");
     let mut c = stream("c", &[]);
-    c.excluded = vec!["secret".to_owned()];
+    c.excluded = vec!["secret".to_owned()].into();
     let mut schema = discover(live.as_ref(), &c).expect("readable").schema;
     let column = |name: &str, data_type, nullable| Column { name: name.to_owned(), data_type, nullable };
     schema.columns = vec![

@@ -1,0 +1,97 @@
+//! The keys of a table: what they sum up to, and those of some parts. See ADR 0014.
+
+use millrace_core::schema::{Column, DataType};
+use millrace_engine::batch::BatchSender;
+use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::keys::{KeyParts, KeyRequest, KeySum, KeySums, SUMMED, hash};
+use mysql_async::Row;
+use mysql_async::prelude::Queryable;
+
+use crate::mysql::connection::Connection;
+use crate::mysql::read::Reader;
+use crate::mysql::table::{Table, text};
+use crate::mysql::{failure, quoted};
+use crate::mysql_types::stored::Form;
+
+/// SQL for the hash of a row's key; none where the text of a column is not the same here as in a warehouse.
+fn key_hash(table: &Table, columns: &[Column]) -> Option<String> {
+    let texts = columns.iter().map(|column| {
+        let own = table.columns.iter().find(|own| own.name == column.name)?;
+        text_of(&quoted(&own.name), own.origin.data_type, own.origin.form)
+    });
+    Some(hash(&texts.collect::<Option<Vec<String>>>()?))
+}
+
+fn text_of(name: &str, data_type: DataType, form: Form) -> Option<String> {
+    use DataType::{Int8, Int16, Int32, Int64, Text, UInt8, UInt16, UInt32, UInt64};
+    match (data_type, form) {
+        // As a number: with ZEROFILL its text would begin with zeros.
+        (Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64, _) => {
+            Some(format!("cast({name} + 0 as char)"))
+        }
+        (Text, Form::Plain) => Some(format!("convert({name} using utf8mb4)")),
+        _ => None,
+    }
+}
+
+/// The sums of a table's keys, in one statement and so of one moment.
+pub(super) async fn sums(
+    connection: &mut Connection,
+    table: &Table,
+    columns: &[Column],
+    digits: usize,
+) -> Result<Option<KeySums>> {
+    let Some(hash) = key_hash(table, columns) else { return Ok(None) };
+    let (first, count) = SUMMED;
+    let sql = format!(
+        "select substr({hash}, 1, {digits}), count(*), sum(cast(conv(substr({hash}, {first}, {count}), 16, 10) as unsigned)) from {} group by 1",
+        quoted(&table.name)
+    );
+    let rows = connection.ask(&sql, &doing(table)).await?;
+    let strange =
+        || Error::new(ErrorKind::SourceUnreadable, "the sums of a table's keys are not as they should be");
+    let sum = |row: &Row| {
+        let number = |at| text(row, at)?.parse::<i128>().map_err(|_| strange());
+        Ok((text(row, 0)?, KeySum { rows: number(1)?, sum: number(2)? }))
+    };
+    rows.iter().map(sum).collect::<Result<KeySums>>().map(Some)
+}
+
+/// Sends the keys of some parts, in one statement.
+pub(super) async fn read(
+    connection: &mut Connection,
+    table: &Table,
+    request: &KeyRequest,
+    parts: &KeyParts,
+    zero_dates_to_null: bool,
+    batches: &BatchSender,
+) -> Result<()> {
+    let unknown = || Error::new(ErrorKind::Internal, "parts of keys were asked for that have none");
+    let hash = key_hash(table, &request.columns).ok_or_else(unknown)?;
+    let is_hex = |name: &&String| name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let names: Vec<String> = parts.names.iter().filter(is_hex).map(|name| format!("'{name}'")).collect();
+    let mut reader = Reader::new(table, &request.of_all_rows(), zero_dates_to_null);
+    let select = table.select(reader.columns());
+    let sql = format!("{select} where substr({hash}, 1, {}) in ({})", parts.digits, names.join(", "));
+    let doing = doing(table);
+    let (driver, address) = connection.parts()?;
+    let failed = |error| failure::asking(&error, &doing, Some(&table.name), address);
+    let mut rows = driver.exec_iter(sql, ()).await.map_err(failed)?;
+    while let Some(row) = rows.next().await.map_err(failed)? {
+        reader.row(&row);
+        if reader.gathered.is_full()
+            && let Some(batch) = reader.gathered.take()?
+        {
+            batches.send(batch).await?;
+        }
+    }
+    drop(rows);
+    match reader.gathered.take()? {
+        Some(batch) => batches.send(batch).await,
+        None => Ok(()),
+    }
+}
+
+fn doing(table: &Table) -> String {
+    format!("the keys of table `{}` cannot be read", table.name)
+}

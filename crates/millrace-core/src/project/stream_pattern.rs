@@ -1,0 +1,86 @@
+//! Streams by pattern: `"orders_*": {…}` stands for all tables of the source whose names match.
+
+use crate::diagnostic::Span;
+use crate::project::source_file::StreamOptions;
+
+/// Streams of a source that have their settings in common.
+#[derive(Debug, Clone)]
+pub struct StreamPattern {
+    /// As it is written: `*` stands for any characters or none, `?` for one.
+    pub pattern: String,
+    /// Where it stands.
+    pub span: Span,
+    /// How its streams are read.
+    pub options: StreamOptions,
+}
+
+/// Whether a name of a stream is a pattern.
+pub fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?'])
+}
+
+impl StreamPattern {
+    /// Whether a stream of that name is one of them. Letter case does not count.
+    pub fn matches(&self, name: &str) -> bool {
+        let letters = |text: &str| text.to_lowercase().chars().collect::<Vec<char>>();
+        matches(&letters(&self.pattern), &letters(name))
+    }
+
+    /// How much a pattern says: its characters that stand for themselves. Of several that match a name, the one that says most counts.
+    pub fn weight(&self) -> usize {
+        self.pattern.chars().filter(|c| !is_pattern(c.encode_utf8(&mut [0; 4]))).count()
+    }
+}
+
+/// The pattern that counts for a name: the one that says most about it, and of several the first.
+pub fn of_name<'a>(patterns: &'a [StreamPattern], name: &str) -> Option<&'a StreamPattern> {
+    let matching = patterns.iter().filter(|pattern| pattern.matches(name));
+    matching.reduce(|best, other| if other.weight() > best.weight() { other } else { best })
+}
+
+/// Without recursion: a `*` takes one character more each time that what follows it does not fit.
+fn matches(pattern: &[char], name: &[char]) -> bool {
+    let (mut p, mut n) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        if pattern.get(p) == Some(&'*') {
+            star = Some((p + 1, n));
+            p += 1;
+        } else if pattern.get(p).is_some_and(|c| *c == '?' || *c == name[n]) {
+            p += 1;
+            n += 1;
+        } else if let Some((after, taken)) = star {
+            star = Some((after, taken + 1));
+            p = after;
+            n = taken + 1;
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_and_question_marks() {
+        let letters = |text: &str| text.chars().collect::<Vec<char>>();
+        for (pattern, name, expected) in [
+            ("*", "", true),
+            ("orders_*", "orders_", true),
+            ("orders_*", "orders_2026", true),
+            ("orders_*", "old_orders_2026", false),
+            ("*_20??", "orders_2026", true),
+            ("*_20??", "orders_20261", false),
+            ("*ab*ab", "abab", true),
+            ("*ab*ab", "ab", false),
+            ("a*b*c", "axxbyybzc", true),
+            ("?", "é", true),
+            ("?", "", false),
+        ] {
+            assert_eq!(matches(&letters(pattern), &letters(name)), expected, "{pattern} {name}");
+        }
+    }
+}
