@@ -11,6 +11,7 @@ mod hooks;
 mod incremental;
 mod masking;
 mod millrace;
+mod names;
 mod owner;
 mod owner_runs;
 mod properties;
