@@ -7,6 +7,7 @@ use millrace_testkit::postgres::PostgresServer;
 use serde_json::{Value as Json, json};
 
 use crate::millrace::Project;
+use crate::server::Server;
 
 const SOURCE: &str = "type: mysql\nurl: \"${CRM_URL}\"\ndefaults: {deletes: reconcile}\nstreams:\n  \
      items: {mode: incremental, cursor: changed_at, lag: 1m}\n  \
@@ -177,4 +178,26 @@ fn rows_that_come_and_go_meanwhile_are_told_apart() {
         let seen = project.rows_in(environment, "select count(*), sum(n), sum(order_id) from items");
         assert_eq!(seen[0].join("|"), all.trim(), "{environment}");
     }
+}
+
+#[test]
+fn a_page_says_of_which_streams_it_does_not_see_deletes() {
+    let project = Project::of(&[
+        ("millrace.yml", "name: tiny\nenvironments:\n  dev: {type: duckdb, path: .millrace/t.duckdb}\n"),
+        (
+            "sources/crm.yml",
+            "type: mysql\nurl: mysql://reader@127.0.0.1:1/shop\ndefaults: {mode: incremental, cursor: at}\n\
+             streams: {orders: {}, clients: {deletes: ignore}, items: {deletes: reconcile}, others: {}}\n",
+        ),
+        (
+            "models/stg.sql",
+            "select o.id from crm.orders o join crm.clients using (id) join crm.items using (id)",
+        ),
+        ("models/fact.sql", "select id from stg"),
+        ("models/apart.sql", "select id from crm.others"),
+        ("metrics/m.yml", "semantic_view: m\nbase: fact\nmetrics: {n: {sql: count(*)}}\n"),
+        ("dashboards/d.yml", "dashboard: d\ntitle: D\nsemantic_view: m\nrows: [[{kpi: n}]]\n"),
+    ]);
+    let page = Server::start(&project).get("/api/v1/dashboards/d");
+    assert_eq!(page["deletes_unseen"], json!(["crm.orders"]));
 }
