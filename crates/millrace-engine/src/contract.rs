@@ -80,11 +80,11 @@ pub fn reconcile(
         return Err(Error::new(ErrorKind::ContractBroken, message).hint(hint));
     }
     let has = |key: &String| columns.iter().any(|column| column.name == *key);
-    let declared = options.key.is_empty();
-    let key_names = if declared { &observed.primary_key } else { &options.key };
+    let by_source = options.key.is_empty();
+    let key_names = if by_source { &observed.primary_key } else { &options.key };
     // An empty file says nothing about its columns.
     let missing = key_names.iter().find(|key| !columns.is_empty() && !has(key));
-    if let Some(key) = missing.filter(|_| !declared) {
+    if let Some(key) = missing.filter(|_| !by_source) {
         let known: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         let hint = millrace_core::suggest::did_you_mean(key, known, "it has").unwrap_or_default();
         let message = format!("stream `{name}` has no column `{key}`, which its `key` names");

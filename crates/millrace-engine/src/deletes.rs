@@ -88,10 +88,13 @@ pub(crate) async fn remove(
     });
     let key: Vec<RawColumn> = loaded.columns.iter().flatten().filter(|column| column.key).cloned().collect();
     let comparer = Comparer { stream, state, context, loaded, key };
-    // What was read whole just now has no rows that are gone, and an earlier version of this program did not say what the key is.
-    let equal = is_new || comparer.key.is_empty();
-    let parts = if equal { None } else { comparer.parts().await? };
-    if equal || parts.as_ref().is_some_and(|parts| parts.names.is_empty()) {
+    if comparer.key.is_empty() {
+        // An earlier version of this program loaded it, and did not say what the key is; the next load of new rows does.
+        return Ok(());
+    }
+    // What was read whole just now has no rows that are gone.
+    let parts = if is_new { None } else { comparer.parts().await? };
+    if is_new || parts.as_ref().is_some_and(|parts| parts.names.is_empty()) {
         let mut statements = comparer.record("0", "0", &[]).to_vec();
         statements.push(context.lease.guard());
         context.warehouse.transact(&statements).await?;

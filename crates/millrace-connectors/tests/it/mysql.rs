@@ -11,6 +11,7 @@ use millrace_testkit::mariadb::MariaDb;
 
 mod columns;
 mod incremental;
+mod keys;
 mod moment;
 mod refusal;
 mod tls;

@@ -112,3 +112,20 @@ pub(super) fn choice(node: &Node, defaults: &Node, decoder: &mut Decoder<'_>) ->
     }
     choice
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out() {
+        let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let some = LeftOut::from(names(&["a"]));
+        let all_but = LeftOut { names: Vec::new(), all_but: Some(names(&["a"])) };
+        assert_eq!(["a", "b"].map(|name| some.contains(name)), [true, false]);
+        assert_eq!(["a", "b", "A"].map(|name| all_but.contains(name)), [false, true, true]);
+        // As earlier versions wrote it, so that nothing is loaded anew for the sake of this one.
+        assert_eq!(some.fingerprint(), "[\"a\"]");
+        assert_ne!(all_but.fingerprint(), LeftOut::default().fingerprint());
+    }
+}

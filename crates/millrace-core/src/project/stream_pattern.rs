@@ -62,6 +62,11 @@ fn matches(pattern: &[char], name: &[char]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use crate::project::column_choice::ColumnChoice;
+    use crate::project::deletes::Deletes;
+    use crate::project::settings::Settings;
+    use crate::project::source_file::{Contract, OnChange, ReadMode};
+
     use super::*;
 
     #[test]
@@ -82,5 +87,35 @@ mod tests {
         ] {
             assert_eq!(matches(&letters(pattern), &letters(name)), expected, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn the_pattern_that_says_most_counts_and_then_the_first() {
+        let span = Span::new(&"f".into(), 0..0);
+        let pattern = |text: &str| StreamPattern {
+            pattern: text.to_owned(),
+            span: span.clone(),
+            options: StreamOptions {
+                key: Vec::new(),
+                mode: ReadMode::Full,
+                choice: ColumnChoice::default(),
+                deletes: Deletes::Unsaid,
+                contract: Contract { columns: OnChange::Evolve, types: OnChange::Quarantine },
+                max_quarantine: None,
+                settings: Settings::default(),
+            },
+        };
+        let patterns = ["*", "orders_*", "ORDERS_20??", "*_2026"].map(pattern);
+        let found = |name| of_name(&patterns, name).map(|pattern| pattern.pattern.as_str());
+        assert_eq!(found("orders_old"), Some("orders_*"));
+        assert_eq!(found("Orders_2026"), Some("ORDERS_20??"));
+        assert_eq!(found("visits_2026"), Some("*_2026"));
+        assert_eq!(found("clients"), Some("*"));
+        assert_eq!(of_name(&patterns[1..3], "clients").map(StreamPattern::weight), None);
+        assert_eq!(
+            of_name(&["a*".to_owned(), "*a".to_owned()].map(|text| pattern(&text)), "aa")
+                .map(|p| p.pattern.clone()),
+            Some("a*".into())
+        );
     }
 }
