@@ -45,9 +45,9 @@ impl Masks {
 
 /// The columns as the warehouse gets them: masked ones are texts.
 pub(crate) fn masked_columns(columns: &[Column], choice: &ColumnChoice) -> Vec<Column> {
-    let masked = |column: &Column| match choice.masks(&column.name) {
-        true => Column { data_type: DataType::Text, ..column.clone() },
-        false => column.clone(),
+    let masked = |column: &Column| {
+        let data_type = if choice.masks(&column.name) { DataType::Text } else { column.data_type };
+        Column { data_type, ..column.clone() }
     };
     columns.iter().map(masked).collect()
 }
@@ -156,10 +156,8 @@ fn write_text(array: &ArrayRef, data_type: DataType, row: usize, out: &mut Vec<u
 
 /// A number's digits without zeros behind the last that counts, and zero without a sign.
 fn plain(digits: &str) -> String {
-    let short = match digits.contains('.') {
-        true => digits.trim_end_matches('0').trim_end_matches('.'),
-        false => digits,
-    };
+    let short =
+        if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
     if short == "-0" { "0".to_owned() } else { short.to_owned() }
 }
 

@@ -41,7 +41,7 @@ impl Deletes {
     /// counts, so that a cadence of a day and a run at each midnight go together.
     pub fn is_due(self, since: Option<Duration>) -> bool {
         match (self, since) {
-            (Self::Reconciled { every }, Some(since)) => since >= every - every / 10,
+            (Self::Reconciled { every }, Some(since)) => since + every / 10 >= every,
             (Self::Reconciled { .. }, None) => true,
             (Self::Unsaid | Self::Ignored, _) => false,
         }

@@ -38,23 +38,61 @@ pub fn quoted_columns(
     aliases: &BTreeSet<String>,
     known: &KnownColumns,
 ) -> Vec<(Range<usize>, String)> {
-    let replacement = |column: &ColumnReference| {
-        let name = column.path.last()?;
-        let range = identifiers(sql, column.at).nth(column.path.len() - 1)?;
-        let written = sql.get(range.clone())?;
-        // In quotes it stands as it is meant, and elsewhere the parse tree speaks of something else.
-        if written != name || aliases.contains(&name.to_lowercase()) {
-            return None;
-        }
-        Some((range, Ident::new(known.of(name)?).to_string()))
+    let quoted = |range: Range<usize>| {
+        let name = sql.get(range.clone())?;
+        // In quotes it stands as it is meant.
+        let is_own = name.starts_with('"') || aliases.contains(&name.to_lowercase());
+        Some((range, Ident::new(known.of(name).filter(|_| !is_own)?).to_string()))
     };
-    columns.iter().filter_map(replacement).collect()
+    let named = |column: &ColumnReference| {
+        let range = identifiers(sql, column.at).nth(column.path.len().checked_sub(1)?)?;
+        // Elsewhere the parse tree speaks of something that is not written so.
+        quoted(range).filter(|(range, _)| sql.get(range.clone()) == column.path.last().map(String::as_str))
+    };
+    columns.iter().filter_map(named).chain(joined(sql).into_iter().filter_map(quoted)).collect()
+}
+
+/// The names in `using (…)`, of which a parse tree does not say where they stand.
+fn joined(sql: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < sql.len() {
+        let rest = &sql[at..];
+        let word = identifiers(sql, at).next().map_or(0..0, |range| 0..range.end - range.start);
+        let list = rest.get(word.end..).unwrap_or_default().trim_start().strip_prefix('(');
+        if let Some(list) = list.filter(|_| rest[word.clone()].eq_ignore_ascii_case("using")) {
+            let mut start = sql.len() - list.len();
+            for part in list.split(')').next().unwrap_or_default().split(',') {
+                let name = start + (part.len() - part.trim_start().len());
+                found.extend(identifiers(sql, name).next());
+                start += part.len() + 1;
+            }
+        }
+        at += match rest.as_bytes()[0] {
+            b'-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
+            b'/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            b'\'' => rest[1..].find('\'').map_or(rest.len(), |end| end + 2),
+            _ if word.end > 0 => word.end,
+            _ => rest.chars().next().map_or(1, char::len_utf8),
+        };
+    }
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sql::text;
+
+    #[test]
+    fn lists_of_joins_are_found_in_the_text() {
+        let sql = "select 'é using (a)' from x -- using (b)\n join y USING( ClientID ,\"n\") join z using(k) /* using (c) */ where using_x (1) > 0";
+        let names: Vec<&str> = joined(sql).into_iter().map(|range| &sql[range]).collect();
+        assert_eq!(names, ["ClientID", "\"n\"", "k"]);
+        for odd in ["", "using", "using (", "using (,", "'using (a", "\"using (a", "é"] {
+            assert!(joined(odd).len() <= 1, "{odd}");
+        }
+    }
 
     #[test]
     fn what_can_mean_one_column_is_written_as_that() {

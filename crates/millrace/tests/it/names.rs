@@ -33,7 +33,7 @@ fn unquoted_names_are_found_whatever_their_case() {
         // A name that the text gives means what it says.
         (
             "models/sums.sql",
-            "with s as (select clientid as id, sum(total) as total from stg group by ClientID) select s.id, s.total, st.\"Nom\" from s join (select distinct ClientID, nom from stg) st on st.clientid = s.id",
+            "with s as (select clientid as id, sum(total) as total from stg group by ClientID) select s.id, s.total, st.\"Nom\" from s join (select distinct ClientID, nom from stg) st on st.clientid = s.id join (select ClientID from stg group by 1) u using (CLIENTID)",
         ),
     ]);
     let checked = project.run(&["check"]);
