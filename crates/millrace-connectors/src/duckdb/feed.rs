@@ -128,19 +128,26 @@ impl Feed {
         }
     }
 
-    /// Inserts all rows into a table; returns how many there were. Blocks until the source is done.
+    /// What a statement calls the column at a place. Names of the source may differ in nothing but case.
+    pub(super) fn column(place: usize) -> String {
+        format!("c{place}")
+    }
+
+    /// Inserts all rows; returns how many there were. `target` is a table, perhaps with the names of columns, and `values` what they are made of
+    /// ([`Self::column`], or `feed.*`). Blocks until the source is done.
     pub(super) fn insert_into(
         self,
         connection: &Connection,
-        table: &dyn std::fmt::Display,
+        target: &dyn std::fmt::Display,
+        values: &str,
     ) -> Result<(u64, Box<dyn FinishLoad>)> {
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         let sql = match self.order {
-            RowOrder::Kept => format!("insert into {table} select * from {NAME}({number})"),
+            RowOrder::Kept => format!("insert into {target} select {values} from {NAME}({number}) as feed"),
             // Rows have an order to DuckDB, and are inserted on one thread, unless some of what they are made of has none: the groups of
             // an aggregate.
             RowOrder::Free => format!(
-                "insert into {table} select feed.* from {NAME}({number}) as feed, \
+                "insert into {target} select {values} from {NAME}({number}) as feed, \
                  (select range from range(1) group by range) as unordered"
             ),
         };
@@ -231,8 +238,7 @@ impl VTab for Table {
         // Of two sides of a product DuckDB keeps the smaller one in memory.
         bind.set_cardinality(MANY_ROWS, false);
         for (place, field) in feed.schema.fields().iter().enumerate() {
-            // Names of the source may differ in nothing but case.
-            bind.add_result_column(&format!("c{place}"), to_duckdb_logical_type_for_field(field)?);
+            bind.add_result_column(&Feed::column(place), to_duckdb_logical_type_for_field(field)?);
         }
         Ok(feed)
     }
