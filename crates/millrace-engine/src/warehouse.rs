@@ -111,12 +111,14 @@ pub enum LoadMode {
     Create,
     /// Rows of the same key replace those in the table, which is made where it is not there; the last one of a key wins.
     Upsert(Merge),
+    /// Rows are added to those in the table, which is made where it is not there; its key is empty.
+    Append(Merge),
 }
 
-/// How rows are merged into a table that may hold some.
+/// How rows come into a table that may hold some.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merge {
-    /// Warehouse names of the key's columns.
+    /// Warehouse names of the key's columns. Empty where rows are added, whatever is there.
     pub key: Vec<String>,
     /// All columns of the table. Those of the rows are among them, each with a type that holds theirs exactly; the others are NULL in
     /// every row that arrives.

@@ -77,6 +77,11 @@ impl Feed {
         }
     }
 
+    /// What a statement calls the column at a place. Names of the source may differ in nothing but case.
+    pub(super) fn column(place: usize) -> String {
+        format!("c{place}")
+    }
+
     /// Runs a statement that reads the feed, given by a text with its name in it; returns how many rows there were. Blocks until the source
     /// is done.
     pub(super) fn run(
@@ -155,8 +160,7 @@ impl VTab for Table {
         let feed = waiting().get(&number).cloned().ok_or("there is no such feed")?;
         let schema = Arc::clone(&feed.lock().unwrap_or_else(PoisonError::into_inner).schema);
         for (place, field) in schema.fields().iter().enumerate() {
-            // Names of the source may differ in nothing but case.
-            bind.add_result_column(&format!("c{place}"), to_duckdb_logical_type_for_field(field)?);
+            bind.add_result_column(&Feed::column(place), to_duckdb_logical_type_for_field(field)?);
         }
         Ok(Reading { feed, ended: AtomicBool::new(false) })
     }

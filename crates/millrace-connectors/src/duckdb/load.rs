@@ -19,6 +19,9 @@ use super::failure::statement_error;
 use super::feed::Feed;
 use super::warehouse::{execute, in_transaction};
 
+/// How many rows a feed had, and who has the last word.
+type Fed = (u64, Box<dyn FinishLoad>);
+
 /// Blocks until the source is done.
 pub(super) fn load(
     connection: &Connection,
@@ -28,18 +31,18 @@ pub(super) fn load(
 ) -> Result<LoadOutcome> {
     in_transaction(connection, || {
         run(connection, &format!("create schema if not exists {}", Ident::new(&request.table.schema)))?;
-        let staging = Relation::new(&request.table.schema, format!("{}__staging", request.table.name));
-        let target = match &request.mode {
-            LoadMode::Create => &request.table,
-            LoadMode::Upsert(_) => &staging,
-        };
-        run(connection, &create_table("create table", target, &request.columns))?;
         let feed = Feed::new(&arrow_schema(&request.columns), batches, finish);
-        let (rows_read, finish) =
-            feed.run(connection, |feed| format!("insert into {target} select * from {feed}"))?;
-        if let LoadMode::Upsert(how) = &request.mode {
-            merge(connection, request, &staging, how)?;
-        }
+        let (rows_read, finish) = match &request.mode {
+            LoadMode::Create => create(connection, &request.table, &request.columns, feed)?,
+            LoadMode::Upsert(how) => {
+                let staging =
+                    Relation::new(&request.table.schema, format!("{}__staging", request.table.name));
+                let done = create(connection, &staging, &request.columns, feed)?;
+                merge(connection, request, &staging, how)?;
+                done
+            }
+            LoadMode::Append(how) => append(connection, request, how, feed)?,
+        };
         let rows_in_table = connection
             .query_row(&format!("select count(*) from {}", request.table), [], |row| row.get::<_, i64>(0))
             .map_err(|error| statement_error(&error))?;
@@ -64,40 +67,77 @@ fn create_table(create: &str, table: &Relation, columns: &[Column]) -> String {
     format!("{create} {table} ({})", columns.collect::<Vec<_>>().join(", "))
 }
 
+/// A new table with all rows of a feed.
+fn create(connection: &Connection, table: &Relation, columns: &[Column], feed: Feed) -> Result<Fed> {
+    run(connection, &create_table("create table", table, columns))?;
+    feed.run(connection, |feed| format!("insert into {table} select * from {feed}"))
+}
+
+/// All rows of a feed beside those that are there.
+fn append(connection: &Connection, request: &LoadRequest, how: &Merge, feed: Feed) -> Result<Fed> {
+    begin(connection, &request.table, how)?;
+    let (names, values): (Vec<String>, Vec<String>) = request
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(place, column)| {
+            let to = type_of(how, &column.name, column.data_type);
+            (Ident::new(&column.name).to_string(), widened(Feed::column(place), column.data_type, to))
+        })
+        .unzip();
+    feed.run(connection, |feed| {
+        let (table, names, values) = (&request.table, names.join(", "), values.join(", "));
+        format!("insert into {table} ({names}) select {values} from {feed}")
+    })
+}
+
+/// The type of a table's column.
+fn type_of(how: &Merge, name: &str, arriving: DataType) -> DataType {
+    how.columns.iter().find(|column| column.name == name).map_or(arriving, |column| column.data_type)
+}
+
+/// Makes the table of a merge, with the rows that it takes over.
+fn begin(connection: &Connection, table: &Relation, how: &Merge) -> Result<()> {
+    // The first load of a stream has no table yet.
+    run(connection, &create_table("create table if not exists", table, &how.columns))?;
+    if let Some(former) = &how.former {
+        let columns = &mut former.columns.iter().map(|(column, name)| (column, name.as_str()));
+        run(connection, &insert(table, how, &former.table, columns))?;
+    }
+    Ok(())
+}
+
+/// A statement that brings columns of another table into that of a merge, each under its new name.
+fn insert(
+    table: &Relation,
+    how: &Merge,
+    from: &Relation,
+    columns: &mut dyn Iterator<Item = (&Column, &str)>,
+) -> String {
+    let (names, values): (Vec<String>, Vec<String>) = columns
+        .map(|(column, name)| {
+            let value = Ident::new(&column.name).to_string();
+            let to = type_of(how, name, column.data_type);
+            (Ident::new(name).to_string(), widened(value, column.data_type, to))
+        })
+        .unzip();
+    format!("insert into {table} ({}) select {} from {from}", names.join(", "), values.join(", "))
+}
+
 /// Rows of the same key go, then those that arrived come in; of several with one key the last that arrived.
 fn merge(connection: &Connection, request: &LoadRequest, staging: &Relation, how: &Merge) -> Result<()> {
     let table = &request.table;
     let key: Vec<Ident> = how.key.iter().map(Ident::new).collect();
     let list = key.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let type_of = |name: &str, arriving: DataType| {
-        how.columns.iter().find(|column| column.name == name).map_or(arriving, |column| column.data_type)
-    };
-    let insert = |from: &Relation, columns: &mut dyn Iterator<Item = (&Column, &str)>| {
-        let (names, values): (Vec<String>, Vec<String>) = columns
-            .map(|(column, name)| {
-                let value = Ident::new(&column.name).to_string();
-                (
-                    Ident::new(name).to_string(),
-                    widened(value, column.data_type, type_of(name, column.data_type)),
-                )
-            })
-            .unzip();
-        format!("insert into {table} ({}) select {} from {from}", names.join(", "), values.join(", "))
-    };
-    // The first load of a stream has no table yet.
-    run(connection, &create_table("create table if not exists", table, &how.columns))?;
-    if let Some(former) = &how.former {
-        let columns = &mut former.columns.iter().map(|(column, name)| (column, name.as_str()));
-        run(connection, &insert(&former.table, columns))?;
-    }
+    begin(connection, table, how)?;
     let same: Vec<String> = request
         .columns
         .iter()
         .filter(|column| how.key.contains(&column.name))
         .map(|column| {
             let name = Ident::new(&column.name);
-            let new =
-                widened(format!("new.{name}"), column.data_type, type_of(&column.name, column.data_type));
+            let to = type_of(how, &column.name, column.data_type);
+            let new = widened(format!("new.{name}"), column.data_type, to);
             format!("old.{name} = {new}")
         })
         .collect();
@@ -107,7 +147,7 @@ fn merge(connection: &Connection, request: &LoadRequest, staging: &Relation, how
     )?;
     let columns = &mut request.columns.iter().map(|column| (column, column.name.as_str()));
     let last = format!(" qualify row_number() over (partition by {list} order by rowid desc) = 1");
-    run(connection, &(insert(staging, columns) + &last))?;
+    run(connection, &(insert(table, how, staging, columns) + &last))?;
     run(connection, &format!("drop table {staging}"))
 }
 

@@ -75,7 +75,7 @@ async fn fill(
     let table = &request.table;
     let merge_by = match &request.mode {
         LoadMode::Create => None,
-        LoadMode::Upsert(how) => Some(how),
+        LoadMode::Upsert(how) | LoadMode::Append(how) => Some(how),
     };
     let into_rows = match merge_by {
         Some(how) if how.former.is_some() || exists(session, table).await? => Some(how),
@@ -85,21 +85,35 @@ async fn fill(
         if let Some(former) = &how.former {
             take_over(session, table, how, former).await?;
         }
-        let staging = Relation::new(&table.schema, staging_name(&table.name));
-        let place = place_name(&request.columns);
-        session.batch(&create_table("unlogged table", &staging, &request.columns, Some(&place))).await?;
-        let rows_read =
-            copy(session, &staging, &request.columns, Some(&place), batches, &mut *finish).await?;
-        merge(session, request, &staging, &place, how).await?;
+        let adds = how.key.is_empty();
+        let rows_read = if adds && request.columns.iter().all(|column| goes_in_as_is(column, how)) {
+            let new = how.former.is_some();
+            copy(session, table, &request.columns, Copying { place: None, new }, batches, &mut *finish)
+                .await?
+        } else {
+            let staging = Relation::new(&table.schema, staging_name(&table.name));
+            let place = place_name(&request.columns);
+            session.batch(&create_table("unlogged table", &staging, &request.columns, Some(&place))).await?;
+            let how_copied = Copying { place: Some(&place), new: true };
+            let rows_read =
+                copy(session, &staging, &request.columns, how_copied, batches, &mut *finish).await?;
+            if adds {
+                add(session, request, &staging, &place).await?;
+            } else {
+                merge(session, request, &staging, &place, how).await?;
+            }
+            rows_read
+        };
         let rows_in_table = count(session, &format!("select count(*) from {table}")).await?;
         LoadOutcome { rows_read, rows_in_table }
     } else {
         let columns = merge_by.map_or(&request.columns, |how| &how.columns);
         session.batch(&create_table("table", table, columns, None)).await?;
-        let rows_read = copy(session, table, &request.columns, None, batches, &mut *finish).await?;
+        let how_copied = Copying { place: None, new: true };
+        let rows_read = copy(session, table, &request.columns, how_copied, batches, &mut *finish).await?;
         let twice = match merge_by {
-            Some(how) => make_unique(session, table, &how.key).await?,
-            None => 0,
+            Some(how) if !how.key.is_empty() => make_unique(session, table, &how.key).await?,
+            _ => 0,
         };
         LoadOutcome { rows_read, rows_in_table: rows_read - twice }
     };
@@ -158,18 +172,33 @@ fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().map(|name| Ident::new(name).to_string()).collect::<Vec<_>>().join(", ")
 }
 
+/// How rows are copied into a table.
+#[derive(Clone, Copy)]
+struct Copying<'a> {
+    /// The column for a row's place in the stream.
+    place: Option<&'a str>,
+    /// Whether this transaction has made the table.
+    new: bool,
+}
+
+/// Whether a column of the table has the very type of what arrives for it, as binary COPY needs it.
+fn goes_in_as_is(column: &Column, how: &Merge) -> bool {
+    how.columns.iter().any(|to| (&to.name, to.data_type) == (&column.name, column.data_type))
+}
+
 /// All batches into a table; returns the rows.
 async fn copy(
     session: &mut Session,
     table: &Relation,
     columns: &[Column],
-    place: Option<&str>,
+    Copying { place, new }: Copying<'_>,
     mut batches: BatchReceiver,
     finish: &mut dyn FinishLoad,
 ) -> Result<u64> {
     let names = list(columns.iter().map(|column| column.name.as_str()).chain(place));
-    // The table is of this transaction, and nobody changes its rows: what every reader would have to find out is written at once.
-    let sql = format!("copy {table} ({names}) from stdin (format binary, freeze)");
+    // Where the table is of this transaction and nobody changes its rows, what every reader would have to find out is written at once.
+    let freeze = if new { ", freeze" } else { "" };
+    let sql = format!("copy {table} ({names}) from stdin (format binary{freeze})");
     let mut rows = 0;
     let mut waiting = next(&mut batches, finish).await?;
     while waiting.is_some() {
@@ -260,7 +289,18 @@ async fn take_over(session: &mut Session, table: &Relation, how: &Merge, former:
     let keys = list(how.key.iter().map(String::as_str));
     session.batch(&create_table("table", table, &how.columns, None)).await?;
     session.batch(&format!("insert into {table} ({names}) select {values} from {}", former.table)).await?;
+    if keys.is_empty() {
+        return Ok(());
+    }
     session.batch(&format!("create unique index on {table} ({keys})")).await
+}
+
+/// Rows beside those that are there, in columns of wider types.
+async fn add(session: &mut Session, request: &LoadRequest, staging: &Relation, place: &str) -> Result<()> {
+    let columns = list(request.columns.iter().map(|column| column.name.as_str()));
+    let (table, place) = (&request.table, Ident::new(place));
+    let sql = format!("insert into {table} ({columns}) select {columns} from {staging} order by {place}");
+    session.batch(&format!("{sql}; drop table {staging}")).await
 }
 
 /// Rows of a known key are replaced, where anything differs; of several that arrived with one key the last counts.

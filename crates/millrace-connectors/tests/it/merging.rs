@@ -1,4 +1,4 @@
-//! Merges into a table that has other columns than what arrives, alike in every warehouse.
+//! Rows that join others in a table that may have other columns than what arrives, alike in every warehouse.
 
 use std::sync::Arc;
 
@@ -35,16 +35,23 @@ impl FinishLoad for Nothing {
 }
 
 async fn load(warehouse: &dyn Warehouse, table: &str, columns: &[Column], how: Merge, arrays: Vec<ArrayRef>) {
+    join(warehouse, table, columns, LoadMode::Upsert(how), arrays).await;
+}
+
+/// Returns how many rows are in the table then.
+async fn join(
+    warehouse: &dyn Warehouse,
+    table: &str,
+    columns: &[Column],
+    mode: LoadMode,
+    arrays: Vec<ArrayRef>,
+) -> u64 {
     let (sender, receiver) = batch_queue(1 << 20);
     let rows = RecordBatch::try_new(arrow_schema(columns), arrays).expect("a batch");
     sender.send(Batch { rows, quarantined: Vec::new() }).await.expect("there is room");
     drop(sender);
-    let request = LoadRequest {
-        table: Relation::new("raw", table),
-        columns: columns.to_vec(),
-        mode: LoadMode::Upsert(how),
-    };
-    warehouse.load(request, receiver, Box::new(Nothing)).await.expect("it loads");
+    let request = LoadRequest { table: Relation::new("raw", table), columns: columns.to_vec(), mode };
+    warehouse.load(request, receiver, Box::new(Nothing)).await.expect("it loads").rows_in_table
 }
 
 async fn rows(warehouse: &dyn Warehouse, table: &str) -> Vec<String> {
@@ -134,4 +141,37 @@ pub(crate) async fn a_key_gets_wider(warehouse: &dyn Warehouse) {
     let sql = "select string_agg(cast(id as varchar), ' ' order by id) as t from raw.k2";
     let found = warehouse.query(&Statement::new(sql), QueryLimits::STATE).await.expect("rows");
     assert_eq!(found.data[0][0].as_str(), Some("1.00 2.00 3.00"));
+}
+
+/// Rows are added, the same ones too: into a table of the same columns, a wider one, and a new one that takes the former over.
+pub(crate) async fn rows_are_added(warehouse: &dyn Warehouse) {
+    let narrow = [column("id", DataType::Int32), column("price", decimal(10, 2))];
+    let wide =
+        [column("id", DataType::Int64), column("price", decimal(44, 4)), column("new", DataType::Text)];
+    let batch = |id: i32| -> Vec<ArrayRef> {
+        vec![Arc::new(Int32Array::from(vec![id, id])), prices(vec![Some(1050), None])]
+    };
+    let add = |columns: &[Column], former| {
+        LoadMode::Append(Merge { key: vec![], columns: columns.to_vec(), former })
+    };
+    assert_eq!(join(warehouse, "a1", &narrow, add(&narrow, None), batch(1)).await, 2, "a new table");
+    assert_eq!(join(warehouse, "a1", &narrow, add(&narrow, None), batch(1)).await, 4, "the same columns");
+    let former = Former {
+        table: Relation::new("raw", "a1"),
+        columns: narrow.iter().map(|column| (column.clone(), column.name.clone())).collect(),
+    };
+    assert_eq!(join(warehouse, "a2", &narrow, add(&wide, Some(former)), batch(2)).await, 6, "wider ones");
+    assert_eq!(join(warehouse, "a2", &narrow, add(&wide, None), batch(3)).await, 8, "into wider ones");
+    let arrays: Vec<ArrayRef> =
+        vec![Arc::new(StringArray::from(vec!["x"])), Arc::new(Int64Array::from(vec![4]))];
+    let some = [wide[2].clone(), wide[0].clone()];
+    assert_eq!(
+        join(warehouse, "a2", &some, add(&wide, None), arrays).await,
+        9,
+        "fewer columns, in another order"
+    );
+    let sql = "select string_agg(t, ' ' order by t) as t from \
+               (select concat_ws('|', id, cast(price as varchar), new, count(*)) as t from raw.a2 group by id, price, new) as grouped";
+    let found = warehouse.query(&Statement::new(sql), QueryLimits::STATE).await.expect("rows");
+    assert_eq!(found.data[0][0].as_str(), Some("1|10.5000|2 1|2 2|1 2|10.5000|1 3|1 3|10.5000|1 4|x|1"));
 }

@@ -116,6 +116,7 @@ async fn a_table_takes_over_another() {
     let (warehouse, _) = fresh();
     crate::merging::a_table_takes_over_another(&*warehouse).await;
     crate::merging::a_key_gets_wider(&*warehouse).await;
+    crate::merging::rows_are_added(&*warehouse).await;
 }
 
 #[tokio::test]
