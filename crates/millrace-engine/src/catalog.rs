@@ -9,7 +9,7 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_core::digest::sha256;
 use millrace_core::name::StreamName;
 use millrace_core::project::Project;
-use millrace_core::project::source_file::{ReadMode, SourceDef, StreamOptions};
+use millrace_core::project::source_file::{SourceDef, StreamOptions};
 use millrace_core::schema::StreamSchema;
 
 use crate::error::Result;
@@ -38,7 +38,7 @@ impl Stream {
             stream: self.name.stream.clone(),
             settings: self.options.settings.clone(),
             excluded: self.options.exclude_columns.clone(),
-            incremental: self.options.mode == ReadMode::Incremental,
+            mode: self.options.mode,
         }
     }
 }

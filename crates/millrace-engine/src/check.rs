@@ -22,7 +22,7 @@ use crate::contract::reconcile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::readable;
 use crate::registry::Registry;
-use crate::sync::not_captured;
+use crate::sync::{no_append, not_captured};
 use crate::warehouse::{ResultColumn, Statement, Warehouse};
 
 /// What `check` looked at.
@@ -105,6 +105,9 @@ impl Checker<'_> {
                 }
             },
         };
+        if stream.options.mode == ReadMode::Append && !stream.source.appends() {
+            self.diagnostics.push(no_append(&stream.name).to_diagnostic());
+        }
         if stream.options.mode == ReadMode::Incremental && stream.options.settings.text("deletes").is_none() {
             let message = format!("stream `{}` does not see rows that its source deletes", stream.name);
             let hint = "Say that they may stay: `deletes: ignore`.";

@@ -40,6 +40,12 @@ pub(crate) enum Met {
 }
 
 impl FieldNames {
+    /// The name of a field.
+    #[cfg(feature = "json")]
+    pub(crate) fn name(&self, field: usize) -> &str {
+        &self.names[field]
+    }
+
     /// Starts a record.
     pub(crate) fn next_record(&mut self) {
         self.record += 1;
@@ -69,7 +75,7 @@ impl FieldNames {
     }
 
     /// The number of a name, a new one where it is new.
-    fn number(&mut self, name: &[u8]) -> Result<usize> {
+    pub(crate) fn number(&mut self, name: &[u8]) -> Result<usize> {
         Ok(if let Some(&field) = self.by_name.get(name) {
             field
         } else {
@@ -112,6 +118,8 @@ pub(crate) struct Profiler {
     records: u64,
     /// Whether the present record is bad.
     bad: bool,
+    /// How many records are enough; all, where it does not say.
+    enough: Option<u64>,
 }
 
 impl Records for Profiler {
@@ -131,6 +139,9 @@ impl Records for Profiler {
     fn end_record(&mut self, _place: Place<'_>) -> Result<()> {
         self.records += u64::from(!self.bad);
         self.bad = false;
+        if self.has_enough() {
+            return Err(Error::new(ErrorKind::Cancelled, "enough records were seen"));
+        }
         Ok(())
     }
 }
@@ -159,6 +170,16 @@ impl Shared for Profiler {
 }
 
 impl Profiler {
+    /// One that ends the walk, with an error, once it has seen so many good records.
+    pub(crate) fn sampling(records: u64) -> Self {
+        Self { enough: Some(records), ..Self::default() }
+    }
+
+    /// Whether it has ended the walk.
+    pub(crate) fn has_enough(&self) -> bool {
+        self.enough.is_some_and(|enough| self.records >= enough)
+    }
+
     fn make_room(&mut self) {
         let fields = self.names.names.len();
         if self.profiles.len() < fields {
@@ -173,7 +194,11 @@ impl Profiler {
         let columns = self.names.names.into_iter().zip(&self.profiles).map(|(name, profile)| Column {
             name,
             data_type: profile.data_type(),
-            nullable: profile.has_nulls() || profile.seen() < self.records || self.records == 0,
+            // What a part of the records all have, the others need not have.
+            nullable: profile.has_nulls()
+                || profile.seen() < self.records
+                || self.records == 0
+                || self.enough.is_some(),
         });
         StreamSchema { columns: columns.collect(), primary_key: Vec::new() }
     }
@@ -233,8 +258,8 @@ impl Loader {
             let target = match self.delivery.gathered.writer.index(name) {
                 Some(index) => Target::Column(index),
                 None if self.excluded.contains(name) => Target::Ignored,
-                None if self.refuse_unknown => Target::Refused,
                 None if self.drift.columns => Target::Drifted,
+                None if self.refuse_unknown => Target::Refused,
                 None => Target::Ignored,
             };
             self.targets.push(target);
@@ -242,9 +267,9 @@ impl Loader {
         self.targets[field]
     }
 
-    /// Sends what is left.
-    pub(crate) fn finish(self) -> Result<()> {
-        if self.drift.columns && self.any && !self.met.iter().all(|met| *met) {
+    /// Sends what is left. `is_part` says that rows of an earlier load are of the same stream: what these lack, those may have.
+    pub(crate) fn finish(self, is_part: bool) -> Result<()> {
+        if self.drift.columns && !is_part && self.any && !self.met.iter().all(|met| *met) {
             return Err(drifted());
         }
         self.delivery.finish()
@@ -329,7 +354,10 @@ impl Records for Loader {
         }
         self.any = true;
         match self.refusal.take() {
-            None => self.delivery.end_row(place).map(|_kept| ()),
+            None => {
+                let kept = self.delivery.end_row(place)?;
+                if kept || !self.drift.missing { Ok(()) } else { Err(drifted()) }
+            }
             Some((column, refusal)) => self.delivery.refuse_field(place, column, refusal),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_array::Array;
 use millrace_core::cursor::Cursor;
 use millrace_core::project::settings::{Setting, Settings};
+use millrace_core::project::source_file::ReadMode;
 use millrace_core::quarantine::QuarantinedRow;
 use millrace_core::schema::{Column, StreamSchema};
 use millrace_engine::batch::batch_queue;
@@ -58,7 +59,7 @@ pub(crate) fn stream(name: &str, pairs: &[(&str, &str)]) -> StreamRequest {
         stream: name.to_owned(),
         settings: settings(pairs),
         excluded: Vec::new(),
-        incremental: false,
+        mode: ReadMode::Full,
     }
 }
 

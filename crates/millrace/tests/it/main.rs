@@ -1,10 +1,12 @@
 //! The real binary, from the outside.
 
+mod appending;
 mod both;
 mod broken;
 mod connect;
 mod crash;
 mod demo;
+mod files;
 mod held;
 mod hooks;
 mod incremental;
