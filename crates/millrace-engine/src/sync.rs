@@ -11,7 +11,7 @@ use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
 use millrace_core::project::source_file::{OnChange, ReadMode};
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
-use millrace_core::schema::StreamSchema;
+use millrace_core::schema::{Column, StreamSchema};
 use tokio::sync::oneshot;
 
 use crate::batch::{Batch, batch_queue};
@@ -21,6 +21,7 @@ use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, StepKind};
 use crate::lease::Lease;
+use crate::merge::RawColumn;
 use crate::source::{Conversion, Drift, ReadOutcome, ReadRequest};
 use crate::state::{LoadedStream, Tables};
 use crate::strangers::strangers;
@@ -107,8 +108,8 @@ pub async fn sync_stream(
         });
     }
     (context.observer)(Event::Started { kind: StepKind::Load, name: name.clone() });
-    let at_once = match &stream.captured {
-        Some(captured) => as_captured(stream, captured, before, &spec, context).await?,
+    let at_once = match as_captured(stream, before, &spec, context).await? {
+        Some(done) => Some(done),
         None => as_glanced(stream, before, &spec, context).await?,
     };
     let LoadDone { loaded, outcome, quarantined, conversions } = match at_once {
@@ -176,11 +177,10 @@ struct LoadDone {
     conversions: Vec<Conversion>,
 }
 
-/// Loads a stream with the columns that are captured, without looking through it before. None where there are none, where discovery costs
-/// little, or where the stream turned out to differ from them; then nothing was loaded.
+/// Loads a stream with the columns that are captured, or that it was loaded with before, without looking through it. None where there are
+/// none, where discovery costs little, or where the stream turned out to differ from them; then nothing was loaded.
 async fn as_captured(
     stream: &Stream,
-    captured: &StreamSchema,
     before: Option<&LoadedStream>,
     spec: &str,
     context: &SyncContext<'_>,
@@ -188,18 +188,28 @@ async fn as_captured(
     if !stream.source.discovers_by_reading() {
         return Ok(None);
     }
-    // What is amiss is told by all that the stream has.
-    if !strangers(stream, captured, false).is_empty() {
-        return Ok(None);
-    }
     let contract = stream.options.contract;
-    let drift = Drift {
-        columns: contract.columns != OnChange::Quarantine,
-        types: contract.types == OnChange::Evolve,
-        guessed: false,
+    let (schema, drift) = match &stream.captured {
+        Some(captured) => {
+            // What is amiss is told by all that the stream has.
+            if !strangers(stream, captured, false).is_empty() {
+                return Ok(None);
+            }
+            let columns = contract.columns != OnChange::Quarantine;
+            let types = contract.types == OnChange::Evolve;
+            (captured.clone(), Drift { columns, types, ..Drift::default() })
+        }
+        // Nobody has promised anything, so whatever is not as it was has to be looked at.
+        None => {
+            match before.filter(|_| !context.full_refresh).and_then(|before| loaded_as(before, stream, spec))
+            {
+                Some(schema) => (schema, Drift { columns: true, types: true, missing: true, guessed: false }),
+                None => return Ok(None),
+            }
+        }
     };
     let target =
-        reconcile(&stream.name, &stream.options, Some(captured), captured, context.naming, &mut Vec::new())?;
+        reconcile(&stream.name, &stream.options, Some(&schema), &schema, context.naming, &mut Vec::new())?;
     match load(stream, before, &target, spec.to_owned(), drift, context).await {
         Ok(done) => Ok(Some(done)),
         Err(error) if error.kind() == ErrorKind::SchemaDrift => Ok(None),
@@ -215,6 +225,11 @@ async fn as_glanced(
     spec: &str,
     context: &SyncContext<'_>,
 ) -> Result<Option<LoadDone>> {
+    // A look through all of it is one at what is there already, too.
+    let adds = before.is_some() && stream.options.mode != ReadMode::Full && !context.full_refresh;
+    if adds || stream.captured.is_some() {
+        return Ok(None);
+    }
     let Some(schema) = stream.source.glance(&stream.request()).await? else { return Ok(None) };
     if !strangers(stream, &schema, true).is_empty() {
         return Ok(None);
@@ -224,13 +239,28 @@ async fn as_glanced(
     if target.source_columns.is_empty() {
         return Ok(None);
     }
-    let drift = Drift { columns: true, types: false, guessed: true };
+    let drift = Drift { columns: true, guessed: true, ..Drift::default() };
     match load(stream, before, &target, spec.to_owned(), drift, context).await {
         Ok(done) => Ok(Some(done)),
         // Values that do not fit a guess say nothing of the stream, however many they are.
         Err(error) if matches!(error.kind(), ErrorKind::SchemaDrift | ErrorKind::ContractBroken) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The columns that a stream was loaded with, where more rows of the same come to those; then what is there need not be looked through.
+fn loaded_as(before: &LoadedStream, stream: &Stream, spec: &str) -> Option<StreamSchema> {
+    let mode = stream.options.mode;
+    let same = mode == ReadMode::Append || (mode.keeps() && before.spec == spec);
+    // A masked column is no longer what its source has.
+    let same = same && stream.options.choice.masked.is_empty();
+    let columns = before.columns.as_ref().filter(|_| same)?;
+    let column = |raw: &RawColumn| Column {
+        name: raw.source.clone(),
+        data_type: raw.data_type,
+        nullable: raw.nullable,
+    };
+    Some(StreamSchema { columns: columns.iter().map(column).collect(), primary_key: Vec::new() })
 }
 
 /// Loads a stream with the columns that it has now, as far as its contract lets them be.
@@ -279,15 +309,21 @@ async fn load(
     context: &SyncContext<'_>,
 ) -> Result<LoadDone> {
     let number = before.map_or(1, |before| before.load_number + 1);
-    let merges = stream.options.mode != ReadMode::Full;
-    if merges && target.key.is_empty() {
+    let mode = stream.options.mode;
+    if mode.merges() && target.key.is_empty() {
         let message = format!("stream `{}` is merged by its key, and it has none", stream.name);
         return Err(Error::new(ErrorKind::ContractBroken, message).hint("Add `key: [column]`."));
     }
-    let before_merge = before.filter(|_| merges && !context.full_refresh);
-    let Destination { table, columns, mode, continues } = match before_merge {
-        Some(before) => Destination::merging(stream, before, target, &spec, context)?,
-        None => Destination::fresh(stream, target, merges, context),
+    if mode == ReadMode::Append && !stream.source.appends() {
+        return Err(no_append(&stream.name));
+    }
+    let joined = before.filter(|_| mode.keeps() && !context.full_refresh);
+    // What is merged under other settings may give other rows. What was appended stays as it is.
+    let since = joined.filter(|before| mode == ReadMode::Append || before.spec == spec);
+    let since = since.and_then(|before| before.position.clone());
+    let Destination { table, columns, mode, continues } = match joined {
+        Some(before) => Destination::joining(stream, before, target, &spec, context)?,
+        None => Destination::fresh(stream, target, context),
     };
     let (sender, receiver) = batch_queue(QUEUE_BYTES);
     let sender = stream.masking(sender, &target.source_columns)?;
@@ -326,7 +362,7 @@ async fn load(
         columns: target.source_columns.clone(),
         key: stream.options.key.clone(),
         quarantine_unknown_columns: stream.options.contract.columns == OnChange::Quarantine,
-        cursor: before.filter(|_| continues).and_then(|before| before.position.clone()),
+        cursor: since.filter(|_| continues),
         drift,
     };
     let reading = async {
@@ -456,6 +492,12 @@ impl FinishLoad for StreamLoad {
         let _ = self.report.send((self.stream, quarantined, ended.conversions));
         Ok(statements)
     }
+}
+
+/// The error for a stream that is to be appended to, of a source that cannot tell what is new.
+pub(crate) fn no_append(name: &StreamName) -> Error {
+    Error::new(ErrorKind::ContractBroken, format!("the source of stream `{name}` has no `mode: append`"))
+        .hint("Only files have it. Such a source is read whole; `mode: upsert` keeps what it no longer has.")
 }
 
 /// A warning when a stream's name and the schema that was captured no longer fit; for commands that only look.

@@ -20,15 +20,19 @@ use millrace_engine::source::{Source, SourceContext};
 use crate::csv_files::settings::CsvSettings;
 use crate::csv_files::walk::Rows;
 use crate::files::Limits;
+use crate::files::encoding::ENCODING;
 use crate::files::fields::Records;
 use crate::files::paths::PATH;
-use crate::files::source::{FileSource, Format};
+use crate::files::remote::{CONNECTION_KEYS, HEADERS, S3};
+use crate::files::source::{FileSource, Format, SAMPLE};
 use crate::files::window::Window;
 
 static CSV: MapSpec = MapSpec {
     doc: "`type: csv`: files of separated values.",
     keys: &[
         PATH,
+        HEADERS,
+        S3,
         KeySpec::optional(
             "delimiter",
             KeyKind::Text,
@@ -44,11 +48,8 @@ static CSV: MapSpec = MapSpec {
             KeyKind::Bool,
             "Whether the first line names the columns (`true` by default). Without it they are `c1`, `c2` and so on.",
         ),
-        KeySpec::optional(
-            "encoding",
-            KeyKind::OneOf(&["utf-8", "latin-1"]),
-            "How the file writes characters: `utf-8` (the default) or `latin-1`.",
-        ),
+        ENCODING,
+        SAMPLE,
         KeySpec::optional(
             "null",
             KeyKind::Text,
@@ -72,6 +73,10 @@ impl SourceConnector for Csv {
 
     fn stream_spec(&self) -> &'static MapSpec {
         &CSV
+    }
+
+    fn connection_keys(&self) -> &'static [&'static str] {
+        CONNECTION_KEYS
     }
 
     fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {

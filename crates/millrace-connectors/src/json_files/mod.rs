@@ -4,6 +4,9 @@
 //! are in the file.
 
 mod array;
+mod children;
+mod flatten;
+mod layout;
 mod lines;
 mod recovery;
 mod scan;
@@ -14,38 +17,38 @@ mod tests;
 use std::io::Read;
 use std::sync::Arc;
 
+use millrace_core::cursor::FileState;
 use millrace_core::project::settings::Settings;
-use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
-use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_core::project::spec::MapSpec;
+use millrace_engine::error::Result;
 use millrace_engine::registry::SourceConnector;
 use millrace_engine::source::{Source, SourceContext};
 
 use crate::files::Limits;
 use crate::files::cell::{Cell, Refusal};
+use crate::files::encoding::ENCODING;
 use crate::files::fields::{Met, Records};
 use crate::files::paths::PATH;
-use crate::files::source::{FileSource, Format};
+use crate::files::pieces::Shared;
+use crate::files::remote::{CONNECTION_KEYS, HEADERS, S3};
+use crate::files::source::{FileSource, Format, Reading, SAMPLE};
 use crate::files::window::Window;
 use crate::json_files::array::Elements;
+use crate::json_files::children::Rows;
+use crate::json_files::flatten::Flatten;
+use crate::json_files::layout::{INDEX, LINE_RECORDS, Layout, NESTED, PARENT, RECORDS};
 use crate::json_files::lines::Lines;
-use crate::json_files::scan::{Scan, Value};
+use crate::json_files::scan::{Field, Scan, Value};
 use crate::json_files::shape::{Scanned, Shape};
 
 static JSON: MapSpec = MapSpec {
     doc: "`type: json`: files that hold one JSON document each.",
-    keys: &[
-        PATH,
-        KeySpec::optional(
-            "records",
-            KeyKind::Text,
-            "Where in the document the array of records is: `$` (the default) is the document itself, `$.data.orders` the value of `orders` in the object `data`.",
-        ),
-    ],
+    keys: &[PATH, HEADERS, S3, ENCODING, RECORDS, PARENT, INDEX, NESTED, SAMPLE],
 };
 
 static NDJSON: MapSpec = MapSpec {
     doc: "`type: ndjson`: files with one JSON object a line (also called JSON Lines).",
-    keys: &[PATH],
+    keys: &[PATH, HEADERS, S3, ENCODING, LINE_RECORDS, PARENT, INDEX, NESTED, SAMPLE],
 };
 
 /// `type: json`.
@@ -69,6 +72,10 @@ impl SourceConnector for Json {
         &JSON
     }
 
+    fn connection_keys(&self) -> &'static [&'static str] {
+        CONNECTION_KEYS
+    }
+
     fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {
         Ok(FileSource::shared(context, settings, *self))
     }
@@ -87,6 +94,10 @@ impl SourceConnector for Ndjson {
         &NDJSON
     }
 
+    fn connection_keys(&self) -> &'static [&'static str] {
+        CONNECTION_KEYS
+    }
+
     fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {
         Ok(FileSource::shared(context, settings, *self))
     }
@@ -102,7 +113,7 @@ impl Format for Json {
         limits: Limits,
         records: &mut S,
     ) -> Result<Option<Elements>> {
-        let is_array = records_path(settings)?.is_empty() && array::begin(window, limits, records)?;
+        let is_array = Layout::of(settings)?.path.is_empty() && array::begin(window, limits, records)?;
         Ok(is_array.then_some(Elements))
     }
 
@@ -113,8 +124,16 @@ impl Format for Json {
         limits: Limits,
         records: &mut S,
     ) -> Result<()> {
-        let path = records_path(settings)?;
+        let path = Layout::of(settings)?.path;
         array::walk(&path, window, limits, records)
+    }
+
+    fn is_plain(self, settings: &Settings) -> bool {
+        Layout::of(settings).is_ok_and(|layout| layout.is_plain())
+    }
+
+    fn collect<S: Shared>(self, reading: Reading<'_>, records: S) -> (S, Result<Vec<FileState>>) {
+        collect(self, Layout::of(reading.settings), reading, records)
     }
 }
 
@@ -140,24 +159,36 @@ impl Format for Ndjson {
     ) -> Result<()> {
         lines::walk(window, limits, records, true)
     }
+
+    fn is_plain(self, settings: &Settings) -> bool {
+        Layout::of_lines(settings).is_ok_and(|layout| layout.is_plain())
+    }
+
+    fn collect<S: Shared>(self, reading: Reading<'_>, records: S) -> (S, Result<Vec<FileState>>) {
+        collect(self, Layout::of_lines(reading.settings), reading, records)
+    }
 }
 
-/// The keys of `records:`, outermost first.
-fn records_path(settings: &Settings) -> Result<Vec<String>> {
-    let path = settings.text("records").unwrap_or("$");
-    let keys = match path.strip_prefix('$') {
-        Some("") => Some(Vec::new()),
-        Some(rest) => {
-            rest.strip_prefix('.').map(|keys| keys.split('.').map(str::to_owned).collect::<Vec<_>>())
-        }
-        None => None,
+/// Hands all records of a stream's files over, as they lie in them.
+fn collect<F: Format, S: Shared>(
+    format: F,
+    layout: Result<Layout>,
+    mut reading: Reading<'_>,
+    mut records: S,
+) -> (S, Result<Vec<FileState>>) {
+    let layout = match layout {
+        Ok(layout) => layout,
+        Err(error) => return (records, Err(error)),
     };
-    keys.filter(|keys| keys.iter().all(|key| !key.is_empty() && !key.contains(['[', ']', '*']))).ok_or_else(
-        || {
-            Error::new(ErrorKind::SourceUnreadable, format!("`records: {path}` is no path"))
-                .hint("Write `$`, or `$.data.orders` with the names of the keys that lead to the array.")
-        },
-    )
+    if layout.is_plain() {
+        let walked = reading.walk(format, &mut records);
+        return (records, walked);
+    }
+    let flatten = Flatten::new(records, layout.levels, reading.excluded.names(), reading.wanted.take());
+    let mut rows = Rows::new(flatten, layout.children);
+    let walked = reading.walk(format, &mut rows);
+    let (records, named) = rows.into_inner().into_inner();
+    (records, walked.and_then(|states| named.map(|()| states)))
 }
 
 /// Hands an object over, field by field. `text` is the object.
@@ -179,21 +210,25 @@ fn hand_over<S: Records>(text: &[u8], scratch: &mut Scratch, records: &mut S) ->
         shape.learn(text, &scanned.fields, numbers);
     }
     for (number, field) in shape.numbers().zip(&scanned.fields) {
-        let source = &text[field.value.clone()];
-        let cell = match field.kind {
-            Value::Null => Cell::Null,
-            Value::Boolean(value) => Cell::Boolean(value),
-            Value::Number(Some(number)) => Cell::Short { source, number },
-            Value::Number(None) => Cell::Number(source),
-            Value::Text { escaped } => {
-                let inner = &source[1..source.len() - 1];
-                Cell::Text { text: scan::string_text(inner, escaped, decoded), source }
-            }
-            Value::Nested => Cell::Nested(source),
-        };
-        records.cell(number, cell);
+        records.cell(number, value(text, field, decoded));
     }
     Ok(())
+}
+
+/// A field's value. `text` is the object that it is a field of.
+fn value<'a>(text: &'a [u8], field: &Field, decoded: &'a mut Vec<u8>) -> Cell<'a> {
+    let source = &text[field.value.clone()];
+    match field.kind {
+        Value::Null => Cell::Null,
+        Value::Boolean(value) => Cell::Boolean(value),
+        Value::Number(Some(number)) => Cell::Short { source, number },
+        Value::Number(None) => Cell::Number(source),
+        Value::Text { escaped } => {
+            let inner = &source[1..source.len() - 1];
+            Cell::Text { text: scan::string_text(inner, escaped, decoded), source }
+        }
+        Value::Nested => Cell::Nested(source),
+    }
 }
 
 /// Room that is used again for every record, and what is known from those before.

@@ -60,6 +60,11 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
+    /// Those that are named one by one.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// Whether it has that column, which a source may well have or get.
     pub fn contains(&self, column: &str) -> bool {
         let is = |name: &String| name == column;
