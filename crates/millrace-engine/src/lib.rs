@@ -9,6 +9,7 @@ pub mod check;
 pub mod compiled;
 pub mod contract;
 mod destination;
+pub mod diagnosis;
 pub mod error;
 pub mod event;
 pub mod fault;

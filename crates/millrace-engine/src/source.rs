@@ -7,6 +7,7 @@ use millrace_core::cursor::Cursor;
 use millrace_core::schema::{Column, StreamSchema};
 
 use crate::batch::BatchSender;
+use crate::diagnosis::Diagnosis;
 use crate::error::Result;
 
 /// One stream, as its source is told to read it.
@@ -97,6 +98,12 @@ pub trait Source: Send + Sync {
     /// [`Self::read`] to watch for [`Drift`].
     fn discovers_by_reading(&self) -> bool {
         false
+    }
+
+    /// What there is to say of the way to the source, for `doctor`. Reads no rows and changes nothing; ends within half a minute, also where
+    /// nobody answers. Empty for a source of which its streams say all.
+    async fn diagnose(&self, _streams: &[StreamRequest]) -> Diagnosis {
+        Diagnosis::default()
     }
 
     /// Names of the streams that exist, for `capture` and did-you-mean. Reads no rows.
