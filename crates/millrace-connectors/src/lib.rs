@@ -24,6 +24,16 @@ pub mod mysql_dump;
 mod mysql_types;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(any(feature = "duckdb", feature = "files"))]
+mod size;
+#[cfg(feature = "tls")]
+#[cfg_attr(
+    not(all(feature = "mysql", feature = "postgres")),
+    allow(dead_code, reason = "each server uses a part of it")
+)]
+mod tls;
+#[cfg(feature = "tls")]
+mod way;
 
 use millrace_engine::registry::Registry;
 

@@ -11,6 +11,8 @@ pub(crate) mod column;
 #[cfg(any(feature = "json", feature = "csv", feature = "mysql"))]
 pub(crate) mod convert;
 pub(crate) mod delivery;
+#[cfg(any(feature = "csv", feature = "json", feature = "mysql-dump"))]
+pub(crate) mod doctor;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod fields;
 #[cfg(any(feature = "json", feature = "csv"))]

@@ -24,11 +24,13 @@ use millrace_core::cursor::Cursor;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
 use millrace_engine::batch::BatchSender;
+use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::registry::SourceConnector;
 use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
 
 use crate::files::Limits;
+use crate::files::doctor::diagnose;
 use crate::files::input::{Input, blocking, position};
 use crate::files::paths::{PATH, files};
 use crate::files::window::Window;
@@ -114,6 +116,10 @@ fn wanted(stream: &StreamRequest, settings: &Settings) -> Wanted {
 
 #[async_trait]
 impl Source for DumpSource {
+    async fn diagnose(&self, streams: &[StreamRequest]) -> Diagnosis {
+        diagnose(self.context.project_dir.clone(), &self.settings, streams).await
+    }
+
     async fn streams(&self) -> Result<Vec<String>> {
         self.follow(self.settings.clone(), Dump::new(None), |dump, _, _| Ok(dump.names())).await
     }
