@@ -2,9 +2,11 @@
 
 mod both;
 mod broken;
+mod cloud;
 mod connect;
 mod crash;
 mod demo;
+mod doctor;
 mod held;
 mod hooks;
 mod incremental;
