@@ -2,6 +2,8 @@
 
 mod browser;
 mod libduckdb;
+mod mysql;
+mod npm;
 mod test_deps;
 
 use std::path::{Path, PathBuf};
@@ -14,9 +16,12 @@ fn main() -> ExitCode {
     let task = std::env::args().nth(1).unwrap_or_default();
     let outcome = match task.as_str() {
         "libduckdb" => libduckdb::fetch(),
+        "mysql" => mysql::fetch(),
         "test-deps" => test_deps::install(),
         "browser-test" => browser::test(),
-        other => Err(format!("there is no task `{other}`; there are: libduckdb, test-deps, browser-test")),
+        other => {
+            Err(format!("there is no task `{other}`; there are: libduckdb, mysql, test-deps, browser-test"))
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
