@@ -3,6 +3,7 @@
 mod browser;
 mod libduckdb;
 mod mysql;
+mod mysql_9;
 mod npm;
 mod test_deps;
 
@@ -17,11 +18,12 @@ fn main() -> ExitCode {
     let outcome = match task.as_str() {
         "libduckdb" => libduckdb::fetch(),
         "mysql" => mysql::fetch(),
+        "mysql-9" => mysql_9::fetch(),
         "test-deps" => test_deps::install(),
         "browser-test" => browser::test(),
-        other => {
-            Err(format!("there is no task `{other}`; there are: libduckdb, mysql, test-deps, browser-test"))
-        }
+        other => Err(format!(
+            "there is no task `{other}`; there are: libduckdb, mysql, mysql-9, test-deps, browser-test"
+        )),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

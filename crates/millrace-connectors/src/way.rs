@@ -118,7 +118,8 @@ pub(crate) fn certificate(
         Some(root) => format!("`{}`", root.subject),
         None => format!("`{}`", own.issuer),
     };
-    let between = match chain.sent.len().saturating_sub(1) {
+    let others = chain.sent.iter().skip(1).filter(|one| one.subject != one.issuer);
+    let between = match others.count() {
         0 => String::new(),
         others => format!(" by way of {others} more"),
     };

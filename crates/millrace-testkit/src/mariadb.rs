@@ -75,6 +75,11 @@ impl MariaDb {
         Self::watch(folder, port, &command)
     }
 
+    /// A file of its folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// Starts a command in a folder, and waits until there is a server at the socket `s` in it.
     pub(crate) fn watch(folder: PathBuf, port: u16, command: &[String]) -> Self {
         let watch = Watched::start(command, &folder, USER, "KILL");

@@ -1,4 +1,5 @@
-//! A MySQL 5.6 of the tests' own: the old server, without JSON, without TLS. `cargo xtask mysql` fetches it.
+//! MySQL servers of the tests' own: 5.6, the old one without JSON and TLS, which `cargo xtask mysql` fetches, and 9, which
+//! `cargo xtask mysql-9` does.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,16 +8,48 @@ use std::path::{Path, PathBuf};
 use crate::mariadb::{MariaDb, USER};
 use crate::process::{free_port, scratch};
 
-/// Where the task puts it.
-fn fetched() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache/mysql-5.6");
-    assert!(folder.join("mysqld").is_file(), "MySQL 5.6 is missing: run `cargo xtask mysql`");
-    folder
+/// Where a task puts a server, with its program.
+fn fetched(folder: &str, program: &str, task: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache").join(folder);
+    assert!(folder.join(program).is_file(), "a MySQL server is missing: run `cargo xtask {task}`");
+    folder.canonicalize().expect("a folder")
 }
 
-/// Starts one. MariaDB's programs talk to it too.
+/// Starts a MySQL 9, which makes its own certificates: `data/ca.pem` of its folder signed the one it shows. Its libraries and the loader that
+/// finds them lie beside it. The user `mysql` has to be able to read the repository.
+pub fn start_9(options: &[&str]) -> MariaDb {
+    let (from, folder) = (fetched("mysql-9", "usr/sbin/mysqld", "mysql-9"), scratch("mysql-9", USER));
+    let inside = |path: &str| from.join(path).display().to_string();
+    let port = free_port();
+    let libraries = [inside("usr/lib/x86_64-linux-gnu"), inside("usr/lib/mysql/private")].join(":");
+    let start = [
+        inside("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"),
+        "--library-path".to_owned(),
+        libraries,
+        inside("usr/sbin/mysqld"),
+        "--no-defaults".to_owned(),
+        format!("--basedir={}", inside("usr")),
+        format!("--lc-messages-dir={}", inside("usr/share/mysql")),
+        format!("--character-sets-dir={}", inside("usr/share/mysql/charsets")),
+        format!("--plugin-dir={}", inside("usr/lib/mysql/plugin")),
+        format!("--datadir={}", folder.join("data").display()),
+        "--innodb-buffer-pool-size=32M".to_owned(),
+    ];
+    let mut install = USER.command(&start[0]);
+    let output = install.args(&start[1..]).arg("--initialize-insecure").output().expect("the loader runs");
+    assert!(output.status.success(), "mysqld failed: {}", String::from_utf8_lossy(&output.stderr));
+    let mut command = start.to_vec();
+    command.push(format!("--socket={}", folder.join("s").display()));
+    command.push(format!("--port={port}"));
+    let fixed =
+        ["--bind-address=127.0.0.1", "--mysqlx=OFF", "--performance-schema=OFF", "--secure-file-priv=NULL"];
+    command.extend(fixed.iter().chain(options).map(|option| (*option).to_owned()));
+    MariaDb::watch(folder, port, &command)
+}
+
+/// Starts a MySQL 5.6. MariaDB's programs talk to it too.
 pub fn start(options: &[&str]) -> MariaDb {
-    let (from, folder) = (fetched(), scratch("mysql", USER));
+    let (from, folder) = (fetched("mysql-5.6", "mysqld", "mysql"), scratch("mysql", USER));
     for name in [
         "mysqld",
         "libaio.so.1",

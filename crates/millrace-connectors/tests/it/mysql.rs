@@ -12,6 +12,8 @@ use millrace_testkit::mariadb::MariaDb;
 mod columns;
 mod incremental;
 mod moment;
+#[cfg(feature = "test-mysql-9")]
+mod new_server;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod old_server;
 mod refusal;
