@@ -19,6 +19,17 @@ pub(crate) const LOOK: Duration = Duration::from_secs(5);
 /// Below that, whoever runs the server should know.
 const SOON: i64 = 30 * 86_400;
 
+/// All that a way to a server rests on.
+pub(crate) const LAYERS: [Layer; 7] = [
+    Layer::Dns,
+    Layer::Tcp,
+    Layer::Tls,
+    Layer::Authentication,
+    Layer::Database,
+    Layer::Privileges,
+    Layer::Server,
+];
+
 /// Where a server is.
 pub(crate) struct Place<'a> {
     pub(crate) host: &'a str,
@@ -30,15 +41,15 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Whether somebody answers there.
-    pub(crate) async fn look(&self, found: &mut Diagnosis) -> bool {
+    /// Whether somebody answers there. Where nobody does, none of these layers is looked at.
+    pub(crate) async fn look(&self, found: &mut Diagnosis, layers: &[Layer]) -> bool {
         let addresses = match self.resolve().await {
             Ok((addresses, saw)) => {
                 found.good(Layer::Dns, saw);
                 addresses
             }
             Err(error) => {
-                found.failed(Layer::Dns, &error);
+                found.ends(Layer::Dns, &error, layers);
                 return false;
             }
         };
@@ -57,7 +68,7 @@ impl Place<'_> {
             Some((address, error)) => self.silent(address, &error),
             None => Error::new(self.failure, format!("`{}` has no address", self.host)),
         };
-        found.failed(Layer::Tcp, &error);
+        found.ends(Layer::Tcp, &error, layers);
         false
     }
 
@@ -140,7 +151,7 @@ pub(crate) fn certificate(
     let left = own.ends_at - i64::try_from(UnixTime::now().as_secs()).unwrap_or_default();
     match refused {
         Some(refusal) => {
-            found.good(Layer::Tls, format!("encrypted: {saw}. {refusal}, and `{mode}` does not ask"))
+            found.good(Layer::Tls, format!("encrypted: {saw}. {refusal}, and `{mode}` does not ask"));
         }
         None if left < SOON => {
             found.doubtful(

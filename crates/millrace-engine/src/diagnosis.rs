@@ -106,6 +106,13 @@ impl Diagnosis {
         self.add(layer, Verdict::Failed, error.to_string(), hint);
     }
 
+    /// Notes what does not work, and that those of `layers` which rest on it were not looked at.
+    pub fn ends(&mut self, layer: Layer, error: &Error, layers: &[Layer]) {
+        self.failed(layer, error);
+        let behind: Vec<Layer> = layers.iter().copied().filter(|other| *other > layer).collect();
+        self.skip(&behind);
+    }
+
     /// Notes that these were not looked at, because what they rest on does not work.
     pub fn skip(&mut self, layers: &[Layer]) {
         for layer in layers {

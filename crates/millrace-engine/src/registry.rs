@@ -56,8 +56,8 @@ pub trait WarehouseConnector: Send + Sync {
         None
     }
 
-    /// What there is to say of the way to the warehouse, for `doctor`. Makes nothing and changes nothing; ends within half a minute, also
-    /// where nobody answers. Empty where [`Self::open`] says all.
+    /// What there is to say of the way to the warehouse, for `doctor`. Makes nothing and changes nothing; ends by itself, also where nobody
+    /// answers. Empty where [`Self::open`] says all.
     async fn diagnose(&self, _project_dir: &Path, _settings: &Settings, _schemas: &Schemas) -> Diagnosis {
         Diagnosis::default()
     }

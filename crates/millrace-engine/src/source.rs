@@ -100,8 +100,7 @@ pub trait Source: Send + Sync {
         false
     }
 
-    /// What there is to say of the way to the source, for `doctor`. Reads no rows and changes nothing; ends within half a minute, also where
-    /// nobody answers. Empty for a source of which its streams say all.
+    /// What there is to say of the way to the source, for `doctor`. Reads no rows and changes nothing; ends by itself, also where nobody answers. Empty for a source of which its streams say all.
     async fn diagnose(&self, _streams: &[StreamRequest]) -> Diagnosis {
         Diagnosis::default()
     }

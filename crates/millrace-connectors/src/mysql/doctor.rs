@@ -10,17 +10,19 @@ use mysql_async::from_row_opt;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use crate::files::input::blocking;
 use crate::mysql::address::{Address, SslMode};
 use crate::mysql::connection::Connection;
 use crate::mysql::failure;
 use crate::mysql::reach::{Unreached, dial};
-use crate::mysql::wire::{Packet, TLS};
+use crate::mysql::wire::{Packet, REQUEST, TLS};
+use crate::tls::Refusal;
 use crate::tls::chain::{Judged, judge};
-use crate::way::{self, LOOK, Place};
+use crate::way::{self, LAYERS, LOOK, Place};
 
-/// Layers behind the network.
-const BEHIND: [Layer; 5] =
-    [Layer::Tls, Layer::Authentication, Layer::Database, Layer::Privileges, Layer::Server];
+/// What is said of this side when it asks for TLS: that, `CLIENT_PROTOCOL_41` and `CLIENT_SECURE_CONNECTION`, of which every server wants
+/// to hear.
+const CAPABILITIES: u32 = TLS | 0x0200 | 0x8000;
 
 /// Looks at the way to a server, as far as it goes.
 pub(super) async fn diagnose(address: Result<Address>, project_dir: &Path) -> Diagnosis {
@@ -28,26 +30,13 @@ pub(super) async fn diagnose(address: Result<Address>, project_dir: &Path) -> Di
     let address = match address {
         Ok(address) => address,
         Err(error) => {
-            found.failed(Layer::Settings, &error);
-            found.skip(&[Layer::Dns, Layer::Tcp]);
-            found.skip(&BEHIND);
+            found.ends(Layer::Settings, &error, &LAYERS);
             return found;
         }
     };
-    let place = Place {
-        host: &address.host,
-        port: address.port,
-        address: None,
-        failure: ErrorKind::SourceUnreachable,
-    };
-    if !place.look(&mut found).await {
-        let tcp = found.findings().iter().any(|finding| finding.layer == Layer::Tcp);
-        found.skip(if tcp { &[] } else { &[Layer::Tcp] });
-        found.skip(&BEHIND);
-        return found;
-    }
-    if !encryption(&mut found, &address, project_dir).await {
-        found.skip(&BEHIND[1..]);
+    let failure = ErrorKind::SourceUnreachable;
+    let place = Place { host: &address.host, port: address.port, address: None, failure };
+    if !place.look(&mut found, &LAYERS).await || !encryption(&mut found, &address, project_dir).await {
         return found;
     }
     match Connection::try_open(&address, project_dir).await {
@@ -58,12 +47,12 @@ pub(super) async fn diagnose(address: Result<Address>, project_dir: &Path) -> Di
             connection.close().await;
         }
         Err(Unreached { layer, error }) => {
-            let at = BEHIND.iter().position(|known| *known == layer).unwrap_or(1).max(1);
-            if layer == Layer::Database {
+            // What lies below was as it should be a moment ago.
+            let layer = layer.max(Layer::Authentication);
+            if layer > Layer::Authentication {
                 found.good(Layer::Authentication, format!("user `{}` is let in", address.user));
             }
-            found.failed(BEHIND[at], &error);
-            found.skip(&BEHIND[at + 1..]);
+            found.ends(layer, &error, &LAYERS);
         }
     }
     found
@@ -78,56 +67,53 @@ async fn encryption(found: &mut Diagnosis, address: &Address, project_dir: &Path
     }
     let late = || failure::unreachable(&io::ErrorKind::TimedOut.into(), address).into();
     let judged = match timeout(LOOK, papers(address, project_dir)).await.unwrap_or_else(|_| Err(late())) {
-        Ok(judged) => judged,
+        Ok(Some(judged)) => judged,
+        Ok(None) if address.ssl_mode == SslMode::Preferred => {
+            found.good(Layer::Tls, format!("the server has none, and `{mode}` goes on without"));
+            return true;
+        }
+        Ok(None) => {
+            found.ends(Layer::Tls, &failure::without_tls(address), &LAYERS);
+            return false;
+        }
         Err(Unreached { layer, error }) => {
-            found.failed(if layer == Layer::Tcp { Layer::Tcp } else { Layer::Tls }, &error);
+            found.ends(layer, &error, &LAYERS);
             return false;
         }
     };
-    match judged {
-        None if address.ssl_mode == SslMode::Preferred => {
-            found.good(Layer::Tls, format!("the server has none, and `{mode}` goes on without"));
-            true
-        }
-        None => {
-            found.failed(Layer::Tls, &failure::without_tls(address));
-            false
-        }
-        Some(judged) => {
-            let check = address.asked(project_dir).check;
-            let advice = |refusal: &crate::tls::Refusal| failure::advice(refusal, address);
-            way::certificate(found, &judged, check, &mode, ErrorKind::SourceUnreachable, advice)
-        }
+    let check = address.asked(project_dir).check;
+    let advice = |refusal: &Refusal| failure::advice(refusal, address);
+    let trusted = way::certificate(found, &judged, check, &mode, ErrorKind::SourceUnreachable, advice);
+    if !trusted {
+        found.skip(&LAYERS[3..]);
     }
+    trusted
 }
 
 /// Asks for the server's certificates, whatever they are; none where it has no TLS. Sends neither user nor password.
 async fn papers(address: &Address, project_dir: &Path) -> Result<Option<Judged>, Unreached> {
-    let asked = address.asked(project_dir);
+    let tls = |error| Unreached { layer: Layer::Tls, error };
+    let unencrypted = |error: io::Error| tls(failure::unencrypted(&error, address));
     let (mut server, greeting, has_tls) = dial(address).await?;
     if !has_tls {
         return Ok(None);
     }
-    let config = crate::files::input::blocking({
-        let asked = asked.clone();
-        move || asked.onlooker()
-    })
-    .await?;
-    let unencrypted =
-        |error: io::Error| Unreached { layer: Layer::Tls, error: failure::unencrypted(&error, address) };
-    let name = address.server_name().ok_or_else(|| failure::nameless(address))?;
-    /// `CLIENT_PROTOCOL_41` and `CLIENT_SECURE_CONNECTION`, of which every server wants to hear.
-    const CAPABILITIES: u32 = TLS | 0x0200 | 0x8000;
-    let mut request = vec![0; crate::mysql::wire::REQUEST];
+    let asked = address.asked(project_dir);
+    let name = address.server_name().ok_or_else(|| tls(failure::nameless(address)))?;
+    let (own, known) = (asked.clone(), name.clone());
+    let config = blocking(move || own.onlooker()).await.map_err(tls)?;
+    let mut request = vec![0; REQUEST];
     request[..4].copy_from_slice(&CAPABILITIES.to_le_bytes());
+    // The largest packet, and a character set that all servers have.
     request[4..8].copy_from_slice(&(1u32 << 24).to_le_bytes());
     request[8] = 33;
     let request = Packet { number: greeting.number.wrapping_add(1), body: request };
     request.write(&mut server).await.map_err(unencrypted)?;
-    let stream = TlsConnector::from(config).connect(name.clone(), server).await.map_err(unencrypted)?;
+    let stream = TlsConnector::from(config).connect(name, server).await.map_err(unencrypted)?;
     let sent = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let sent: Vec<_> = sent.iter().map(|certificate| certificate.clone().into_owned()).collect();
-    Ok(Some(crate::files::input::blocking(move || judge(&asked, &sent, &name)).await?))
+    let judged = blocking(move || judge(&asked, &sent, &known)).await;
+    judged.map(Some).map_err(tls)
 }
 
 /// What a session sees.

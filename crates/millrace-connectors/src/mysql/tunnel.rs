@@ -200,7 +200,7 @@ async fn log_in(
 
 /// What a server hangs up with after TLS is there may still be TLS: a certificate of this side that it does not take.
 fn ended(error: io::Error) -> Ended {
-    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    let is_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
     if is_tls { Ended::Tls(error) } else { Ended::Broken(error) }
 }
 

@@ -16,11 +16,10 @@ use super::tls::MakeTls;
 use super::url::{Host, Server, SslMode};
 use super::{CONNECTIONS, Postgres};
 use crate::tls::{Check, Refusal};
-use crate::way::{self, Place};
+use crate::way::{self, LAYERS, Place};
 
-/// Layers behind the network.
-const BEHIND: [Layer; 5] =
-    [Layer::Tls, Layer::Authentication, Layer::Database, Layer::Privileges, Layer::Server];
+/// What each server is looked at for.
+const WAY: [Layer; 3] = [Layer::Dns, Layer::Tcp, Layer::Tls];
 
 /// The oldest version that is looked after by those who make it.
 const SUPPORTED: i128 = 140_000;
@@ -31,9 +30,7 @@ pub(super) async fn diagnose(project_dir: &Path, settings: &Settings, schemas: &
     let server = match super::server(project_dir, settings) {
         Ok(server) => server,
         Err(error) => {
-            found.failed(Layer::Settings, &error);
-            found.skip(&[Layer::Dns, Layer::Tcp]);
-            found.skip(&BEHIND);
+            found.ends(Layer::Settings, &error, &LAYERS);
             return found;
         }
     };
@@ -47,7 +44,7 @@ pub(super) async fn diagnose(project_dir: &Path, settings: &Settings, schemas: &
         found.extend(if reached { way.softened() } else { way });
     }
     if !reached {
-        found.skip(&BEHIND[1..]);
+        found.skip(&LAYERS[WAY.len()..]);
         return found;
     }
     if !log_in(&mut found, &server).await {
@@ -77,9 +74,7 @@ async fn to(server: &Server, host: &Host) -> Diagnosis {
     }
     let failure = ErrorKind::WarehouseUnreachable;
     let place = Place { host: &host.name, port: host.port, address: host.address, failure };
-    if !place.look(&mut found).await {
-        let tcp = found.findings().iter().any(|finding| finding.layer == Layer::Tcp);
-        found.skip(if tcp { &[Layer::Tls] } else { &[Layer::Tcp, Layer::Tls] });
+    if !place.look(&mut found, &WAY).await {
         return found;
     }
     let mode = format!("sslmode={}", server.tls.mode.as_str());
@@ -107,8 +102,7 @@ async fn log_in(found: &mut Diagnosis, server: &Server) -> bool {
     let tls = match MakeTls::new(&server.tls) {
         Ok(tls) => tls,
         Err(error) => {
-            found.failed(Layer::Tls, &error);
-            found.skip(&BEHIND[1..]);
+            found.ends(Layer::Tls, &error, &LAYERS);
             return false;
         }
     };
@@ -130,8 +124,7 @@ async fn log_in(found: &mut Diagnosis, server: &Server) -> bool {
             if layer > Layer::Authentication {
                 found.good(Layer::Authentication, let_in());
             }
-            found.failed(layer, &error);
-            found.skip(BEHIND.split(|known| *known == layer).nth(1).unwrap_or_default());
+            found.ends(layer, &error, &LAYERS);
             false
         }
     }
