@@ -5,7 +5,7 @@ BINARY := target/debug/millrace
 DUCKDB_LIB_DIR ?= $(CURDIR)/.cache/libduckdb
 export DUCKDB_LIB_DIR
 
-.PHONY: help demo torture bench test test-rust test-web test-browser test-deps lint build web libduckdb preflight bless clean
+.PHONY: mysql test-mysql help demo torture bench test test-rust test-web test-browser test-deps lint build web libduckdb preflight bless clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r verb what; do printf '  make %-14s %s\n' "$$verb" "$$what"; done
@@ -16,7 +16,7 @@ demo: build ## build everything and serve a shop's dashboard
 test: preflight test-deps lint test-rust test-web test-browser ## install what tests need, run every test
 	@echo "make test: all parts ran"
 
-test-rust: libduckdb web ## Rust tests, also against real servers
+test-rust: libduckdb mysql web ## Rust tests, also against real servers
 	cargo test --workspace
 
 test-web: web ## TypeScript: types and unit tests
@@ -43,6 +43,13 @@ web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
 
 libduckdb: ## fetch the engine, by checksum
 	@test -n "$$(ls $(DUCKDB_LIB_DIR)/libduckdb.* 2>/dev/null)" || cargo xtask libduckdb
+
+mysql: ## fetch MySQL 5.6 for the tests, by checksum
+	@test -x .cache/mysql-5.6/mysqld || cargo xtask mysql
+
+test-mysql: libduckdb ## tests against MySQL 9 too, from Debian sid (apt and dpkg-deb are needed)
+	@test -x .cache/mysql-9/usr/sbin/mysqld || cargo xtask mysql-9
+	cargo test --package millrace-connectors --features test-mysql-9 --test it -- mysql::new_server
 
 test-deps: ## install what the tests need
 	@cargo xtask test-deps

@@ -2,6 +2,9 @@
 
 mod browser;
 mod libduckdb;
+mod mysql;
+mod mysql_9;
+mod npm;
 mod test_deps;
 
 use std::path::{Path, PathBuf};
@@ -14,9 +17,13 @@ fn main() -> ExitCode {
     let task = std::env::args().nth(1).unwrap_or_default();
     let outcome = match task.as_str() {
         "libduckdb" => libduckdb::fetch(),
+        "mysql" => mysql::fetch(),
+        "mysql-9" => mysql_9::fetch(),
         "test-deps" => test_deps::install(),
         "browser-test" => browser::test(),
-        other => Err(format!("there is no task `{other}`; there are: libduckdb, test-deps, browser-test")),
+        other => Err(format!(
+            "there is no task `{other}`; there are: libduckdb, mysql, mysql-9, test-deps, browser-test"
+        )),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

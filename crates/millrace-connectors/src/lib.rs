@@ -26,6 +26,16 @@ mod mysql_types;
 pub mod parquet_files;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(any(feature = "duckdb", feature = "files"))]
+mod size;
+#[cfg(feature = "tls")]
+#[cfg_attr(
+    not(all(feature = "mysql", feature = "postgres")),
+    allow(dead_code, reason = "each server uses a part of it")
+)]
+mod tls;
+#[cfg(feature = "tls")]
+mod way;
 
 use millrace_engine::registry::Registry;
 

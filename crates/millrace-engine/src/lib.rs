@@ -11,6 +11,7 @@ pub mod contract;
 
 pub mod deletes;
 mod destination;
+pub mod diagnosis;
 pub mod error;
 pub mod event;
 pub mod fault;

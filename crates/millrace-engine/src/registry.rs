@@ -4,15 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use millrace_core::project::environment::Schemas;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::MapSpec;
 use millrace_core::sql::analyzer::SqlAnalyzer;
 use millrace_core::sql::dialect::Dialect;
 
+use crate::diagnosis::Diagnosis;
 use crate::error::Result;
 use crate::reader::{ReaderAccess, ReaderRequest};
 use crate::source::{Source, SourceContext};
 use crate::warehouse::Warehouse;
+
+/// The key under which settings bring environment variables. No project file has such a key.
+pub const VARIABLES: &str = "(variables)";
 
 /// A kind of source: `type: json`.
 pub trait SourceConnector: Send + Sync {
@@ -37,12 +42,24 @@ pub trait WarehouseConnector: Send + Sync {
     fn kind(&self) -> &'static str;
     /// Keys of the environment beside `type`.
     fn spec(&self) -> &'static MapSpec;
+    /// Environment variables that stand for what the settings leave out, as the system's own clients read them. Those that are set come
+    /// with the settings, as a map under [`VARIABLES`].
+    fn variables(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Opens the warehouse, making it where that is natural (a file). Blocks; call it where that is allowed.
     fn open(&self, project_dir: &Path, settings: &Settings) -> Result<Arc<dyn Warehouse>>;
 
     /// The file that one process at a time can open; none for a warehouse that many processes may have. Touches nothing.
     fn owned_file(&self, _project_dir: &Path, _settings: &Settings) -> Option<OwnedFile> {
         None
+    }
+
+    /// What there is to say of the way to the warehouse, for `doctor`. Makes nothing and changes nothing; ends by itself, also where nobody
+    /// answers. Empty where [`Self::open`] says all.
+    async fn diagnose(&self, _project_dir: &Path, _settings: &Settings, _schemas: &Schemas) -> Diagnosis {
+        Diagnosis::default()
     }
 
     /// Whether other tools connect to such warehouses. Then [`Self::reader_access`] says how.

@@ -9,6 +9,7 @@ use millrace_core::project::source_file::ReadMode;
 use millrace_core::schema::{Column, StreamSchema};
 
 use crate::batch::BatchSender;
+use crate::diagnosis::Diagnosis;
 use crate::error::Result;
 use crate::keys::{KeyParts, KeyRequest, KeySums};
 
@@ -113,6 +114,11 @@ pub trait Source: Send + Sync {
     /// Whether it tells what was loaded before from what was not, as [`ReadMode::Append`] needs it.
     fn appends(&self) -> bool {
         false
+    }
+
+    /// What there is to say of the way to the source, for `doctor`. Reads no rows and changes nothing; ends by itself, also where nobody answers. Empty for a source of which its streams say all.
+    async fn diagnose(&self, _streams: &[StreamRequest]) -> Diagnosis {
+        Diagnosis::default()
     }
 
     /// Names of the streams that exist, for `capture` and did-you-mean. Reads no rows.

@@ -3,7 +3,10 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a test that cannot go on has failed")]
 
+pub mod certificates;
+pub mod cloud;
 pub mod mariadb;
+pub mod mysql;
 pub mod postgres;
 mod process;
 pub mod web;

@@ -6,9 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::certificates::Identity;
 use crate::process::{User, Watched, free_port, program, scratch};
 
-const USER: User = User("mysql");
+pub(crate) const USER: User = User("mysql");
+
+/// Files of its folder.
+const CERTIFICATE: &str = "server.crt";
+const KEY: &str = "server.key";
+
+fn write(folder: &Path, identity: &Identity) {
+    USER.write(&folder.join(CERTIFICATE), &identity.certificate);
+    USER.write(&folder.join(KEY), &identity.key);
+}
 
 /// A running server. Its root user has no password.
 #[derive(Debug)]
@@ -21,6 +31,15 @@ pub struct MariaDb {
 impl MariaDb {
     /// Starts a server with an empty data folder and waits until it answers.
     pub fn start(options: &[&str]) -> Self {
+        Self::begin(None, options)
+    }
+
+    /// The same, with TLS.
+    pub fn start_with(identity: &Identity, options: &[&str]) -> Self {
+        Self::begin(Some(identity), options)
+    }
+
+    fn begin(identity: Option<&Identity>, options: &[&str]) -> Self {
         let folder = scratch("mariadb", USER);
         let data = folder.join("data");
         // Servers that share a folder for temporary tables remove each other's when they start.
@@ -48,7 +67,22 @@ impl MariaDb {
         ];
         let fixed = ["--skip-networking=0", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=16M"];
         command.extend(fixed.iter().chain(options).map(|option| (*option).to_owned()));
-        let watch = Watched::start(&command, &folder, USER, "KILL");
+        if let Some(identity) = identity {
+            write(&folder, identity);
+            command.push(format!("--ssl-cert={}", folder.join(CERTIFICATE).display()));
+            command.push(format!("--ssl-key={}", folder.join(KEY).display()));
+        }
+        Self::watch(folder, port, &command)
+    }
+
+    /// A file of its folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Starts a command in a folder, and waits until there is a server at the socket `s` in it.
+    pub(crate) fn watch(folder: PathBuf, port: u16, command: &[String]) -> Self {
+        let watch = Watched::start(command, &folder, USER, "KILL");
         let server = Self { folder, port, _watch: watch };
         server.wait();
         server
@@ -63,9 +97,15 @@ impl MariaDb {
         let deadline = Instant::now() + Duration::from_secs(90);
         while !self.client("mariadb").args(["-e", "select 1"]).output().expect("a client").status.success() {
             let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-            assert!(Instant::now() < deadline, "mariadbd does not answer (port {}):\n{log}", self.port);
+            assert!(Instant::now() < deadline, "the server does not answer (port {}):\n{log}", self.port);
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Shows another certificate from the next connection on. Only where it was started with one.
+    pub fn show(&self, identity: &Identity) {
+        write(&self.folder, identity);
+        self.run("flush ssl");
     }
 
     /// A client program, told how to reach the server.

@@ -11,8 +11,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-
+use crate::certificates::{Authority, Identity, Wanted};
 use crate::process::{User, Watched, free_port, program, scratch};
 
 /// The user that the server runs as where the tests run as root.
@@ -63,6 +62,8 @@ impl PostgresServer {
         assert!(install.status.success(), "initdb failed: {}", String::from_utf8_lossy(&install.stderr));
         certificates(&folder);
         user().write(&data.join("pg_hba.conf"), HBA);
+        // Not on the command line, which nothing could change.
+        user().write(&data.join("postgresql.auto.conf"), "ssl = on\n");
         let port = free_port();
         let mut command =
             vec![program("postgres").display().to_string(), "-D".to_owned(), data.display().to_string()];
@@ -73,7 +74,6 @@ impl PostgresServer {
             "max_connections=200".to_owned(),
             "shared_buffers=128MB".to_owned(),
             "max_wal_size=4GB".to_owned(),
-            "ssl=on".to_owned(),
             format!("ssl_cert_file={}", folder.join("server.crt").display()),
             format!("ssl_key_file={}", folder.join("server.key").display()),
             format!("ssl_ca_file={}", folder.join("root.crt").display()),
@@ -109,6 +109,23 @@ impl PostgresServer {
     /// A file of its folder: `root.crt` signed its certificate, `other.crt` signed none.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// Shows another certificate from the next connection on, or none: then it has no TLS.
+    pub fn show(&self, identity: Option<&Identity>) {
+        if let Some(identity) = identity {
+            user().write(&self.file("server.crt"), &identity.certificate);
+            user().write(&self.file("server.key"), &identity.key);
+        }
+        let ssl = if identity.is_some() { "on" } else { "off" };
+        self.run("postgres", &format!("alter system set ssl = {ssl}"));
+        let loaded = self.run("postgres", "select pg_conf_load_time()");
+        self.run("postgres", "select pg_reload_conf()");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.run("postgres", "select pg_conf_load_time()") == loaded {
+            assert!(Instant::now() < deadline, "postgres does not read its settings again");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// A new, empty database.
@@ -190,23 +207,14 @@ impl PgBouncer {
 
 /// A root, a server's certificate for [`HOST`] and the names of a cloud's servers, a client's for the user `postgres`, and a root that signed nothing.
 fn certificates(folder: &Path) {
-    let authority = |name: &str| {
-        let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a root")
+    let (root, other) = (Authority::new("Millrace test root"), Authority::new("another root"));
+    let signed = |names: &[&str], common: &str, file: &str| {
+        let identity = root.sign(Wanted { names, common, ..Wanted::default() });
+        user().write(&folder.join(format!("{file}.crt")), &identity.certificate);
+        user().write(&folder.join(format!("{file}.key")), &identity.key);
     };
-    let (root, other) = (authority("Millrace test root"), authority("another root"));
-    let signed = |names: Vec<String>, common: &str, file: &str| {
-        let mut params = CertificateParams::new(names).expect("names");
-        params.distinguished_name.push(DnType::CommonName, common);
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &root).expect("a certificate");
-        user().write(&folder.join(format!("{file}.crt")), &certificate.pem());
-        user().write(&folder.join(format!("{file}.key")), &key.serialize_pem());
-    };
-    signed(vec![HOST.to_owned(), "*.cloud.millrace.test".to_owned()], "x", "server");
-    signed(Vec::new(), "postgres", "client");
+    signed(&[HOST, "*.cloud.millrace.test"], "x", "server");
+    signed(&[], "postgres", "client");
     user().write(&folder.join("root.crt"), &root.pem());
     user().write(&folder.join("other.crt"), &other.pem());
 }

@@ -88,7 +88,7 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Say what another tool needs to read what is published: fields, certificate, networks, a role
     Connect(Connect),
-    /// Look at sources and the warehouse, and say what is wrong with them
+    /// Look at sources and the warehouse layer by layer, and say what is wrong and what to do
     Doctor(Doctor),
     /// Explain the code of a diagnostic
     Explain(Explain),
@@ -284,6 +284,9 @@ fn role_name(text: &str) -> Result<String, String> {
 /// `millrace doctor`
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
+    /// Only this source, or this environment; all sources and one environment by default
+    #[arg(value_name = "SOURCE|ENVIRONMENT")]
+    pub(crate) what: Option<String>,
     #[command(flatten)]
     pub(crate) patience: Patience,
     #[command(flatten)]

@@ -5,6 +5,7 @@
 //! | `NO_COLOR` | set and not empty: no colours |
 //! | `CLICOLOR_FORCE` | set and not `0`: colours also where the output is no terminal |
 //! | `MILLRACE_FAULT` | for tests: the fault point at which the process dies |
+//! | `PGHOST`, `PGUSER`, `PGSSLMODE`, … | libpq's, for what the URL of a PostgreSQL warehouse leaves out (`docs/reference/postgres.md`) |
 //! | any name in `${NAME}` or `env_var('NAME')` | its value, in the project's files |
 
 use std::collections::BTreeMap;

@@ -8,11 +8,12 @@ use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, has_errors};
 use millrace_core::project::environment::Environment;
 use millrace_core::project::manifest::Var;
+use millrace_core::project::settings::Setting;
 use millrace_core::project::{Connectors, Project, SourceTexts, load};
 use millrace_engine::catalog::Ask;
 use millrace_engine::compiled::{Choices, Compiled, compile};
 use millrace_engine::error::Error;
-use millrace_engine::registry::{OwnedFile, Registry};
+use millrace_engine::registry::{OwnedFile, Registry, VARIABLES, WarehouseConnector};
 use serde_json::json;
 
 use crate::cli::Where;
@@ -100,6 +101,7 @@ impl Loaded {
             return Err(Failure { diagnostics, texts: project.texts, exit: exit::PROJECT });
         }
         set_vars(&mut project, &place.vars);
+        give_variables(&mut project, &registry, &variables);
         Ok(Self { registry, dir, project, diagnostics, variables, environment: place.env.clone() })
     }
 
@@ -119,6 +121,26 @@ impl Loaded {
         let Some(owned) = owned_file(&self.registry, &self.dir, environment) else { return Ok(None) };
         let server = Server::find(&self.dir, &owned.path)?;
         Ok(server.map(|server| (environment.name.clone(), server)))
+    }
+
+    /// Names of the sources.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &str> {
+        self.project.sources.iter().map(|source| source.name.as_str())
+    }
+
+    /// Names of the environments.
+    pub(crate) fn environments(&self) -> impl Iterator<Item = &str> {
+        self.project.manifest.environments.iter().map(|environment| environment.name.as_str())
+    }
+
+    /// Takes another environment than the one that was asked for.
+    pub(crate) fn choose(&mut self, environment: &str) {
+        self.environment = Some(environment.to_owned());
+    }
+
+    /// Leaves out the sources that are not to be looked at.
+    pub(crate) fn only(&mut self, source: Option<&str>) {
+        self.project.sources.retain(|known| source == Some(known.name.as_str()));
     }
 
     /// Compiles it; what is wrong is among the diagnostics.
@@ -210,6 +232,19 @@ fn connectors(registry: &Registry) -> Connectors {
         connectors.add_warehouse(connector.kind(), connector.spec());
     }
     connectors
+}
+
+/// Gives each environment the variables that its kind of warehouse reads.
+fn give_variables(project: &mut Project, registry: &Registry, variables: &BTreeMap<String, String>) {
+    for environment in &mut project.manifest.environments {
+        let names = registry.warehouse(&environment.kind).map_or(&[][..], WarehouseConnector::variables);
+        let set = names.iter().filter_map(|name| Some(((*name).to_owned(), variables.get(*name)?.clone())));
+        let set: BTreeMap<String, String> = set.collect();
+        if !set.is_empty() {
+            let settings = std::mem::take(&mut environment.settings);
+            environment.settings = settings.with(VARIABLES, Setting::Map(set));
+        }
+    }
 }
 
 fn set_vars(project: &mut Project, vars: &[(String, String)]) {

@@ -2,6 +2,7 @@
 
 mod analyzer;
 mod dialect;
+mod doctor;
 mod failure;
 mod feed;
 mod load;
@@ -12,8 +13,11 @@ mod warehouse;
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use millrace_core::project::environment::Schemas;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
+use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::registry::{OwnedFile, WarehouseConnector};
 use millrace_engine::warehouse::Warehouse;
@@ -47,6 +51,7 @@ static SPEC: MapSpec = MapSpec {
 /// `type: duckdb`.
 pub struct Duckdb;
 
+#[async_trait]
 impl WarehouseConnector for Duckdb {
     fn kind(&self) -> &'static str {
         "duckdb"
@@ -73,6 +78,10 @@ impl WarehouseConnector for Duckdb {
             })?;
         }
         Ok(Arc::new(DuckdbWarehouse::open(&path, options)?))
+    }
+
+    async fn diagnose(&self, project_dir: &Path, settings: &Settings, _schemas: &Schemas) -> Diagnosis {
+        doctor::diagnose(project_dir, settings)
     }
 
     fn owned_file(&self, project_dir: &Path, settings: &Settings) -> Option<OwnedFile> {

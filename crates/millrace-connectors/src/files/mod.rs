@@ -10,6 +10,8 @@ pub(crate) mod cell;
 pub(crate) mod column;
 pub(crate) mod convert;
 pub(crate) mod delivery;
+#[cfg(any(feature = "csv", feature = "json", feature = "mysql-dump"))]
+pub(crate) mod doctor;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod encoding;
 #[cfg(any(feature = "json", feature = "csv"))]

@@ -10,10 +10,12 @@ use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec};
 use millrace_core::schema::StreamSchema;
 use millrace_engine::batch::BatchSender;
+use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::Result;
 use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
 
 use crate::files::Limits;
+use crate::files::doctor::diagnose;
 use crate::files::encoding::Decoded;
 use crate::files::fields::{Loader, Profiler, Records};
 use crate::files::input::{Input, blocking};
@@ -180,6 +182,10 @@ impl<F: Format> Source for FileSource<F> {
 
     fn appends(&self) -> bool {
         true
+    }
+
+    async fn diagnose(&self, streams: &[StreamRequest]) -> Diagnosis {
+        diagnose(self.context.project_dir.clone(), &self.settings, streams).await
     }
 
     /// Files have no names for streams; a source with a path of its own is one stream with the source's name.

@@ -7,7 +7,7 @@ use millrace_core::suggest::did_you_mean;
 use millrace_engine::error::{Error, ErrorKind, Result};
 
 /// The parameters that a URL may have.
-const PARAMETERS: [&str; 2] = ["ssl-mode", "ssl-ca"];
+const PARAMETERS: [&str; 4] = ["ssl-mode", "ssl-ca", "ssl-cert", "ssl-key"];
 
 /// MySQL's names of how a connection is protected.
 const MODES: [(&str, SslMode); 5] = [
@@ -56,11 +56,21 @@ pub(super) struct Address {
     pub(super) ssl_mode: SslMode,
     /// File with the certificates of authorities, as it is written.
     pub(super) ssl_ca: Option<String>,
+    /// Files with this side's certificate and its key.
+    pub(super) client: Option<(String, String)>,
+}
+
+/// Files that the settings of a source name. They stand for the parameters of these names.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Files<'a> {
+    pub(super) ca: Option<&'a str>,
+    pub(super) cert: Option<&'a str>,
+    pub(super) key: Option<&'a str>,
 }
 
 impl Address {
-    /// Reads a URL. `ssl_ca` is the setting of that name, which stands for the parameter.
-    pub(super) fn parse(url: &str, ssl_ca: Option<&str>) -> Result<Self> {
+    /// Reads a URL.
+    pub(super) fn parse(url: &str, files: Files<'_>) -> Result<Self> {
         let scheme = ["mysql://", "mariadb://"].iter().find_map(|scheme| url.strip_prefix(scheme));
         let rest = scheme.ok_or_else(|| wrong("`url` does not begin with `mysql://`"))?;
         let (rest, parameters) = rest.split_once('?').unwrap_or((rest, ""));
@@ -87,32 +97,55 @@ impl Address {
             password: password.filter(|password| !password.is_empty()),
             database: decoded(database)?,
             ssl_mode: SslMode::Preferred,
-            ssl_ca: ssl_ca.map(str::to_owned),
+            ssl_ca: files.ca.map(str::to_owned),
+            client: None,
         };
-        address.take_parameters(parameters)?;
+        address.take_parameters(parameters, files)?;
         Ok(address)
     }
 
-    fn take_parameters(&mut self, parameters: &str) -> Result<()> {
+    fn take_parameters(&mut self, parameters: &str, files: Files<'_>) -> Result<()> {
         let mut mode = None;
+        let (mut certificate, mut key) = (files.cert.map(str::to_owned), files.key.map(str::to_owned));
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             match name.to_ascii_lowercase().replace('_', "-").as_str() {
                 "ssl-mode" => mode = Some(ssl_mode(&decoded(value)?)?),
                 "ssl-ca" => self.ssl_ca = Some(decoded(value)?),
+                "ssl-cert" => certificate = Some(decoded(value)?),
+                "ssl-key" => key = Some(decoded(value)?),
                 _ => return Err(unknown_parameter(name)),
             }
         }
         // As the clients of MySQL have it: who names an authority wants it asked.
         let default = if self.ssl_ca.is_some() { SslMode::VerifyCa } else { SslMode::Preferred };
         self.ssl_mode = mode.unwrap_or(default);
+        let refused =
+            |message: String, hint: &str| Err(Error::new(ErrorKind::SourceUnreadable, message).hint(hint));
         if self.ssl_ca.is_some() && !self.ssl_mode.verifies() {
-            let message = format!(
-                "`ssl-ca` means nothing with `ssl-mode={}`, which verifies nothing",
-                self.ssl_mode.name()
+            return refused(
+                format!(
+                    "`ssl-ca` means nothing with `ssl-mode={}`, which verifies nothing",
+                    self.ssl_mode.name()
+                ),
+                "Write `ssl-mode=VERIFY_IDENTITY` (or `VERIFY_CA`), or leave `ssl-ca` out.",
             );
-            return Err(Error::new(ErrorKind::SourceUnreadable, message)
-                .hint("Write `ssl-mode=VERIFY_IDENTITY` (or `VERIFY_CA`), or leave `ssl-ca` out."));
+        }
+        self.client = match (certificate, key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            _ => {
+                return refused(
+                    "there is one of `ssl-cert` and `ssl-key`".to_owned(),
+                    "Name both files: the certificate of this side, and its key.",
+                );
+            }
+        };
+        if self.client.is_some() && matches!(self.ssl_mode, SslMode::Disabled | SslMode::Preferred) {
+            return refused(
+                format!("`ssl-cert` may go unseen with `ssl-mode={}`", self.ssl_mode.name()),
+                "Write `ssl-mode=VERIFY_IDENTITY` (or `REQUIRED` or `VERIFY_CA`).",
+            );
         }
         Ok(())
     }
@@ -195,7 +228,7 @@ mod tests {
     use super::*;
 
     fn parse(url: &str) -> Result<Address> {
-        Address::parse(url, None)
+        Address::parse(url, Files::default())
     }
 
     #[test]
@@ -219,7 +252,8 @@ mod tests {
     #[test]
     fn authorities() {
         let ca = |url: &str, key: Option<&str>| {
-            Address::parse(url, key).map(|address| (address.ssl_mode, address.ssl_ca))
+            Address::parse(url, Files { ca: key, ..Files::default() })
+                .map(|address| (address.ssl_mode, address.ssl_ca))
         };
         assert_eq!(
             ca("mysql://u@h/d?ssl-ca=a.pem", None).ok(),
@@ -231,6 +265,15 @@ mod tests {
         );
         let useless = ca("mysql://u@h/d?ssl-mode=required", Some("b.pem")).expect_err("verifies nothing");
         assert!(useless.message().contains("ssl-mode=REQUIRED"));
+        let own = "mysql://u@h/d?ssl-mode=REQUIRED&ssl-cert=c.pem";
+        let files = Files { key: Some("k.pem"), ..Files::default() };
+        let address = Address::parse(own, files).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(address.client, Some(("c.pem".into(), "k.pem".into())));
+        assert!(parse(own).is_err_and(|error| error.message().contains("one of `ssl-cert`")));
+        assert!(
+            parse("mysql://u@h/d?ssl-cert=c&ssl-key=k")
+                .is_err_and(|error| error.message().contains("unseen"))
+        );
     }
 
     #[test]

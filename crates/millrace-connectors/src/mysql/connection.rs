@@ -3,18 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
+use millrace_engine::diagnosis::Layer;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, DriverError, OptsBuilder, Row, SslOpts};
+use mysql_async::{Conn, Row};
 
-use crate::mysql::address::{Address, SslMode};
-use crate::mysql::{failure, tls};
-
-/// Time for a connection to be there, with TLS and the password.
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// Silence after which the system asks whether the other side is still there.
-const KEEPALIVE: Duration = Duration::from_mins(1);
+use crate::mysql::address::Address;
+use crate::mysql::failure;
+use crate::mysql::reach::{Unreached, reach};
+use crate::mysql::tunnel::Tunnel;
 
 /// Time for the server to take leave.
 const DISCONNECT: Duration = Duration::from_secs(2);
@@ -31,25 +28,24 @@ const SET_UP: [&str; 3] = [
 pub(super) struct Connection {
     /// Gone only while it is closed.
     driver: Option<Conn>,
+    /// What leads it to the server, where that is in TLS.
+    tunnel: Option<Tunnel>,
     address: Address,
 }
 
 impl Connection {
     /// Connects and sets the session up.
     pub(super) async fn open(address: &Address, project_dir: &Path) -> Result<Self> {
-        let ssl = tls::options(address, project_dir).await?;
-        let driver = match connect(address, ssl).await {
-            Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer))
-                if address.ssl_mode == SslMode::Preferred =>
-            {
-                connect(address, None).await
-            }
-            driver => driver,
-        };
-        let driver = driver.map_err(|error| failure::connecting(&error, address))?;
-        let mut connection = Self { driver: Some(driver), address: address.clone() };
+        Self::try_open(address, project_dir).await.map_err(|unreached| unreached.error)
+    }
+
+    /// The same, with what is missing where it fails.
+    pub(super) async fn try_open(address: &Address, project_dir: &Path) -> Result<Self, Unreached> {
+        let (driver, tunnel) = reach(address, project_dir).await?;
+        let mut connection = Self { driver: Some(driver), tunnel, address: address.clone() };
         for statement in SET_UP {
-            connection.run(statement).await?;
+            let failed = connection.run(statement).await;
+            failed.map_err(|error| Unreached { layer: Layer::Server, error })?;
         }
         Ok(connection)
     }
@@ -89,7 +85,13 @@ impl Connection {
     pub(super) async fn close(mut self) {
         if let Some(driver) = self.driver.take() {
             // Nothing is to be saved any more, so nothing can fail that matters.
-            let _ = tokio::time::timeout(DISCONNECT, driver.disconnect()).await;
+            let _ = tokio::time::timeout(DISCONNECT, async {
+                let _ = driver.disconnect().await;
+                if let Some(tunnel) = self.tunnel.take() {
+                    tunnel.close().await;
+                }
+            })
+            .await;
         }
     }
 }
@@ -102,26 +104,6 @@ impl Drop for Connection {
             std::thread::scope(|scope| {
                 scope.spawn(move || drop(driver));
             });
-        }
-    }
-}
-
-async fn connect(address: &Address, ssl: Option<SslOpts>) -> mysql_async::Result<Conn> {
-    let options = OptsBuilder::default()
-        .ip_or_hostname(address.host.as_str())
-        .tcp_port(address.port)
-        .user(Some(address.user.as_str()))
-        .pass(address.password.as_deref())
-        .db_name(Some(address.database.as_str()))
-        // The server's own socket, on this machine, may lead to another user.
-        .prefer_socket(false)
-        .tcp_keepalive(Some(KEEPALIVE))
-        .ssl_opts(ssl);
-    match tokio::time::timeout(CONNECT, Conn::new(options)).await {
-        Ok(connected) => connected,
-        Err(_) => {
-            let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer within 10 s");
-            Err(late.into())
         }
     }
 }

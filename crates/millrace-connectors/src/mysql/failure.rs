@@ -3,80 +3,135 @@
 //! Numbers are those of the server's error reference
 //! (<https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>).
 
+use std::io;
+
+use millrace_engine::diagnosis::Layer;
 use millrace_engine::error::{Error, ErrorKind};
 use mysql_async::{DriverError, IoError, ServerError};
 
 use crate::mysql::address::{Address, SslMode};
 use crate::mysql::quoted;
+use crate::tls::Refusal;
 
 /// An error while a connection is made.
 pub(super) fn connecting(error: &mysql_async::Error, address: &Address) -> Error {
     let server = address.server();
     match error {
-        mysql_async::Error::Server(server_error) => refused(server_error, address),
-        mysql_async::Error::Io(IoError::Tls(tls)) => unencrypted(tls, address),
-        // What TLS refuses in a handshake comes in the clothes of the network.
-        mysql_async::Error::Io(IoError::Io(io)) if is_tls(io) => unencrypted(io, address),
-        mysql_async::Error::Io(IoError::Io(io)) => {
-            let message = format!("`{server}` cannot be reached");
-            let hint = match io.kind() {
-                std::io::ErrorKind::ConnectionRefused => {
-                    "Nothing listens there: is the server running, and is the port right?"
-                }
-                std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::ConnectionReset => {
-                    "Something answered and hung up: is that a MySQL server, and does it let this machine in?"
-                }
-                _ => "Is the host spelled as it should be, and does a firewall stand between?",
-            };
-            Error::new(ErrorKind::SourceUnreachable, message).caused_by(io).hint(hint)
-        }
-        mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) => {
-            let mode = address.ssl_mode.name();
-            let message = format!("`{server}` has no TLS, which `ssl-mode={mode}` asks for");
-            Error::new(ErrorKind::SourceUnreachable, message)
-                .hint("Set TLS up in the server, or, in a network that you trust, write `ssl-mode=DISABLED`.")
-        }
+        mysql_async::Error::Server(said) => refused(said.code, told(said), address),
+        mysql_async::Error::Io(IoError::Io(io)) => unreachable(io, address),
         mysql_async::Error::Driver(DriverError::UnknownAuthPlugin { name }) => {
-            let message =
-                format!("`{server}` asks user `{}` for `{name}`, which is not supported", address.user);
-            Error::new(ErrorKind::SourceUnreachable, message)
-                .hint("Give the user a password of `caching_sha2_password` or `mysql_native_password`.")
+            unknown_method(Some(name), address)
+        }
+        mysql_async::Error::Driver(DriverError::MysqlOldPasswordDisabled) => {
+            unknown_method(Some("mysql_old_password"), address)
+        }
+        mysql_async::Error::Driver(DriverError::CleartextPluginDisabled) => {
+            unknown_method(Some("mysql_clear_password"), address)
         }
         other => broken(other, &format!("`{server}` does not answer as a MySQL server does")),
     }
 }
 
-fn is_tls(error: &std::io::Error) -> bool {
-    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
+/// Whether a driver's error is no more than that the other end is gone.
+pub(super) fn is_gone(error: &mysql_async::Error) -> bool {
+    matches!(error, mysql_async::Error::Io(_) | mysql_async::Error::Driver(DriverError::ConnectionClosed))
+}
+
+/// The network does not lead there.
+pub(super) fn unreachable(io: &io::Error, address: &Address) -> Error {
+    let hint = match io.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            "Nothing listens there: is the server running, and is the port right?"
+        }
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::InvalidData => {
+            "Something answered and hung up: is that a MySQL server, and does it let this machine in?"
+        }
+        _ => "Is the host spelled as it should be, and does a firewall stand between?",
+    };
+    let message = format!("`{}` cannot be reached", address.server());
+    Error::new(ErrorKind::SourceUnreachable, message).caused_by(io).hint(hint)
+}
+
+/// The server wants something of a password that is not known here.
+pub(super) fn unknown_method(name: Option<&str>, address: &Address) -> Error {
+    let asked = name.map_or_else(|| "another way to log in".to_owned(), |name| format!("`{name}`"));
+    let message =
+        format!("`{}` asks user `{}` for {asked}, which is not supported", address.server(), address.user);
+    Error::new(ErrorKind::SourceUnreachable, message)
+        .hint("Give the user a password of `caching_sha2_password`, `mysql_native_password` or `ed25519`.")
+}
+
+/// The server has no TLS, where it is asked for.
+pub(super) fn without_tls(address: &Address) -> Error {
+    let (server, mode) = (address.server(), address.ssl_mode.name());
+    let message = format!("`{server}` has no TLS, which `ssl-mode={mode}` asks for");
+    Error::new(ErrorKind::SourceUnreachable, message)
+        .hint("Set TLS up in the server, or, in a network that you trust, write `ssl-mode=DISABLED`.")
+}
+
+/// TLS does not know such hosts, and so no certificate can name it.
+pub(super) fn nameless(address: &Address) -> Error {
+    let message = format!("no certificate can name the host `{}`", address.host);
+    Error::new(ErrorKind::SourceUnreachable, message).hint("Use the server's name, or `ssl-mode=VERIFY_CA`.")
+}
+
+/// What is missing where a server refuses with that number.
+pub(super) fn layer(code: u16) -> Layer {
+    match code {
+        // ER_SECURE_TRANSPORT_REQUIRED
+        3159 => Layer::Tls,
+        // ER_DBACCESS_DENIED_ERROR, ER_BAD_DB_ERROR
+        1044 | 1049 => Layer::Database,
+        _ => Layer::Authentication,
+    }
 }
 
 /// No TLS came about.
-fn unencrypted(cause: impl std::fmt::Display, address: &Address) -> Error {
+pub(super) fn unencrypted(error: &io::Error, address: &Address) -> Error {
     let message = format!("no encrypted connection to `{}` could be made", address.server());
-    let hint = match address.ssl_mode {
-        SslMode::VerifyIdentity => {
-            "Name the host as the certificate does, and the authority that signed it with `ssl_ca: file.pem`."
+    let found = Error::new(ErrorKind::SourceUnreachable, message);
+    match Refusal::within(error) {
+        Some(refusal) => found.caused_by(&refusal).hint(advice(&refusal, address)),
+        None => found.caused_by(error).hint(
+            "The server's TLS may be older than 1.2, or broken. Mend it there or, in a network that you trust, write `ssl-mode=DISABLED`.",
+        ),
+    }
+}
+
+/// What to do about a certificate that is refused.
+pub(super) fn advice(refusal: &Refusal, address: &Address) -> String {
+    match refusal {
+        Refusal::Unknown { .. } => match &address.ssl_ca {
+            Some(file) => {
+                format!("Name the authority that did sign it in `{file}`, or ask whose server that is.")
+            }
+            None => "Name the authority that signed it with `ssl_ca: file.pem`.".to_owned(),
+        },
+        Refusal::Own => {
+            "Give that certificate, as somebody you trust gave it to you, as `ssl_ca: file.pem`.".to_owned()
         }
-        // The driver leaves the check of the name out only in words that its TLS no longer uses.
-        SslMode::VerifyCa => {
-            "Name the authority that signed the certificate with `ssl_ca: file.pem`. The certificate has to name the host also with `VERIFY_CA`, so far."
+        Refusal::Name { .. } => {
+            "Use a name that the certificate has, or `ssl-mode=VERIFY_CA` to leave the name unseen."
+                .to_owned()
         }
-        _ => {
-            "The server's TLS is too old, or its certificate is one that cannot be used (of X.509 version 1, perhaps). Give it another or, in a network that you trust, write `ssl-mode=DISABLED`."
+        Refusal::Ended(_) => "Whoever runs the server has to renew it.".to_owned(),
+        Refusal::Early(_) => "Is this machine's clock right?".to_owned(),
+        Refusal::Purpose | Refusal::Unusable(_) => {
+            "Whoever runs the server has to give it another.".to_owned()
         }
-    };
-    Error::new(ErrorKind::SourceUnreachable, message).caused_by(cause).hint(hint)
+    }
 }
 
 /// The server answers, and does not let us in.
-fn refused(error: &ServerError, address: &Address) -> Error {
+pub(super) fn refused(code: u16, said: String, address: &Address) -> Error {
     let (user, database, server) = (&address.user, &address.database, address.server());
-    let (message, hint) = match error.code {
+    let (message, hint) = match code {
         // ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR, ER_MUST_CHANGE_PASSWORD_LOGIN
         1045 | 1698 | 1862 => (
             format!("`{server}` does not let user `{user}` in"),
             format!(
-                "Is the password in `url` right, and may `{user}` come from this machine? In a password `@`, `:` and `/` are written %40, %3A and %2F."
+                "Is the password in `url` right, and may `{user}` come from this machine{}? In a password `@`, `:` and `/` are written %40, %3A and %2F.",
+                if address.ssl_mode == SslMode::Disabled { ", without encryption too" } else { "" },
             ),
         ),
         // ER_DBACCESS_DENIED_ERROR
@@ -99,11 +154,17 @@ fn refused(error: &ServerError, address: &Address) -> Error {
             format!("`{server}` has no connection left for user `{user}`"),
             "Try again later, or raise its limit.".to_owned(),
         ),
+        // ER_SECURE_TRANSPORT_REQUIRED
+        3159 => (
+            format!("`{server}` takes encrypted connections only"),
+            "Write `ssl-mode=REQUIRED` or, to know whose server it is, `ssl-mode=VERIFY_IDENTITY`."
+                .to_owned(),
+        ),
         _ => {
             (format!("`{server}` refuses the connection"), "`millrace doctor` says what it sees.".to_owned())
         }
     };
-    Error::new(ErrorKind::SourceUnreachable, message).caused_by(told(error)).hint(hint)
+    Error::new(ErrorKind::SourceUnreachable, message).caused_by(said).hint(hint)
 }
 
 /// An error of a statement. `doing` is what could not be done: `table `clients` cannot be read`.

@@ -6,12 +6,16 @@
 mod address;
 mod connection;
 mod convert;
+mod doctor;
 mod failure;
 mod incremental;
 mod keys;
+mod reach;
 mod read;
 mod table;
 mod tls;
+mod tunnel;
+mod wire;
 mod written;
 
 use std::sync::Arc;
@@ -23,13 +27,14 @@ use millrace_core::project::settings::Settings;
 use millrace_core::project::source_file::ReadMode;
 use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
 use millrace_engine::batch::BatchSender;
+use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::keys::{KeyParts, KeyRequest, KeySums};
 use millrace_engine::registry::SourceConnector;
 use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
 use mysql_async::prelude::Queryable;
 
-use crate::mysql::address::Address;
+use crate::mysql::address::{Address, Files};
 use crate::mysql::connection::Connection;
 use crate::mysql::incremental::{CURSOR, Growth, LAG};
 use crate::mysql::read::read;
@@ -41,13 +46,19 @@ static SOURCE: MapSpec = MapSpec {
         KeySpec::required(
             "url",
             KeyKind::Text,
-            "`mysql://user:${PASSWORD}@host:3306/database?ssl-mode=VERIFY_IDENTITY`. `ssl-mode` is `DISABLED`, `PREFERRED` (the default), `REQUIRED`, `VERIFY_CA` or `VERIFY_IDENTITY`; `ssl-ca` stands for the key `ssl_ca`.",
+            "`mysql://user:${PASSWORD}@host:3306/database?ssl-mode=VERIFY_IDENTITY`. `ssl-mode` is `DISABLED`, `PREFERRED` (the default), `REQUIRED`, `VERIFY_CA` or `VERIFY_IDENTITY`; `ssl-ca`, `ssl-cert` and `ssl-key` stand for the keys of these names.",
         ),
         KeySpec::optional(
             "ssl_ca",
             KeyKind::Text,
             "PEM file, from the project folder on, with the authorities that may sign the server's certificate. Without it those of Mozilla and of the system may.",
         ),
+        KeySpec::optional(
+            "ssl_cert",
+            KeyKind::Text,
+            "PEM file with the certificate of this side, for servers that ask for one.",
+        ),
+        KeySpec::optional("ssl_key", KeyKind::Text, "PEM file with its key, without a password."),
         ZERO_DATES,
     ],
 };
@@ -86,7 +97,7 @@ impl SourceConnector for Mysql {
     }
 
     fn connection_keys(&self) -> &'static [&'static str] {
-        &["url", "ssl_ca", "lag", "deletes", "reconcile_every"]
+        &["url", "ssl_ca", "ssl_cert", "ssl_key", "lag", "deletes", "reconcile_every"]
     }
 
     fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {
@@ -101,7 +112,7 @@ struct Server {
 }
 
 impl Server {
-    async fn connect(&self) -> Result<Connection> {
+    fn address(&self) -> Result<Address> {
         // Commands that never connect get along without a URL, which may be in a variable that is not set.
         let url = self.settings.text("url").unwrap_or_default();
         if url.is_empty() {
@@ -109,9 +120,17 @@ impl Server {
             return Err(Error::new(ErrorKind::SourceUnreachable, message)
                 .hint("Write `url: \"mysql://user:${PASSWORD}@host/database\"`."));
         }
-        let address = Address::parse(url, self.settings.text("ssl_ca"))
-            .map_err(|error| error.context(format!("source `{}` cannot be reached", self.context.name)))?;
-        Connection::open(&address, &self.context.project_dir).await
+        let files = Files {
+            ca: self.settings.text("ssl_ca"),
+            cert: self.settings.text("ssl_cert"),
+            key: self.settings.text("ssl_key"),
+        };
+        Address::parse(url, files)
+            .map_err(|error| error.context(format!("source `{}` cannot be reached", self.context.name)))
+    }
+
+    async fn connect(&self) -> Result<Connection> {
+        Connection::open(&self.address()?, &self.context.project_dir).await
     }
 }
 
@@ -129,6 +148,10 @@ fn quoted(name: impl AsRef<str>) -> String {
 impl Source for Server {
     fn reads(&self, stream: &StreamRequest) -> Option<String> {
         stream.settings.text("table").map(str::to_owned)
+    }
+
+    async fn diagnose(&self, _streams: &[StreamRequest]) -> Diagnosis {
+        doctor::diagnose(self.address(), &self.context.project_dir).await
     }
 
     async fn streams(&self) -> Result<Vec<String>> {

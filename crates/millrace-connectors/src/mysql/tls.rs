@@ -1,58 +1,45 @@
-//! What a connection trusts.
+//! What MySQL's modes ask of TLS.
 
 use std::path::Path;
 
-use millrace_engine::error::{Error, ErrorKind, Result};
-use mysql_async::SslOpts;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use millrace_engine::error::{ErrorKind, Result};
+use rustls::pki_types::ServerName;
+use tokio_rustls::TlsConnector;
 
 use crate::files::input::blocking;
 use crate::mysql::address::{Address, SslMode};
+use crate::tls::{Asked, Check, Roots};
 
-/// What the driver is told of TLS; none where it is not wanted. With a file of authorities those alone are trusted, otherwise
-/// Mozilla's, which are in the program, and the system's.
-pub(super) async fn options(address: &Address, project_dir: &Path) -> Result<Option<SslOpts>> {
-    let unverified =
-        || SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true);
-    let options = match address.ssl_mode {
-        SslMode::Disabled => return Ok(None),
-        SslMode::Preferred | SslMode::Required => return Ok(Some(unverified())),
-        SslMode::VerifyCa => SslOpts::default().with_danger_skip_domain_validation(true),
-        SslMode::VerifyIdentity => SslOpts::default(),
-    };
-    let (own, file) = match &address.ssl_ca {
-        Some(file) => (true, Some((file.clone(), project_dir.join(file)))),
-        None => (false, None),
-    };
-    let certificates = blocking(move || match file {
-        Some((name, path)) => authorities(&name, &path),
-        None => Ok(usable(rustls_native_certs::load_native_certs().certs)),
-    })
-    .await?;
-    let certificates = certificates.into_iter().map(|certificate| certificate.to_vec().into()).collect();
-    Ok(Some(options.with_root_certs(certificates).with_disable_built_in_roots(own)))
-}
-
-/// The certificates of a PEM file.
-fn authorities(name: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let failed = |what: &str| Error::new(ErrorKind::SourceUnreachable, format!("`ssl_ca: {name}` {what}"));
-    let bytes = std::fs::read(path).map_err(|error| failed("cannot be read").caused_by(error))?;
-    let found = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
-    let found = found.map_err(|error| failed("is no file of certificates").caused_by(error))?;
-    let count = found.len();
-    let usable = usable(found);
-    if usable.is_empty() || usable.len() < count {
-        return Err(failed("has no certificate of an authority, or one that cannot be used")
-            .hint("It has to be in PEM, with `-----BEGIN CERTIFICATE-----`, of X.509 version 3."));
+impl Address {
+    /// With a file of authorities those alone are trusted, otherwise Mozilla's, which are in the program, and the system's.
+    pub(super) fn asked(&self, project_dir: &Path) -> Asked {
+        Asked {
+            check: match self.ssl_mode {
+                SslMode::Disabled | SslMode::Preferred | SslMode::Required => Check::Nothing,
+                SslMode::VerifyCa => Check::Signed,
+                SslMode::VerifyIdentity => Check::Named,
+            },
+            roots: self.ssl_ca.as_ref().map_or(Roots::Public, |file| Roots::File(project_dir.join(file))),
+            client: self
+                .client
+                .as_ref()
+                .map(|(certificate, key)| (project_dir.join(certificate), project_dir.join(key))),
+            only_13: false,
+            protocol: None,
+            failure: ErrorKind::SourceUnreachable,
+        }
     }
-    Ok(usable)
+
+    /// The host as TLS knows it. Where no name is asked for, one that TLS does not know will do under another.
+    pub(super) fn server_name(&self) -> Option<ServerName<'static>> {
+        let name = ServerName::try_from(self.host.clone()).ok();
+        let unseen = || ServerName::try_from("unknown.invalid").ok();
+        name.or_else(|| if self.ssl_mode == SslMode::VerifyIdentity { None } else { unseen() })
+    }
 }
 
-/// Those that can vouch for others. The system's store may have some that can't, and one would make the driver refuse all.
-fn usable(certificates: Vec<CertificateDer<'static>>) -> Vec<CertificateDer<'static>> {
-    let usable =
-        |certificate: &CertificateDer<'static>| RootCertStore::empty().add(certificate.clone()).is_ok();
-    certificates.into_iter().filter(usable).collect()
+/// Makes TLS as it was asked for, or none.
+pub(super) async fn connector(address: &Address, project_dir: &Path) -> Result<TlsConnector> {
+    let asked = address.asked(project_dir);
+    Ok(TlsConnector::from(blocking(move || asked.config()).await?))
 }

@@ -24,11 +24,13 @@ use millrace_core::cursor::Cursor;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
 use millrace_engine::batch::BatchSender;
+use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::registry::SourceConnector;
 use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
 
 use crate::files::Limits;
+use crate::files::doctor::diagnose;
 use crate::files::input::{Input, blocking};
 use crate::files::paths::{PATH, files};
 use crate::files::selection::position;
@@ -117,6 +119,10 @@ fn wanted(stream: &StreamRequest, settings: &Settings) -> Wanted {
 impl Source for DumpSource {
     fn reads(&self, stream: &StreamRequest) -> Option<String> {
         stream.settings.text("table").map(str::to_owned)
+    }
+
+    async fn diagnose(&self, streams: &[StreamRequest]) -> Diagnosis {
+        diagnose(self.context.project_dir.clone(), &self.settings, streams).await
     }
 
     async fn streams(&self) -> Result<Vec<String>> {

@@ -13,6 +13,7 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage};
 use super::failure::{Again, again, server_error};
 use super::tls::MakeTls;
 use super::url::{Binding, Host, Server, SslMode, Target};
+use crate::tls::Refusal;
 
 /// How long a server that is waking is asked again.
 const LATER: Duration = Duration::from_secs(30);
@@ -44,8 +45,29 @@ enum Failed {
     Target,
 }
 
+impl Failed {
+    fn code(&self) -> Option<String> {
+        match self {
+            Self::Driver(error) => error.code().map(|code| code.code().to_owned()),
+            Self::TimedOut(_) | Self::Target => None,
+        }
+    }
+}
+
+/// Why there is no connection.
+pub(super) struct Unreached {
+    /// What the last server that answered said, as SQLSTATE.
+    pub(super) code: Option<String>,
+    pub(super) error: Error,
+}
+
 /// Connects to the first server that will do. Tries again, with pauses, while one says that it may be there in a moment.
 pub(super) async fn connect(server: &Server, tls: &MakeTls) -> Result<Connected> {
+    reach(server, tls).await.map_err(|unreached| unreached.error)
+}
+
+/// The same, with the code of what a server said.
+pub(super) async fn reach(server: &Server, tls: &MakeTls) -> Result<Connected, Unreached> {
     let started = Instant::now();
     let mut pause = 100;
     loop {
@@ -55,7 +77,8 @@ pub(super) async fn connect(server: &Server, tls: &MakeTls) -> Result<Connected>
             None => {
                 let patience = failures.iter().map(|(_, failed)| patience(failed)).max().unwrap_or_default();
                 if started.elapsed() >= patience {
-                    return Err(unreachable(&failures, started.elapsed()));
+                    let code = failures.iter().rev().find_map(|(_, failed)| failed.code());
+                    return Err(Unreached { code, error: unreachable(&failures, started.elapsed()) });
                 }
             }
         }
@@ -267,14 +290,9 @@ fn driver(host: &Host, error: &tokio_postgres::Error) -> Error {
         "error performing TLS handshake" => {
             let without = causes.iter().any(|cause| cause.contains("does not support TLS"));
             if without {
-                (
-                    format!("the server `{host}` has no TLS"),
-                    Some(
-                        "Turn `ssl` on there; or, where nobody is in between, say `?sslmode=disable` in the URL.",
-                    ),
-                )
+                (format!("the server `{host}` has no TLS"), Some(NO_TLS))
             } else {
-                (format!("the server `{host}` cannot be trusted, or TLS with it fails"), tls_hint(&causes))
+                return untrusted(host, error, &causes);
             }
         }
         "authentication error" => (format!("the server `{host}` cannot be authenticated with"), None),
@@ -296,6 +314,10 @@ fn driver(host: &Host, error: &tokio_postgres::Error) -> Error {
     }
 }
 
+/// What to do about a server without TLS.
+pub(super) const NO_TLS: &str =
+    "Turn `ssl` on there; or, where nobody is in between, say `?sslmode=disable` in the URL.";
+
 const PASSWORD: &str =
     "Look at the user and the password of the URL; signs such as `@`, `/` and `%` are percent-encoded there.";
 
@@ -306,15 +328,34 @@ fn no_entry(said: &tokio_postgres::error::DbError) -> Option<&'static str> {
     )
 }
 
-fn tls_hint(causes: &[String]) -> Option<&'static str> {
-    let said = |word: &str| causes.iter().any(|cause| cause.contains(word));
-    if said("UnknownIssuer") {
-        Some("Name the file of the authority that signed its certificate: `?sslrootcert=FILE`.")
-    } else if said("not valid for name") || said("NotValidForName") {
-        Some("Use the name that is in its certificate, or `sslmode=verify-ca` to leave the name unseen.")
-    } else if said("expired") || said("Expired") {
-        Some("Its certificate has run out.")
-    } else {
-        None
+/// TLS is there, and does not come about.
+fn untrusted(host: &Host, error: &tokio_postgres::Error, causes: &[String]) -> Error {
+    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    let Some(refusal) = io.and_then(Refusal::within) else {
+        let message = format!("TLS with the server `{host}` fails");
+        let failed = Error::new(ErrorKind::WarehouseUnreachable, message).hint(
+            "Its TLS may be older than 1.2, or it asks for a certificate of this side (`sslcert`, `sslkey`).",
+        );
+        return causes.iter().skip(1).fold(failed, Error::caused_by);
+    };
+    let message = format!("the server `{host}` cannot be trusted");
+    Error::new(ErrorKind::WarehouseUnreachable, message).caused_by(&refusal).hint(advice(&refusal))
+}
+
+/// What to do about a certificate that is refused.
+pub(super) fn advice(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Unknown { .. } => {
+            "Name the file of the authority that signed its certificate: `?sslrootcert=FILE`."
+        }
+        Refusal::Own => {
+            "Name the file with that certificate, as somebody you trust gave it to you: `?sslrootcert=FILE`."
+        }
+        Refusal::Name { .. } => {
+            "Use the name that is in its certificate, or `sslmode=verify-ca` to leave the name unseen."
+        }
+        Refusal::Ended(_) => "Whoever runs the server has to renew it.",
+        Refusal::Early(_) => "Is this machine's clock right?",
+        Refusal::Purpose | Refusal::Unusable(_) => "Whoever runs the server has to give it another.",
     }
 }

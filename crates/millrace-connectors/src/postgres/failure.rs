@@ -52,7 +52,9 @@ pub(super) fn server_error(said: &DbError) -> Error {
             .hint("Raise its `max_connections`, or lower `connections` of the environment."),
         (_, "28P01") => unreachable("the server does not accept the password"),
         (_, "28000") => unreachable("the server does not let this user in").caused_by(words),
-        (_, "3D000") => unreachable("the server has no such database").caused_by(words),
+        (_, "3D000") => unreachable("the server has no such database")
+            .caused_by(words)
+            .hint("Is it spelled as in `\\l` of psql? Somebody who may makes it with `create database`."),
         (_, "25006") => Error::new(ErrorKind::Sql, "the statement would write, where only reading is allowed"),
         (_, "2BP01") => {
             let error = Error::new(ErrorKind::Sql, words);

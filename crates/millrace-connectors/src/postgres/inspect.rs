@@ -5,18 +5,18 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use base64ct::{Base64, Encoding};
 use millrace_core::project::settings::Settings;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use rustls::client::danger::ServerCertVerifier;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
-use super::certificate;
-use super::tls::{is_name, onlooker, roots, store, web_pki};
+use super::connect::NO_TLS;
 use super::url::{Host, Server};
+pub use crate::tls::chain::{Certificate, CertificateChain};
+use crate::tls::chain::{Judged, judge};
 
 /// Where a warehouse is, as its URL says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,71 +62,20 @@ fn first(server: &Server) -> Result<&Host> {
     server.hosts.first().ok_or_else(|| Error::new(ErrorKind::Internal, "a URL without a host"))
 }
 
-/// A certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Certificate {
-    /// As files have it, with its line of `BEGIN`.
-    pub pem: String,
-    /// Whom it is for: `CN=…, O=…`.
-    pub subject: String,
-    /// Who signed it.
-    pub issuer: String,
-    /// When it ends, in seconds since 1970 UTC.
-    pub ends_at: i64,
-}
-
-/// What a server showed when it was asked for TLS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateChain {
-    /// The certificates that it sent, its own first.
-    pub sent: Vec<Certificate>,
-    /// The root that vouches for them: among those in `sslrootcert`, Mozilla's or the system's. Tools that ask for a file of root
-    /// certificates are served by this one.
-    pub root: Option<Certificate>,
-    /// Whether its certificate names the host of the URL.
-    pub names_host: bool,
-    /// Why it is not trusted; none where it is, but for the name.
-    pub problem: Option<String>,
-}
-
 /// Asks a server for its certificates, whatever the URL's `sslmode`. Sends neither user nor password.
 pub async fn certificate_chain(project_dir: &Path, settings: &Settings) -> Result<CertificateChain> {
     let server = super::server(project_dir, settings)?;
-    let host = first(&server)?;
-    let asked = timeout(server.connect_timeout, ask(&server, host)).await;
+    Ok(judged(&server, first(&server)?).await?.chain)
+}
+
+/// What one server shows, and what to think of it.
+pub(super) async fn judged(server: &Server, host: &Host) -> Result<Judged> {
+    let asked = timeout(server.connect_timeout, ask(server, host)).await;
     let sent = asked.map_err(|_| {
         let limit: Duration = server.connect_timeout;
         unreachable(host, "cannot be reached").caused_by(format!("no answer within {} s", limit.as_secs()))
     })??;
-    let known = roots(&server.tls.roots)?;
-    let (own, others) = sent.split_first().ok_or_else(|| unreachable(host, "sent no certificate"))?;
-    let name = server_name(host)?;
-    let verify = |roots: &[CertificateDer<'static>]| {
-        web_pki(store(roots))
-            .map(|library| library.verify_server_cert(own, others, &name, &[], UnixTime::now()))
-    };
-    let verdict = verify(&known)?;
-    let wrong_name = matches!(&verdict, Err(rustls::Error::InvalidCertificate(error)) if is_name(error));
-    let named =
-        certificate::common_name_only(own).is_some_and(|common| certificate::names(common, &host.name));
-    let trusted = verdict.is_ok() || wrong_name;
-    let mut root = None;
-    for candidate in known.iter().filter(|_| trusted) {
-        let signed = sent.iter().any(|one| certificate::may_have_signed(candidate, one));
-        // Roots of one name may have several keys.
-        let alone = if signed { verify(std::slice::from_ref(candidate))? } else { continue };
-        if alone.is_ok() || matches!(&alone, Err(rustls::Error::InvalidCertificate(error)) if is_name(error))
-        {
-            root = shown(candidate);
-            break;
-        }
-    }
-    Ok(CertificateChain {
-        sent: sent.iter().filter_map(shown).collect(),
-        root,
-        names_host: verdict.is_ok() || (wrong_name && named),
-        problem: verdict.err().filter(|_| !trusted).map(|error| error.to_string()),
-    })
+    judge(&server.tls.asked(), &sent, &server_name(host)?)
 }
 
 fn unreachable(host: &Host, what: &str) -> Error {
@@ -152,10 +101,11 @@ async fn ask(server: &Server, host: &Host) -> Result<Vec<CertificateDer<'static>
     if !server.tls.direct {
         stream.write_all(&REQUEST).await.map_err(|error| failed(&error))?;
         if stream.read_u8().await.map_err(|error| failed(&error))? != b'S' {
-            return Err(unreachable(host, "has no TLS"));
+            return Err(unreachable(host, "has no TLS").hint(NO_TLS));
         }
     }
-    let connected = onlooker(&server.tls)?.connect(server_name(host)?, stream).await;
+    let onlooker = TlsConnector::from(server.tls.asked().onlooker()?);
+    let connected = onlooker.connect(server_name(host)?, stream).await;
     let mut stream =
         connected.map_err(|error| unreachable(host, "does not agree on TLS").caused_by(error))?;
     let sent = stream.get_ref().1.peer_certificates().unwrap_or_default();
@@ -163,25 +113,4 @@ async fn ask(server: &Server, host: &Host) -> Result<Vec<CertificateDer<'static>
     // It was only asked for its papers.
     let _ = stream.shutdown().await;
     Ok(sent)
-}
-
-fn shown(certificate: &CertificateDer<'_>) -> Option<Certificate> {
-    let summary = certificate::summary(certificate)?;
-    Some(Certificate {
-        pem: pem(certificate),
-        subject: summary.subject,
-        issuer: summary.issuer,
-        ends_at: summary.ends_at,
-    })
-}
-
-/// RFC 7468: Base64 in lines of 64.
-fn pem(der: &[u8]) -> String {
-    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
-    for line in der.chunks(48) {
-        text.push_str(&Base64::encode_string(line));
-        text.push('\n');
-    }
-    text.push_str("-----END CERTIFICATE-----\n");
-    text
 }

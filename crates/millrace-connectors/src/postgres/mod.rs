@@ -1,9 +1,9 @@
 //! PostgreSQL: the warehouse on a server, one's own or a cloud's.
 
-mod certificate;
 mod connect;
 mod copy;
 mod dialect;
+mod doctor;
 mod failure;
 pub mod inspect;
 mod load;
@@ -21,16 +21,19 @@ mod url;
 mod value;
 mod warehouse;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use millrace_core::project::environment::Schemas;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
+use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::reader::{ReaderAccess, ReaderRequest};
-use millrace_engine::registry::WarehouseConnector;
+use millrace_engine::registry::{VARIABLES, WarehouseConnector};
 use millrace_engine::warehouse::Warehouse;
 
 pub use warehouse::PostgresWarehouse;
@@ -48,8 +51,8 @@ static SPEC: MapSpec = MapSpec {
         KeySpec::required(
             "url",
             KeyKind::Text,
-            "libpq's connection URL, `postgres://USER:PASSWORD@HOST/DATABASE?…`; the password as `${NAME}`. Without `sslmode` it is \
-             `verify-full`, and `prefer` for a server on this machine.",
+            "libpq's connection URL, `postgres://USER:PASSWORD@HOST/DATABASE?…`; the password as `${NAME}`. libpq's environment \
+             variables stand for what it leaves out. Without `sslmode` it is `verify-full`, and `prefer` for a server on this machine.",
         ),
         KeySpec::optional(
             "connections",
@@ -77,6 +80,11 @@ impl WarehouseConnector for Postgres {
         &SPEC
     }
 
+    fn variables(&self) -> &'static [&'static str] {
+        const NAMES: [&str; parameter::VARIABLES.len()] = parameter::variables();
+        &NAMES
+    }
+
     /// Connects to nobody yet: the first call does.
     fn open(&self, project_dir: &Path, settings: &Settings) -> Result<Arc<dyn Warehouse>> {
         let server = server(project_dir, settings)?;
@@ -85,6 +93,10 @@ impl WarehouseConnector for Postgres {
             settings.text("connections").and_then(|text| text.parse().ok()).unwrap_or(CONNECTIONS);
         let time = settings.text("statement_timeout").map(duration).transpose()?;
         Ok(Arc::new(PostgresWarehouse::new(Pool::new(server, tls, connections), time)))
+    }
+
+    async fn diagnose(&self, project_dir: &Path, settings: &Settings, schemas: &Schemas) -> Diagnosis {
+        doctor::diagnose(project_dir, settings, schemas).await
     }
 
     fn has_readers(&self) -> bool {
@@ -102,7 +114,9 @@ impl WarehouseConnector for Postgres {
 }
 
 fn server(project_dir: &Path, settings: &Settings) -> Result<Server> {
-    Server::parse(settings.text("url").unwrap_or_default().trim(), project_dir)
+    let none = BTreeMap::new();
+    let variables = settings.map(VARIABLES).unwrap_or(&none);
+    Server::parse(settings.text("url").unwrap_or_default().trim(), variables, project_dir)
 }
 
 /// `500ms`, `30s`, `10m`, `2h`.

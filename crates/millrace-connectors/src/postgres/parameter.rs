@@ -8,7 +8,8 @@ use std::time::Duration;
 use millrace_core::suggest::did_you_mean;
 use millrace_engine::error::Result;
 
-use super::url::{Binding, Host, Keepalive, Roots, Secret, Server, SslMode, Target, Tls, wrong};
+use super::url::{Binding, Host, Keepalive, Secret, Server, SslMode, Target, Tls, wrong};
+use crate::tls::Roots;
 
 /// Where a server listens that the URL does not name.
 const PORT: u16 = 5432;
@@ -68,6 +69,48 @@ pub(super) const PARAMETERS: [&str; 46] = [
     "user",
 ];
 
+/// libpq's environment variables, each with its parameter: <https://www.postgresql.org/docs/current/libpq-envars.html>. Those that name
+/// files in the home folder or a service are left out; what protects a connection and is not there is refused as it is in the URL.
+pub(super) const VARIABLES: [(&str, &str); 26] = [
+    ("PGAPPNAME", "application_name"),
+    ("PGCHANNELBINDING", "channel_binding"),
+    ("PGCONNECT_TIMEOUT", "connect_timeout"),
+    ("PGDATABASE", "dbname"),
+    ("PGGSSENCMODE", "gssencmode"),
+    ("PGHOST", "host"),
+    ("PGHOSTADDR", "hostaddr"),
+    ("PGLOADBALANCEHOSTS", "load_balance_hosts"),
+    ("PGOPTIONS", "options"),
+    ("PGPASSWORD", "password"),
+    ("PGPORT", "port"),
+    ("PGREQUIREAUTH", "require_auth"),
+    ("PGREQUIREPEER", "requirepeer"),
+    ("PGREQUIRESSL", "requiressl"),
+    ("PGSSLCERT", "sslcert"),
+    ("PGSSLCERTMODE", "sslcertmode"),
+    ("PGSSLCRL", "sslcrl"),
+    ("PGSSLCRLDIR", "sslcrldir"),
+    ("PGSSLKEY", "sslkey"),
+    ("PGSSLMAXPROTOCOLVERSION", "ssl_max_protocol_version"),
+    ("PGSSLMINPROTOCOLVERSION", "ssl_min_protocol_version"),
+    ("PGSSLMODE", "sslmode"),
+    ("PGSSLNEGOTIATION", "sslnegotiation"),
+    ("PGSSLROOTCERT", "sslrootcert"),
+    ("PGTARGETSESSIONATTRS", "target_session_attrs"),
+    ("PGUSER", "user"),
+];
+
+/// Their names.
+pub(super) const fn variables() -> [&'static str; VARIABLES.len()] {
+    let mut names = [""; VARIABLES.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = VARIABLES[at].0;
+        at += 1;
+    }
+    names
+}
+
 /// Those that ask for something that is not there, with the values that ask for nothing.
 const NOT_HERE: [(&str, &[&str]); 20] = [
     ("client_encoding", &["auto", "UTF8", "utf8", "UTF-8", "utf-8"]),
@@ -94,21 +137,48 @@ const NOT_HERE: [(&str, &[&str]); 20] = [
 
 /// Parameters with their values; the last one of a name counts.
 #[derive(Default)]
-pub(super) struct Said(BTreeMap<&'static str, String>);
+pub(super) struct Said {
+    url: BTreeMap<&'static str, String>,
+    /// What environment variables say, each with its name.
+    variables: BTreeMap<&'static str, (&'static str, String)>,
+}
 
 impl Said {
     pub(super) fn put(&mut self, name: &'static str, value: String) {
-        self.0.insert(name, value);
+        self.url.insert(name, value);
+    }
+
+    /// Lets environment variables say what the URL has left out.
+    pub(super) fn fall_back(&mut self, variables: &BTreeMap<String, String>) {
+        for (variable, name) in VARIABLES {
+            // The address is that of a host: it is no other host's.
+            let other = name == "hostaddr" && self.url.contains_key("host");
+            if let Some(value) = variables.get(variable).filter(|_| !other) {
+                self.variables.insert(name, (variable, value.clone()));
+            }
+        }
     }
 
     /// A value that says something: as in libpq, an empty one counts as none.
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        let said = |text: &&str| !text.is_empty();
+        let url = self.url.get(name).map(String::as_str).filter(said);
+        url.or_else(|| self.variables.get(name).map(|(_, value)| value.as_str()).filter(said))
+    }
+
+    /// Who says it, for messages.
+    fn source(&self, name: &str) -> String {
+        let in_url = self.url.get(name).is_some_and(|value| !value.is_empty());
+        match self.variables.get(name).filter(|_| !in_url) {
+            Some((variable, _)) => format!("the environment's `{variable}`"),
+            None => format!("the URL's `{name}`"),
+        }
     }
 
     fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
-        let number =
-            |text: &str| text.trim().parse().map_err(|_| wrong(format!("the URL's `{name}` is no number")));
+        let number = |text: &str| {
+            text.trim().parse().map_err(|_| wrong(format!("{} is no number", self.source(name))))
+        };
         self.get(name).map(number).transpose()
     }
 
@@ -116,7 +186,7 @@ impl Said {
         let Some(said) = self.get(name) else { return Ok(default) };
         let found = words.iter().find(|(word, _)| *word == said);
         found.map(|(_, meant)| *meant).ok_or_else(|| {
-            let error = wrong(format!("the URL's `{name}` is none that there is"));
+            let error = wrong(format!("{} is none that there is", self.source(name)));
             let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             match did_you_mean(said, words, "there are") {
                 Some(hint) => error.hint(hint),
@@ -130,7 +200,7 @@ impl Said {
 pub(super) fn server(said: &Said, folder: &Path) -> Result<Server> {
     for (name, harmless) in NOT_HERE {
         if said.get(name).is_some_and(|value| !harmless.contains(&value)) {
-            return Err(wrong(format!("the URL's `{name}` is not supported"))
+            return Err(wrong(format!("{} is not supported", said.source(name)))
                 .hint("Leave it out; what it would protect from is then not protected from."));
         }
     }
@@ -238,7 +308,10 @@ fn tls(said: &Said, hosts: &[Host], folder: &Path) -> Result<Tls> {
         Some("system") => Roots::System,
         Some(path) => Roots::File(folder.join(path)),
     };
-    let asked = said.get("sslmode").map(SslMode::parse).transpose()?;
+    let asked = match said.get("sslmode") {
+        None => None,
+        Some(_) => Some(said.word("sslmode", &SslMode::WORDS, SslMode::VerifyFull)?),
+    };
     let here =
         hosts.iter().all(|host| host.is_here() && host.address.is_none_or(|address| address.is_loopback()));
     let mode = match (asked, &roots) {
@@ -323,9 +396,4 @@ fn options(text: &str) -> (Vec<(String, String)>, Option<String>) {
 #[cfg(test)]
 pub(super) fn options_of(text: &str) -> (Vec<(String, String)>, Option<String>) {
     options(text)
-}
-
-/// A file that the URL names, for messages.
-pub(super) fn shown(path: &Path) -> String {
-    format!("`{}`", path.display())
 }

@@ -20,9 +20,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::Postgres;
-use super::inspect::{CertificateChain, ServerAccess, access, certificate_chain};
-use super::tls::roots;
-use super::url::{Roots, SslMode};
+use super::inspect::{ServerAccess, access, certificate_chain};
+use super::url::SslMode;
+use crate::tls::chain::CertificateChain;
+use crate::tls::{Roots, roots};
 
 /// What a reader's session is set to. A query that reads a view for longer than a publish waits for readers holds that publish, and so
 /// does a transaction that is left open.
@@ -73,7 +74,9 @@ async fn tls(project_dir: &Path, settings: &Settings) -> Result<Tls> {
         Err(error) => return Err(error),
     };
     let (known, origin) = match &server.tls.roots {
-        Roots::File(_) => (roots(&server.tls.roots)?, Some(RootOrigin::File)),
+        Roots::File(_) => {
+            (roots(&server.tls.roots, ErrorKind::WarehouseUnreachable)?, Some(RootOrigin::File))
+        }
         Roots::Public | Roots::System => (Vec::new(), None),
     };
     // A server's own certificate, given as its root, is vouched for by that file.

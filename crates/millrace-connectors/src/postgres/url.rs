@@ -1,9 +1,9 @@
 //! libpq's connection URL, whole: <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>.
 //!
 //! Parsed here, because the driver knows only three of the six `sslmode`s. Where it differs from libpq: without `sslmode` a server
-//! elsewhere is asked for `verify-full`, one on this machine for `prefer`; nothing is read from the environment or from files in the
-//! user's home. An error never quotes the URL: what is wrong in it may be the password.
+//! elsewhere is asked for `verify-full`, one on this machine for `prefer`; nothing is read from files in the user's home. An error never quotes the URL: what is wrong in it may be the password.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use millrace_core::suggest::did_you_mean;
 use millrace_engine::error::{Error, ErrorKind, Result};
 
 use super::parameter::{self, PARAMETERS};
+use crate::tls::Roots;
 
 /// A text that `Debug` hides.
 #[derive(Clone, PartialEq, Eq)]
@@ -87,7 +88,7 @@ pub(super) enum SslMode {
 }
 
 impl SslMode {
-    const WORDS: [(&'static str, Self); 6] = [
+    pub(super) const WORDS: [(&'static str, Self); 6] = [
         ("disable", Self::Disable),
         ("allow", Self::Allow),
         ("prefer", Self::Prefer),
@@ -100,29 +101,6 @@ impl SslMode {
     pub(super) fn as_str(self) -> &'static str {
         Self::WORDS.iter().find(|(_, mode)| *mode == self).map_or("", |(word, _)| *word)
     }
-
-    pub(super) fn parse(word: &str) -> Result<Self> {
-        let found = Self::WORDS.iter().find(|(known, _)| *known == word);
-        found.map(|(_, mode)| *mode).ok_or_else(|| {
-            let words = Self::WORDS.iter().map(|(word, _)| *word);
-            let error = wrong("the URL's `sslmode` is none that there is");
-            match did_you_mean(word, words, "there are") {
-                Some(hint) => error.hint(hint),
-                None => error,
-            }
-        })
-    }
-}
-
-/// Who may sign a server's certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Roots {
-    /// Mozilla's, which are built in, and the system's.
-    Public,
-    /// The system's.
-    System,
-    /// Those in a file (PEM).
-    File(PathBuf),
 }
 
 /// TLS as asked for.
@@ -191,8 +169,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Parses a URL. Files that it names are relative to `folder`.
-    pub(super) fn parse(url: &str, folder: &Path) -> Result<Self> {
+    /// Parses a URL; libpq's environment variables stand for what it leaves out. Files that they name are relative to `folder`.
+    pub(super) fn parse(url: &str, variables: &BTreeMap<String, String>, folder: &Path) -> Result<Self> {
         let rest = url.strip_prefix("postgresql://").or_else(|| url.strip_prefix("postgres://"));
         let rest = rest.ok_or_else(|| {
             wrong("the URL does not begin with `postgres://`")
@@ -234,6 +212,7 @@ impl Server {
                 _ => said.put(known(&name)?, value),
             }
         }
+        said.fall_back(variables);
         parameter::server(&said, folder)
     }
 

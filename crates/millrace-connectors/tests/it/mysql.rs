@@ -13,6 +13,10 @@ mod columns;
 mod incremental;
 mod keys;
 mod moment;
+#[cfg(feature = "test-mysql-9")]
+mod new_server;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod old_server;
 mod refusal;
 mod tls;
 mod values;

@@ -1,5 +1,6 @@
 //! The PostgreSQL warehouse by its contract, against a real server.
 
+mod certificates;
 mod cloud;
 mod encryption;
 mod limits;

@@ -57,6 +57,13 @@ impl Settings {
         }
     }
 
+    /// These settings with one more.
+    #[must_use]
+    pub fn with(mut self, key: &str, setting: Setting) -> Self {
+        self.0.insert(key.to_owned(), setting);
+        self
+    }
+
     /// A text that differs when any setting does. Holds secrets: only for hashing.
     pub fn fingerprint(&self) -> String {
         let mut out = String::new();

@@ -3,10 +3,12 @@
 mod appending;
 mod both;
 mod broken;
+mod cloud;
 mod connect;
 mod crash;
 mod deletes;
 mod demo;
+mod doctor;
 mod files;
 mod held;
 mod hooks;

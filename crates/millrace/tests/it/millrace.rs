@@ -9,6 +9,9 @@ use tempfile::TempDir;
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
     command.env_remove("CLICOLOR_FORCE").env("NO_COLOR", "1");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
+        command.env_remove(name);
+    }
     command
 }
 
@@ -86,6 +89,13 @@ impl Project {
         let output =
             binary().args(arguments).arg("--project").arg(self.path()).output().expect("the binary starts");
         Ended::of(&output)
+    }
+
+    /// The same with variables in its environment.
+    pub(crate) fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ended {
+        let mut command = binary();
+        command.args(arguments).arg("--project").arg(self.path()).envs(variables.iter().copied());
+        Ended::of(&command.output().expect("the binary starts"))
     }
 
     /// `run --json`, which must end with that code.

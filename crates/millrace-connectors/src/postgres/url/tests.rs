@@ -4,7 +4,12 @@ use super::*;
 use crate::postgres::parameter::options_of;
 
 fn parse(url: &str) -> Result<Server> {
-    Server::parse(url, Path::new("/project"))
+    Server::parse(url, &BTreeMap::new(), Path::new("/project"))
+}
+
+fn parse_with(url: &str, variables: &[(&str, &str)]) -> Result<Server> {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Server::parse(url, &variables, Path::new("/project"))
 }
 
 fn parsed(url: &str) -> Server {
@@ -217,5 +222,56 @@ proptest! {
         let encoded = password.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
         let server = parse(&format!("postgres://u:{encoded}@h/d")).expect("a server");
         prop_assert_eq!(server.password, Some(Secret(password)));
+    }
+}
+
+#[test]
+fn variables_stand_for_what_the_url_leaves_out() {
+    let all = [
+        ("PGHOST", "db.example"),
+        ("PGHOSTADDR", "10.0.0.1"),
+        ("PGPORT", "5433"),
+        ("PGDATABASE", "shop"),
+        ("PGUSER", "ana"),
+        ("PGPASSWORD", "s3cret"),
+        ("PGSSLMODE", "verify-ca"),
+        ("PGSSLROOTCERT", "ca.crt"),
+        ("PGSSLCERT", "c.crt"),
+        ("PGSSLKEY", "c.key"),
+        ("PGCHANNELBINDING", "require"),
+        ("PGOPTIONS", "-c work_mem=1MB"),
+        ("PGAPPNAME", "nightly"),
+        ("PGCONNECT_TIMEOUT", "7"),
+        ("PGTARGETSESSIONATTRS", "read-write"),
+        ("PGSSLNEGOTIATION", "direct"),
+        ("PGSSLMINPROTOCOLVERSION", "TLSv1.3"),
+        ("PGLOADBALANCEHOSTS", "random"),
+    ];
+    let said = parse_with("postgres://", &all).expect("a server");
+    let written = parsed(
+        "postgres://ana:s3cret@db.example:5433/shop?hostaddr=10.0.0.1&sslmode=verify-ca&sslrootcert=ca.crt&sslcert=c.crt&\
+         sslkey=c.key&channel_binding=require&options=-c%20work_mem%3D1MB&application_name=nightly&connect_timeout=7&\
+         target_session_attrs=read-write&sslnegotiation=direct&ssl_min_protocol_version=TLSv1.3&load_balance_hosts=random",
+    );
+    assert_eq!(said, written);
+    // What the URL says counts, and no address is another host's.
+    let url = "postgres://bo:pw@other.example/d?sslmode=verify-full&sslrootcert=own.crt&connect_timeout=9";
+    let server = parse_with(url, &all).expect("a server");
+    assert_eq!((hosts(&server).as_str(), server.hosts[0].address), ("other.example:5433", None));
+    assert_eq!((server.user.as_deref(), server.database()), (Some("bo"), Some("d")));
+    assert_eq!((server.tls.mode, server.connect_timeout.as_secs()), (SslMode::VerifyFull, 9));
+    assert_eq!(server.tls.roots, Roots::File("/project/own.crt".into()));
+    // Empty ones say nothing, and those of others nothing here.
+    let empty = parse_with("postgres://h/d", &[("PGSSLMODE", ""), ("PGUSER", ""), ("PGSERVICE", "x")]);
+    assert_eq!(empty.expect("a server"), parsed("postgres://h/d"));
+    for (name, value, words) in [
+        ("PGSSLMODE", "verfy-full", "the environment's `PGSSLMODE` is none that there is"),
+        ("PGCONNECT_TIMEOUT", "soon", "the environment's `PGCONNECT_TIMEOUT` is no number"),
+        ("PGSSLCRL", "crl.pem", "the environment's `PGSSLCRL` is not supported"),
+        ("PGREQUIREAUTH", "scram-sha-256", "the environment's `PGREQUIREAUTH` is not supported"),
+        ("PGGSSENCMODE", "require", "the environment's `PGGSSENCMODE` is not supported"),
+    ] {
+        let error = parse_with("postgres://h/d", &[(name, value)]).expect_err(name);
+        assert_eq!(error.message(), words);
     }
 }

@@ -1,110 +1,290 @@
 //! Connections are as protected as was asked for, or not made.
 
 use std::path::Path;
-use std::process::Command;
 
 use millrace_engine::error::ErrorKind;
+use millrace_testkit::certificates::{Authority, Identity, Wanted};
+use millrace_testkit::mariadb::MariaDb;
 
-use super::start;
-use crate::reading::{source, stream, wait};
+use super::READER;
+use crate::reading::{load, source, stream};
 
-/// Makes an authority `ca.pem` and, signed by it, a certificate `cert.pem` for the address 127.0.0.1 with `key.pem`.
-fn certificates(dir: &Path) {
-    let openssl = |arguments: &[&str]| {
-        let output = Command::new("openssl").args(arguments).current_dir(dir).output().expect("openssl runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
-    let new = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    let with = |rest: &[&'static str]| [&new, rest].concat();
-    openssl(&with(&["-x509", "-days", "2", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem"]));
-    openssl(&with(&[
-        "-x509",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=other",
-        "-keyout",
-        "other.key",
-        "-out",
-        "other.pem",
-    ]));
-    openssl(&with(&["-subj", "/CN=server", "-keyout", "key.pem", "-out", "request.pem"]));
-    std::fs::write(dir.join("names"), "subjectAltName=IP:127.0.0.1").expect("written");
-    let sign = ["x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
-    openssl(&[&sign[..], &["-days", "2", "-extfile", "names", "-out", "cert.pem"]].concat());
-    // The server runs as another user where the tests run as root.
-    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    std::fs::set_permissions(dir.join("key.pem"), readable).expect("permissions");
+const MODES: [&str; 5] = ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"];
+
+/// What comes of a connection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Outcome {
+    /// It is made, without encryption.
+    Open,
+    /// It is made, and encrypted.
+    Sealed,
+    /// There is none; the message or the hint has these words.
+    No(&'static str),
 }
 
-/// What comes of a connection to a host with these parameters: whether it is encrypted, or the error.
+use Outcome::{No, Open, Sealed};
+
+const PASSWORD: &str = "p@ss:w/rd";
+
+/// A view that tells of the session that looks at it.
+const VIEW: &str = "create database d; create sql security invoker view d.whether_encrypted as
+     select variable_value <> '' as encrypted from information_schema.session_status where variable_name = 'Ssl_cipher';";
+
+/// What comes of a connection to a host with these parameters.
 fn connect(port: u16, dir: &Path, host: &str, parameters: &str) -> Result<bool, String> {
     let url = format!("mysql://reader:p%40ss%3Aw%2Frd@{host}:{port}/d?{parameters}");
     let source = source("mysql", dir, &[("url", &url)]);
-    // The view tells of the session that looks at it.
-    match wait(source.discover(&stream("whether_encrypted", &[]))) {
-        Ok(_) => {
-            let loaded = crate::reading::load(source.as_ref(), &stream("whether_encrypted", &[]));
-            Ok(loaded.expect("readable").rows[0][0].as_deref() == Some("1"))
-        }
+    match load(source.as_ref(), &stream("whether_encrypted", &[])) {
+        Ok(loaded) => Ok(loaded.rows[0][0].as_deref() == Some("1")),
         Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::SourceUnreachable);
+            assert_eq!(error.kind(), ErrorKind::SourceUnreachable, "{error}");
             let text = format!("{error} [{}]", error.to_diagnostic().hint.unwrap_or_default());
-            assert!(!text.contains("p@ss"), "{text}");
+            assert!(!text.contains(PASSWORD), "{text}");
             Err(text)
         }
     }
 }
 
-const VIEW: &str = "create database d; create sql security invoker view d.whether_encrypted as
-     select variable_value <> '' as encrypted from information_schema.session_status where variable_name = 'Ssl_cipher'";
+fn assert_outcome(what: &str, found: &Result<bool, String>, expected: Outcome) {
+    match (found, expected) {
+        (Ok(false), Open) | (Ok(true), Sealed) => {}
+        (Err(error), No(words)) => assert!(error.contains(words), "{what}: {error}"),
+        _ => panic!("{what}: {found:?}, not {expected:?}"),
+    }
+}
+
+fn started(identity: Option<&Identity>) -> MariaDb {
+    let server = match identity {
+        Some(identity) => MariaDb::start_with(identity, &[]),
+        None => MariaDb::start(&[]),
+    };
+    server.run(READER);
+    server.run(VIEW);
+    server
+}
+
+/// Who connects with whom: each certificate of a server, in each mode.
+#[test]
+fn each_mode_connects_with_whom_it_should() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (root, stranger) = (Authority::new("our root"), Authority::new("another root"));
+    let own = |names: &'static [&'static str]| Wanted { names, common: "x", ..Wanted::default() };
+    let common = |common: &'static str| Wanted { common, ..Wanted::default() };
+    let good = root.sign(own(&["localhost"]));
+    let alone = own(&["localhost"]).self_signed();
+    std::fs::write(dir.path().join("root.pem"), root.pem()).expect("written");
+    std::fs::write(dir.path().join("alone.pem"), &alone.certificate).expect("written");
+
+    let server = started(Some(&good));
+    let no = "is not among those";
+    let stranger_signed = "signed by `CN=another root`, who is not among those that are trusted";
+    let other = "is for `other.test`, not for `localhost` [Use a name that the certificate has";
+    for (what, identity, host, roots, expected) in [
+        ("good", good, "localhost", "root.pem", [Open, Sealed, Sealed, Sealed, Sealed]),
+        (
+            "a wrong name",
+            root.sign(own(&["other.test"])),
+            "localhost",
+            "root.pem",
+            [Open, Sealed, Sealed, Sealed, No(other)],
+        ),
+        (
+            "expired",
+            root.sign(Wanted { expired: true, ..own(&["localhost"]) }),
+            "localhost",
+            "root.pem",
+            [Open, Sealed, Sealed, No("ended on 2020-01-01"), No("ended on 2020-01-01")],
+        ),
+        (
+            "self-signed",
+            alone.clone(),
+            "localhost",
+            "root.pem",
+            [Open, Sealed, Sealed, No("signed by itself"), No("signed by itself")],
+        ),
+        (
+            "self-signed, and given as its own root",
+            alone,
+            "localhost",
+            "alone.pem",
+            [Open, Sealed, Sealed, Sealed, Sealed],
+        ),
+        (
+            "an unknown root",
+            stranger.sign(own(&["localhost"])),
+            "localhost",
+            "root.pem",
+            [Open, Sealed, Sealed, No(stranger_signed), No(stranger_signed)],
+        ),
+        (
+            "X.509 version 1",
+            root.sign_first_version(common("localhost")),
+            "localhost",
+            "root.pem",
+            [Open, Sealed, Sealed, Sealed, Sealed],
+        ),
+        (
+            "X.509 version 1, a wrong name",
+            root.sign_first_version(common("other.test")),
+            "localhost",
+            "root.pem",
+            [Open, Sealed, Sealed, Sealed, No(other)],
+        ),
+        (
+            "X.509 version 1, expired",
+            root.sign_first_version(Wanted { expired: true, ..common("localhost") }),
+            "localhost",
+            "root.pem",
+            [Open, Sealed, Sealed, No("ended on 2020-01-01"), No("ended on 2020-01-01")],
+        ),
+        (
+            "X.509 version 1, an unknown root",
+            stranger.sign_first_version(common("localhost")),
+            "localhost",
+            "root.pem",
+            [Open, Sealed, Sealed, No(no), No(no)],
+        ),
+        (
+            "a common name only",
+            root.sign(common("localhost")),
+            "localhost",
+            "root.pem",
+            [Open, Sealed, Sealed, Sealed, Sealed],
+        ),
+        (
+            "an address",
+            root.sign(own(&["127.0.0.1"])),
+            "127.0.0.1",
+            "root.pem",
+            [Open, Sealed, Sealed, Sealed, Sealed],
+        ),
+        (
+            "a name, reached by its address",
+            root.sign(own(&["localhost"])),
+            "127.0.0.1",
+            "root.pem",
+            [Open, Sealed, Sealed, Sealed, No("is for `localhost`, not for `127.0.0.1`")],
+        ),
+    ] {
+        server.show(&identity);
+        for (mode, expected) in MODES.into_iter().zip(expected) {
+            let ca = if mode.starts_with("VERIFY") { format!("&ssl-ca={roots}") } else { String::new() };
+            let found = connect(server.port(), dir.path(), host, &format!("ssl-mode={mode}{ca}"));
+            assert_outcome(&format!("{what}, {mode}"), &found, expected);
+        }
+    }
+
+    // Nothing that is left out weakens anything.
+    server.show(&root.sign(own(&["localhost"])));
+    for (parameters, expected) in [
+        ("", Sealed),
+        ("ssl-ca=root.pem", Sealed),
+        ("ssl_mode=verify-identity&ssl_ca=root.pem", Sealed),
+        (
+            "ssl-mode=VERIFY_IDENTITY",
+            No(
+                "not among those that are trusted [Name the authority that signed it with `ssl_ca: file.pem`.]",
+            ),
+        ),
+        ("ssl-mode=VERIFY_CA", No(no)),
+        ("ssl-ca=none.pem", No("none.pem` cannot be read")),
+        (
+            "ssl-mode=VERIFY_IDENTITY&ssl-ca=root.pem&ssl-cert=none.pem&ssl-key=none.pem",
+            No("none.pem` cannot be used"),
+        ),
+    ] {
+        assert_outcome(parameters, &connect(server.port(), dir.path(), "localhost", parameters), expected);
+    }
+}
 
 #[test]
-fn protected_as_asked_for_or_not_connected() {
+fn a_server_without_tls_is_refused_where_tls_is_asked_for() {
     let dir = tempfile::tempdir().expect("a folder");
-    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(dir.path(), readable).expect("permissions");
-    certificates(dir.path());
-    let option = |name: &str, file: &str| format!("--{name}={}", dir.path().join(file).display());
-    let (certificate, key) = (option("ssl-cert", "cert.pem"), option("ssl-key", "key.pem"));
-    let server = start(&[&certificate, &key]);
-    server.run(VIEW);
-    let connect_to = |host: &str, parameters: &str| connect(server.port(), dir.path(), host, parameters);
-    for (host, parameters, encrypted) in [
-        ("127.0.0.1", "", true),
-        ("127.0.0.1", "ssl-mode=disabled", false),
-        ("127.0.0.1", "ssl-mode=required", true),
-        ("127.0.0.1", "ssl-ca=ca.pem", true),
-        ("127.0.0.1", "ssl-mode=VERIFY_CA&ssl-ca=ca.pem", true),
-        ("127.0.0.1", "ssl_mode=verify-identity&ssl_ca=ca.pem", true),
-        ("localhost", "ssl-mode=required", true),
-    ] {
-        assert_eq!(connect_to(host, parameters), Ok(encrypted), "{host} {parameters}");
+    let server = started(None);
+    let no = No("has no TLS, which `ssl-mode=");
+    for (mode, expected) in MODES.into_iter().zip([Open, Open, no, no, no]) {
+        assert_outcome(
+            mode,
+            &connect(server.port(), dir.path(), "127.0.0.1", &format!("ssl-mode={mode}")),
+            expected,
+        );
     }
-    for (host, parameters, words) in [
-        ("localhost", "ssl-mode=VERIFY_IDENTITY&ssl-ca=ca.pem", "not valid for name"),
-        // More than was asked for, which the driver cannot leave out; never less.
-        ("localhost", "ssl-mode=VERIFY_CA&ssl-ca=ca.pem", "not valid for name"),
-        ("127.0.0.1", "ssl-mode=VERIFY_IDENTITY", "UnknownIssuer"),
-        ("127.0.0.1", "ssl-mode=VERIFY_CA", "UnknownIssuer"),
-        ("127.0.0.1", "ssl-ca=other.pem", "UnknownIssuer"),
-        ("127.0.0.1", "ssl-ca=key.pem", "no certificate of an authority"),
-        ("127.0.0.1", "ssl-ca=none.pem", "`ssl_ca: none.pem` cannot be read"),
-    ] {
-        let error = connect_to(host, parameters).expect_err(parameters);
-        assert!(error.contains(words), "{parameters}: {error}");
-        let about_tls = error.starts_with("no encrypted connection to") || error.starts_with("`ssl_ca: ");
-        assert!(about_tls, "{parameters}: {error}");
-    }
-    drop(server);
+}
 
-    let plain = start(&[]);
-    plain.run(VIEW);
-    let connect_to = |parameters: &str| connect(plain.port(), dir.path(), "127.0.0.1", parameters);
-    assert_eq!(connect_to("ssl-mode=PREFERRED"), Ok(false));
-    assert_eq!(connect_to("ssl-mode=DISABLED"), Ok(false));
-    for mode in ["REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"] {
-        let error = connect_to(&format!("ssl-mode={mode}")).expect_err(mode);
-        assert!(error.contains(&format!("has no TLS, which `ssl-mode={mode}` asks for")), "{error}");
+/// Each way to log in that a MariaDB has, with and without TLS.
+#[test]
+fn passwords() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let root = Authority::new("our root");
+    let identity = root.sign(Wanted { names: &["localhost"], ..Wanted::default() });
+    let server = MariaDb::start_with(
+        &identity,
+        &["--plugin-load-add=auth_ed25519.so", "--plugin-load-add=auth_pam.so"],
+    );
+    server.run(READER);
+    server.run(VIEW);
+    server.run(
+        "create user ed identified via ed25519 using password('s3cret'); create user pam identified via pam;
+         create user nobody identified via mysql_native_password; create user sealed identified by 's3cret' require ssl;
+         grant select on *.* to ed, pam, nobody, sealed;",
+    );
+    let log_in = |user: &str, mode: &str| {
+        let url = format!("mysql://{user}@localhost:{}/d?ssl-mode={mode}", server.port());
+        match load(source("mysql", dir.path(), &[("url", &url)]).as_ref(), &stream("whether_encrypted", &[]))
+        {
+            Ok(loaded) => Ok(loaded.rows[0][0].as_deref() == Some("1")),
+            Err(error) => {
+                let text = format!("{error} [{}]", error.to_diagnostic().hint.unwrap_or_default());
+                assert!(!text.contains("s3cret") && !text.contains("wr0ng"), "{text}");
+                Err(text)
+            }
+        }
+    };
+    for mode in ["DISABLED", "REQUIRED"] {
+        let good = if mode == "DISABLED" { Open } else { Sealed };
+        for (user, expected) in [
+            ("reader:p%40ss%3Aw%2Frd", good),
+            ("ed:s3cret", good),
+            ("nobody", good),
+            ("reader:wr0ng", No("does not let user `reader` in")),
+            ("ed:wr0ng", No("does not let user `ed` in")),
+            ("nobody:wr0ng", No("does not let user `nobody` in")),
+            ("stranger:wr0ng", No("does not let user `stranger` in")),
+            (
+                "pam:s3cret",
+                No("asks user `pam` for `dialog`, which is not supported [Give the user a password of"),
+            ),
+        ] {
+            assert_outcome(&format!("{user}, {mode}"), &log_in(user, mode), expected);
+        }
     }
+    assert_outcome("TLS that the user must have", &log_in("sealed:s3cret", "REQUIRED"), Sealed);
+    assert_outcome("none", &log_in("sealed:s3cret", "DISABLED"), No("does not let user `sealed` in"));
+    server.run("set global require_secure_transport = on");
+    let expected = No("may `reader` come from this machine, without encryption too?");
+    assert_outcome("none at all", &log_in("reader:p%40ss%3Aw%2Frd", "DISABLED"), expected);
+}
+
+/// A server that asks for the certificate of this side.
+#[test]
+fn a_certificate_of_ones_own_opens_the_door() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let root = Authority::new("our root");
+    let identity = root.sign(Wanted { names: &["localhost"], ..Wanted::default() });
+    let client = root.sign(Wanted { common: "reader", ..Wanted::default() });
+    for (name, text) in [("root.pem", &root.pem()), ("c.pem", &client.certificate), ("k.pem", &client.key)] {
+        std::fs::write(dir.path().join(name), text).expect("written");
+    }
+    let authority = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(authority.path(), root.pem()).expect("written");
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(authority.path(), readable).expect("permissions");
+    let server = MariaDb::start_with(&identity, &[&format!("--ssl-ca={}", authority.path().display())]);
+    server.run(READER);
+    server.run(VIEW);
+    server.run("alter user reader require x509");
+    let connect = |parameters: &str| connect(server.port(), dir.path(), "localhost", parameters);
+    let both = "ssl-mode=VERIFY_IDENTITY&ssl-ca=root.pem&ssl-cert=c.pem&ssl-key=k.pem";
+    assert_outcome("both files", &connect(both), Sealed);
+    assert_outcome("none", &connect("ssl-ca=root.pem"), No("does not let user `reader` in"));
 }

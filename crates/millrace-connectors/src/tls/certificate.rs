@@ -1,16 +1,22 @@
-//! As much of X.509 (RFC 5280) as a client of PostgreSQL needs beyond what the TLS library looks at: the hash for channel binding,
-//! and the common name of certificates that have no other.
+//! As much of X.509 (RFC 5280) as is needed beyond what the TLS library looks at: the hash for channel binding, the common name of
+//! certificates that have no other, the parts of version 1, and what people read.
+
+use std::net::IpAddr;
 
 use millrace_core::value::days_from_civil;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
+const INTEGER: u8 = 0x02;
 const OID: u8 = 0x06;
 const EXTENSIONS: u8 = 0xA3;
 const VERSION: u8 = 0xA0;
 const UTC_TIME: u8 = 0x17;
+const BITS: u8 = 0x03;
+const OCTETS: u8 = 0x04;
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
 
 /// One value of DER: its tag and its contents. Gives the rest behind it.
 fn value(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
@@ -31,23 +37,38 @@ fn expect(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     value(bytes).filter(|(found, ..)| *found == tag).map(|(_, inner, rest)| (inner, rest))
 }
 
-/// The parts of a certificate that are looked at.
-struct Parts<'a> {
+/// The parts of a certificate that are looked at. None of them has the tag and length before it, but for `signed` and `key_info`.
+pub(super) struct Parts<'a> {
+    /// 1, 2 or 3.
+    pub(super) version: u8,
+    /// All that the signature is over.
+    pub(super) signed: &'a [u8],
+    /// The algorithm of the signature, with its parameters.
+    pub(super) algorithm: &'a [u8],
     signed_with: &'a [u8],
-    issuer: &'a [u8],
+    pub(super) signature: &'a [u8],
+    pub(super) issuer: &'a [u8],
     validity: &'a [u8],
-    subject: &'a [u8],
+    pub(super) subject: &'a [u8],
+    /// The key and its algorithm, with tag and length.
+    pub(super) key_info: &'a [u8],
+    /// The algorithm of the key, with its parameters.
+    pub(super) key_algorithm: &'a [u8],
+    pub(super) key: &'a [u8],
     extensions: Option<&'a [u8]>,
 }
 
-fn parts(certificate: &[u8]) -> Option<Parts<'_>> {
+pub(super) fn parts(certificate: &[u8]) -> Option<Parts<'_>> {
     let (all, _) = expect(certificate, SEQUENCE)?;
-    let (signed, rest) = expect(all, SEQUENCE)?;
-    let (algorithm, _) = expect(rest, SEQUENCE)?;
+    let (inner, rest) = expect(all, SEQUENCE)?;
+    let signed = &all[..all.len() - rest.len()];
+    let (algorithm, rest) = expect(rest, SEQUENCE)?;
     let (signed_with, _) = expect(algorithm, OID)?;
-    let mut rest = signed;
-    if rest.first() == Some(&VERSION) {
-        rest = value(rest)?.2;
+    let signature = bits(rest)?;
+    let (mut version, mut rest) = (1, inner);
+    if let Some((versions, behind)) = expect(rest, VERSION) {
+        version = expect(versions, INTEGER)?.0.first()?.checked_add(1)?;
+        rest = behind;
     }
     // Serial number and algorithm; then issuer, validity, subject, key.
     let (_, _, rest) = value(rest)?;
@@ -55,7 +76,10 @@ fn parts(certificate: &[u8]) -> Option<Parts<'_>> {
     let (issuer, rest) = expect(rest, SEQUENCE)?;
     let (validity, rest) = expect(rest, SEQUENCE)?;
     let (subject, rest) = expect(rest, SEQUENCE)?;
-    let (_, mut rest) = expect(rest, SEQUENCE)?;
+    let (key, behind) = expect(rest, SEQUENCE)?;
+    let (key_info, mut rest) = (&rest[..rest.len() - behind.len()], behind);
+    let (key_algorithm, key) = expect(key, SEQUENCE)?;
+    let key = bits(key)?;
     let mut extensions = None;
     while let Some((tag, inner, behind)) = value(rest) {
         if tag == EXTENSIONS {
@@ -63,12 +87,31 @@ fn parts(certificate: &[u8]) -> Option<Parts<'_>> {
         }
         rest = behind;
     }
-    Some(Parts { signed_with, issuer, validity, subject, extensions })
+    Some(Parts {
+        version,
+        signed,
+        algorithm,
+        signed_with,
+        signature,
+        issuer,
+        validity,
+        subject,
+        key_info,
+        key_algorithm,
+        key,
+        extensions,
+    })
+}
+
+/// A string of whole bytes.
+fn bits(bytes: &[u8]) -> Option<&[u8]> {
+    let (unused, bytes) = expect(bytes, BITS)?.0.split_first()?;
+    (*unused == 0).then_some(bytes)
 }
 
 /// `tls-server-end-point` of RFC 5929: the certificate's hash by the function of its signature, or SHA-256 where that is an older one.
 /// None for a signature that says no function, such as Ed25519.
-pub(super) fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
     const ECDSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04];
     let signed_with = parts(certificate)?.signed_with;
@@ -101,20 +144,27 @@ pub(super) struct Summary {
     pub(super) subject: String,
     /// Who signed it.
     pub(super) issuer: String,
-    /// When it ends, in seconds since 1970 UTC.
+    /// From when on it is good, in seconds since 1970 UTC.
+    pub(super) begins_at: i64,
+    /// When it ends, likewise.
     pub(super) ends_at: i64,
 }
 
 /// What a certificate says; none where it does not parse.
 pub(super) fn summary(certificate: &[u8]) -> Option<Summary> {
     let parts = parts(certificate)?;
-    let (_, _, ends) = value(parts.validity)?;
-    let (tag, ends, _) = value(ends)?;
+    let (begins, rest) = moment(parts.validity)?;
     Some(Summary {
         subject: distinguished(parts.subject),
         issuer: distinguished(parts.issuer),
-        ends_at: moment(tag, std::str::from_utf8(ends).ok()?)?,
+        begins_at: begins,
+        ends_at: moment(rest)?.0,
     })
+}
+
+/// Whether it is signed with its own key, by its own word.
+pub(super) fn is_own_issuer(certificate: &[u8]) -> bool {
+    parts(certificate).is_some_and(|parts| parts.issuer == parts.subject)
 }
 
 /// Whether `root` bears the name of who signed `certificate`.
@@ -125,8 +175,10 @@ pub(super) fn may_have_signed(root: &[u8], certificate: &[u8]) -> bool {
     }
 }
 
-/// `YYMMDDHHMMSSZ` (`UTCTime`: 1950 to 2049) or `YYYYMMDDHHMMSSZ` (`GeneralizedTime`).
-fn moment(tag: u8, text: &str) -> Option<i64> {
+/// `YYMMDDHHMMSSZ` (`UTCTime`: 1950 to 2049) or `YYYYMMDDHHMMSSZ` (`GeneralizedTime`), in seconds since 1970 UTC, and the rest.
+fn moment(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let (tag, text, rest) = value(bytes)?;
+    let text = std::str::from_utf8(text).ok()?;
     let text = if tag == UTC_TIME {
         let century = if text.get(..1)? < "5" { "20" } else { "19" };
         format!("{century}{text}")
@@ -137,7 +189,7 @@ fn moment(tag: u8, text: &str) -> Option<i64> {
     let (month, day) = (number(4, 6)?, number(6, 8)?);
     let days = days_from_civil(number(0, 4)?.into(), month.clamp(1, 12), day);
     let seconds = number(8, 10)? * 3600 + number(10, 12)? * 60 + number(12, 14)?;
-    Some(days * 86_400 + i64::from(seconds))
+    Some((days * 86_400 + i64::from(seconds), rest))
 }
 
 /// The parts of a name that people look at.
@@ -170,20 +222,61 @@ fn attributes(name: &[u8]) -> impl Iterator<Item = (&[u8], &str)> {
     .filter_map(|(kind, text)| Some((kind, std::str::from_utf8(text).ok()?)))
 }
 
-/// The common name, where the certificate has no alternative names at all: what libpq looks at then, and the TLS library never does.
+/// The common name, where the certificate has no alternative names at all: what libpq and MySQL's clients look at then, and the TLS
+/// library never does.
 pub(super) fn common_name_only(certificate: &[u8]) -> Option<&str> {
-    const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
     let parts = parts(certificate)?;
-    let mut rest = parts.extensions.unwrap_or_default();
-    while let Some((extension, behind)) = expect(rest, SEQUENCE) {
-        if expect(extension, OID)?.0 == ALTERNATIVE_NAMES {
-            return None;
-        }
-        rest = behind;
+    if alternative_names(&parts).is_some() {
+        return None;
     }
     // A name with a byte of zero in it is a trick.
     let names = attributes(parts.subject).filter(|(kind, name)| *kind == COMMON_NAME && !name.contains('\0'));
     names.last().map(|(_, name)| name)
+}
+
+/// The contents of the extension with alternative names.
+fn alternative_names<'a>(parts: &Parts<'a>) -> Option<&'a [u8]> {
+    let mut rest = parts.extensions.unwrap_or_default();
+    while let Some((extension, behind)) = expect(rest, SEQUENCE) {
+        let (kind, extension) = expect(extension, OID)?;
+        if kind == ALTERNATIVE_NAMES {
+            // A mark whether it is critical may stand before it.
+            let (tag, _, after) = value(extension)?;
+            let names = if tag == OCTETS { extension } else { after };
+            return Some(
+                expect(names, OCTETS)
+                    .and_then(|(names, _)| expect(names, SEQUENCE))
+                    .map_or(&[], |(names, _)| names),
+            );
+        }
+        rest = behind;
+    }
+    None
+}
+
+/// All that a certificate is for, for people to read: names and addresses.
+pub(super) fn hosts(certificate: &[u8]) -> Vec<String> {
+    const NAME: u8 = 0x82;
+    const ADDRESS: u8 = 0x87;
+    let Some(parts) = parts(certificate) else { return Vec::new() };
+    let Some(mut rest) = alternative_names(&parts) else {
+        return common_name_only(certificate).map(str::to_owned).into_iter().collect();
+    };
+    let mut found = Vec::new();
+    while let Some((tag, inner, behind)) = value(rest) {
+        match tag {
+            NAME => found.extend(std::str::from_utf8(inner).ok().map(str::to_owned)),
+            ADDRESS => found.extend(address(inner).map(|address| address.to_string())),
+            _ => {}
+        }
+        rest = behind;
+    }
+    found
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 /// Whether a name of a certificate, perhaps `*.domain`, is that of a host.
@@ -228,7 +321,10 @@ mod tests {
     fn the_common_name_counts_where_there_is_no_other() {
         let key = KeyPair::generate().expect("a key");
         assert_eq!(common_name_only(&certificate(&[], "db.example", &key)), Some("db.example"));
-        assert_eq!(common_name_only(&certificate(&["other.example"], "db.example", &key)), None);
+        let others = certificate(&["other.example", "10.0.0.1", "::1"], "db.example", &key);
+        assert_eq!(common_name_only(&others), None);
+        assert_eq!(hosts(&others), ["other.example", "10.0.0.1", "::1"]);
+        assert_eq!(hosts(&certificate(&[], "db.example", &key)), ["db.example"]);
     }
 
     #[test]
@@ -265,13 +361,13 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 0usize..600, at in 0usize..600, byte in any::<u8>()) {
-            let _ = (end_point(&bytes), common_name_only(&bytes));
+            let _ = (end_point(&bytes), common_name_only(&bytes), hosts(&bytes));
             let key = KeyPair::generate().expect("a key");
             let mut whole = certificate(&["a.example"], "b", &key);
             let at = at % whole.len();
             whole[at] = byte;
             whole.truncate(cut);
-            let _ = (end_point(&whole), common_name_only(&whole), summary(&whole));
+            let _ = (end_point(&whole), common_name_only(&whole), summary(&whole), hosts(&whole));
         }
     }
 }

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
+use rustls::pki_types::{ServerName, UnixTime};
+
 use super::*;
 
 struct Made {
@@ -32,21 +34,28 @@ impl Made {
     }
 
     /// The verdict of a mode with a file of roots.
-    fn verdict(&self, mode: SslMode, roots: &str, presented: &Certificate, host: &str) -> Result<(), String> {
+    fn verdict(&self, check: Check, roots: &str, presented: &Certificate, host: &str) -> Result<(), String> {
         let file = self.folder.path().join("roots.crt");
         std::fs::write(&file, roots).expect("a file");
-        let tls = Tls { mode, roots: Roots::File(file), client: None, direct: false, only_13: false };
+        let asked = Asked {
+            check,
+            roots: Roots::File(file),
+            client: None,
+            only_13: false,
+            protocol: None,
+            failure: ErrorKind::SourceUnreachable,
+        };
         let name = ServerName::try_from(host.to_owned()).expect("a name");
         let now = UnixTime::since_unix_epoch(Duration::from_hours(490_000));
-        let verifier = verifier(&tls).expect("a verifier");
+        let verifier = asked.verifier().expect("a verifier");
         let found = verifier.verify_server_cert(presented.der(), &[], &name, &[], now);
-        found.map(|_| ()).map_err(|error| error.to_string())
+        found.map(|_| ()).map_err(|error| Refusal::from_error(&error).to_string())
     }
 }
 
 #[test]
 fn who_is_trusted() {
-    use SslMode::{Require, VerifyCa, VerifyFull};
+    use Check::{Named, Nothing, Signed};
     let made = Made::new("root");
     let other = Made::new("other");
     let root = made.root.pem();
@@ -64,41 +73,55 @@ fn who_is_trusted() {
     let own_expired = own_expired.self_signed(&made.key).expect("a certificate");
     let (own_pem, leaf_pem, own_expired_pem) = (own.pem(), own_leaf.pem(), own_expired.pem());
     let ok = Ok(());
-    for (what, mode, roots, presented, host, expected) in [
-        ("good", VerifyFull, &root, &good, "db.example", ok),
-        ("good, by a star", VerifyFull, &root, &good, "a.wild.example", ok),
-        ("good, by address", VerifyFull, &root, &good, "10.0.0.1", ok),
-        ("another name", VerifyFull, &root, &good, "db2.example", Err("not valid for name")),
-        ("another address", VerifyFull, &root, &good, "10.0.0.2", Err("not valid for name")),
-        ("another name", VerifyCa, &root, &good, "db2.example", ok),
-        ("a common name only", VerifyFull, &root, &common, "db.example", ok),
-        ("another common name", VerifyFull, &root, &common, "db2.example", Err("not valid for name")),
-        ("the common name beside others", VerifyFull, &root, &good, "x", Err("not valid for name")),
-        ("expired", VerifyFull, &root, &expired, "db.example", Err("xpired")),
-        ("expired", VerifyCa, &root, &expired, "db.example", Err("xpired")),
-        ("expired", Require, &root, &expired, "db.example", Err("xpired")),
-        ("of a stranger", VerifyFull, &root, &stranger, "db.example", Err("UnknownIssuer")),
-        ("of a stranger", VerifyCa, &root, &stranger, "db.example", Err("UnknownIssuer")),
-        ("its own root", VerifyFull, &own_pem, &own, "db.example", ok),
-        ("its own root, another name", VerifyFull, &own_pem, &own, "db2.example", Err("")),
-        ("its own root, another name", VerifyCa, &own_pem, &own, "db2.example", ok),
-        ("its own root, no authority", VerifyFull, &leaf_pem, &own_leaf, "db.example", ok),
-        ("its own root, expired", VerifyFull, &own_expired_pem, &own_expired, "db.example", Err("xpired")),
-        ("self-signed, unknown", VerifyCa, &root, &own_leaf, "db.example", Err("UnknownIssuer")),
-        ("self-signed, unknown", VerifyCa, &root, &own, "db.example", Err("")),
+    for (what, check, roots, presented, host, expected) in [
+        ("good", Named, &root, &good, "db.example", ok),
+        ("good, by a star", Named, &root, &good, "a.wild.example", ok),
+        ("good, by address", Named, &root, &good, "10.0.0.1", ok),
+        ("another name", Named, &root, &good, "db2.example", Err("is for")),
+        ("another address", Named, &root, &good, "10.0.0.2", Err("is for")),
+        ("another name", Signed, &root, &good, "db2.example", ok),
+        ("a common name only", Named, &root, &common, "db.example", ok),
+        (
+            "another common name",
+            Named,
+            &root,
+            &common,
+            "db2.example",
+            Err("is for `db.example`, not for `db2.example`"),
+        ),
+        ("the common name beside others", Named, &root, &good, "x", Err("is for")),
+        ("expired", Named, &root, &expired, "db.example", Err("ended on 2020-01-01")),
+        ("expired", Signed, &root, &expired, "db.example", Err("ended on 2020-01-01")),
+        ("expired", Nothing, &root, &expired, "db.example", ok),
+        ("of a stranger", Named, &root, &stranger, "db.example", Err("not among those that are trusted")),
+        ("of a stranger", Signed, &root, &stranger, "db.example", Err("not among those that are trusted")),
+        ("its own root", Named, &own_pem, &own, "db.example", ok),
+        ("its own root, another name", Named, &own_pem, &own, "db2.example", Err("")),
+        ("its own root, another name", Signed, &own_pem, &own, "db2.example", ok),
+        ("its own root, no authority", Named, &leaf_pem, &own_leaf, "db.example", ok),
+        (
+            "its own root, expired",
+            Named,
+            &own_expired_pem,
+            &own_expired,
+            "db.example",
+            Err("ended on 2020-01-01"),
+        ),
+        ("self-signed, unknown", Signed, &root, &own_leaf, "db.example", Err("signed by itself")),
+        ("self-signed, unknown", Signed, &root, &own, "db.example", Err("signed by itself")),
     ] {
-        let found = made.verdict(mode, roots, presented, host);
+        let found = made.verdict(check, roots, presented, host);
         match (&found, expected) {
             (Ok(()), Ok(())) => {}
-            (Err(error), Err(words)) => assert!(error.contains(words), "{what}, {mode:?}: {error}"),
-            _ => panic!("{what}, {mode:?}: {found:?}"),
+            (Err(error), Err(words)) => assert!(error.contains(words), "{what}, {check:?}: {error}"),
+            _ => panic!("{what}, {check:?}: {found:?}"),
         }
     }
 }
 
 #[test]
 fn public_roots_are_there_without_a_file() {
-    let found = roots(&Roots::Public).expect("roots");
+    let found = roots(&Roots::Public, ErrorKind::SourceUnreachable).expect("roots");
     assert!(found.len() > 100, "{}", found.len());
     // Let's Encrypt's, by which Neon and others are signed.
     let isrg = found
@@ -106,5 +129,5 @@ fn public_roots_are_there_without_a_file() {
         .filter_map(|root| certificate::summary(root))
         .any(|root| root.subject.contains("ISRG Root X1"));
     assert!(isrg);
-    assert!(store(&found).len() > 100);
+    assert!(roots::store(&found).len() > 100);
 }

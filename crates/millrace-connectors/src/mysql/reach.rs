@@ -1,0 +1,166 @@
+//! From an address to a connection that is as protected as it was asked for.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use millrace_engine::diagnosis::Layer;
+use millrace_engine::error::{Error, ErrorKind, Result};
+use mysql_async::{Conn, OptsBuilder};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::mysql::address::{Address, SslMode};
+use crate::mysql::failure;
+use crate::mysql::tls::connector;
+use crate::mysql::tunnel::{Ended, Tunnel};
+use crate::mysql::wire::{Greeting, Packet};
+
+/// Time for a connection to be there, with TLS and the password.
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
+
+/// Silence after which the system asks whether the other side is still there.
+const KEEPALIVE: Duration = Duration::from_mins(1);
+
+/// Why there is no connection, and what of it is missing.
+pub(super) struct Unreached {
+    pub(super) layer: Layer,
+    pub(super) error: Error,
+}
+
+/// What fails before the server has said anything.
+impl From<Error> for Unreached {
+    fn from(error: Error) -> Self {
+        Self { layer: Layer::Tcp, error }
+    }
+}
+
+/// Connects as an address asks, and in no other way: without TLS only where none is asked for, or where it is preferred and the server
+/// says that it has none.
+pub(super) async fn reach(
+    address: &Address,
+    project_dir: &Path,
+) -> Result<(Conn, Option<Tunnel>), Unreached> {
+    let late =
+        || failure::unreachable(&io::Error::new(io::ErrorKind::TimedOut, "no answer within 10 s"), address);
+    timeout(CONNECT, connect(address, project_dir)).await.unwrap_or_else(|_| Err(late().into()))
+}
+
+async fn connect(address: &Address, project_dir: &Path) -> Result<(Conn, Option<Tunnel>), Unreached> {
+    let plain = || async { Ok((log_in(plain(address), address).await?, None)) };
+    if address.ssl_mode == SslMode::Disabled {
+        return plain().await;
+    }
+    let tls = |error| Unreached { layer: Layer::Tls, error };
+    let connector = connector(address, project_dir).await.map_err(tls)?;
+    let (server, greeting, has_tls) = dial(address).await?;
+    if !has_tls {
+        drop(server);
+        return if address.ssl_mode == SslMode::Preferred {
+            plain().await
+        } else {
+            Err(tls(failure::without_tls(address)))
+        };
+    }
+    let name = address.server_name().ok_or_else(|| tls(failure::nameless(address)))?;
+    let tunnel = Tunnel::open(server, greeting, connector, name).map_err(|error| {
+        Error::new(ErrorKind::Resources, "no socket could be made for a connection in TLS").caused_by(error)
+    })?;
+    let options = builder(address).socket(Some(tunnel.socket()));
+    match driver(options).await {
+        Ok(driver) => Ok((driver, Some(tunnel))),
+        // Where the driver only sees that the tunnel has ended, that knows why.
+        Err(Failed::Driver(error)) if failure::is_gone(&error) => Err(match tunnel.ended() {
+            Some(Ended::Tls(error)) => tls(failure::unencrypted(error, address)),
+            Some(Ended::Method(name)) => Unreached {
+                layer: Layer::Authentication,
+                error: failure::unknown_method(Some(name), address),
+            },
+            Some(Ended::Broken(error)) => failure::unreachable(error, address).into(),
+            None => Failed::Driver(error).said(address),
+        }),
+        Err(failed) => Err(failed.said(address)),
+    }
+}
+
+/// A connection of TCP, what the server said first, and whether it has TLS.
+pub(super) async fn dial(address: &Address) -> Result<(TcpStream, Packet, bool), Unreached> {
+    let unreachable = |error: io::Error| Unreached::from(failure::unreachable(&error, address));
+    let mut server = tcp(address).await.map_err(unreachable)?;
+    let greeting = Packet::read(&mut server).await.map_err(unreachable)?;
+    match Greeting::parse(&greeting.body) {
+        Some(Greeting::Open { tls }) => Ok((server, greeting, tls)),
+        Some(Greeting::Refused { code, message }) => {
+            let said = format!("error {code} of the server: {message}");
+            Err(Unreached { layer: failure::layer(code), error: failure::refused(code, said, address) })
+        }
+        None => {
+            Err(unreachable(io::Error::new(io::ErrorKind::InvalidData, "that is no greeting of MySQL's")))
+        }
+    }
+}
+
+async fn tcp(address: &Address) -> io::Result<TcpStream> {
+    let server = TcpStream::connect((address.host.as_str(), address.port)).await?;
+    server.set_nodelay(true)?;
+    SockRef::from(&server).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+    Ok(server)
+}
+
+/// What the driver is told of a connection without TLS.
+fn plain(address: &Address) -> OptsBuilder {
+    builder(address)
+        .ip_or_hostname(address.host.as_str())
+        .tcp_port(address.port)
+        .tcp_keepalive(Some(KEEPALIVE))
+}
+
+fn builder(address: &Address) -> OptsBuilder {
+    OptsBuilder::default()
+        .user(Some(address.user.as_str()))
+        .pass(address.password.as_deref())
+        .db_name(Some(address.database.as_str()))
+        // The server's own socket, on this machine, may lead to another user.
+        .prefer_socket(false)
+}
+
+async fn log_in(options: OptsBuilder, address: &Address) -> Result<Conn, Unreached> {
+    driver(options).await.map_err(|failed| failed.said(address))
+}
+
+/// Why the driver has no connection.
+enum Failed {
+    Driver(mysql_async::Error),
+    /// It gave up without an error, as it does where a server asks for a way to log in that it knows by name only.
+    Panicked,
+}
+
+impl Failed {
+    fn said(&self, address: &Address) -> Unreached {
+        match self {
+            Self::Driver(error) => {
+                let layer = match error {
+                    mysql_async::Error::Server(said) => failure::layer(said.code),
+                    error if failure::is_gone(error) => Layer::Tcp,
+                    _ => Layer::Authentication,
+                };
+                Unreached { layer, error: failure::connecting(error, address) }
+            }
+            Self::Panicked => {
+                Unreached { layer: Layer::Authentication, error: failure::unknown_method(None, address) }
+            }
+        }
+    }
+}
+
+async fn driver(options: OptsBuilder) -> Result<Conn, Failed> {
+    // In a task, where a panic of it ends nothing else; ended with its set, should nobody wait for it any more.
+    let mut task = JoinSet::new();
+    task.spawn(Conn::new(options));
+    match task.join_next().await {
+        Some(Ok(opened)) => opened.map_err(Failed::Driver),
+        Some(Err(_)) | None => Err(Failed::Panicked),
+    }
+}

@@ -1,0 +1,81 @@
+//! MySQL 9: no `mysql_native_password`, certificates of its own, JSON.
+
+use std::path::Path;
+
+use millrace_testkit::mariadb::MariaDb;
+use millrace_testkit::mysql;
+
+use crate::reading::{load, source, stream};
+
+/// What comes of a user's connection with parameters: whether it is encrypted.
+fn connect(server: &MariaDb, user: &str, parameters: &str) -> Result<bool, String> {
+    let url = format!("mysql://{user}@127.0.0.1:{}/d?{parameters}", server.port());
+    let source = source("mysql", Path::new("/"), &[("url", &url)]);
+    match load(source.as_ref(), &stream("whether_encrypted", &[])) {
+        Ok(loaded) => Ok(loaded.rows[0][0].as_deref() == Some("1")),
+        Err(error) => {
+            let text = format!("{error} [{}]", error.to_diagnostic().hint.unwrap_or_default());
+            assert!(!text.contains("s3cret"), "{text}");
+            Err(text)
+        }
+    }
+}
+
+#[test]
+fn passwords_types_and_its_own_certificate() {
+    let server = mysql::start_9(&["--log-bin", "--performance-schema=ON"]);
+    server.run(
+        "create database d; create user full identified with caching_sha2_password by 's3cret';
+         create user sha identified with sha256_password by 's3cret'; create user blank identified with caching_sha2_password by '';
+         grant select on *.* to full, sha, blank;
+         create sql security invoker view d.whether_encrypted as
+           select variable_value <> '' as encrypted from performance_schema.session_status where variable_name = 'Ssl_cipher';
+         create table d.t (id int primary key, j json, d decimal(65,30), e enum('a','é'), b bit(64));
+         insert into d.t values (1, '{\"a\": [1, null]}', -12345678901234567890123456789012345.000000000000000000000000000001, 'é', ~0);",
+    );
+    let ca = server.file("data/ca.pem").display().to_string();
+    for (parameters, encrypted) in [
+        // Without TLS the password is encrypted for the server's key; afterwards the server has it in its cache.
+        ("ssl-mode=DISABLED".to_owned(), false),
+        ("ssl-mode=DISABLED".to_owned(), false),
+        ("ssl-mode=REQUIRED".to_owned(), true),
+        (String::new(), true),
+        (format!("ssl-ca={ca}"), true),
+    ] {
+        assert_eq!(connect(&server, "full:s3cret", &parameters), Ok(encrypted), "{parameters}");
+    }
+    // In TLS the first time, too.
+    server.run("flush privileges");
+    for _ in 0..2 {
+        assert_eq!(connect(&server, "full:s3cret", "ssl-mode=REQUIRED"), Ok(true));
+        assert_eq!(connect(&server, "blank", "ssl-mode=REQUIRED"), Ok(true));
+    }
+    for (user, parameters, words) in [
+        ("full:wr0ng", "ssl-mode=DISABLED".to_owned(), "does not let user `full` in"),
+        ("full:wr0ng", "ssl-mode=REQUIRED".to_owned(), "does not let user `full` in"),
+        (
+            "sha:s3cret",
+            "ssl-mode=REQUIRED".to_owned(),
+            "asks user `sha` for `sha256_password`, which is not supported",
+        ),
+        (
+            "sha:s3cret",
+            "ssl-mode=DISABLED".to_owned(),
+            "asks user `sha` for `sha256_password`, which is not supported",
+        ),
+        ("full:s3cret", format!("ssl-mode=VERIFY_IDENTITY&ssl-ca={ca}"), "not for `127.0.0.1`"),
+        ("full:s3cret", "ssl-mode=VERIFY_CA".to_owned(), "who is not among those that are trusted"),
+    ] {
+        let error = connect(&server, user, &parameters).expect_err(&parameters);
+        assert!(error.contains(words), "{user} {parameters}: {error}");
+    }
+    let url = format!("mysql://full:s3cret@127.0.0.1:{}/d", server.port());
+    let loaded = load(source("mysql", Path::new("/"), &[("url", &url)]).as_ref(), &stream("t", &[]))
+        .expect("readable");
+    assert_eq!(
+        loaded.lines(),
+        [
+            "1|{\"a\": [1, null]}|-12345678901234567890123456789012345.000000000000000000000000000001|é|18446744073709551615"
+        ]
+    );
+}
