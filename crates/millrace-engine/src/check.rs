@@ -109,7 +109,7 @@ impl Checker<'_> {
             },
         };
         if stream.options.mode == ReadMode::Append && !stream.source.appends() {
-            self.diagnostics.push(no_append(&stream.name).to_diagnostic());
+            self.diagnostics.push(no_append(&stream.name).to_diagnostic().at(stream.span.clone(), ""));
         }
         if stream.deletes_unseen() {
             let message = format!("stream `{}` does not see rows that its source deletes", stream.name);

@@ -11,22 +11,19 @@ use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
 use millrace_core::project::source_file::{OnChange, ReadMode};
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
-use millrace_core::schema::{Column, StreamSchema};
 use tokio::sync::oneshot;
 
 use crate::batch::{Batch, batch_queue};
 use crate::catalog::Stream;
-use crate::contract::{Target, reconcile};
+use crate::contract::Target;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, StepKind};
 use crate::lease::Lease;
-use crate::merge::RawColumn;
 use crate::source::{Conversion, Drift, ReadOutcome, ReadRequest};
 use crate::state::{LoadedStream, Tables};
-use crate::strangers::strangers;
 use crate::warehouse::{FinishLoad, LoadOutcome, LoadRequest, Statement, Warehouse};
-use crate::{fault, quarantine};
+use crate::{fault, load_columns, quarantine};
 
 /// Bytes of batches that may wait between the reader and the warehouse.
 const QUEUE_BYTES: usize = 48 * 1024 * 1024;
@@ -108,14 +105,8 @@ pub async fn sync_stream(
         });
     }
     (context.observer)(Event::Started { kind: StepKind::Load, name: name.clone() });
-    let at_once = match as_captured(stream, before, &spec, context).await? {
-        Some(done) => Some(done),
-        None => as_glanced(stream, before, &spec, context).await?,
-    };
-    let LoadDone { loaded, outcome, quarantined, conversions } = match at_once {
-        Some(done) => done,
-        None => as_discovered(stream, before, spec, context).await?,
-    };
+    let LoadDone { loaded, outcome, quarantined, conversions } =
+        load_columns::load_with_them(stream, before, &spec, context).await?;
     let duration_ms = started.elapsed().as_millis() as u64;
     let mut words = format!("{} rows", grouped(outcome.rows_read));
     if quarantined > 0 {
@@ -170,137 +161,16 @@ pub(crate) fn fingerprint(stream: &Stream, naming: Naming) -> String {
     sha256(text)
 }
 
-struct LoadDone {
+/// A load that has been committed.
+pub(crate) struct LoadDone {
     loaded: LoadedStream,
     outcome: LoadOutcome,
     quarantined: u64,
     conversions: Vec<Conversion>,
 }
 
-/// Loads a stream with the columns that are captured, or that it was loaded with before, without looking through it. None where there are
-/// none, where discovery costs little, or where the stream turned out to differ from them; then nothing was loaded.
-async fn as_captured(
-    stream: &Stream,
-    before: Option<&LoadedStream>,
-    spec: &str,
-    context: &SyncContext<'_>,
-) -> Result<Option<LoadDone>> {
-    if !stream.source.discovers_by_reading() {
-        return Ok(None);
-    }
-    let contract = stream.options.contract;
-    let (schema, drift) = match &stream.captured {
-        Some(captured) => {
-            // What is amiss is told by all that the stream has.
-            if !strangers(stream, captured, false).is_empty() {
-                return Ok(None);
-            }
-            let columns = contract.columns != OnChange::Quarantine;
-            let types = contract.types == OnChange::Evolve;
-            (captured.clone(), Drift { columns, types, ..Drift::default() })
-        }
-        // Nobody has promised anything, so whatever is not as it was has to be looked at.
-        None => {
-            match before.filter(|_| !context.full_refresh).and_then(|before| loaded_as(before, stream, spec))
-            {
-                Some(schema) => (schema, Drift { columns: true, types: true, missing: true, guessed: false }),
-                None => return Ok(None),
-            }
-        }
-    };
-    let target =
-        reconcile(&stream.name, &stream.options, Some(&schema), &schema, context.naming, &mut Vec::new())?;
-    match load(stream, before, &target, spec.to_owned(), drift, context).await {
-        Ok(done) => Ok(Some(done)),
-        Err(error) if error.kind() == ErrorKind::SchemaDrift => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Loads a stream with the columns that its beginning suggests, without looking through it before. None where there is no such guess, or
-/// where looking through it would have come to other columns; then nothing was loaded.
-async fn as_glanced(
-    stream: &Stream,
-    before: Option<&LoadedStream>,
-    spec: &str,
-    context: &SyncContext<'_>,
-) -> Result<Option<LoadDone>> {
-    // A look through all of it is one at what is there already, too.
-    let adds = before.is_some() && stream.options.mode != ReadMode::Full && !context.full_refresh;
-    if adds || stream.captured.is_some() {
-        return Ok(None);
-    }
-    let Some(schema) = stream.source.glance(&stream.request()).await? else { return Ok(None) };
-    if !strangers(stream, &schema, true).is_empty() {
-        return Ok(None);
-    }
-    let reconciled = reconcile(&stream.name, &stream.options, None, &schema, context.naming, &mut Vec::new());
-    let Ok(target) = reconciled else { return Ok(None) };
-    if target.source_columns.is_empty() {
-        return Ok(None);
-    }
-    let drift = Drift { columns: true, guessed: true, ..Drift::default() };
-    match load(stream, before, &target, spec.to_owned(), drift, context).await {
-        Ok(done) => Ok(Some(done)),
-        // Values that do not fit a guess say nothing of the stream, however many they are.
-        Err(error) if matches!(error.kind(), ErrorKind::SchemaDrift | ErrorKind::ContractBroken) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The columns that a stream was loaded with, where more rows of the same come to those; then what is there need not be looked through.
-fn loaded_as(before: &LoadedStream, stream: &Stream, spec: &str) -> Option<StreamSchema> {
-    let mode = stream.options.mode;
-    let same = mode == ReadMode::Append || (mode.keeps() && before.spec == spec);
-    // A masked column is no longer what its source has.
-    let same = same && stream.options.choice.masked.is_empty();
-    let columns = before.columns.as_ref().filter(|_| same)?;
-    let column = |raw: &RawColumn| Column {
-        name: raw.source.clone(),
-        data_type: raw.data_type,
-        nullable: raw.nullable,
-    };
-    Some(StreamSchema { columns: columns.iter().map(column).collect(), primary_key: Vec::new() })
-}
-
-/// Loads a stream with the columns that it has now, as far as its contract lets them be.
-async fn as_discovered(
-    stream: &Stream,
-    before: Option<&LoadedStream>,
-    spec: String,
-    context: &SyncContext<'_>,
-) -> Result<LoadDone> {
-    let discovered = stream.source.discover(&stream.request()).await?;
-    let mut drift = strangers(stream, &discovered.schema, true);
-    if let Some(wrong) = drift.iter().find(|diagnostic| diagnostic.is_error()) {
-        let error = Error::new(ErrorKind::ContractBroken, wrong.message.clone());
-        return Err(match &wrong.hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        });
-    }
-    let target = reconcile(
-        &stream.name,
-        &stream.options,
-        stream.captured.as_ref(),
-        &discovered.schema,
-        context.naming,
-        &mut drift,
-    )?;
-    for diagnostic in drift {
-        (context.observer)(Event::Notice(Box::new(diagnostic)));
-    }
-    if target.source_columns.is_empty() {
-        let name = &stream.name;
-        let message =
-            format!("stream `{name}` is empty and has no captured schema, so its columns are unknown");
-        return Err(Error::new(ErrorKind::SourceUnreadable, message)
-            .hint(format!("Run `millrace capture {}` once when it has rows.", name.source)));
-    }
-    load(stream, before, &target, spec, Drift::default(), context).await
-}
-
-async fn load(
+/// Loads a stream with these columns.
+pub(crate) async fn load(
     stream: &Stream,
     before: Option<&LoadedStream>,
     target: &Target,

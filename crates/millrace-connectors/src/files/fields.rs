@@ -250,7 +250,8 @@ impl Loader {
             targets: Vec::new(),
             delivery: Delivery::new(writer, sender, limits),
             excluded: request.stream.excluded.clone(),
-            refuse_unknown: request.quarantine_unknown_columns && !request.drift.guessed,
+            // Where the columns are only supposed, somebody has to look first.
+            refuse_unknown: request.quarantine_unknown_columns && !request.drift.columns,
             drift: request.drift,
             guess: request.drift.guessed.then(|| Guess::new(&request.columns)),
             drifted: false,
@@ -430,9 +431,8 @@ impl Records for Loader {
         match self.refusal.take() {
             None => {
                 let kept = self.delivery.end_row(place)?;
-                // A part of the key that lacks is nothing new to a guess, but that is rare enough to look again.
-                let watched = self.drift.missing || self.guess.is_some();
-                if kept || !watched { Ok(()) } else { Err(drifted()) }
+                // A part of the key that lacks is nothing new to the guess, but that is rare enough to look again.
+                if kept || !(self.drift.missing || self.drift.guessed) { Ok(()) } else { Err(drifted()) }
             }
             Some((column, refusal)) => {
                 if self.refused_shows_more() {

@@ -19,6 +19,7 @@ use crate::files::doctor::diagnose;
 use crate::files::encoding::Decoded;
 use crate::files::fields::{Loader, Profiler, Records};
 use crate::files::input::{Input, blocking};
+use crate::files::paths::matching;
 use crate::files::pieces::{self, Cut, Shared};
 use crate::files::selection::{Selection, position};
 use crate::files::window::Window;
@@ -57,8 +58,8 @@ pub(crate) trait Format: Copy + Send + Sync + 'static {
         records: &mut S,
     ) -> Result<()>;
 
-    /// Whether each record is a row and each of its fields a column.
-    fn is_plain(self, _settings: &Settings) -> bool {
+    /// Whether records are handed over as they stand in the file, so that a part of it says what the whole would.
+    fn hands_over_as_is(self, _settings: &Settings) -> bool {
         true
     }
 
@@ -195,17 +196,15 @@ impl<F: Format> Source for FileSource<F> {
 
     async fn glance(&self, stream: &StreamRequest) -> Result<Option<StreamSchema>> {
         let settings = stream.settings.or(&self.settings);
+        if !self.format.hands_over_as_is(&settings) {
+            return Ok(None);
+        }
         let (project_dir, format, limits) = (self.context.project_dir.clone(), self.format, self.limits);
-        let mode = stream.mode;
         blocking(move || {
-            let selection = Selection::of(&project_dir, &settings, mode, None)?;
-            let Some(file) = selection.read.first().filter(|_| format.is_plain(&settings)) else {
-                return Ok(None);
-            };
-            let input = Input::open(file)?;
-            let name = input.name().to_owned();
-            let decoded = Decoded::new(&name, input, settings.text("encoding"))?;
-            let mut window = Window::new(&name, decoded, limits.block)?;
+            let files = matching(&project_dir, &settings)?;
+            let Some(file) = files.first() else { return Ok(None) };
+            let decoded = Decoded::new(&file.name, Input::open(file)?, settings.text("encoding"))?;
+            let mut window = Window::new(&file.name, decoded, limits.block)?;
             glance(format, &settings, &mut window, limits, GLANCE)
         })
         .await

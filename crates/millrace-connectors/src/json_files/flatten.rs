@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use millrace_core::project::column_choice::LeftOut;
 use millrace_engine::error::{Error, ErrorKind, Result};
 
 use crate::files::cell::{Cell, Refusal};
@@ -34,8 +35,8 @@ pub(super) struct Flatten<S> {
     /// The fields of the records as they are.
     names: FieldNames,
     levels: usize,
-    /// Names of fields, objects and columns that nobody wants.
-    excluded: Vec<String>,
+    /// Columns that nobody wants. Objects among them stay as they are, and are left out as such.
+    excluded: LeftOut,
     /// The columns that are asked for; none where they are to be found out.
     wanted: Option<Vec<String>>,
     learned: Learned,
@@ -45,12 +46,12 @@ pub(super) struct Flatten<S> {
 }
 
 impl<S: Records> Flatten<S> {
-    pub(super) fn new(inner: S, levels: usize, excluded: &[String], wanted: Option<Vec<String>>) -> Self {
+    pub(super) fn new(inner: S, levels: usize, excluded: &LeftOut, wanted: Option<Vec<String>>) -> Self {
         let mut flatten = Self {
             inner,
             names: FieldNames::default(),
             levels,
-            excluded: excluded.to_vec(),
+            excluded: excluded.clone(),
             wanted,
             learned: Learned::default(),
             place: 0,
@@ -69,11 +70,9 @@ impl<S: Records> Flatten<S> {
 
     /// A field of an object or of the record, and what is within it. `name` is the column's, `path` the names that lead to it.
     fn field(&mut self, name: &mut String, path: &mut String, level: usize, cell: Cell<'_>) {
-        if self.excluded.iter().any(|excluded| excluded == name) {
-            return;
-        }
         if let Cell::Nested(object @ [b'{', ..]) = cell
             && level < self.levels
+            && !self.excluded.contains_object(name)
             && self.object(name, path, level, object)
         {
             return;

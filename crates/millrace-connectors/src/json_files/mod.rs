@@ -128,7 +128,7 @@ impl Format for Json {
         array::walk(&path, window, limits, records)
     }
 
-    fn is_plain(self, settings: &Settings) -> bool {
+    fn hands_over_as_is(self, settings: &Settings) -> bool {
         Layout::of(settings).is_ok_and(|layout| layout.is_plain())
     }
 
@@ -160,7 +160,7 @@ impl Format for Ndjson {
         lines::walk(window, limits, records, true)
     }
 
-    fn is_plain(self, settings: &Settings) -> bool {
+    fn hands_over_as_is(self, settings: &Settings) -> bool {
         Layout::of_lines(settings).is_ok_and(|layout| layout.is_plain())
     }
 
@@ -184,7 +184,7 @@ fn collect<F: Format, S: Shared>(
         let walked = reading.walk(format, &mut records);
         return (records, walked);
     }
-    let flatten = Flatten::new(records, layout.levels, reading.excluded.names(), reading.wanted.take());
+    let flatten = Flatten::new(records, layout.levels, reading.excluded, reading.wanted.take());
     let mut rows = Rows::new(flatten, layout.children);
     let walked = reading.walk(format, &mut rows);
     let (records, named) = rows.into_inner().into_inner();
@@ -216,6 +216,7 @@ fn hand_over<S: Records>(text: &[u8], scratch: &mut Scratch, records: &mut S) ->
 }
 
 /// A field's value. `text` is the object that it is a field of.
+#[inline]
 fn value<'a>(text: &'a [u8], field: &Field, decoded: &'a mut Vec<u8>) -> Cell<'a> {
     let source = &text[field.value.clone()];
     match field.kind {

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use arrow_schema::{Field, Schema};
 use millrace_core::cursor::FileState;
 use millrace_core::project::column_choice::LeftOut;
-use millrace_core::schema::Column;
+use millrace_core::schema::{Column, DataType};
 use millrace_engine::error::{Error, ErrorKind, Result};
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
@@ -69,10 +69,17 @@ impl ParquetFile {
         self.footer.parquet_schema()
     }
 
-    /// Its columns but for those that nobody wants, which may be of any type.
+    /// Its columns. Those that nobody wants may be of any type; one that is not read stands there as text.
     pub(super) fn columns(&self, excluded: &LeftOut) -> Result<Vec<Column>> {
-        let fields = self.fields().iter().enumerate().filter(|(_, field)| !excluded.contains(field.name()));
-        fields.map(|(index, field)| schema::column(&self.name, field, self.descriptor(), index)).collect()
+        let fields = self.fields().iter().enumerate();
+        let column = |(index, field): (usize, &Arc<Field>)| {
+            let column = schema::column(&self.name, field, self.descriptor(), index);
+            if column.is_err() && excluded.contains(field.name()) {
+                return Ok(Column { name: field.name().clone(), data_type: DataType::Text, nullable: true });
+            }
+            column
+        };
+        fields.map(column).collect()
     }
 
     /// A reader of the file, of Arrow types that may differ from those that it has by itself.
