@@ -10,6 +10,9 @@ pub enum Cursor {
     Files {
         /// In the order of their paths.
         files: Vec<FileState>,
+        /// Whether files that are gone stay in the list, because the rows that were loaded from them do.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        kept: bool,
     },
     /// A table as far as a column of it has grown.
     Column {
@@ -25,15 +28,15 @@ pub enum Cursor {
 /// What is remembered of a file that has been loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileState {
-    /// Relative to the project folder, with forward slashes.
+    /// Relative to the project folder, with forward slashes; of a file of another machine, its address.
     pub path: String,
     /// Bytes on disk.
     pub size: u64,
     /// BLAKE3 of the bytes on disk, in hex.
     #[serde(alias = "sha256")]
     pub hash: String,
-    /// What the file system said of the file before it was read: when it was changed, and which one it is. A file of which it still says
-    /// the same is the same, and need not be read to know. None where it may have changed since without another stamp.
+    /// What the file system said of the file before it was read: when it was changed, and which one it is; or the entity tag that a server
+    /// gave it. A file of which it still says the same is the same, and need not be read to know. None where it may have changed since without another stamp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<String>,
 }

@@ -46,7 +46,7 @@ impl Stream {
             stream: self.name.stream.clone(),
             settings: self.options.settings.clone(),
             excluded: self.options.choice.left_out(),
-            incremental: self.options.mode == ReadMode::Incremental,
+            mode: self.options.mode,
         }
     }
 

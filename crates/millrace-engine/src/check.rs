@@ -11,6 +11,7 @@ use millrace_core::metric::time_range::Days;
 use millrace_core::metric::view::SemanticView;
 use millrace_core::name::{Ident, Relation, StreamName};
 use millrace_core::project::decode::Spanned;
+use millrace_core::project::source_file::ReadMode;
 use millrace_core::schema::DataType;
 use millrace_core::sql::text;
 use millrace_core::suggest::did_you_mean;
@@ -24,7 +25,7 @@ use crate::names::LONGEST;
 use crate::readable;
 use crate::registry::Registry;
 use crate::strangers::strangers;
-use crate::sync::not_captured;
+use crate::sync::{no_append, not_captured};
 use crate::warehouse::{ResultColumn, Statement, Warehouse};
 
 /// What `check` looked at.
@@ -107,6 +108,9 @@ impl Checker<'_> {
                 }
             },
         };
+        if stream.options.mode == ReadMode::Append && !stream.source.appends() {
+            self.diagnostics.push(no_append(&stream.name).to_diagnostic().at(stream.span.clone(), ""));
+        }
         if stream.deletes_unseen() {
             let message = format!("stream `{}` does not see rows that its source deletes", stream.name);
             let hint =

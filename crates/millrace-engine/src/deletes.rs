@@ -176,7 +176,7 @@ impl Comparer<'_> {
             };
             Column { name: raw.source.clone(), data_type, nullable: false }
         };
-        let stream = StreamRequest { incremental: false, ..self.stream.request() };
+        let stream = StreamRequest { mode: ReadMode::Full, ..self.stream.request() };
         Ok(KeyRequest { stream, columns: self.key.iter().map(column).collect() })
     }
 

@@ -1,5 +1,6 @@
 //! The table into which a stream is loaded: a new one, or the one that earlier loads made.
 
+use millrace_core::cursor::Cursor;
 use millrace_core::name::Relation;
 use millrace_core::project::source_file::ReadMode;
 
@@ -23,7 +24,8 @@ pub(crate) struct Destination {
 
 impl Destination {
     /// A new table with nothing but what arrives.
-    pub(crate) fn fresh(stream: &Stream, target: &Target, merges: bool, context: &SyncContext<'_>) -> Self {
+    pub(crate) fn fresh(stream: &Stream, target: &Target, context: &SyncContext<'_>) -> Self {
+        let merges = stream.options.mode.merges();
         let merge =
             Merge { key: target.key.clone(), columns: target.warehouse_columns.clone(), former: None };
         Self {
@@ -34,25 +36,34 @@ impl Destination {
         }
     }
 
-    /// Where a load goes that is merged with what was loaded before: into that table, as long as it has the columns for it, else into a new
+    /// Where a load goes that joins what was loaded before: into that table, as long as it has the columns for it, else into a new
     /// one that takes over its rows.
-    pub(crate) fn merging(
+    pub(crate) fn joining(
         stream: &Stream,
         before: &LoadedStream,
         target: &Target,
         spec: &str,
         context: &SyncContext<'_>,
     ) -> Result<Self> {
-        let arriving = columns_of(target, true, stream.masks.as_ref());
+        let merges = stream.options.mode.merges();
+        let arriving = columns_of(target, merges, stream.masks.as_ref());
         // A source that is read as far as it has grown has all the rows: those that are there have values in a new column, too.
         let rereads = stream.options.mode == ReadMode::Incremental;
         if rereads && before.spec != spec {
-            return Ok(Self::fresh(stream, target, true, context));
+            return Ok(Self::fresh(stream, target, context));
         }
         let known = match &before.columns {
+            // Several may have one key, and the source may no longer have the files that they are from.
+            Some(known) if merges && appended(before, known) => {
+                let message =
+                    format!("stream `{}` was appended to, so its rows cannot be merged by key", stream.name);
+                return Err(Error::new(ErrorKind::ContractBroken, message).hint(
+                    "Go back to `mode: append`, or begin anew with what the source has now: `millrace run --full-refresh`.",
+                ));
+            }
             // Its rows were not merged, and the source still has what it had of them.
-            Some(known) if !known.iter().any(|column| column.key) => {
-                return Ok(Self::fresh(stream, target, true, context));
+            Some(known) if merges && !has_key(known) => {
+                return Ok(Self::fresh(stream, target, context));
             }
             Some(known) => known.clone(),
             None if before.spec == spec => arriving.clone(),
@@ -66,14 +77,14 @@ impl Destination {
             }
         };
         let merged = match merged(&stream.name, &known, arriving, &stream.options.choice.left_out()) {
-            Err(_) if rereads => return Ok(Self::fresh(stream, target, true, context)),
+            Err(_) if rereads => return Ok(Self::fresh(stream, target, context)),
             merged => merged?,
         };
         let fits =
             |merged: &Merged| merged.from.as_ref().is_some_and(|old| old.column() == merged.column.column());
         let same_table = merged.len() == known.len() && merged.iter().all(fits);
         if rereads && !same_table {
-            return Ok(Self::fresh(stream, target, true, context));
+            return Ok(Self::fresh(stream, target, context));
         }
         let former = (!same_table).then(|| Former {
             table: before.table.clone(),
@@ -84,7 +95,7 @@ impl Destination {
         });
         let columns: Vec<RawColumn> = merged.into_iter().map(|merged| merged.column).collect();
         let merge = Merge {
-            key: target.key.clone(),
+            key: if merges { target.key.clone() } else { Vec::new() },
             columns: columns.iter().map(RawColumn::column).collect(),
             former,
         };
@@ -93,6 +104,20 @@ impl Destination {
         } else {
             names::of_stream(context.raw_schema, &stream.name, context.lease.fence())
         };
-        Ok(Self { table, columns, mode: LoadMode::Upsert(merge), continues: true })
+        Ok(Self {
+            table,
+            columns,
+            mode: if merges { LoadMode::Upsert(merge) } else { LoadMode::Append(merge) },
+            continues: true,
+        })
     }
+}
+
+fn has_key(columns: &[RawColumn]) -> bool {
+    columns.iter().any(|column| column.key)
+}
+
+/// Whether rows were added to the table of that load without regard to a key.
+fn appended(before: &LoadedStream, columns: &[RawColumn]) -> bool {
+    matches!(before.position, Some(Cursor::Files { kept: true, .. })) && !has_key(columns)
 }

@@ -16,6 +16,7 @@ pub mod event;
 pub mod fault;
 pub mod keys;
 pub mod lease;
+mod load_columns;
 mod mask;
 pub mod merge;
 pub mod migrate;

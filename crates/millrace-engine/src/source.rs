@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use millrace_core::cursor::Cursor;
 use millrace_core::project::column_choice::LeftOut;
+use millrace_core::project::source_file::ReadMode;
 use millrace_core::schema::{Column, StreamSchema};
 
 use crate::batch::BatchSender;
@@ -22,8 +23,8 @@ pub struct StreamRequest {
     /// Columns of the source that the project leaves out: never delivered, never a reason for quarantine, and of whatever type,
     /// also one that the source cannot read.
     pub excluded: LeftOut,
-    /// Whether it is read only as far as it has grown (`mode: incremental`).
-    pub incremental: bool,
+    /// What becomes of the rows of earlier loads. With [`ReadMode::Incremental`] the stream is read only as far as it has grown.
+    pub mode: ReadMode,
 }
 
 /// What to read.
@@ -39,7 +40,8 @@ pub struct ReadRequest {
     /// Whether a record with a field that is neither in `columns` nor in `stream.excluded` is put into quarantine (the contract says
     /// `columns: quarantine`).
     pub quarantine_unknown_columns: bool,
-    /// Where the last committed read ended, whose rows stay; none where all rows are asked for.
+    /// Where the last committed read ended, whose rows stay; none where all rows are asked for. Only rows that are new since then have to be
+    /// delivered; with [`ReadMode::Append`] no others may be.
     pub cursor: Option<Cursor>,
     /// What has to end the read with [`crate::error::ErrorKind::SchemaDrift`], because the columns were not worked out from what the stream
     /// holds now.
@@ -53,6 +55,8 @@ pub struct Drift {
     pub columns: bool,
     /// A value that does not fit its column.
     pub types: bool,
+    /// A value that is missing where the column needs one.
+    pub missing: bool,
     /// Anything of which [`Source::discover`] would have made other columns than those that were asked for, which are what
     /// [`Source::glance`] made of the beginning of the stream.
     pub guessed: bool,
@@ -101,6 +105,11 @@ pub trait Source: Send + Sync {
         false
     }
 
+    /// Whether it tells what was loaded before from what was not, as [`ReadMode::Append`] needs it.
+    fn appends(&self) -> bool {
+        false
+    }
+
     /// Which of [`Self::streams`] a stream of the project reads, where settings say another than that of its name. Asks nobody.
     fn reads(&self, _stream: &StreamRequest) -> Option<String> {
         None
@@ -117,6 +126,12 @@ pub trait Source: Send + Sync {
 
     /// The columns of a stream as they are now. For files this reads them from end to end. Has no side effects.
     async fn discover(&self, stream: &StreamRequest) -> Result<Discovered>;
+
+    /// The columns of a stream as a part of it shows them, where its settings say that a part is enough to be captured; each may be empty.
+    /// None where they do not. What is loaded is never decided by it alone.
+    async fn sample(&self, _stream: &StreamRequest) -> Result<Option<StreamSchema>> {
+        Ok(None)
+    }
 
     /// The present position of a stream without looking at its rows; must be cheap. None where that is not possible. `last` is where its
     /// last load ended: the answer is equal to it where nothing is new, and what is known to be as it was then need not be looked at.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, Span};
-use millrace_core::project::source_file::{SourceDef, StreamOptions};
+use millrace_core::project::source_file::{ReadMode, SourceDef, StreamOptions};
 use millrace_core::project::stream_pattern::of_name;
 use millrace_core::suggest::did_you_mean;
 
@@ -54,7 +54,7 @@ pub(crate) fn found(
             stream: stream.name.clone(),
             settings: stream.options.settings.clone(),
             excluded: stream.options.choice.left_out(),
-            incremental: false,
+            mode: ReadMode::Full,
         };
         taken.extend(source.reads(&request).map(|name| name.to_lowercase()));
     }

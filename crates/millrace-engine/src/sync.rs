@@ -11,21 +11,19 @@ use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
 use millrace_core::project::source_file::{OnChange, ReadMode};
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
-use millrace_core::schema::StreamSchema;
 use tokio::sync::oneshot;
 
 use crate::batch::{Batch, batch_queue};
 use crate::catalog::Stream;
-use crate::contract::{Target, reconcile};
+use crate::contract::Target;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, StepKind};
 use crate::lease::Lease;
 use crate::source::{Conversion, Drift, ReadOutcome, ReadRequest};
 use crate::state::{LoadedStream, Tables};
-use crate::strangers::strangers;
 use crate::warehouse::{FinishLoad, LoadOutcome, LoadRequest, Statement, Warehouse};
-use crate::{fault, quarantine};
+use crate::{fault, load_columns, quarantine};
 
 /// Bytes of batches that may wait between the reader and the warehouse.
 const QUEUE_BYTES: usize = 48 * 1024 * 1024;
@@ -107,14 +105,8 @@ pub async fn sync_stream(
         });
     }
     (context.observer)(Event::Started { kind: StepKind::Load, name: name.clone() });
-    let at_once = match &stream.captured {
-        Some(captured) => as_captured(stream, captured, before, &spec, context).await?,
-        None => as_glanced(stream, before, &spec, context).await?,
-    };
-    let LoadDone { loaded, outcome, quarantined, conversions } = match at_once {
-        Some(done) => done,
-        None => as_discovered(stream, before, spec, context).await?,
-    };
+    let LoadDone { loaded, outcome, quarantined, conversions } =
+        load_columns::load_with_them(stream, before, &spec, context).await?;
     let duration_ms = started.elapsed().as_millis() as u64;
     let mut words = format!("{} rows", grouped(outcome.rows_read));
     if quarantined > 0 {
@@ -169,108 +161,16 @@ pub(crate) fn fingerprint(stream: &Stream, naming: Naming) -> String {
     sha256(text)
 }
 
-struct LoadDone {
+/// A load that has been committed.
+pub(crate) struct LoadDone {
     loaded: LoadedStream,
     outcome: LoadOutcome,
     quarantined: u64,
     conversions: Vec<Conversion>,
 }
 
-/// Loads a stream with the columns that are captured, without looking through it before. None where there are none, where discovery costs
-/// little, or where the stream turned out to differ from them; then nothing was loaded.
-async fn as_captured(
-    stream: &Stream,
-    captured: &StreamSchema,
-    before: Option<&LoadedStream>,
-    spec: &str,
-    context: &SyncContext<'_>,
-) -> Result<Option<LoadDone>> {
-    if !stream.source.discovers_by_reading() {
-        return Ok(None);
-    }
-    // What is amiss is told by all that the stream has.
-    if !strangers(stream, captured, false).is_empty() {
-        return Ok(None);
-    }
-    let contract = stream.options.contract;
-    let drift = Drift {
-        columns: contract.columns != OnChange::Quarantine,
-        types: contract.types == OnChange::Evolve,
-        guessed: false,
-    };
-    let target =
-        reconcile(&stream.name, &stream.options, Some(captured), captured, context.naming, &mut Vec::new())?;
-    match load(stream, before, &target, spec.to_owned(), drift, context).await {
-        Ok(done) => Ok(Some(done)),
-        Err(error) if error.kind() == ErrorKind::SchemaDrift => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Loads a stream with the columns that its beginning suggests, without looking through it before. None where there is no such guess, or
-/// where looking through it would have come to other columns; then nothing was loaded.
-async fn as_glanced(
-    stream: &Stream,
-    before: Option<&LoadedStream>,
-    spec: &str,
-    context: &SyncContext<'_>,
-) -> Result<Option<LoadDone>> {
-    let Some(schema) = stream.source.glance(&stream.request()).await? else { return Ok(None) };
-    if !strangers(stream, &schema, true).is_empty() {
-        return Ok(None);
-    }
-    let reconciled = reconcile(&stream.name, &stream.options, None, &schema, context.naming, &mut Vec::new());
-    let Ok(target) = reconciled else { return Ok(None) };
-    if target.source_columns.is_empty() {
-        return Ok(None);
-    }
-    let drift = Drift { columns: true, types: false, guessed: true };
-    match load(stream, before, &target, spec.to_owned(), drift, context).await {
-        Ok(done) => Ok(Some(done)),
-        // Values that do not fit a guess say nothing of the stream, however many they are.
-        Err(error) if matches!(error.kind(), ErrorKind::SchemaDrift | ErrorKind::ContractBroken) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Loads a stream with the columns that it has now, as far as its contract lets them be.
-async fn as_discovered(
-    stream: &Stream,
-    before: Option<&LoadedStream>,
-    spec: String,
-    context: &SyncContext<'_>,
-) -> Result<LoadDone> {
-    let discovered = stream.source.discover(&stream.request()).await?;
-    let mut drift = strangers(stream, &discovered.schema, true);
-    if let Some(wrong) = drift.iter().find(|diagnostic| diagnostic.is_error()) {
-        let error = Error::new(ErrorKind::ContractBroken, wrong.message.clone());
-        return Err(match &wrong.hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        });
-    }
-    let target = reconcile(
-        &stream.name,
-        &stream.options,
-        stream.captured.as_ref(),
-        &discovered.schema,
-        context.naming,
-        &mut drift,
-    )?;
-    for diagnostic in drift {
-        (context.observer)(Event::Notice(Box::new(diagnostic)));
-    }
-    if target.source_columns.is_empty() {
-        let name = &stream.name;
-        let message =
-            format!("stream `{name}` is empty and has no captured schema, so its columns are unknown");
-        return Err(Error::new(ErrorKind::SourceUnreadable, message)
-            .hint(format!("Run `millrace capture {}` once when it has rows.", name.source)));
-    }
-    load(stream, before, &target, spec, Drift::default(), context).await
-}
-
-async fn load(
+/// Loads a stream with these columns.
+pub(crate) async fn load(
     stream: &Stream,
     before: Option<&LoadedStream>,
     target: &Target,
@@ -279,15 +179,21 @@ async fn load(
     context: &SyncContext<'_>,
 ) -> Result<LoadDone> {
     let number = before.map_or(1, |before| before.load_number + 1);
-    let merges = stream.options.mode != ReadMode::Full;
-    if merges && target.key.is_empty() {
+    let mode = stream.options.mode;
+    if mode.merges() && target.key.is_empty() {
         let message = format!("stream `{}` is merged by its key, and it has none", stream.name);
         return Err(Error::new(ErrorKind::ContractBroken, message).hint("Add `key: [column]`."));
     }
-    let before_merge = before.filter(|_| merges && !context.full_refresh);
-    let Destination { table, columns, mode, continues } = match before_merge {
-        Some(before) => Destination::merging(stream, before, target, &spec, context)?,
-        None => Destination::fresh(stream, target, merges, context),
+    if mode == ReadMode::Append && !stream.source.appends() {
+        return Err(no_append(&stream.name));
+    }
+    let joined = before.filter(|_| mode.keeps() && !context.full_refresh);
+    // What is merged under other settings may give other rows. What was appended stays as it is.
+    let since = joined.filter(|before| mode == ReadMode::Append || before.spec == spec);
+    let since = since.and_then(|before| before.position.clone());
+    let Destination { table, columns, mode, continues } = match joined {
+        Some(before) => Destination::joining(stream, before, target, &spec, context)?,
+        None => Destination::fresh(stream, target, context),
     };
     let (sender, receiver) = batch_queue(QUEUE_BYTES);
     let sender = stream.masking(sender, &target.source_columns)?;
@@ -326,7 +232,7 @@ async fn load(
         columns: target.source_columns.clone(),
         key: stream.options.key.clone(),
         quarantine_unknown_columns: stream.options.contract.columns == OnChange::Quarantine,
-        cursor: before.filter(|_| continues).and_then(|before| before.position.clone()),
+        cursor: since.filter(|_| continues),
         drift,
     };
     let reading = async {
@@ -456,6 +362,12 @@ impl FinishLoad for StreamLoad {
         let _ = self.report.send((self.stream, quarantined, ended.conversions));
         Ok(statements)
     }
+}
+
+/// The error for a stream that is to be appended to, of a source that cannot tell what is new.
+pub(crate) fn no_append(name: &StreamName) -> Error {
+    Error::new(ErrorKind::ContractBroken, format!("the source of stream `{name}` has no `mode: append`"))
+        .hint("Only files have it. Such a source is read whole; `mode: upsert` keeps what it no longer has.")
 }
 
 /// A warning when a stream's name and the schema that was captured no longer fit; for commands that only look.

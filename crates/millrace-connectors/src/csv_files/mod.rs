@@ -20,9 +20,10 @@ use millrace_engine::source::{Source, SourceContext};
 use crate::csv_files::settings::CsvSettings;
 use crate::csv_files::walk::Rows;
 use crate::files::Limits;
+use crate::files::encoding::ENCODING;
 use crate::files::fields::Records;
 use crate::files::paths::PATH;
-use crate::files::source::{FileSource, Format};
+use crate::files::source::{FileSource, Format, SAMPLE};
 use crate::files::window::Window;
 
 static CSV: MapSpec = MapSpec {
@@ -44,11 +45,8 @@ static CSV: MapSpec = MapSpec {
             KeyKind::Bool,
             "Whether the first line names the columns (`true` by default). Without it they are `c1`, `c2` and so on.",
         ),
-        KeySpec::optional(
-            "encoding",
-            KeyKind::OneOf(&["utf-8", "latin-1"]),
-            "How the file writes characters: `utf-8` (the default) or `latin-1`.",
-        ),
+        ENCODING,
+        SAMPLE,
         KeySpec::optional(
             "null",
             KeyKind::Text,

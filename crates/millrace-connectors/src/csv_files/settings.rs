@@ -11,7 +11,6 @@ pub(super) struct CsvSettings {
     /// ASCII, and no line end.
     pub(super) quote: u8,
     pub(super) header: bool,
-    pub(super) latin1: bool,
     /// What means NULL beside the empty field.
     pub(super) null: Option<Vec<u8>>,
 }
@@ -27,7 +26,6 @@ impl CsvSettings {
             delimiter,
             quote,
             header: settings.bool("header").unwrap_or(true),
-            latin1: settings.text("encoding") == Some("latin-1"),
             null: settings.text("null").map(|text| text.as_bytes().to_vec()),
         })
     }

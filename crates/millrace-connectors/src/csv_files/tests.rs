@@ -90,7 +90,7 @@ fn headers_that_cannot_be() {
         (&[], b"a,,b\n", "column 2 has no name"),
         (&[], b"a,b\r1,2\r", "carriage return"),
         (&[], b"\"a,b\n1,2\n", "not closed"),
-        (&[], b"a,\xE9\n", "not UTF-8"),
+        (&[], b"a,\xE9\n", "not all bytes"),
         (&[("encoding", "latin-1")], b"\xEF\xBB\xBFa\n", "mark of UTF-8"),
         (&[("delimiter", "::")], b"a\n", "one character"),
         (&[("delimiter", "\"")], b"a\n", "the same character"),

@@ -73,7 +73,7 @@ impl Rows {
                 return Ok(false);
             }
             let raw = &window.rest()[..found.length];
-            let refusal = found.refusal(raw, &self.settings, window)?.or_else(|| {
+            let refusal = found.refusal(raw, window)?.or_else(|| {
                 let (expected, found) = (self.columns.len(), fields.len());
                 (expected != found)
                     .then(|| Refusal::broken(format!("expected {expected} fields, found {found}")))
@@ -100,20 +100,14 @@ pub(super) fn begin<R: Read, S: Records>(
     limits: Limits,
     records: &mut S,
 ) -> Result<Option<Rows>> {
-    if settings.latin1 && window.started_with_mark() {
-        return Err(unreadable(
-            window,
-            "it says `encoding: latin-1`, but the file starts with the mark of UTF-8",
-        ));
-    }
     let mut fields = Vec::new();
     let Some(found) = next(&settings, window, limits, &mut fields)? else { return Ok(None) };
     let raw = &window.rest()[..found.length];
-    if let Some(refusal) = found.refusal(raw, &settings, window)? {
+    if let Some(refusal) = found.refusal(raw, window)? {
         let what = if settings.header { "header" } else { "first record" };
         let error = unreadable(window, &format!("{}, in the {what}", refusal.reason));
         return Err(if refusal.code == QuarantineCode::BadEncoding {
-            error.hint("Save the file as UTF-8, or write `encoding: latin-1` if that is what it is.")
+            error.hint("Save the file as UTF-8, or say what it is: `encoding: windows-1252`, for instance.")
         } else {
             error
         });
@@ -171,12 +165,7 @@ fn next<R: Read>(
 
 impl Next {
     /// Why the record is bad as a whole, where it is.
-    fn refusal<R: Read>(
-        &self,
-        raw: &[u8],
-        settings: &CsvSettings,
-        window: &Window<R>,
-    ) -> Result<Option<Refusal>> {
+    fn refusal<R: Read>(&self, raw: &[u8], window: &Window<R>) -> Result<Option<Refusal>> {
         // One line is one record; more could be any number of them, and would be lost as one.
         if self.open && count_lines(raw) > 1 {
             let what =
@@ -190,7 +179,7 @@ impl Next {
         } else if self.after_quote {
             Some(Refusal::broken("something follows a closing quote"))
         } else {
-            encoding(raw, settings)
+            std::str::from_utf8(raw).is_err().then(Refusal::not_text)
         })
     }
 }
@@ -236,43 +225,25 @@ fn header<R: Read, S: Records>(
     Ok(numbers)
 }
 
-/// A record whose bytes are no text.
-fn encoding(raw: &[u8], settings: &CsvSettings) -> Option<Refusal> {
-    if settings.latin1 {
-        // ISO 8859-1 has control characters there, files that say Latin-1 have Windows' letters: nobody can tell.
-        let unclear = raw.iter().any(|byte| (0x80..0xA0).contains(byte));
-        return unclear
-            .then(|| Refusal::new(QuarantineCode::BadEncoding, "bytes 80 to 9F are no letters in Latin-1"));
-    }
-    std::str::from_utf8(raw)
-        .is_err()
-        .then(|| Refusal::new(QuarantineCode::BadEncoding, "the record is not UTF-8"))
-}
-
 fn cell<'a>(raw: &'a [u8], field: &Field, settings: &CsvSettings, scratch: &'a mut Vec<u8>) -> Cell<'a> {
     let text = text(raw, field, settings, scratch);
     let null = !field.quoted && (text.is_empty() || settings.null.as_deref() == Some(text));
     if null { Cell::Null } else { Cell::Plain(text) }
 }
 
-/// A field's text in UTF-8; `scratch` holds it where it is not what the file has.
+/// A field's text; `scratch` holds it where quotes in it are doubled.
 fn text<'a>(raw: &'a [u8], field: &Field, settings: &CsvSettings, scratch: &'a mut Vec<u8>) -> &'a [u8] {
     let text = &raw[field.text.clone()];
-    let foreign = settings.latin1 && !text.is_ascii();
-    if !field.doubled && !foreign {
+    if !field.doubled {
         return text;
     }
     scratch.clear();
     let mut bytes = text.iter();
     while let Some(&byte) = bytes.next() {
-        if byte == settings.quote && field.doubled {
+        if byte == settings.quote {
             bytes.next();
         }
-        if foreign {
-            scratch.extend_from_slice(char::from(byte).encode_utf8(&mut [0; 2]).as_bytes());
-        } else {
-            scratch.push(byte);
-        }
+        scratch.push(byte);
     }
     scratch
 }

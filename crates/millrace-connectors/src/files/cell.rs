@@ -8,7 +8,6 @@ use millrace_core::quarantine::QuarantineCode;
 use crate::files::number::Short;
 
 /// One value of a record. The bytes are UTF-8; its format has made sure of it.
-#[cfg(any(feature = "json", feature = "csv", feature = "mysql"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cell<'a> {
     /// JSON's null, or an empty CSV field without quotes.
@@ -67,6 +66,12 @@ impl Refusal {
 
     pub(crate) fn out_of_range(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(QuarantineCode::OutOfRange, reason)
+    }
+
+    /// A record of which not all bytes are characters.
+    pub(crate) fn not_text() -> Self {
+        let reason = "not all bytes are characters of the file's encoding, which is UTF-8 unless `encoding:` says otherwise";
+        Self::new(QuarantineCode::BadEncoding, reason)
     }
 
     pub(crate) fn broken(reason: impl Into<Cow<'static, str>>) -> Self {

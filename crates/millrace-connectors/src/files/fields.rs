@@ -42,6 +42,12 @@ pub(crate) enum Met {
 }
 
 impl FieldNames {
+    /// The name of a field.
+    #[cfg(feature = "json")]
+    pub(crate) fn name(&self, field: usize) -> &str {
+        &self.names[field]
+    }
+
     /// Starts a record.
     pub(crate) fn next_record(&mut self) {
         self.record += 1;
@@ -71,7 +77,7 @@ impl FieldNames {
     }
 
     /// The number of a name, a new one where it is new.
-    fn number(&mut self, name: &[u8]) -> Result<usize> {
+    pub(crate) fn number(&mut self, name: &[u8]) -> Result<usize> {
         Ok(if let Some(&field) = self.by_name.get(name) {
             field
         } else {
@@ -114,6 +120,8 @@ pub(crate) struct Profiler {
     records: u64,
     /// Whether the present record is bad.
     bad: bool,
+    /// How many records are enough; all, where it does not say.
+    enough: Option<u64>,
 }
 
 impl Records for Profiler {
@@ -133,6 +141,9 @@ impl Records for Profiler {
     fn end_record(&mut self, _place: Place<'_>) -> Result<()> {
         self.records += u64::from(!self.bad);
         self.bad = false;
+        if self.has_enough() {
+            return Err(Error::new(ErrorKind::Cancelled, "enough records were seen"));
+        }
         Ok(())
     }
 }
@@ -161,6 +172,16 @@ impl Shared for Profiler {
 }
 
 impl Profiler {
+    /// One that ends the walk, with an error, once it has seen so many good records.
+    pub(crate) fn sampling(records: u64) -> Self {
+        Self { enough: Some(records), ..Self::default() }
+    }
+
+    /// Whether it has ended the walk.
+    pub(crate) fn has_enough(&self) -> bool {
+        self.enough.is_some_and(|enough| self.records >= enough)
+    }
+
     fn make_room(&mut self) {
         let fields = self.names.names.len();
         if self.profiles.len() < fields {
@@ -175,7 +196,11 @@ impl Profiler {
         let columns = self.names.names.into_iter().zip(&self.profiles).map(|(name, profile)| Column {
             name,
             data_type: profile.data_type(),
-            nullable: profile.has_nulls() || profile.seen() < self.records || self.records == 0,
+            // What a part of the records all have, the others need not have.
+            nullable: profile.has_nulls()
+                || profile.seen() < self.records
+                || self.records == 0
+                || self.enough.is_some(),
         });
         StreamSchema { columns: columns.collect(), primary_key: Vec::new() }
     }
@@ -225,7 +250,8 @@ impl Loader {
             targets: Vec::new(),
             delivery: Delivery::new(writer, sender, limits),
             excluded: request.stream.excluded.clone(),
-            refuse_unknown: request.quarantine_unknown_columns && !request.drift.guessed,
+            // Where the columns are only supposed, somebody has to look first.
+            refuse_unknown: request.quarantine_unknown_columns && !request.drift.columns,
             drift: request.drift,
             guess: request.drift.guessed.then(|| Guess::new(&request.columns)),
             drifted: false,
@@ -249,8 +275,8 @@ impl Loader {
             let target = match self.delivery.gathered.writer.index(name) {
                 Some(index) => Target::Column(index),
                 None if self.excluded.contains(name) => Target::Ignored,
-                None if self.refuse_unknown => Target::Refused,
                 None if self.drift.columns => Target::Drifted,
+                None if self.refuse_unknown => Target::Refused,
                 None => Target::Ignored,
             };
             self.targets.push(target);
@@ -292,9 +318,9 @@ impl Loader {
         lacks
     }
 
-    /// Sends what is left.
-    pub(crate) fn finish(self) -> Result<()> {
-        if self.drift.columns && self.any && !self.met.iter().all(|met| *met) {
+    /// Sends what is left. `is_part` says that rows of an earlier load are of the same stream: what these lack, those may have.
+    pub(crate) fn finish(self, is_part: bool) -> Result<()> {
+        if self.drift.columns && !is_part && self.any && !self.met.iter().all(|met| *met) {
             return Err(drifted());
         }
         if self.guess.is_some_and(|guess| !guess.holds()) {
@@ -406,7 +432,7 @@ impl Records for Loader {
             None => {
                 let kept = self.delivery.end_row(place)?;
                 // A part of the key that lacks is nothing new to the guess, but that is rare enough to look again.
-                if kept || self.guess.is_none() { Ok(()) } else { Err(drifted()) }
+                if kept || !(self.drift.missing || self.drift.guessed) { Ok(()) } else { Err(drifted()) }
             }
             Some((column, refusal)) => {
                 if self.refused_shows_more() {

@@ -1,16 +1,17 @@
 //! What the sources that read files share: finding and opening files, reading them in blocks, telling the types of columns,
 //! and turning texts into Arrow columns exactly.
 //!
-//! A file passes through these hands: [`paths`] finds it, [`input`] opens, unpacks and hashes it, [`window`] holds the part
+//! A file passes through these hands: [`paths`] finds it, [`input`] opens, unpacks and hashes it, [`encoding`] makes UTF-8 of it, [`window`] holds the part
 //! of it that is being looked at. A format (JSON, CSV, a dump) cuts that into records and hands each cell either to
 //! [`infer`], which works out a column's type, or to [`row`], which appends it to Arrow columns; [`delivery`] sends what
 //! has come together, with the rows that were set aside.
 
 pub(crate) mod cell;
 pub(crate) mod column;
-#[cfg(any(feature = "json", feature = "csv", feature = "mysql"))]
 pub(crate) mod convert;
 pub(crate) mod delivery;
+#[cfg(any(feature = "json", feature = "csv"))]
+pub(crate) mod encoding;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod fields;
 #[cfg(any(feature = "json", feature = "csv"))]
@@ -20,13 +21,15 @@ pub(crate) mod infer;
 pub(crate) mod input;
 pub(crate) mod number;
 pub(crate) mod numeric;
+mod packing;
 pub(crate) mod paths;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod pieces;
 pub(crate) mod row;
+pub(crate) mod selection;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod source;
-mod stamp;
+pub(crate) mod stamp;
 pub(crate) mod temporal;
 #[cfg(test)]
 pub(crate) mod testing;

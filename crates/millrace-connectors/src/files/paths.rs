@@ -10,20 +10,37 @@ use millrace_engine::error::{Error, ErrorKind, Result};
 pub(crate) const PATH: KeySpec = KeySpec::optional(
     "path",
     KeyKind::Text,
-    "File, from the project folder on, or several with `*`, `?` and `**` (`data/orders_*.json`). A stream's own path goes before its source's. A name that ends in `.gz` is unpacked.",
+    "File, from the project folder on, or several with `*`, `?` and `**` (`data/orders_*.json`). A stream's own path goes before its source's. Files packed by gzip or zstd (`.gz`, `.zst`) are unpacked.",
 );
 
 /// A file to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InputFile {
     /// Where it is.
-    pub(crate) path: PathBuf,
+    pub(crate) place: Place,
     /// Its name from the project folder on, with forward slashes.
     pub(crate) name: String,
 }
 
-/// The files of the settings' `path`, in the order of their names.
+/// Where a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Disk(PathBuf),
+}
+
+/// The files of the settings' `path`, in the order of their names; at least one.
 pub(crate) fn files(project_dir: &Path, settings: &Settings) -> Result<Vec<InputFile>> {
+    let files = matching(project_dir, settings)?;
+    if files.is_empty() {
+        let path = settings.text("path").unwrap_or_default();
+        return Err(Error::new(ErrorKind::SourceUnreachable, format!("no file matches `path: {path}`"))
+            .hint("`path` starts at the project folder; `*` stands for any part of a name, `**` for any folders."));
+    }
+    Ok(files)
+}
+
+/// The same, where a pattern may match nothing.
+pub(crate) fn matching(project_dir: &Path, settings: &Settings) -> Result<Vec<InputFile>> {
     let Some(path) = settings.text("path").filter(|path| !path.is_empty()) else {
         return Err(Error::new(
             ErrorKind::SourceUnreadable,
@@ -34,7 +51,7 @@ pub(crate) fn files(project_dir: &Path, settings: &Settings) -> Result<Vec<Input
     let whole = project_dir.join(path);
     // A file may have an asterisk in its name.
     if !path.contains(['*', '?', '[']) || whole.is_file() {
-        return Ok(vec![InputFile { name: name_of(&whole, project_dir), path: whole }]);
+        return Ok(vec![InputFile { name: name_of(&whole, project_dir), place: Place::Disk(whole) }]);
     }
     let broken = |cause: String| {
         Error::new(ErrorKind::SourceUnreadable, format!("`path: {path}` is no file pattern")).caused_by(cause)
@@ -52,12 +69,8 @@ pub(crate) fn files(project_dir: &Path, settings: &Settings) -> Result<Vec<Input
                 .caused_by(error)
         })?;
         if found.is_file() {
-            files.push(InputFile { name: name_of(&found, project_dir), path: found });
+            files.push(InputFile { name: name_of(&found, project_dir), place: Place::Disk(found) });
         }
-    }
-    if files.is_empty() {
-        return Err(Error::new(ErrorKind::SourceUnreachable, format!("no file matches `path: {path}`"))
-            .hint("`path` starts at the project folder; `*` stands for any part of a name, `**` for any folders."));
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(files)

@@ -4,22 +4,33 @@ use std::io::Read;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use millrace_core::cursor::Cursor;
+use millrace_core::cursor::{Cursor, FileState};
+use millrace_core::project::column_choice::LeftOut;
 use millrace_core::project::settings::Settings;
+use millrace_core::project::spec::{KeyKind, KeySpec};
 use millrace_core::schema::StreamSchema;
 use millrace_engine::batch::BatchSender;
 use millrace_engine::error::Result;
 use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
 
 use crate::files::Limits;
+use crate::files::encoding::Decoded;
 use crate::files::fields::{Loader, Profiler, Records};
-use crate::files::input::{Input, blocking, position};
-use crate::files::paths::files;
+use crate::files::input::{Input, blocking};
+use crate::files::paths::matching;
 use crate::files::pieces::{self, Cut, Shared};
+use crate::files::selection::{Selection, position};
 use crate::files::window::Window;
 
 /// Bytes at the beginning of a stream from which its columns are guessed.
 const GLANCE: usize = 4 << 20;
+
+/// The key under which sources and streams say how much of their files `capture` looks at.
+pub(crate) const SAMPLE: KeySpec = KeySpec::optional(
+    "sample",
+    KeyKind::Integer(1, i64::MAX),
+    "How many records `capture` looks at, from the first file on; all by default. A run still sees what the others have that is not captured.",
+);
 
 /// How a file is cut into records and these into cells.
 pub(crate) trait Format: Copy + Send + Sync + 'static {
@@ -44,19 +55,52 @@ pub(crate) trait Format: Copy + Send + Sync + 'static {
         limits: Limits,
         records: &mut S,
     ) -> Result<()>;
+
+    /// Whether records are handed over as they stand in the file, so that a part of it says what the whole would.
+    fn hands_over_as_is(self, _settings: &Settings) -> bool {
+        true
+    }
+
+    /// Hands all records of a stream's files to `records`, and gives these back, also where it ends early.
+    fn collect<S: Shared>(self, mut reading: Reading<'_>, mut records: S) -> (S, Result<Vec<FileState>>) {
+        let walked = reading.walk(self, &mut records);
+        (records, walked)
+    }
 }
 
-/// Hands over every record of a file, by several threads where that can be.
-pub(crate) fn walk<F: Format, R: Read, S: Shared>(
-    format: F,
-    settings: &Settings,
-    window: &mut Window<R>,
-    limits: Limits,
-    records: &mut S,
-) -> Result<()> {
-    match format.begin(settings, window, limits, records)? {
-        Some(cut) => pieces::walk(&cut, window, limits, records),
-        None => format.walk(settings, window, limits, records),
+/// Files of one stream, and how they are read.
+pub(crate) struct Reading<'a> {
+    pub(crate) settings: &'a Settings,
+    /// Names of fields and columns that nobody wants.
+    pub(crate) excluded: &'a LeftOut,
+    /// The columns that are asked for; none where they are to be found out.
+    pub(crate) wanted: Option<Vec<String>>,
+    pub(crate) limits: Limits,
+    /// Opens the files, one after the other.
+    pub(crate) files: &'a mut dyn Iterator<Item = Result<Input>>,
+}
+
+impl Reading<'_> {
+    /// Hands over all records of all files, and says what the files were.
+    pub(crate) fn walk<F: Format, S: Shared>(
+        &mut self,
+        format: F,
+        records: &mut S,
+    ) -> Result<Vec<FileState>> {
+        let mut states = Vec::new();
+        for input in &mut *self.files {
+            let input = input?;
+            let name = input.name().to_owned();
+            let decoded = Decoded::new(&name, input, self.settings.text("encoding"))?;
+            let mut window = Window::new(&name, decoded, self.limits.block)?;
+            match format.begin(self.settings, &mut window, self.limits, records)? {
+                Some(cut) => pieces::walk(&cut, &mut window, self.limits, records)?,
+                None => format.walk(self.settings, &mut window, self.limits, records)?,
+            }
+            // The hash is of the very bytes that were read, whatever became of the file since.
+            states.push(window.into_reader().into_inner().finish()?);
+        }
+        Ok(states)
     }
 }
 
@@ -97,32 +141,45 @@ impl<F: Format> FileSource<F> {
         Arc::new(Self { context, settings: settings.clone(), format, limits: Limits::default() })
     }
 
-    /// Reads all files of a stream and runs `work` with what they hold.
+    /// Reads those files of a stream that a load after `last` has to, and runs `work` with what they hold.
     async fn walk<S: Shared + 'static, T: Send + 'static>(
         &self,
         stream: &StreamRequest,
-        mut records: S,
-        work: impl FnOnce(S, Cursor) -> Result<T> + Send + 'static,
+        last: Option<Cursor>,
+        (records, wanted, limits): (S, Option<Vec<String>>, Limits),
+        work: impl FnOnce(S, Result<Walked>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let settings = stream.settings.or(&self.settings);
-        let (project_dir, format, limits) = (self.context.project_dir.clone(), self.format, self.limits);
+        let (project_dir, mode, excluded) =
+            (self.context.project_dir.clone(), stream.mode, stream.excluded.clone());
+        let format = self.format;
         blocking(move || {
-            let mut states = Vec::new();
-            for file in files(&project_dir, &settings)? {
-                let mut window = Window::new(&file.name, Input::open(&file)?, limits.block)?;
-                walk(format, &settings, &mut window, limits, &mut records)?;
-                // The hash is of the very bytes that were read, whatever became of the file since.
-                states.push(window.into_reader().finish()?);
-            }
-            work(records, Cursor::Files { files: states })
+            let selection = Selection::of(&project_dir, &settings, mode, last.as_ref())?;
+            let files = &mut selection.read.iter().map(Input::open);
+            let reading = Reading { settings: &settings, excluded: &excluded, wanted, limits, files };
+            let (records, states) = format.collect(reading, records);
+            let is_part = selection.is_part();
+            work(records, states.map(|states| Walked { cursor: selection.cursor(states), is_part }))
         })
         .await
     }
 }
 
+/// What has been read of a stream.
+struct Walked {
+    /// Where it ended.
+    cursor: Cursor,
+    /// Whether files were left out that an earlier load has read.
+    is_part: bool,
+}
+
 #[async_trait]
 impl<F: Format> Source for FileSource<F> {
     fn discovers_by_reading(&self) -> bool {
+        true
+    }
+
+    fn appends(&self) -> bool {
         true
     }
 
@@ -133,20 +190,43 @@ impl<F: Format> Source for FileSource<F> {
 
     async fn glance(&self, stream: &StreamRequest) -> Result<Option<StreamSchema>> {
         let settings = stream.settings.or(&self.settings);
+        if !self.format.hands_over_as_is(&settings) {
+            return Ok(None);
+        }
         let (project_dir, format, limits) = (self.context.project_dir.clone(), self.format, self.limits);
         blocking(move || {
-            let files = files(&project_dir, &settings)?;
+            let files = matching(&project_dir, &settings)?;
             let Some(file) = files.first() else { return Ok(None) };
-            let mut window = Window::new(&file.name, Input::open(file)?, limits.block)?;
+            let decoded = Decoded::new(&file.name, Input::open(file)?, settings.text("encoding"))?;
+            let mut window = Window::new(&file.name, decoded, limits.block)?;
             glance(format, &settings, &mut window, limits, GLANCE)
         })
         .await
     }
 
     async fn discover(&self, stream: &StreamRequest) -> Result<Discovered> {
-        self.walk(stream, Profiler::default(), |profiler, cursor| {
-            Ok(Discovered { schema: profiler.schema(), position: Some(cursor) })
+        self.walk(stream, None, (Profiler::default(), None, self.limits), |profiler, walked| {
+            Ok(Discovered { position: Some(walked?.cursor), schema: profiler.schema() })
         })
+        .await
+    }
+
+    async fn sample(&self, stream: &StreamRequest) -> Result<Option<StreamSchema>> {
+        let settings = stream.settings.or(&self.settings);
+        let Some(records) = settings.text(SAMPLE.name).and_then(|records| records.parse().ok()) else {
+            return Ok(None);
+        };
+        // By one thread, so that it is the first ones on every machine.
+        let limits = Limits { threads: 1, ..self.limits };
+        self.walk(
+            stream,
+            None,
+            (Profiler::sampling(records), None, limits),
+            |profiler, walked| match walked {
+                Err(error) if !profiler.has_enough() => Err(error),
+                _ => Ok(Some(profiler.schema())),
+            },
+        )
         .await
     }
 
@@ -154,14 +234,17 @@ impl<F: Format> Source for FileSource<F> {
         let settings = stream.settings.or(&self.settings);
         let project_dir = self.context.project_dir.clone();
         let last = last.clone();
-        blocking(move || Ok(Some(position(&files(&project_dir, &settings)?, &last)?))).await
+        blocking(move || Ok(Some(position(&project_dir, &settings, &last)?))).await
     }
 
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {
         let loader = Loader::new(&request, batches, self.limits);
-        self.walk(&request.stream, loader, |loader, cursor| {
-            loader.finish()?;
-            Ok(ReadOutcome { cursor: Some(cursor), conversions: Vec::new() })
+        let wanted = request.columns.iter().map(|column| column.name.clone()).collect();
+        let how = (loader, Some(wanted), self.limits);
+        self.walk(&request.stream, request.cursor, how, |loader, walked| {
+            let walked = walked?;
+            loader.finish(walked.is_part)?;
+            Ok(ReadOutcome { cursor: Some(walked.cursor), conversions: Vec::new() })
         })
         .await
     }

@@ -8,14 +8,14 @@ const TICK: Duration = Duration::from_secs(2);
 
 /// When a file was changed, and which file it is. On Unix this includes the time of the last change of the file's record (`st_ctime`),
 /// which, unlike the time of its content, no program can set back.
-pub(super) fn of(metadata: &Metadata) -> Option<String> {
+pub(crate) fn of(metadata: &Metadata) -> Option<String> {
     let (modified, changed, number) = parts(metadata)?;
     let nanos = |time: SystemTime| Some(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_nanos());
     Some(format!("{}/{}/{number}", nanos(modified)?, nanos(changed)?))
 }
 
 /// The stamp of a file that is about to be read; none where it was changed so shortly before `now` that one more change may get the same.
-pub(super) fn settled(metadata: &Metadata, now: SystemTime) -> Option<String> {
+pub(crate) fn settled(metadata: &Metadata, now: SystemTime) -> Option<String> {
     let (modified, changed, _) = parts(metadata)?;
     // A time to come says nothing either.
     let age = now.duration_since(modified.max(changed)).ok()?;

@@ -3,6 +3,7 @@
 use arrow_array::{Array, RecordBatch};
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::project::settings::{Setting, Settings};
+use millrace_core::project::source_file::ReadMode;
 use millrace_core::quarantine::QuarantinedRow;
 use millrace_core::schema::{Column, StreamSchema};
 use millrace_engine::batch::{BatchSender, batch_queue};
@@ -12,8 +13,9 @@ use millrace_engine::source::{Drift, ReadRequest, StreamRequest};
 pub(crate) use self::cell_text::cell;
 use crate::files::Limits;
 use crate::files::fields::{Loader, Profiler};
-use crate::files::source::{Format, walk};
-use crate::files::window::Window;
+use crate::files::input::Input;
+use crate::files::pieces::Shared;
+use crate::files::source::{Format, Reading};
 
 #[path = "../../tests/it/cell_text.rs"]
 mod cell_text;
@@ -49,9 +51,14 @@ pub(crate) fn blocks(block: usize) -> Limits {
     Limits { block, batch_rows: 3, piece: block, threads: 1, ..Limits::default() }
 }
 
+/// Settings from texts; `true` and `false` are truth values, and `a=b` is a mapping.
 pub(crate) fn settings(pairs: &[(&str, &str)]) -> Settings {
     Settings::new(pairs.iter().map(|&(key, value)| {
-        let setting = value.parse().map_or_else(|_| Setting::Text(value.to_owned()), Setting::Bool);
+        let setting = match (value.split_once('='), value.parse()) {
+            (_, Ok(flag)) => Setting::Bool(flag),
+            (Some((name, text)), _) => Setting::Map([(name.to_owned(), text.to_owned())].into()),
+            _ => Setting::Text(value.to_owned()),
+        };
         (key.to_owned(), setting)
     }))
 }
@@ -69,7 +76,7 @@ pub(crate) fn request(columns: &[&str]) -> ReadRequest {
             stream: "s".to_owned(),
             settings: Settings::default(),
             excluded: LeftOut::default(),
-            incremental: false,
+            mode: ReadMode::Full,
         },
         columns: columns.iter().map(column).collect(),
         key: Vec::new(),
@@ -85,6 +92,24 @@ pub(crate) fn shown(schema: &StreamSchema) -> Vec<String> {
     schema.columns.iter().map(show).collect()
 }
 
+/// Hands a text over as if it were a file.
+fn collected<F: Format, S: Shared>(
+    format: F,
+    pairs: &[(&str, &str)],
+    text: &[u8],
+    (wanted, excluded): (Option<&[Column]>, &LeftOut),
+    limits: Limits,
+    records: S,
+) -> Result<S> {
+    let bytes = std::io::Cursor::new(text.to_vec());
+    let files = &mut std::iter::once(Input::of("f", Box::new(bytes), None));
+    let wanted = wanted.map(|columns| columns.iter().map(|column| column.name.clone()).collect());
+    let settings = settings(pairs);
+    let (records, walked) =
+        format.collect(Reading { settings: &settings, excluded, wanted, limits, files }, records);
+    walked.map(|_| records)
+}
+
 pub(crate) fn discover<F: Format>(
     format: F,
     pairs: &[(&str, &str)],
@@ -92,10 +117,7 @@ pub(crate) fn discover<F: Format>(
     limits: Limits,
 ) -> Result<StreamSchema> {
     either_way(limits, |limits| {
-        let mut profiler = Profiler::default();
-        let mut window = Window::new("f", text, limits.block)?;
-        walk(format, &settings(pairs), &mut window, limits, &mut profiler)?;
-        Ok(profiler.schema())
+        Ok(collected(format, pairs, text, (None, &LeftOut::default()), limits, Profiler::default())?.schema())
     })
 }
 
@@ -108,10 +130,9 @@ pub(crate) fn read<F: Format>(
 ) -> Result<Outcome> {
     either_way(limits, |limits| {
         collect(&request.columns, |sender| {
-            let mut loader = Loader::new(request, sender, limits);
-            let mut window = Window::new("f", text, limits.block)?;
-            walk(format, &settings(pairs), &mut window, limits, &mut loader)?;
-            loader.finish()
+            let loader = Loader::new(request, sender, limits);
+            let about = (Some(&request.columns[..]), &request.stream.excluded);
+            collected(format, pairs, text, about, limits, loader)?.finish(false)
         })
     })
 }

@@ -20,7 +20,6 @@ pub(crate) struct Window<R> {
     ended: bool,
     line: u64,
     block: usize,
-    started_with_mark: bool,
 }
 
 #[cfg(any(feature = "json", feature = "csv"))]
@@ -36,7 +35,6 @@ impl Window<&[u8]> {
             ended: true,
             line,
             block: 1,
-            started_with_mark: false,
         }
     }
 
@@ -58,7 +56,6 @@ impl<R: Read> Window<R> {
             ended: false,
             line: 1,
             block: block.max(1),
-            started_with_mark: false,
         };
         while window.rest().len() < 3 && window.fill()? {}
         match window.rest() {
@@ -67,7 +64,6 @@ impl<R: Read> Window<R> {
                     .hint("Save it as UTF-8, for instance with `iconv -f UTF-16 -t UTF-8`."));
             }
             rest if rest.starts_with(BYTE_ORDER_MARK) => {
-                window.started_with_mark = true;
                 window.consume(BYTE_ORDER_MARK.len());
             }
             _ => {}
@@ -93,12 +89,6 @@ impl<R: Read> Window<R> {
     /// 1-based line on which the rest starts.
     pub(crate) fn line(&self) -> u64 {
         self.line
-    }
-
-    /// Whether the file starts with UTF-8's byte order mark.
-    #[cfg(feature = "csv")]
-    pub(crate) fn started_with_mark(&self) -> bool {
-        self.started_with_mark
     }
 
     /// Makes the rest longer. False at the end of the file.

@@ -2,7 +2,6 @@
 
 use std::io::Read;
 
-use millrace_core::quarantine::QuarantineCode;
 use millrace_engine::error::{Error, ErrorKind, Result};
 
 use crate::files::Limits;
@@ -106,9 +105,7 @@ pub(super) fn not_an_object(text: &[u8]) -> Refusal {
 pub(super) fn encoding_first(refusal: Refusal, record: &[u8]) -> Refusal {
     match std::str::from_utf8(record) {
         // An error without a length is a character that the end of the file has cut.
-        Err(error) if error.error_len().is_some() => {
-            Refusal::new(QuarantineCode::BadEncoding, "the record is not UTF-8")
-        }
+        Err(error) if error.error_len().is_some() => Refusal::not_text(),
         _ => refusal,
     }
 }

@@ -22,9 +22,10 @@ use millrace_engine::source::{Source, SourceContext};
 
 use crate::files::Limits;
 use crate::files::cell::{Cell, Refusal};
+use crate::files::encoding::ENCODING;
 use crate::files::fields::{Met, Records};
 use crate::files::paths::PATH;
-use crate::files::source::{FileSource, Format};
+use crate::files::source::{FileSource, Format, SAMPLE};
 use crate::files::window::Window;
 use crate::json_files::array::Elements;
 use crate::json_files::lines::Lines;
@@ -35,6 +36,8 @@ static JSON: MapSpec = MapSpec {
     doc: "`type: json`: files that hold one JSON document each.",
     keys: &[
         PATH,
+        ENCODING,
+        SAMPLE,
         KeySpec::optional(
             "records",
             KeyKind::Text,
@@ -45,7 +48,7 @@ static JSON: MapSpec = MapSpec {
 
 static NDJSON: MapSpec = MapSpec {
     doc: "`type: ndjson`: files with one JSON object a line (also called JSON Lines).",
-    keys: &[PATH],
+    keys: &[PATH, ENCODING, SAMPLE],
 };
 
 /// `type: json`.

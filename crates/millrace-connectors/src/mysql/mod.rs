@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use millrace_core::cursor::Cursor;
 use millrace_core::project::deletes::{DELETES, RECONCILE_EVERY};
 use millrace_core::project::settings::Settings;
+use millrace_core::project::source_file::ReadMode;
 use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
 use millrace_engine::batch::BatchSender;
 use millrace_engine::error::{Error, ErrorKind, Result};
@@ -155,7 +156,7 @@ impl Source for Server {
     }
 
     async fn position(&self, stream: &StreamRequest, last: &Cursor) -> Result<Option<Cursor>> {
-        if !stream.incremental {
+        if stream.mode != ReadMode::Incremental {
             return Ok(None);
         }
         let settings = stream.settings.or(&self.settings);

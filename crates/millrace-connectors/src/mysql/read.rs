@@ -1,6 +1,7 @@
 //! The rows of a table, of one moment, as they come over the wire.
 
 use millrace_core::project::settings::Settings;
+use millrace_core::project::source_file::ReadMode;
 use millrace_core::quarantine::QuarantineCode;
 use millrace_engine::batch::BatchSender;
 use millrace_engine::error::Result;
@@ -38,7 +39,7 @@ pub(super) async fn read(
     connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
     let table = table::find(connection, wanted).await?;
     let table = table::describe(connection, table, &request.stream.excluded).await?;
-    let part = if request.stream.incremental {
+    let part = if request.stream.mode == ReadMode::Incremental {
         let growth = Growth::of(&table, settings)?;
         growth.part(connection, &table, &request.stream.excluded, request.cursor.as_ref()).await?
     } else {

@@ -29,8 +29,9 @@ use millrace_engine::registry::SourceConnector;
 use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
 
 use crate::files::Limits;
-use crate::files::input::{Input, blocking, position};
+use crate::files::input::{Input, blocking};
 use crate::files::paths::{PATH, files};
+use crate::files::selection::position;
 use crate::files::window::Window;
 use crate::mysql_dump::dump::Dump;
 use crate::mysql_dump::extract::{Extract, Wanted};
@@ -99,7 +100,7 @@ impl DumpSource {
                 dump.follow(&mut window, limits.record)?;
                 states.push(window.into_reader().finish()?);
             }
-            work(dump, Cursor::Files { files: states }, &settings)
+            work(dump, Cursor::Files { files: states, kept: false }, &settings)
         })
         .await
     }
@@ -136,7 +137,7 @@ impl Source for DumpSource {
         let settings = stream.settings.or(&self.settings);
         let project_dir = self.context.project_dir.clone();
         let last = last.clone();
-        blocking(move || Ok(Some(position(&files(&project_dir, &settings)?, &last)?))).await
+        blocking(move || Ok(Some(position(&project_dir, &settings, &last)?))).await
     }
 
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {

@@ -17,6 +17,10 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     encoder.finish().expect("finished")
 }
 
+fn zstd(text: &[u8]) -> Vec<u8> {
+    zstd::encode_all(text, 1).expect("packed")
+}
+
 fn write(dir: &Path, name: &str, bytes: &[u8]) {
     let path = dir.join(name);
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
@@ -40,7 +44,7 @@ fn a_pattern_reads_its_files_in_order_packed_or_not() {
         (loaded.quarantined[0].file.as_str(), loaded.quarantined[0].line),
         ("data/orders_1.ndjson.gz", 3)
     );
-    let Some(Cursor::Files { files }) = &loaded.outcome.cursor else { panic!("a cursor of files") };
+    let Some(Cursor::Files { files, .. }) = &loaded.outcome.cursor else { panic!("a cursor of files") };
     let names: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(names, ["data/orders_1.ndjson.gz", "data/orders_2.ndjson", "data/orders_3.ndjson"]);
     assert_eq!(files[0].size, packed.len() as u64, "bytes on disk");
@@ -54,6 +58,57 @@ fn a_pattern_reads_its_files_in_order_packed_or_not() {
     // What it was before, under another time.
     write(dir.path(), "data/orders_3.ndjson", b"");
     assert_eq!(position(), loaded.outcome.cursor);
+}
+
+#[test]
+fn packed_files_are_told_by_name_or_by_how_they_start() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "a.ndjson.zst", &[zstd(b"{\"id\":1}\n{\"id\""), zstd(b":2}\n")].concat());
+    write(dir.path(), "b.ndjson", &zstd(b"{\"id\":3}\n"));
+    write(dir.path(), "c.ndjson", &gzip(b"{\"id\":4}\n"));
+    write(dir.path(), "d.ndjson.ZST", &zstd(b""));
+    let source = source("ndjson", dir.path(), &[("path", "*")]);
+    let loaded = load(source.as_ref(), &stream("s", &[])).expect("readable");
+    assert_eq!(
+        (loaded.lines(), loaded.quarantined.len()),
+        (["1", "2", "3", "4"].map(str::to_owned).to_vec(), 0)
+    );
+}
+
+#[test]
+fn what_is_no_character_says_so() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let text = "{\"id\":1,\"n\":\"café 😀\"}\n{\"id\":2,\"n\":\"x\"}\n";
+    write(dir.path(), "marked.ndjson.gz", &gzip(&[b"\xFF\xFE".to_vec(), wide(text)].concat()));
+    write(dir.path(), "bare.ndjson", &wide(text));
+    write(dir.path(), "cut.ndjson", &wide(text)[..wide(text).len() - 3]);
+    write(dir.path(), "west.ndjson", b"{\"id\":1,\"n\":\"caf\xE9 \x80\"}\n{\"id\":2,\"n\":\"x\"}\n");
+    let source = source("ndjson", dir.path(), &[]);
+    let lines = |path, encoding: &[(&'static str, &'static str)]| {
+        let settings = [&[("path", path)], encoding].concat();
+        let loaded = load(source.as_ref(), &stream("s", &settings)).expect(path);
+        (loaded.lines(), loaded.quarantined)
+    };
+    for (path, encoding, expected) in [
+        ("marked.ndjson.gz", &[][..], "1|café 😀"),
+        ("bare.ndjson", &[("encoding", "utf-16")], "1|café 😀"),
+        ("bare.ndjson", &[("encoding", "utf-16le")], "1|café 😀"),
+        ("west.ndjson", &[("encoding", "windows-1252")], "1|café €"),
+    ] {
+        let (lines, quarantined) = lines(path, encoding);
+        assert_eq!((lines, quarantined.len()), (vec![expected.to_owned(), "2|x".to_owned()], 0), "{path}");
+    }
+    for (path, encoding, line) in [
+        ("west.ndjson", &[][..], 1),
+        ("west.ndjson", &[("encoding", "latin-1")], 1),
+        ("cut.ndjson", &[("encoding", "utf-16")], 2),
+    ] {
+        let (_, quarantined) = lines(path, encoding);
+        assert_eq!((quarantined.len(), quarantined[0].line), (1, line), "{path}");
+        assert_eq!(quarantined[0].code.as_str(), "bad-encoding", "{path}");
+        assert!(quarantined[0].reason.contains("`encoding:`"), "{}", quarantined[0].reason);
+    }
 }
 
 #[test]
@@ -75,7 +130,18 @@ fn files_that_cannot_be_read_say_why() {
     let packed = gzip("{\"id\":1}\n".repeat(10_000).as_bytes());
     write(dir.path(), "cut.ndjson.gz", &packed[..packed.len() - 5]);
     write(dir.path(), "plain.ndjson.gz", b"{\"id\":1,\"name\":\"Anna\"}\n");
-    write(dir.path(), "wide.ndjson", b"\xFF\xFE{\0}\0");
+    write(dir.path(), "wide.ndjson", b"{\0}\0");
+    let frames = zstd("{\"id\":1}\n".repeat(10_000).as_bytes());
+    write(dir.path(), "cut.ndjson.zst", &frames[..frames.len() - 5]);
+    write(dir.path(), "half.ndjson.zst", &[&frames[..], &frames[..20]].concat());
+    write(dir.path(), "empty.ndjson.zst", b"");
+    write(dir.path(), "plain.ndjson.zst", b"{\"id\":1,\"name\":\"Anna\"}\n");
+    let mut broken = zstd::stream::Encoder::new(Vec::new(), 1).expect("an encoder");
+    broken.include_checksum(true).expect("a checksum");
+    broken.write_all(b"{\"id\":1}\n").expect("written");
+    let mut broken = broken.finish().expect("finished");
+    *broken.last_mut().expect("a checksum") ^= 1;
+    write(dir.path(), "broken.ndjson.zst", &broken);
     write(dir.path(), "folder/x.ndjson", b"");
     let source = source("ndjson", dir.path(), &[]);
     for (path, kind, expected) in [
@@ -85,6 +151,11 @@ fn files_that_cannot_be_read_say_why() {
         ("cut.ndjson.gz", ErrorKind::SourceUnreadable, "end too early"),
         ("plain.ndjson.gz", ErrorKind::SourceUnreadable, "not good gzip"),
         ("wide.ndjson", ErrorKind::SourceUnreadable, "UTF-16"),
+        ("cut.ndjson.zst", ErrorKind::SourceUnreadable, "zstd data of file `cut.ndjson.zst` end too early"),
+        ("half.ndjson.zst", ErrorKind::SourceUnreadable, "end too early"),
+        ("empty.ndjson.zst", ErrorKind::SourceUnreadable, "end too early"),
+        ("plain.ndjson.zst", ErrorKind::SourceUnreadable, "not good zstd"),
+        ("broken.ndjson.zst", ErrorKind::SourceUnreadable, "not good zstd"),
     ] {
         let error = discover(source.as_ref(), &stream("s", &[("path", path)])).expect_err(path);
         assert!(error.to_string().contains(expected), "{path}: {error}");
@@ -133,7 +204,7 @@ fn a_read_watches_for_what_nobody_has_decided_on() {
     let a = stream("a", &[]);
     write(dir.path(), "a.ndjson", filler.as_bytes());
     let captured = discover(source.as_ref(), &a).expect("readable").schema;
-    let drift = Drift { columns: true, types: true, guessed: false };
+    let drift = Drift { columns: true, types: true, ..Drift::default() };
     let ends = |last: &str, drift: Drift| {
         write(dir.path(), "a.ndjson", (filler.clone() + last).as_bytes());
         let (sender, mut receiver) = millrace_engine::batch::batch_queue(1 << 30);
@@ -149,7 +220,7 @@ fn a_read_watches_for_what_nobody_has_decided_on() {
         while receiver.blocking_recv().is_some() {}
         ended.map(drop).map_err(|error| error.kind())
     };
-    let gone = Drift { columns: true, types: false, guessed: false };
+    let gone = Drift { columns: true, ..Drift::default() };
     assert_eq!(ends("", drift), Ok(()));
     assert_eq!(ends("{\"id\":3,\"n\":4,\"new\":5}\n", drift), Err(ErrorKind::SchemaDrift));
     assert_eq!(ends("{\"id\":3,\"n\":4,\"new\":5}\n", Drift::default()), Ok(()));

@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[cfg(all(feature = "json", feature = "csv"))]
+mod appending;
 #[cfg(feature = "files")]
 mod cell_text;
 #[cfg(feature = "duckdb")]

@@ -7,6 +7,7 @@ use arrow_array::Array;
 use millrace_core::cursor::Cursor;
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::project::settings::{Setting, Settings};
+use millrace_core::project::source_file::ReadMode;
 use millrace_core::quarantine::QuarantinedRow;
 use millrace_core::schema::{Column, StreamSchema};
 use millrace_engine::batch::batch_queue;
@@ -59,7 +60,7 @@ pub(crate) fn stream(name: &str, pairs: &[(&str, &str)]) -> StreamRequest {
         stream: name.to_owned(),
         settings: settings(pairs),
         excluded: LeftOut::default(),
-        incremental: false,
+        mode: ReadMode::Full,
     }
 }
 

@@ -43,8 +43,8 @@ pub static STREAM: MapSpec = MapSpec {
         ),
         KeySpec::optional(
             "mode",
-            KeyKind::OneOf(&["full", "upsert", "incremental"]),
-            "`full` (the default): each run that finds something new loads everything anew. `upsert`: rows replace those of the same key and the others stay, also when columns come, go or get wider. `incremental`: the same, and only what has come since the last load is read; see the source's `cursor`.",
+            KeyKind::OneOf(&["full", "upsert", "append", "incremental"]),
+            "`full` (the default): each run that finds something new loads everything anew. `upsert`: rows replace those of the same key and the others stay, also when columns come, go or get wider. `append`: rows of files that were not loaded before are added. `incremental`: as `upsert`, and only what has come since the last load is read; see the source's `cursor`.",
         ),
         COLUMNS,
         EXCLUDE_COLUMNS,
@@ -108,8 +108,22 @@ pub enum ReadMode {
     Full,
     /// Merge by key.
     Upsert,
+    /// Add what was not loaded before.
+    Append,
     /// Merge by key what has come since the last load.
     Incremental,
+}
+
+impl ReadMode {
+    /// Whether rows of earlier loads stay.
+    pub fn keeps(self) -> bool {
+        self != Self::Full
+    }
+
+    /// Whether rows replace those of the same key.
+    pub fn merges(self) -> bool {
+        matches!(self, Self::Upsert | Self::Incremental)
+    }
 }
 
 /// A system that is read.
@@ -246,6 +260,7 @@ fn stream_options(
     };
     let mode = match either("mode").and_then(Node::text) {
         Some("upsert") => ReadMode::Upsert,
+        Some("append") => ReadMode::Append,
         Some("incremental") => ReadMode::Incremental,
         _ => ReadMode::Full,
     };

@@ -46,7 +46,10 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
         if args.source.as_ref().is_some_and(|wanted| *wanted != stream.name.source) {
             continue;
         }
-        let mut schema = stream.source.discover(&stream.request()).await?.schema;
+        let mut schema = match stream.source.sample(&stream.request()).await? {
+            Some(sampled) => sampled,
+            None => stream.source.discover(&stream.request()).await?.schema,
+        };
         if schema.columns.is_empty() {
             // An empty file says nothing; what was known of it stays.
             schema = stream.captured.clone().unwrap_or_default();

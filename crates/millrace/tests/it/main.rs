@@ -1,11 +1,13 @@
 //! The real binary, from the outside.
 
+mod appending;
 mod both;
 mod broken;
 mod connect;
 mod crash;
 mod deletes;
 mod demo;
+mod files;
 mod held;
 mod hooks;
 mod incremental;

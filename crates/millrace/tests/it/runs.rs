@@ -319,7 +319,7 @@ fn flate2_free_gzip(data: &[u8]) -> Vec<u8> {
 #[test]
 fn forms_that_do_not_work_say_why() {
     for (kind, bytes, words) in [
-        ("json", b"\xff\xfe[\x00".to_vec(), "UTF-16"),
+        ("json", b"[\x00".to_vec(), "UTF-16"),
         ("json", b"{\"id\": 1}\n{\"id\": 2}\n".to_vec(), "ndjson"),
         ("ndjson.gz", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x01\x05".to_vec(), "gzip"),
         ("csv", b"id,id\n1,2\n".to_vec(), "id"),

@@ -15,7 +15,7 @@ fn at_once<F: Format>(format: F, text: &[u8], bytes: usize) -> Option<(Vec<Strin
     let mut window = Window::new("f", text, limits.block).expect("a window");
     let schema = glance(format, &settings(&[]), &mut window, limits, bytes).ok()??;
     let columns = shown(&schema);
-    let drift = Drift { columns: true, types: false, guessed: true };
+    let drift = Drift { columns: true, guessed: true, ..Drift::default() };
     let wanted = request(&columns.iter().map(String::as_str).collect::<Vec<_>>());
     match read(format, &[], text, &ReadRequest { drift, ..wanted }, limits) {
         Ok(outcome) => Some((columns, outcome)),

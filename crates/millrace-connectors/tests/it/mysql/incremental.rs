@@ -1,5 +1,6 @@
 //! What has come since the last read, by the greatest value of a column.
 
+use millrace_core::project::source_file::ReadMode;
 use millrace_engine::error::ErrorKind;
 use millrace_engine::source::{Source, StreamRequest};
 
@@ -32,7 +33,7 @@ impl Growing<'_> {
 }
 
 fn incremental(table: &str, pairs: &[(&str, &str)]) -> StreamRequest {
-    StreamRequest { incremental: true, ..stream(table, pairs) }
+    StreamRequest { mode: ReadMode::Incremental, ..stream(table, pairs) }
 }
 
 #[test]

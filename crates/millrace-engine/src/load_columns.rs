@@ -1,0 +1,173 @@
+//! With which columns a stream is loaded: those that are captured, that it was loaded with, that its beginning suggests, or that a look through
+//! all of it finds.
+
+use millrace_core::project::source_file::{OnChange, ReadMode};
+use millrace_core::schema::{Column, StreamSchema};
+
+use crate::catalog::Stream;
+use crate::contract::reconcile;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::merge::RawColumn;
+use crate::source::Drift;
+use crate::state::LoadedStream;
+use crate::strangers::strangers;
+use crate::sync::{LoadDone, SyncContext, load};
+
+/// Finds the columns of a stream and loads it with them, in one pass where that can be.
+pub(crate) async fn load_with_them(
+    stream: &Stream,
+    before: Option<&LoadedStream>,
+    spec: &str,
+    context: &SyncContext<'_>,
+) -> Result<LoadDone> {
+    let at_once = match &stream.captured {
+        Some(captured) => as_captured(stream, captured, before, spec, context).await?,
+        None => match loaded_as(before, stream, spec, context) {
+            Some(loaded) => as_loaded(stream, &loaded, before, spec, context).await?,
+            None => as_glanced(stream, before, spec, context).await?,
+        },
+    };
+    match at_once {
+        Some(done) => Ok(done),
+        None => as_discovered(stream, before, spec.to_owned(), context).await,
+    }
+}
+
+/// Loads a stream with the columns that are captured.
+async fn as_captured(
+    stream: &Stream,
+    captured: &StreamSchema,
+    before: Option<&LoadedStream>,
+    spec: &str,
+    context: &SyncContext<'_>,
+) -> Result<Option<LoadDone>> {
+    let contract = stream.options.contract;
+    let columns = contract.columns != OnChange::Quarantine;
+    let drift = Drift { columns, types: contract.types == OnChange::Evolve, ..Drift::default() };
+    as_known(stream, captured, drift, before, spec, context).await
+}
+
+/// Loads more rows of a stream with the columns that those before were loaded with. Nobody has promised them, so whatever is not as it
+/// was has to be looked at.
+async fn as_loaded(
+    stream: &Stream,
+    loaded: &StreamSchema,
+    before: Option<&LoadedStream>,
+    spec: &str,
+    context: &SyncContext<'_>,
+) -> Result<Option<LoadDone>> {
+    let drift = Drift { columns: true, types: true, missing: true, guessed: false };
+    as_known(stream, loaded, drift, before, spec, context).await
+}
+
+/// Loads a stream with columns that are known, without looking through it before. None where discovery costs little, or where the stream
+/// turned out to differ from them; then nothing was loaded.
+async fn as_known(
+    stream: &Stream,
+    schema: &StreamSchema,
+    drift: Drift,
+    before: Option<&LoadedStream>,
+    spec: &str,
+    context: &SyncContext<'_>,
+) -> Result<Option<LoadDone>> {
+    if !stream.source.discovers_by_reading() {
+        return Ok(None);
+    }
+    // What is amiss is told by all that the stream has.
+    if !strangers(stream, schema, false).is_empty() {
+        return Ok(None);
+    }
+    let target =
+        reconcile(&stream.name, &stream.options, Some(schema), schema, context.naming, &mut Vec::new())?;
+    match load(stream, before, &target, spec.to_owned(), drift, context).await {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.kind() == ErrorKind::SchemaDrift => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Loads a stream with the columns that its beginning suggests, without looking through it before. None where there is no such guess, or
+/// where looking through it would have come to other columns; then nothing was loaded.
+async fn as_glanced(
+    stream: &Stream,
+    before: Option<&LoadedStream>,
+    spec: &str,
+    context: &SyncContext<'_>,
+) -> Result<Option<LoadDone>> {
+    let Some(schema) = stream.source.glance(&stream.request()).await? else { return Ok(None) };
+    if !strangers(stream, &schema, true).is_empty() {
+        return Ok(None);
+    }
+    let reconciled = reconcile(&stream.name, &stream.options, None, &schema, context.naming, &mut Vec::new());
+    let Ok(target) = reconciled else { return Ok(None) };
+    if target.source_columns.is_empty() {
+        return Ok(None);
+    }
+    let drift = Drift { columns: true, guessed: true, ..Drift::default() };
+    match load(stream, before, &target, spec.to_owned(), drift, context).await {
+        Ok(done) => Ok(Some(done)),
+        // Values that do not fit a guess say nothing of the stream, however many they are.
+        Err(error) if matches!(error.kind(), ErrorKind::SchemaDrift | ErrorKind::ContractBroken) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The columns that a stream was loaded with, where more rows of the same come to those; then what is there need not be looked through.
+fn loaded_as(
+    before: Option<&LoadedStream>,
+    stream: &Stream,
+    spec: &str,
+    context: &SyncContext<'_>,
+) -> Option<StreamSchema> {
+    let (before, mode) = (before.filter(|_| !context.full_refresh)?, stream.options.mode);
+    let same = mode == ReadMode::Append || (mode.keeps() && before.spec == spec);
+    let columns = before.columns.as_ref().filter(|_| same)?;
+    // Of what is masked the table has the masks.
+    if columns.iter().any(|column| column.masked.is_some()) || !stream.options.choice.masked.is_empty() {
+        return None;
+    }
+    let column = |raw: &RawColumn| Column {
+        name: raw.source.clone(),
+        data_type: raw.data_type,
+        nullable: raw.nullable,
+    };
+    Some(StreamSchema { columns: columns.iter().map(column).collect(), primary_key: Vec::new() })
+}
+
+/// Loads a stream with the columns that it has now, as far as its contract lets them be.
+async fn as_discovered(
+    stream: &Stream,
+    before: Option<&LoadedStream>,
+    spec: String,
+    context: &SyncContext<'_>,
+) -> Result<LoadDone> {
+    let discovered = stream.source.discover(&stream.request()).await?;
+    let mut drift = strangers(stream, &discovered.schema, true);
+    if let Some(wrong) = drift.iter().find(|diagnostic| diagnostic.is_error()) {
+        let error = Error::new(ErrorKind::ContractBroken, wrong.message.clone());
+        return Err(match &wrong.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        });
+    }
+    let target = reconcile(
+        &stream.name,
+        &stream.options,
+        stream.captured.as_ref(),
+        &discovered.schema,
+        context.naming,
+        &mut drift,
+    )?;
+    for diagnostic in drift {
+        (context.observer)(Event::Notice(Box::new(diagnostic)));
+    }
+    if target.source_columns.is_empty() {
+        let name = &stream.name;
+        let message =
+            format!("stream `{name}` is empty and has no captured schema, so its columns are unknown");
+        return Err(Error::new(ErrorKind::SourceUnreadable, message)
+            .hint(format!("Run `millrace capture {}` once when it has rows.", name.source)));
+    }
+    load(stream, before, &target, spec, Drift::default(), context).await
+}
