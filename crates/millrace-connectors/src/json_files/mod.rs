@@ -4,6 +4,9 @@
 //! are in the file.
 
 mod array;
+mod children;
+mod flatten;
+mod layout;
 mod lines;
 mod recovery;
 mod scan;
@@ -14,9 +17,10 @@ mod tests;
 use std::io::Read;
 use std::sync::Arc;
 
+use millrace_core::cursor::FileState;
 use millrace_core::project::settings::Settings;
-use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
-use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_core::project::spec::MapSpec;
+use millrace_engine::error::Result;
 use millrace_engine::registry::SourceConnector;
 use millrace_engine::source::{Source, SourceContext};
 
@@ -25,30 +29,25 @@ use crate::files::cell::{Cell, Refusal};
 use crate::files::encoding::ENCODING;
 use crate::files::fields::{Met, Records};
 use crate::files::paths::PATH;
-use crate::files::source::{FileSource, Format, SAMPLE};
+use crate::files::pieces::Shared;
+use crate::files::source::{FileSource, Format, Reading, SAMPLE};
 use crate::files::window::Window;
 use crate::json_files::array::Elements;
+use crate::json_files::children::Rows;
+use crate::json_files::flatten::Flatten;
+use crate::json_files::layout::{INDEX, LINE_RECORDS, Layout, NESTED, PARENT, RECORDS};
 use crate::json_files::lines::Lines;
-use crate::json_files::scan::{Scan, Value};
+use crate::json_files::scan::{Field, Scan, Value};
 use crate::json_files::shape::{Scanned, Shape};
 
 static JSON: MapSpec = MapSpec {
     doc: "`type: json`: files that hold one JSON document each.",
-    keys: &[
-        PATH,
-        ENCODING,
-        SAMPLE,
-        KeySpec::optional(
-            "records",
-            KeyKind::Text,
-            "Where in the document the array of records is: `$` (the default) is the document itself, `$.data.orders` the value of `orders` in the object `data`.",
-        ),
-    ],
+    keys: &[PATH, ENCODING, RECORDS, PARENT, INDEX, NESTED, SAMPLE],
 };
 
 static NDJSON: MapSpec = MapSpec {
     doc: "`type: ndjson`: files with one JSON object a line (also called JSON Lines).",
-    keys: &[PATH, ENCODING, SAMPLE],
+    keys: &[PATH, ENCODING, LINE_RECORDS, PARENT, INDEX, NESTED, SAMPLE],
 };
 
 /// `type: json`.
@@ -105,7 +104,7 @@ impl Format for Json {
         limits: Limits,
         records: &mut S,
     ) -> Result<Option<Elements>> {
-        let is_array = records_path(settings)?.is_empty() && array::begin(window, limits, records)?;
+        let is_array = Layout::of(settings)?.path.is_empty() && array::begin(window, limits, records)?;
         Ok(is_array.then_some(Elements))
     }
 
@@ -116,8 +115,16 @@ impl Format for Json {
         limits: Limits,
         records: &mut S,
     ) -> Result<()> {
-        let path = records_path(settings)?;
+        let path = Layout::of(settings)?.path;
         array::walk(&path, window, limits, records)
+    }
+
+    fn hands_over_as_is(self, settings: &Settings) -> bool {
+        Layout::of(settings).is_ok_and(|layout| layout.is_plain())
+    }
+
+    fn collect<S: Shared>(self, reading: Reading<'_>, records: S) -> (S, Result<Vec<FileState>>) {
+        collect(self, Layout::of(reading.settings), reading, records)
     }
 }
 
@@ -143,24 +150,36 @@ impl Format for Ndjson {
     ) -> Result<()> {
         lines::walk(window, limits, records, true)
     }
+
+    fn hands_over_as_is(self, settings: &Settings) -> bool {
+        Layout::of_lines(settings).is_ok_and(|layout| layout.is_plain())
+    }
+
+    fn collect<S: Shared>(self, reading: Reading<'_>, records: S) -> (S, Result<Vec<FileState>>) {
+        collect(self, Layout::of_lines(reading.settings), reading, records)
+    }
 }
 
-/// The keys of `records:`, outermost first.
-fn records_path(settings: &Settings) -> Result<Vec<String>> {
-    let path = settings.text("records").unwrap_or("$");
-    let keys = match path.strip_prefix('$') {
-        Some("") => Some(Vec::new()),
-        Some(rest) => {
-            rest.strip_prefix('.').map(|keys| keys.split('.').map(str::to_owned).collect::<Vec<_>>())
-        }
-        None => None,
+/// Hands all records of a stream's files over, as they lie in them.
+fn collect<F: Format, S: Shared>(
+    format: F,
+    layout: Result<Layout>,
+    mut reading: Reading<'_>,
+    mut records: S,
+) -> (S, Result<Vec<FileState>>) {
+    let layout = match layout {
+        Ok(layout) => layout,
+        Err(error) => return (records, Err(error)),
     };
-    keys.filter(|keys| keys.iter().all(|key| !key.is_empty() && !key.contains(['[', ']', '*']))).ok_or_else(
-        || {
-            Error::new(ErrorKind::SourceUnreadable, format!("`records: {path}` is no path"))
-                .hint("Write `$`, or `$.data.orders` with the names of the keys that lead to the array.")
-        },
-    )
+    if layout.is_plain() {
+        let walked = reading.walk(format, &mut records);
+        return (records, walked);
+    }
+    let flatten = Flatten::new(records, layout.levels, reading.excluded, reading.wanted.take());
+    let mut rows = Rows::new(flatten, layout.children);
+    let walked = reading.walk(format, &mut rows);
+    let (records, named) = rows.into_inner().into_inner();
+    (records, walked.and_then(|states| named.map(|()| states)))
 }
 
 /// Hands an object over, field by field. `text` is the object.
@@ -182,21 +201,26 @@ fn hand_over<S: Records>(text: &[u8], scratch: &mut Scratch, records: &mut S) ->
         shape.learn(text, &scanned.fields, numbers);
     }
     for (number, field) in shape.numbers().zip(&scanned.fields) {
-        let source = &text[field.value.clone()];
-        let cell = match field.kind {
-            Value::Null => Cell::Null,
-            Value::Boolean(value) => Cell::Boolean(value),
-            Value::Number(Some(number)) => Cell::Short { source, number },
-            Value::Number(None) => Cell::Number(source),
-            Value::Text { escaped } => {
-                let inner = &source[1..source.len() - 1];
-                Cell::Text { text: scan::string_text(inner, escaped, decoded), source }
-            }
-            Value::Nested => Cell::Nested(source),
-        };
-        records.cell(number, cell);
+        records.cell(number, value(text, field, decoded));
     }
     Ok(())
+}
+
+/// A field's value. `text` is the object that it is a field of.
+#[inline]
+fn value<'a>(text: &'a [u8], field: &Field, decoded: &'a mut Vec<u8>) -> Cell<'a> {
+    let source = &text[field.value.clone()];
+    match field.kind {
+        Value::Null => Cell::Null,
+        Value::Boolean(value) => Cell::Boolean(value),
+        Value::Number(Some(number)) => Cell::Short { source, number },
+        Value::Number(None) => Cell::Number(source),
+        Value::Text { escaped } => {
+            let inner = &source[1..source.len() - 1];
+            Cell::Text { text: scan::string_text(inner, escaped, decoded), source }
+        }
+        Value::Nested => Cell::Nested(source),
+    }
 }
 
 /// Room that is used again for every record, and what is known from those before.

@@ -336,3 +336,5 @@ proptest! {
         let _ = discover(Ndjson, &[], &text, blocks(block));
     }
 }
+
+mod nested;

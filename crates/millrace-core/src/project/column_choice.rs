@@ -66,6 +66,14 @@ impl LeftOut {
         self.names.iter().any(is) || self.all_but.as_ref().is_some_and(|kept| !kept.iter().any(is))
     }
 
+    /// Whether it has an object whose fields are columns, named by it and theirs with an underscore between: by its own name, or because
+    /// none of them is among those that are kept.
+    pub fn contains_object(&self, object: &str) -> bool {
+        let within = |kept: &String| kept.strip_prefix(object).is_some_and(|rest| rest.starts_with('_'));
+        self.names.iter().any(|name| name == object)
+            || self.all_but.as_ref().is_some_and(|kept| !kept.iter().any(within))
+    }
+
     /// A text that differs where another column may be left out.
     pub fn fingerprint(&self) -> String {
         let all_but = self.all_but.as_ref().map_or_else(String::new, |kept| format!(" all but {kept:?}"));
@@ -124,6 +132,9 @@ mod tests {
         let all_but = LeftOut { names: Vec::new(), all_but: Some(names(&["a"])) };
         assert_eq!(["a", "b"].map(|name| some.contains(name)), [true, false]);
         assert_eq!(["a", "b", "A"].map(|name| all_but.contains(name)), [false, true, true]);
+        let all_but_within = LeftOut { names: Vec::new(), all_but: Some(names(&["a", "b_x"])) };
+        assert_eq!(["a", "b"].map(|name| some.contains_object(name)), [true, false]);
+        assert_eq!(["a", "b", "c"].map(|name| all_but_within.contains_object(name)), [true, false, true]);
         // As earlier versions wrote it, so that nothing is loaded anew for the sake of this one.
         assert_eq!(some.fingerprint(), "[\"a\"]");
         assert_ne!(all_but.fingerprint(), LeftOut::default().fingerprint());

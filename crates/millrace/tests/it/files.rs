@@ -16,6 +16,37 @@ fn project(files: &[(&str, &str)]) -> Project {
 }
 
 #[test]
+fn an_order_and_its_lines_are_two_streams() {
+    let project = project(&[
+        (
+            "sources/shop.yml",
+            "type: json\npath: data/orders.json\nstreams:\n  orders: {key: [id], exclude_columns: [lines], nested: flatten}\n  \
+             order_lines: {records: \"$[*].lines\", parent: {order_id: id}, index: line, key: [order_id, line], mode: upsert, max_quarantine: 1}\n",
+        ),
+        (
+            "data/orders.json",
+            "[{\"id\": 1, \"to\": {\"city\": \"Lyon\"}, \"lines\": [{\"sku\": \"a\", \"n\": 2}, {\"sku\": \"b\", \"n\": 1}, 9]},\n \
+             {\"id\": 2, \"to\": null, \"lines\": [{\"sku\": \"a\", \"n\": 5}]}]",
+        ),
+        (
+            "models/sold.sql",
+            "select o.to_city, l.sku, sum(l.n) as n from shop.order_lines l join shop.orders o on o.id = l.order_id group by 1, 2",
+        ),
+    ]);
+    let checked = project.run(&["check"]);
+    assert_eq!(checked.code, 0, "{}", checked.stderr);
+    for env in ["dev", "prod"] {
+        project.run_json(0, &["--env", env]);
+        assert_eq!(
+            project.rows_in(env, "select to_city, sku, n from sold order by to_city, sku"),
+            [["Lyon", "a", "2"], ["Lyon", "b", "1"], ["NULL", "a", "5"]]
+        );
+        let aside = "select stream, line, raw from _millrace.quarantine";
+        assert_eq!(project.rows_in(env, aside), [["order_lines", "1", "9"]]);
+    }
+}
+
+#[test]
 fn a_sample_is_captured_and_the_rest_is_seen() {
     let project = project(&[
         (
