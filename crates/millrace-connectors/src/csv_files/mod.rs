@@ -23,6 +23,7 @@ use crate::files::Limits;
 use crate::files::encoding::ENCODING;
 use crate::files::fields::Records;
 use crate::files::paths::PATH;
+use crate::files::remote::{CONNECTION_KEYS, HEADERS, S3};
 use crate::files::source::{FileSource, Format, SAMPLE};
 use crate::files::window::Window;
 
@@ -30,6 +31,8 @@ static CSV: MapSpec = MapSpec {
     doc: "`type: csv`: files of separated values.",
     keys: &[
         PATH,
+        HEADERS,
+        S3,
         KeySpec::optional(
             "delimiter",
             KeyKind::Text,
@@ -70,6 +73,10 @@ impl SourceConnector for Csv {
 
     fn stream_spec(&self) -> &'static MapSpec {
         &CSV
+    }
+
+    fn connection_keys(&self) -> &'static [&'static str] {
+        CONNECTION_KEYS
     }
 
     fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {

@@ -43,6 +43,10 @@ impl Input {
                 let (opened, metadata) = open_file(&file.name, path)?;
                 Self::of(&file.name, Box::new(opened), stamp::settled(&metadata, SystemTime::now()))
             }
+            Place::Remote(object) => {
+                let (download, stamp) = object.open()?;
+                Self::of(&file.name, Box::new(download), stamp)
+            }
         }
     }
 
@@ -114,6 +118,7 @@ pub(crate) fn state(file: &InputFile, known: &FileState) -> Result<FileState> {
                 && std::fs::metadata(path)
                     .is_ok_and(|metadata| metadata.len() == known.size && stamp::of(&metadata) == known.stamp)
         }
+        Place::Remote(object) => object.is_unchanged(known)?,
     };
     if is_unchanged { Ok(known.clone()) } else { Input::open(file)?.finish() }
 }

@@ -25,6 +25,7 @@ mod packing;
 pub(crate) mod paths;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod pieces;
+pub(crate) mod remote;
 pub(crate) mod row;
 pub(crate) mod selection;
 #[cfg(any(feature = "json", feature = "csv"))]

@@ -1,16 +1,19 @@
 //! Which files a stream is made of.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec};
 use millrace_engine::error::{Error, ErrorKind, Result};
 
+use crate::files::remote::{self, Object};
+
 /// The key under which sources and streams name their files.
 pub(crate) const PATH: KeySpec = KeySpec::optional(
     "path",
     KeyKind::Text,
-    "File, from the project folder on, or several with `*`, `?` and `**` (`data/orders_*.json`). A stream's own path goes before its source's. Files packed by gzip or zstd (`.gz`, `.zst`) are unpacked.",
+    "File, from the project folder on, or several with `*`, `?` and `**` (`data/orders_*.json`); also `https://…`, and `s3://bucket/…` with patterns. A stream's own path goes before its source's. Files packed by gzip or zstd (`.gz`, `.zst`) are unpacked.",
 );
 
 /// A file to read.
@@ -18,7 +21,7 @@ pub(crate) const PATH: KeySpec = KeySpec::optional(
 pub(crate) struct InputFile {
     /// Where it is.
     pub(crate) place: Place,
-    /// Its name from the project folder on, with forward slashes.
+    /// Its name from the project folder on, with forward slashes; of another machine's, its address.
     pub(crate) name: String,
 }
 
@@ -26,6 +29,7 @@ pub(crate) struct InputFile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     Disk(PathBuf),
+    Remote(Arc<Object>),
 }
 
 /// The files of the settings' `path`, in the order of their names; at least one.
@@ -48,6 +52,11 @@ pub(crate) fn matching(project_dir: &Path, settings: &Settings) -> Result<Vec<In
         )
         .hint("Add `path: data/file.json`, say, to the source or to the stream."));
     };
+    if remote::is_remote(path) {
+        let mut files = remote::matching(path, settings)?;
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        return Ok(files);
+    }
     let whole = project_dir.join(path);
     // A file may have an asterisk in its name.
     if !path.contains(['*', '?', '[']) || whole.is_file() {

@@ -30,6 +30,7 @@ use crate::files::encoding::ENCODING;
 use crate::files::fields::{Met, Records};
 use crate::files::paths::PATH;
 use crate::files::pieces::Shared;
+use crate::files::remote::{CONNECTION_KEYS, HEADERS, S3};
 use crate::files::source::{FileSource, Format, Reading, SAMPLE};
 use crate::files::window::Window;
 use crate::json_files::array::Elements;
@@ -42,12 +43,12 @@ use crate::json_files::shape::{Scanned, Shape};
 
 static JSON: MapSpec = MapSpec {
     doc: "`type: json`: files that hold one JSON document each.",
-    keys: &[PATH, ENCODING, RECORDS, PARENT, INDEX, NESTED, SAMPLE],
+    keys: &[PATH, HEADERS, S3, ENCODING, RECORDS, PARENT, INDEX, NESTED, SAMPLE],
 };
 
 static NDJSON: MapSpec = MapSpec {
     doc: "`type: ndjson`: files with one JSON object a line (also called JSON Lines).",
-    keys: &[PATH, ENCODING, LINE_RECORDS, PARENT, INDEX, NESTED, SAMPLE],
+    keys: &[PATH, HEADERS, S3, ENCODING, LINE_RECORDS, PARENT, INDEX, NESTED, SAMPLE],
 };
 
 /// `type: json`.
@@ -71,6 +72,10 @@ impl SourceConnector for Json {
         &JSON
     }
 
+    fn connection_keys(&self) -> &'static [&'static str] {
+        CONNECTION_KEYS
+    }
+
     fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {
         Ok(FileSource::shared(context, settings, *self))
     }
@@ -87,6 +92,10 @@ impl SourceConnector for Ndjson {
 
     fn stream_spec(&self) -> &'static MapSpec {
         &NDJSON
+    }
+
+    fn connection_keys(&self) -> &'static [&'static str] {
+        CONNECTION_KEYS
     }
 
     fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {

@@ -30,3 +30,5 @@ mod postgres_storm;
 mod publishing;
 #[cfg(feature = "files")]
 mod reading;
+#[cfg(all(feature = "json", feature = "csv"))]
+mod remote;

@@ -1,0 +1,127 @@
+//! Buckets of S3, and of servers that speak its language. Requests are signed in their address (signature version 4), by the crate `rusty-s3`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_core::project::settings::Settings;
+use millrace_engine::error::{Error, ErrorKind, Result};
+use rusty_s3::actions::ListObjectsV2;
+use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
+use url::Url;
+
+use crate::files::remote::web::{self, WebAddress};
+use crate::files::remote::{Object, Origin};
+
+/// How long a signed address may be used.
+const SIGNED_FOR: Duration = Duration::from_hours(1);
+/// Bytes of a list of a thousand keys of a thousand characters, escaped, and more.
+const LIST_BYTES: u64 = 16 << 20;
+
+/// An object of a list: its key, and where the list says it, its entity tag and size.
+type Listed = (String, Option<(String, u64)>);
+
+/// A bucket and who asks for its objects. Its secrets are hidden from `Debug`.
+pub(super) struct Store {
+    bucket: Bucket,
+    credentials: Option<Credentials>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.bucket.name())
+    }
+}
+
+impl PartialEq for Store {
+    fn eq(&self, other: &Self) -> bool {
+        self.bucket == other.bucket
+    }
+}
+
+impl Eq for Store {}
+
+impl Store {
+    fn of(name: &str, settings: &Settings) -> Result<Self> {
+        let wrong = |what: &str| Error::new(ErrorKind::SourceUnreadable, format!("`s3`: {what}"));
+        let given = settings.map("s3").cloned().unwrap_or_default();
+        let text = |key: &str| given.get(key).map(String::as_str).filter(|text| !text.is_empty());
+        let region = text("region").unwrap_or("us-east-1").to_owned();
+        let (endpoint, style) = match text("endpoint") {
+            Some(endpoint) => (endpoint.to_owned(), UrlStyle::Path),
+            // A name with dots is none that the certificate has.
+            None if name.contains('.') => (format!("https://s3.{region}.amazonaws.com"), UrlStyle::Path),
+            None => (format!("https://s3.{region}.amazonaws.com"), UrlStyle::VirtualHost),
+        };
+        let endpoint = Url::parse(&endpoint).map_err(|_| wrong("`endpoint` is no address"))?;
+        let bucket = Bucket::new(endpoint, style, name.to_owned(), region)
+            .map_err(|error| wrong(&format!("the bucket cannot have that name or `endpoint`: {error}")))?;
+        let credentials = match (text("access_key"), text("secret_key"), text("session_token")) {
+            (Some(key), Some(secret), Some(token)) => Some(Credentials::new_with_token(key, secret, token)),
+            (Some(key), Some(secret), None) => Some(Credentials::new(key, secret)),
+            (None, None, None) => None,
+            _ => {
+                return Err(wrong("`access_key` and `secret_key` belong together")
+                    .hint("Write both, from `${NAME}`, or none for a public bucket."));
+            }
+        };
+        Ok(Self { bucket, credentials })
+    }
+
+    /// A signed address of an object.
+    pub(super) fn address(&self, key: &str) -> Result<WebAddress> {
+        WebAddress::plain(self.bucket.get_object(self.credentials.as_ref(), key).sign(SIGNED_FOR))
+    }
+
+    /// All objects whose keys start so.
+    fn list(&self, name: &str, prefix: &str) -> Result<Vec<Listed>> {
+        let mut objects = Vec::new();
+        let mut next: Option<String> = None;
+        loop {
+            let mut list = self.bucket.list_objects_v2(self.credentials.as_ref());
+            list.with_prefix(prefix);
+            if let Some(token) = next.take() {
+                list.with_continuation_token(token);
+            }
+            let text = web::document(name, &WebAddress::plain(list.sign(SIGNED_FOR))?, LIST_BYTES)?;
+            let page = ListObjectsV2::parse_response(&text).map_err(|error| {
+                Error::new(ErrorKind::SourceUnreadable, format!("the list of `{name}` cannot be read"))
+                    .caused_by(error)
+                    .hint("Does the server at `endpoint` speak S3's language?")
+            })?;
+            objects.extend(page.contents.into_iter().map(|object| {
+                let listed = object.etag.zip(object.size);
+                (object.key, listed)
+            }));
+            next = page.next_continuation_token;
+            if next.is_none() {
+                return Ok(objects);
+            }
+        }
+    }
+}
+
+/// The objects that `s3://bucket/key` names, where the key may be a pattern. `rest` is what follows the scheme.
+pub(super) fn matching(path: &str, rest: &str, settings: &Settings) -> Result<Vec<Object>> {
+    let Some((name, key)) = rest.split_once('/').filter(|(name, key)| !name.is_empty() && !key.is_empty())
+    else {
+        return Err(Error::new(ErrorKind::SourceUnreadable, format!("`path: {path}` names no object"))
+            .hint("Write `s3://bucket/folder/file.json`, or a pattern: `s3://bucket/folder/*.json`."));
+    };
+    let store = Arc::new(Store::of(name, settings)?);
+    let object = |key: String, listed| Object {
+        name: format!("s3://{name}/{key}"),
+        origin: Origin::Bucket { store: Arc::clone(&store), key },
+        listed,
+    };
+    let Some(wild) = key.find(['*', '?', '[']) else {
+        return Ok(vec![object(key.to_owned(), None)]);
+    };
+    let pattern = glob::Pattern::new(key).map_err(|error| {
+        Error::new(ErrorKind::SourceUnreadable, format!("`path: {path}` is no file pattern")).caused_by(error)
+    })?;
+    let by_folder = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
+    let listed = store.list(path, &key[..wild])?;
+    let listed = listed.into_iter().filter(|(key, _)| pattern.matches_with(key, by_folder));
+    Ok(listed.map(|(key, listed)| object(key, listed)).collect())
+}

@@ -1,0 +1,127 @@
+//! Files on other machines: `https://` and `s3://`. See ADR 0019.
+//!
+//! Nothing here is asynchronous: files are read on threads that may block.
+
+mod bucket;
+mod download;
+mod web;
+
+use std::sync::Arc;
+
+use millrace_core::cursor::FileState;
+use millrace_core::project::settings::Settings;
+use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
+use millrace_engine::error::{Error, ErrorKind, Result};
+
+pub(crate) use self::download::Download;
+use crate::files::paths::{InputFile, Place};
+use crate::files::remote::bucket::Store;
+use crate::files::remote::web::{Answer, Ask, WebAddress};
+
+/// The key under which sources and streams say what a server wants to be told.
+pub(crate) const HEADERS: KeySpec = KeySpec::optional(
+    "headers",
+    KeyKind::MapOf(&KeyKind::Text),
+    "Of a `path` that starts with `https://`: headers of the requests, such as `{Authorization: \"Bearer ${TOKEN}\"}`. They are not sent to another server where the first one leads there.",
+);
+
+/// The key under which sources and streams say how their bucket is reached.
+pub(crate) const S3: KeySpec = KeySpec::optional(
+    "s3",
+    KeyKind::Map(&BUCKET),
+    "Of a `path` that starts with `s3://`: where the bucket is, and who asks.",
+);
+
+static BUCKET: MapSpec = MapSpec {
+    doc: "How a bucket of S3, or of a server that speaks its language, is reached.",
+    keys: &[
+        KeySpec::optional("region", KeyKind::Text, "The bucket's region (`us-east-1` by default)."),
+        KeySpec::optional(
+            "endpoint",
+            KeyKind::Text,
+            "Address of the server: `https://minio.example.com`. By default Amazon's of the region.",
+        ),
+        KeySpec::optional(
+            "access_key",
+            KeyKind::Text,
+            "Name of the key, from `${NAME}`. Without one the bucket has to be public.",
+        ),
+        KeySpec::optional("secret_key", KeyKind::Text, "The secret that belongs to the key, from `${NAME}`."),
+        KeySpec::optional(
+            "session_token",
+            KeyKind::Text,
+            "Of keys that pass: the token that belongs to them.",
+        ),
+    ],
+};
+
+/// Keys that say how files are reached or looked at, not what is loaded.
+pub(crate) const CONNECTION_KEYS: &[&str] = &["headers", "s3", "sample"];
+
+/// Whether a `path` names files of another machine.
+pub(crate) fn is_remote(path: &str) -> bool {
+    ["https://", "http://", "s3://"].iter().any(|scheme| path.starts_with(scheme))
+}
+
+/// The files that such a path names, in no order.
+pub(crate) fn matching(path: &str, settings: &Settings) -> Result<Vec<InputFile>> {
+    let objects = match path.strip_prefix("s3://") {
+        Some(rest) => bucket::matching(path, rest, settings)?,
+        None => {
+            let address = WebAddress::of(path, settings)?;
+            vec![Object { name: address.shown(), origin: Origin::Web(address), listed: None }]
+        }
+    };
+    let file =
+        |object: Object| InputFile { name: object.name.clone(), place: Place::Remote(Arc::new(object)) };
+    Ok(objects.into_iter().map(file).collect())
+}
+
+/// One file of another machine.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Object {
+    /// Its address without what may be secret in it.
+    name: String,
+    origin: Origin,
+    /// What a list of the bucket said: the entity tag and the size.
+    listed: Option<(String, u64)>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Origin {
+    Web(WebAddress),
+    Bucket { store: Arc<Store>, key: String },
+}
+
+impl Object {
+    /// Begins to fetch it. What tells this version of it from others comes with it, where the server says it.
+    pub(crate) fn open(self: &Arc<Self>) -> Result<(Download, Option<String>)> {
+        let Answer { status: 200, body: Some(body), etag, length, .. } = self.ask(&Ask::All)? else {
+            return Err(self.unreachable("the server answers with something else than the file"));
+        };
+        Ok((Download::new(Arc::clone(self), body, etag.clone(), length), etag))
+    }
+
+    /// Whether the server says that it still is what it was; false where it does not say.
+    pub(crate) fn is_unchanged(&self, known: &FileState) -> Result<bool> {
+        let Some(stamp) = &known.stamp else { return Ok(false) };
+        if let Some((etag, size)) = &self.listed {
+            return Ok((etag, *size) == (stamp, known.size));
+        }
+        Ok(self.ask(&Ask::IfNot(stamp))?.status == 304)
+    }
+
+    /// Asks for it. Answers that are none of those that were asked for are errors.
+    fn ask(&self, ask: &Ask<'_>) -> Result<Answer> {
+        match &self.origin {
+            Origin::Web(address) => web::ask(&self.name, address, ask),
+            // Signed anew each time, since a signature ends.
+            Origin::Bucket { store, key } => web::ask(&self.name, &store.address(key)?, ask),
+        }
+    }
+
+    fn unreachable(&self, what: &str) -> Error {
+        Error::new(ErrorKind::SourceUnreachable, format!("file `{}` cannot be fetched", self.name))
+            .caused_by(what)
+    }
+}
