@@ -22,6 +22,8 @@ pub mod mysql_dump;
     allow(dead_code, reason = "a server and a dump each use a part of it")
 )]
 mod mysql_types;
+#[cfg(feature = "parquet")]
+pub mod parquet_files;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 
@@ -39,6 +41,8 @@ pub fn register(registry: &mut Registry) -> millrace_engine::error::Result<()> {
     registry.add_source(mysql::Mysql);
     #[cfg(feature = "mysql-dump")]
     registry.add_source(mysql_dump::MysqlDump);
+    #[cfg(feature = "parquet")]
+    registry.add_source(parquet_files::Parquet);
     #[cfg(feature = "postgres")]
     registry.add_warehouse(postgres::Postgres);
     #[cfg(feature = "duckdb")]

@@ -15,6 +15,59 @@ fn project(files: &[(&str, &str)]) -> Project {
     project
 }
 
+/// What another program has written: DuckDB, asked by a hook.
+#[test]
+fn parquet_is_the_same_in_both() {
+    let writer = Project::of(&[(
+        "millrace.yml",
+        "name: w\nenvironments: {dev: {type: duckdb, path: .millrace/t.duckdb}}\n",
+    )]);
+    let file = writer.path().join("orders.parquet");
+    let select = "select i::integer as id, (i * 1.25)::decimal(20, 2) as price, ''é'' || i as name, date ''2024-02-29'' as day, \
+        timestamp ''2024-02-29 10:00:00.000001'' as moment, timestamptz ''2024-02-29 10:00:00+01'' as seen, i::ubigint as big, \
+        [i, null] as tags, {''a'': i} as inside from range(1, 50001) t(i)";
+    writer.write(
+        "models/made.sql",
+        format!(
+            "{{{{ config(post_hook=\"copy ({}) to '{}' (format parquet, compression zstd, row_group_size 10000)\") }}}}select 1 as n",
+            select.replace("''", "'"),
+            file.display()
+        ),
+    );
+    writer.run_json(0, &[]);
+    let project = project(&[
+        ("sources/lake.yml", "type: parquet\npath: lake/*.parquet\nstreams: {orders: {key: [id]}}\n"),
+        ("models/orders.sql", "select * from lake.orders"),
+    ]);
+    project.write("lake/a.parquet", std::fs::read(file).expect("it was written"));
+    let captured = project.run(&["capture"]);
+    assert_eq!(captured.code, 0, "{}", captured.stderr);
+    let schema = project.read("sources/lake.schema.yml");
+    for column in
+        ["name: price, type: \"decimal(20,2)\"", "name: big, type: uint64", "name: tags, type: json"]
+    {
+        assert!(schema.contains(column), "{schema}");
+    }
+    for env in ["dev", "prod"] {
+        assert_eq!(project.run_json(0, &["--env", env])["streams"][0]["rows_in_table"], 50_000);
+        assert_eq!(project.run_json(0, &["--env", env])["status"], "unchanged");
+        let sums = "select count(*), cast(sum(price) as varchar), cast(sum(big) as varchar), min(name), max(day), max(moment), max(seen) from orders";
+        let expected = [
+            "50000",
+            "1562531250.00",
+            "1250025000",
+            "é1",
+            "2024-02-29",
+            "2024-02-29T10:00:00.000001",
+            "2024-02-29T09:00:00Z",
+        ];
+        assert_eq!(project.rows_in(env, sums), [expected], "{env}");
+        let one = "select cast(tags as varchar), cast(inside as varchar) from orders where id = 7";
+        let one = project.rows_in(env, one).remove(0).join(" ").replace(' ', "");
+        assert_eq!(one, "[7,null]{\"a\":7}", "{env}");
+    }
+}
+
 #[test]
 fn an_order_and_its_lines_are_two_streams() {
     let project = project(&[
@@ -46,6 +99,7 @@ fn an_order_and_its_lines_are_two_streams() {
     }
 }
 
+/// What is captured from a part, the rest may not have; a run sees that, and loses nothing.
 #[test]
 fn a_sample_is_captured_and_the_rest_is_seen() {
     let project = project(&[

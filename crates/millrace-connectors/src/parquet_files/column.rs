@@ -1,0 +1,263 @@
+//! Arrow arrays as the columns that were asked for: as they are, or value by value, exactly or refused.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Date32Type, Decimal128Type, Decimal256Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, Time32MillisecondType, Time64MicrosecondType, Time64NanosecondType,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::{ArrowError, DataType as ArrowType, TimeUnit};
+use millrace_core::quarantine::QuarantineCode;
+use millrace_core::schema::DataType;
+use millrace_engine::batch::arrow_type;
+
+use crate::files::cell::{Cell, Refusal};
+use crate::files::column::{ColumnBuffer, Values};
+use crate::files::{convert, temporal};
+use crate::parquet_files::json;
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// A column of a file, and what it takes to read it.
+#[derive(Debug, Clone)]
+pub(super) struct Reading {
+    /// The column's type.
+    pub(super) data_type: DataType,
+    /// Whether a NULL is refused.
+    pub(super) required: bool,
+    /// Whether sixteen bytes are a UUID.
+    pub(super) is_uuid: bool,
+}
+
+/// The rows of an array in a column's type. `refused` hears of rows that do not fit; what stands in their place does not matter.
+/// `micros` are the same moments of 96 bits in microseconds.
+pub(super) fn convert(
+    array: &ArrayRef,
+    micros: Option<&ArrayRef>,
+    reading: &Reading,
+    mut refused: impl FnMut(usize, Refusal),
+) -> Result<ArrayRef, ArrowError> {
+    if reading.required {
+        let missing = Refusal::new(QuarantineCode::MissingValue, "the value is null");
+        (0..array.len()).filter(|&row| is_null(array, row)).for_each(|row| refused(row, missing.clone()));
+    }
+    if goes_on(array.data_type(), reading.data_type) {
+        return Ok(Arc::clone(array));
+    }
+    let mut column = ColumnBuffer::new(reading.data_type);
+    let mut scratch = Vec::new();
+    for row in 0..array.len() {
+        let pushed = if is_null(array, row) {
+            column.push_null();
+            Ok(())
+        } else if let Some(micros) = micros {
+            int96(array, micros, row).and_then(|micros| moment(&mut column, Some(micros), false))
+        } else {
+            push(&mut column, array, row, reading, &mut scratch)
+        };
+        if let Err(refusal) = pushed {
+            refused(row, refusal);
+            column.push_null();
+        }
+    }
+    column.take()
+}
+
+fn is_null(array: &ArrayRef, row: usize) -> bool {
+    array.is_null(row) || array.data_type() == &ArrowType::Null
+}
+
+/// Whether all values of an Arrow type are those of a column of this type, as they are.
+fn goes_on(from: &ArrowType, to: DataType) -> bool {
+    let is_bounded =
+        matches!(to, DataType::Date | DataType::Timestamp | DataType::TimestampTz | DataType::Json);
+    !is_bounded && *from == arrow_type(to)
+}
+
+/// Pushes the value of an integer array.
+macro_rules! integer {
+    ($column:expr, $array:expr, $row:expr, $type:ty, $scratch:expr) => {
+        number($column, i128::from($array.as_primitive::<$type>().value($row)), $scratch)
+    };
+}
+
+/// Appends a value that is not null. A refusal leaves the column as it was.
+fn push(
+    column: &mut ColumnBuffer,
+    array: &ArrayRef,
+    row: usize,
+    reading: &Reading,
+    scratch: &mut Vec<u8>,
+) -> Result<(), Refusal> {
+    scratch.clear();
+    match array.data_type() {
+        ArrowType::Boolean => convert::push(column, Cell::Boolean(array.as_boolean().value(row))),
+        ArrowType::Int8 => integer!(column, array, row, Int8Type, scratch),
+        ArrowType::Int16 => integer!(column, array, row, Int16Type, scratch),
+        ArrowType::Int32 => integer!(column, array, row, Int32Type, scratch),
+        ArrowType::Int64 => integer!(column, array, row, Int64Type, scratch),
+        ArrowType::UInt8 => integer!(column, array, row, UInt8Type, scratch),
+        ArrowType::UInt16 => integer!(column, array, row, UInt16Type, scratch),
+        ArrowType::UInt32 => integer!(column, array, row, UInt32Type, scratch),
+        ArrowType::UInt64 => integer!(column, array, row, UInt64Type, scratch),
+        ArrowType::Float16 => float(column, array.as_primitive::<Float16Type>().value(row).to_f32().into()),
+        ArrowType::Float32 => float(column, array.as_primitive::<Float32Type>().value(row).into()),
+        ArrowType::Float64 => float(column, array.as_primitive::<Float64Type>().value(row)),
+        ArrowType::Decimal128(..) => {
+            let text = array.as_primitive::<Decimal128Type>().value_as_string(row);
+            convert::push(column, Cell::Number(text.as_bytes()))
+        }
+        ArrowType::Decimal256(..) => {
+            let text = array.as_primitive::<Decimal256Type>().value_as_string(row);
+            convert::push(column, Cell::Number(text.as_bytes()))
+        }
+        ArrowType::Date32 => day(column, array.as_primitive::<Date32Type>().value(row)),
+        ArrowType::Time32(_) => {
+            time(column, Some(i64::from(array.as_primitive::<Time32MillisecondType>().value(row)) * 1000))
+        }
+        ArrowType::Time64(TimeUnit::Microsecond) => {
+            time(column, Some(array.as_primitive::<Time64MicrosecondType>().value(row)))
+        }
+        ArrowType::Time64(_) => time(column, whole(array.as_primitive::<Time64NanosecondType>().value(row))),
+        ArrowType::Timestamp(unit, zone) => {
+            let micros = match unit {
+                TimeUnit::Nanosecond => whole(array.as_primitive::<TimestampNanosecondType>().value(row)),
+                TimeUnit::Microsecond => Some(array.as_primitive::<TimestampMicrosecondType>().value(row)),
+                // What overflows is no year that is known.
+                _ => Some(array.as_primitive::<TimestampMillisecondType>().value(row).saturating_mul(1000)),
+            };
+            moment(column, micros, zone.is_some())
+        }
+        ArrowType::Utf8 => convert::push(column, Cell::Plain(array.as_string::<i32>().value(row).as_bytes())),
+        ArrowType::Binary => bytes(column, array.as_binary::<i32>().value(row)),
+        ArrowType::FixedSizeBinary(_) => {
+            let value = array.as_fixed_size_binary().value(row);
+            if reading.is_uuid && column.data_type() == DataType::Text {
+                return convert::push(column, Cell::Plain(uuid(value).as_bytes()));
+            }
+            bytes(column, value)
+        }
+        _ => {
+            json::write(array.as_ref(), row, scratch)?;
+            convert::push(column, Cell::Nested(scratch))
+        }
+    }
+}
+
+fn number(column: &mut ColumnBuffer, value: i128, scratch: &mut Vec<u8>) -> Result<(), Refusal> {
+    use std::io::Write as _;
+
+    if column.push_with(|values| values.push_integer(value)) {
+        return Ok(());
+    }
+    let _infallible = write!(scratch, "{value}");
+    convert::push(column, Cell::Number(scratch))
+}
+
+fn float(column: &mut ColumnBuffer, value: f64) -> Result<(), Refusal> {
+    let fits = column.push_with(|values| match values {
+        Values::Float64(list) => {
+            list.push(value);
+            true
+        }
+        Values::Float32(list) => {
+            let narrow = value as f32;
+            let same = f64::from(narrow).to_bits() == value.to_bits() || (narrow.is_nan() && value.is_nan());
+            if same {
+                list.push(narrow);
+            }
+            same
+        }
+        _ => false,
+    });
+    if fits {
+        return Ok(());
+    }
+    if !value.is_finite() {
+        return Err(Refusal::out_of_range(format!("the value is not exactly a {}", column.data_type())));
+    }
+    convert::push(column, Cell::Number(format!("{value}").as_bytes()))
+}
+
+fn bytes(column: &mut ColumnBuffer, value: &[u8]) -> Result<(), Refusal> {
+    match column.data_type() {
+        DataType::Bytes => {
+            column.push_bytes(value);
+            Ok(())
+        }
+        _ if std::str::from_utf8(value).is_err() => {
+            Err(Refusal::new(QuarantineCode::BadEncoding, "the bytes are not UTF-8"))
+        }
+        _ => convert::push(column, Cell::Plain(value)),
+    }
+}
+
+fn day(column: &mut ColumnBuffer, days: i32) -> Result<(), Refusal> {
+    if column.data_type() != DataType::Date {
+        return Err(Refusal::wrong_type(format!("expected a {}, found a date", column.data_type())));
+    }
+    if !years().contains(&days) {
+        return Err(Refusal::out_of_range("the day is not of the years 1 to 9999"));
+    }
+    column.push_days(days);
+    Ok(())
+}
+
+/// Microseconds of nanoseconds, where that is exact.
+fn whole(nanos: i64) -> Option<i64> {
+    (nanos % 1000 == 0).then_some(nanos / 1000)
+}
+
+/// Microseconds of a moment of 96 bits. The nanoseconds may have overflowed, but what lies between the two has not.
+fn int96(nanos: &ArrayRef, micros: &ArrayRef, row: usize) -> Result<i64, Refusal> {
+    let nanos = nanos.as_primitive::<TimestampNanosecondType>().value(row);
+    let micros = micros.as_primitive::<TimestampMicrosecondType>().value(row);
+    if nanos == micros.wrapping_mul(1000) { Ok(micros) } else { Err(too_fine()) }
+}
+
+fn time(column: &mut ColumnBuffer, micros: Option<i64>) -> Result<(), Refusal> {
+    if column.data_type() != DataType::Interval {
+        return Err(Refusal::wrong_type(format!("expected a {}, found a time of day", column.data_type())));
+    }
+    column.push_micros(micros.ok_or_else(too_fine)?);
+    Ok(())
+}
+
+fn moment(column: &mut ColumnBuffer, micros: Option<i64>, zoned: bool) -> Result<(), Refusal> {
+    let expected = if zoned { DataType::TimestampTz } else { DataType::Timestamp };
+    if column.data_type() != expected {
+        return Err(Refusal::wrong_type(format!("expected a {}, found a {expected}", column.data_type())));
+    }
+    let micros = micros.ok_or_else(too_fine)?;
+    let in_range = i32::try_from(micros.div_euclid(DAY_MICROS)).is_ok_and(|day| years().contains(&day));
+    if !in_range {
+        return Err(Refusal::out_of_range("the moment is not of the years 1 to 9999"));
+    }
+    column.push_micros(micros);
+    Ok(())
+}
+
+/// The days that dates of every source may be, since 1970-01-01.
+fn years() -> std::ops::RangeInclusive<i32> {
+    let day = |year, month, day| temporal::day_number(year, month, day).unwrap_or_default();
+    day(1, 1, 1)..=day(9999, 12, 31)
+}
+
+fn too_fine() -> Refusal {
+    Refusal::out_of_range("the time is finer than a microsecond")
+}
+
+fn uuid(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(36);
+    for (place, byte) in bytes.iter().enumerate() {
+        if matches!(place, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}

@@ -1,0 +1,123 @@
+//! Files of Apache Parquet.
+//!
+//! The types come from the file's own schema, so discovery reads footers only. A row group is read page by page into Arrow arrays, which go
+//! on as they are where that is what was asked for; other values are put into their columns one by one, exactly or not at all.
+
+mod column;
+mod file;
+mod json;
+mod read;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use millrace_core::cursor::Cursor;
+use millrace_core::project::settings::Settings;
+use millrace_core::project::spec::MapSpec;
+use millrace_core::schema::StreamSchema;
+use millrace_engine::batch::BatchSender;
+use millrace_engine::error::Result;
+use millrace_engine::registry::SourceConnector;
+use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
+
+use crate::files::input::blocking;
+use crate::files::paths::PATH;
+use crate::files::remote::{CONNECTION_KEYS, HEADERS, S3};
+use crate::files::selection::{Selection, position};
+use crate::parquet_files::file::ParquetFile;
+
+static PARQUET: MapSpec =
+    MapSpec { doc: "`type: parquet`: files of Apache Parquet.", keys: &[PATH, HEADERS, S3] };
+
+/// The project's folder for what can be made anew.
+const SCRATCH: &str = ".millrace";
+
+/// `type: parquet`.
+#[derive(Debug, Clone, Copy)]
+pub struct Parquet;
+
+impl SourceConnector for Parquet {
+    fn kind(&self) -> &'static str {
+        "parquet"
+    }
+
+    fn source_spec(&self) -> &'static MapSpec {
+        &PARQUET
+    }
+
+    fn stream_spec(&self) -> &'static MapSpec {
+        &PARQUET
+    }
+
+    fn connection_keys(&self) -> &'static [&'static str] {
+        CONNECTION_KEYS
+    }
+
+    fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {
+        Ok(Arc::new(ParquetSource { context, settings: settings.clone() }))
+    }
+}
+
+struct ParquetSource {
+    context: SourceContext,
+    settings: Settings,
+}
+
+#[async_trait]
+impl Source for ParquetSource {
+    fn appends(&self) -> bool {
+        true
+    }
+
+    /// Files have no names for streams; a source with a path of its own is one stream with the source's name.
+    async fn streams(&self) -> Result<Vec<String>> {
+        Ok(self.settings.text("path").map(|_| self.context.name.clone()).into_iter().collect())
+    }
+
+    async fn discover(&self, stream: &StreamRequest) -> Result<Discovered> {
+        let settings = stream.settings.or(&self.settings);
+        let (project_dir, mode, excluded) =
+            (self.context.project_dir.clone(), stream.mode, stream.excluded.clone());
+        blocking(move || {
+            let selection = Selection::of(&project_dir, &settings, mode, None)?;
+            let scratch = project_dir.join(SCRATCH);
+            let mut columns = Vec::new();
+            for (at, file) in selection.read.iter().enumerate() {
+                schema::add(&mut columns, ParquetFile::open(file, &scratch)?.columns(&excluded)?, at == 0);
+            }
+            Ok(Discovered { schema: StreamSchema { columns, primary_key: Vec::new() }, position: None })
+        })
+        .await
+    }
+
+    async fn position(&self, stream: &StreamRequest, last: &Cursor) -> Result<Option<Cursor>> {
+        let settings = stream.settings.or(&self.settings);
+        let project_dir = self.context.project_dir.clone();
+        let last = last.clone();
+        blocking(move || Ok(Some(position(&project_dir, &settings, &last)?))).await
+    }
+
+    async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {
+        let settings = request.stream.settings.or(&self.settings);
+        let project_dir = self.context.project_dir.clone();
+        blocking(move || {
+            let mode = request.stream.mode;
+            let selection = Selection::of(&project_dir, &settings, mode, request.cursor.as_ref())?;
+            let scratch = project_dir.join(SCRATCH);
+            let mut states = Vec::new();
+            for file in &selection.read {
+                let mut opened = ParquetFile::open(file, &scratch)?;
+                let state = opened.hash()?;
+                read::read(&opened, &request, &batches)?;
+                // What was hashed is what was read.
+                opened.assert_unchanged()?;
+                states.push(state);
+            }
+            Ok(ReadOutcome { cursor: Some(selection.cursor(states)), conversions: Vec::new() })
+        })
+        .await
+    }
+}

@@ -1,0 +1,129 @@
+//! From Parquet's types to logical ones.
+
+use arrow_schema::{DataType as ArrowType, Field, TimeUnit};
+use millrace_core::schema::{Column, DataType};
+use millrace_engine::contract::wider;
+use millrace_engine::error::{Error, ErrorKind, Result};
+use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
+use parquet::schema::types::{SchemaDescriptor, Type};
+
+/// A top-level column of a file.
+pub(super) fn column(
+    file: &str,
+    field: &Field,
+    descriptor: &SchemaDescriptor,
+    index: usize,
+) -> Result<Column> {
+    let own = &descriptor.root_schema().get_fields()[index];
+    let data_type = data_type(field, own).ok_or_else(|| {
+        let message = format!("column `{}` of file `{file}` has a type that is not read", field.name());
+        Error::new(ErrorKind::SourceUnreadable, message)
+            .caused_by(field.data_type())
+            .hint(format!("Leave it out: `exclude_columns: [{}]`.", field.name()))
+    })?;
+    Ok(Column { name: field.name().clone(), data_type, nullable: field.is_nullable() })
+}
+
+/// The logical type of a column; none for a type that is not read.
+fn data_type(field: &Field, own: &Type) -> Option<DataType> {
+    Some(match field.data_type() {
+        ArrowType::Boolean => DataType::Boolean,
+        ArrowType::Int8 => DataType::Int8,
+        ArrowType::Int16 => DataType::Int16,
+        ArrowType::Int32 => DataType::Int32,
+        ArrowType::Int64 => DataType::Int64,
+        ArrowType::UInt8 => DataType::UInt8,
+        ArrowType::UInt16 => DataType::UInt16,
+        ArrowType::UInt32 => DataType::UInt32,
+        ArrowType::UInt64 => DataType::UInt64,
+        ArrowType::Float16 | ArrowType::Float32 => DataType::Float32,
+        ArrowType::Float64 => DataType::Float64,
+        ArrowType::Decimal128(precision, scale) | ArrowType::Decimal256(precision, scale) => {
+            match u8::try_from(*scale) {
+                Ok(scale) if *precision <= 65 && scale <= 38 => {
+                    DataType::Decimal { precision: *precision, scale }
+                }
+                _ => DataType::Text,
+            }
+        }
+        ArrowType::Date32 => DataType::Date,
+        ArrowType::Time32(_) | ArrowType::Time64(_) => DataType::Interval,
+        ArrowType::Timestamp(_, None) => DataType::Timestamp,
+        ArrowType::Timestamp(_, Some(_)) => DataType::TimestampTz,
+        ArrowType::Utf8 if is(own, &LogicalType::Json, ConvertedType::JSON) => DataType::Json,
+        ArrowType::Utf8 | ArrowType::Null => DataType::Text,
+        ArrowType::Binary if is(own, &LogicalType::Enum, ConvertedType::ENUM) => DataType::Text,
+        ArrowType::FixedSizeBinary(16) if is_uuid(own) => DataType::Text,
+        ArrowType::Binary | ArrowType::FixedSizeBinary(_) => DataType::Bytes,
+        nested @ (ArrowType::List(_) | ArrowType::Struct(_) | ArrowType::Map(..)) if is_read(nested, own) => {
+            DataType::Json
+        }
+        _ => return None,
+    })
+}
+
+fn is(own: &Type, logical: &LogicalType, converted: ConvertedType) -> bool {
+    let info = own.get_basic_info();
+    info.logical_type_ref() == Some(logical) || info.converted_type() == converted
+}
+
+/// Whether sixteen bytes are a UUID.
+pub(super) fn is_uuid(own: &Type) -> bool {
+    own.get_basic_info().logical_type_ref() == Some(&LogicalType::Uuid)
+}
+
+/// Whether all that is nested in a column can be written as JSON. Moments of 96 bits cannot be told from what they overflow to there.
+fn is_read(nested: &ArrowType, own: &Type) -> bool {
+    fn known(data_type: &ArrowType) -> bool {
+        match data_type {
+            ArrowType::Interval(_) => false,
+            ArrowType::List(item) | ArrowType::Map(item, _) => known(item.data_type()),
+            ArrowType::Struct(fields) => fields.iter().all(|field| known(field.data_type())),
+            _ => true,
+        }
+    }
+    fn has_int96(own: &Type) -> bool {
+        match own {
+            Type::GroupType { fields, .. } => fields.iter().any(|field| has_int96(field)),
+            Type::PrimitiveType { .. } => own.get_physical_type() == PhysicalType::INT96,
+        }
+    }
+    known(nested) && !has_int96(own)
+}
+
+/// Whether a column's moments have 96 bits, as Hive and Impala wrote them.
+pub(super) fn is_int96(own: &Type) -> bool {
+    own.is_primitive() && own.get_physical_type() == PhysicalType::INT96
+}
+
+/// What Arrow makes of such a moment, and what it has to for the microseconds.
+pub(super) const NANOSECONDS: ArrowType = ArrowType::Timestamp(TimeUnit::Nanosecond, None);
+/// See [`NANOSECONDS`].
+pub(super) const MICROSECONDS: ArrowType = ArrowType::Timestamp(TimeUnit::Microsecond, None);
+
+/// Adds the columns of one more file to those of the files before. A column takes a type that holds the values of all.
+pub(super) fn add(all: &mut Vec<Column>, of_file: Vec<Column>, is_first: bool) {
+    for column in all.iter_mut() {
+        match of_file.iter().find(|new| new.name == column.name) {
+            Some(new) => {
+                column.data_type = both(column.data_type, new.data_type);
+                column.nullable |= new.nullable;
+            }
+            None => column.nullable = true,
+        }
+    }
+    for new in of_file {
+        if !all.iter().any(|column| column.name == new.name) {
+            all.push(Column { nullable: new.nullable || !is_first, ..new });
+        }
+    }
+}
+
+fn both(a: DataType, b: DataType) -> DataType {
+    match wider(a, b) {
+        Some(wider) => wider,
+        None if a == DataType::Json || b == DataType::Json => DataType::Json,
+        // Of two texts for one moment, neither is the other's.
+        None => DataType::Text,
+    }
+}
