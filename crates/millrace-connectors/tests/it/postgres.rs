@@ -1,6 +1,7 @@
 //! The PostgreSQL warehouse by its contract, against a real server.
 
 mod cloud;
+mod decimals;
 mod encryption;
 mod limits;
 mod loading;
