@@ -9,6 +9,7 @@ use millrace_core::schema::{Column, DataType};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::nul::Stripped;
 
 /// Rows of one stream.
 #[derive(Debug, Clone)]
@@ -73,6 +74,7 @@ pub struct BatchSender {
     sender: mpsc::UnboundedSender<(Batch, OwnedSemaphorePermit)>,
     room: Arc<Semaphore>,
     capacity: usize,
+    stripped: Option<Arc<Stripped>>,
 }
 
 /// The receiving end. Dropping it tells the sender to stop.
@@ -89,7 +91,10 @@ pub fn batch_queue(bytes: usize) -> (BatchSender, BatchReceiver) {
     let capacity = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS);
     let room = Arc::new(Semaphore::new(capacity));
     let (sender, receiver) = mpsc::unbounded_channel();
-    (BatchSender { sender, room: Arc::clone(&room), capacity }, BatchReceiver { receiver, room })
+    (
+        BatchSender { sender, room: Arc::clone(&room), capacity, stripped: None },
+        BatchReceiver { receiver, room },
+    )
 }
 
 fn stopped() -> Error {
@@ -97,8 +102,16 @@ fn stopped() -> Error {
 }
 
 impl BatchSender {
+    /// The same, but what it sends has no U+0000 in its texts.
+    pub(crate) fn stripping(self, stripped: Arc<Stripped>) -> Self {
+        Self { stripped: Some(stripped), ..self }
+    }
+
     /// Sends a batch, waiting for room. An error means that the receiver is gone: stop reading.
-    pub async fn send(&self, batch: Batch) -> Result<()> {
+    pub async fn send(&self, mut batch: Batch) -> Result<()> {
+        if let Some(stripped) = &self.stripped {
+            batch.rows = stripped.strip(batch.rows)?;
+        }
         let units = (batch.bytes() / UNIT).clamp(1, self.capacity) as u32;
         let permit = Arc::clone(&self.room).acquire_many_owned(units).await.map_err(|_| stopped())?;
         self.sender.send((batch, permit)).map_err(|_| stopped())

@@ -186,7 +186,7 @@ fn refuse_collisions(name: &StreamName, source: &[Column], warehouse: &[Column])
 #[cfg(test)]
 mod tests {
     use millrace_core::project::settings::Settings;
-    use millrace_core::project::source_file::{Contract, ReadMode};
+    use millrace_core::project::source_file::{Contract, OnNul, ReadMode};
 
     use super::*;
 
@@ -200,6 +200,7 @@ mod tests {
             mode: ReadMode::Full,
             exclude_columns: vec!["Secret".into()],
             contract: Contract { columns, types },
+            nul: OnNul::Error,
             max_quarantine: None,
             settings: Settings::default(),
         }

@@ -17,6 +17,7 @@ pub mod merge;
 pub mod migrate;
 pub mod model_run;
 mod names;
+mod nul;
 mod owner;
 pub mod plan;
 pub mod publish;

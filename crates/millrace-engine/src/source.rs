@@ -37,6 +37,8 @@ pub struct ReadRequest {
     /// Whether a record with a field that is neither in `columns` nor in `stream.excluded` is put into quarantine (the contract says
     /// `columns: quarantine`).
     pub quarantine_unknown_columns: bool,
+    /// Whether a row with the character U+0000 in a text is put into quarantine.
+    pub quarantine_nul: bool,
     /// Where the last committed read ended, whose rows stay; none where all rows are asked for.
     pub cursor: Option<Cursor>,
     /// What has to end the read with [`crate::error::ErrorKind::SchemaDrift`], because the columns were not worked out from what the stream

@@ -9,7 +9,7 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_core::digest::sha256;
 use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
-use millrace_core::project::source_file::{OnChange, ReadMode};
+use millrace_core::project::source_file::{OnChange, OnNul, ReadMode};
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
 use tokio::sync::oneshot;
 
@@ -20,6 +20,7 @@ use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, StepKind};
 use crate::lease::Lease;
+use crate::nul::Stripped;
 use crate::source::{Conversion, Drift, ReadOutcome, ReadRequest};
 use crate::state::{LoadedStream, Tables};
 use crate::warehouse::{FinishLoad, LoadOutcome, LoadRequest, Statement, Warehouse};
@@ -152,7 +153,9 @@ pub(crate) fn fingerprint(stream: &Stream, naming: Naming) -> String {
         "{naming:?} {:?} {:?} {:?} {:?} {} {:?}",
         options.key, options.mode, options.exclude_columns, options.contract, stream.reading, stream.captured
     );
-    sha256(text)
+    // What streams have that say nothing of it stays as it was.
+    let nul = if options.nul == OnNul::Error { String::new() } else { format!(" {:?}", options.nul) };
+    sha256(text + &nul)
 }
 
 struct LoadDone {
@@ -236,7 +239,11 @@ async fn load(
         Some(before) => Destination::merging(stream, before, target, &spec, context)?,
         None => Destination::fresh(stream, target, merges, context),
     };
-    let (sender, receiver) = batch_queue(QUEUE_BYTES);
+    let (mut sender, receiver) = batch_queue(QUEUE_BYTES);
+    let stripped = (stream.options.nul == OnNul::Strip).then(|| Stripped::of(&target.source_columns));
+    if let Some(stripped) = &stripped {
+        sender = sender.stripping(Arc::clone(stripped));
+    }
     let (ended, has_ended) = oneshot::channel();
     let limit = match stream.options.max_quarantine {
         Some(own) if !context.max_quarantine_forced => own,
@@ -263,6 +270,7 @@ async fn load(
         limit,
         rows: 0,
         quarantined: Vec::new(),
+        stripped,
         has_ended,
         report,
         observer: Arc::clone(context.observer),
@@ -272,6 +280,7 @@ async fn load(
         columns: target.source_columns.clone(),
         key: stream.options.key.clone(),
         quarantine_unknown_columns: stream.options.contract.columns == OnChange::Quarantine,
+        quarantine_nul: stream.options.nul == OnNul::Quarantine,
         cursor: before.filter(|_| continues).and_then(|before| before.position.clone()),
         drift,
     };
@@ -310,6 +319,7 @@ struct StreamLoad {
     limit: QuarantineLimit,
     rows: u64,
     quarantined: Vec<QuarantinedRow>,
+    stripped: Option<Arc<Stripped>>,
     has_ended: oneshot::Receiver<Result<ReadOutcome>>,
     report: oneshot::Sender<Report>,
     observer: Observer,
@@ -399,7 +409,9 @@ impl FinishLoad for StreamLoad {
         statements.push(self.guard.clone());
         fault::reach("load-rows-written");
         // Gone only where nobody waits for the load any more; then it will be rolled back.
-        let _ = self.report.send((self.stream, quarantined, ended.conversions));
+        let mut conversions = ended.conversions;
+        conversions.extend(self.stripped.iter().flat_map(|stripped| stripped.conversions()));
+        let _ = self.report.send((self.stream, quarantined, conversions));
         Ok(statements)
     }
 }

@@ -211,7 +211,7 @@ pub(crate) struct Loader {
 
 impl Loader {
     pub(crate) fn new(request: &ReadRequest, sender: BatchSender, limits: Limits) -> Self {
-        let writer = RowWriter::new(&request.columns, &request.key);
+        let writer = RowWriter::new(&request.columns, &request.key).refusing_nul(request.quarantine_nul);
         Self {
             names: FieldNames::default(),
             targets: Vec::new(),

@@ -89,7 +89,7 @@ struct Reader {
 
 impl Reader {
     fn new(table: &Table, request: &ReadRequest, zero_dates_to_null: bool) -> Self {
-        let writer = RowWriter::new(&request.columns, &request.key);
+        let writer = RowWriter::new(&request.columns, &request.key).refusing_nul(request.quarantine_nul);
         let cell = |column: &TableColumn| {
             let index = writer.index(&column.name);
             let refused =

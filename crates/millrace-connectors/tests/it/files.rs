@@ -112,6 +112,7 @@ fn a_read_ends_when_nobody_takes_its_rows() {
         columns: schema.columns,
         key: Vec::new(),
         quarantine_unknown_columns: false,
+        quarantine_nul: false,
         cursor: None,
         drift: Drift::default(),
     };
@@ -142,6 +143,7 @@ fn a_read_watches_for_what_nobody_has_decided_on() {
             columns: captured.columns.clone(),
             key: Vec::new(),
             quarantine_unknown_columns: false,
+            quarantine_nul: false,
             cursor: None,
             drift,
         };
@@ -167,6 +169,7 @@ fn a_read_watches_for_what_nobody_has_decided_on() {
         columns: captured.columns,
         key: Vec::new(),
         quarantine_unknown_columns: false,
+        quarantine_nul: false,
         cursor: None,
         drift: gone,
     };

@@ -9,6 +9,7 @@ mod held;
 mod hooks;
 mod incremental;
 mod millrace;
+mod nul;
 mod owner;
 mod owner_runs;
 mod properties;

@@ -27,6 +27,7 @@ fn request(source: &dyn Source, stream: StreamRequest) -> ReadRequest {
         columns: schema.columns,
         key: schema.primary_key,
         quarantine_unknown_columns: false,
+        quarantine_nul: false,
         cursor: None,
         drift: Drift::default(),
     }
