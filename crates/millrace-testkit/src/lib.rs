@@ -6,3 +6,4 @@
 pub mod mariadb;
 pub mod postgres;
 mod process;
+pub mod proxy;
