@@ -4,6 +4,8 @@
 
 #[cfg(feature = "files")]
 mod cell_text;
+#[cfg(all(feature = "mysql", feature = "mysql-dump", feature = "duckdb", feature = "postgres"))]
+mod differential;
 #[cfg(feature = "duckdb")]
 mod duckdb;
 #[cfg(feature = "duckdb")]
