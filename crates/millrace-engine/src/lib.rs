@@ -27,6 +27,7 @@ pub mod readable;
 pub mod reader;
 pub mod registry;
 pub mod report;
+mod retry;
 pub mod rollback;
 pub mod run;
 pub mod scheduler;

@@ -1,10 +1,11 @@
 //! One stream from its source into its raw table.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
 use millrace_core::code::Code;
+use millrace_core::cursor::Cursor;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::digest::sha256;
 use millrace_core::name::{Naming, StreamName};
@@ -12,6 +13,7 @@ use millrace_core::project::manifest::QuarantineLimit;
 use millrace_core::project::source_file::{OnChange, OnNul, ReadMode};
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use crate::batch::{Batch, batch_queue};
 use crate::catalog::Stream;
@@ -23,8 +25,8 @@ use crate::lease::Lease;
 use crate::nul::Stripped;
 use crate::source::{Conversion, Drift, ReadOutcome, ReadRequest};
 use crate::state::{LoadedStream, Tables};
-use crate::warehouse::{FinishLoad, LoadOutcome, LoadRequest, Statement, Warehouse};
-use crate::{fault, quarantine};
+use crate::warehouse::{FinishLoad, LoadOutcome, LoadRequest, QueryLimits, Statement, Warehouse};
+use crate::{fault, quarantine, retry};
 
 /// Bytes of batches that may wait between the reader and the warehouse.
 const QUEUE_BYTES: usize = 48 * 1024 * 1024;
@@ -82,13 +84,12 @@ pub async fn sync_stream(
 ) -> Result<StreamOutcome> {
     let started = Instant::now();
     let name = stream.name.to_string();
-    let request = stream.request();
     let spec = fingerprint(stream, context.naming);
-    if let Some(before) = before
-        && !context.full_refresh
-        && before.spec == spec
+    let what = format!("the load of stream `{name}`");
+    let same = before.filter(|before| !context.full_refresh && before.spec == spec);
+    if let Some(before) = same
         && let Some(last) = &before.position
-        && stream.source.position(&request, last).await?.as_ref() == Some(last)
+        && position(stream, last, &what, context).await?.as_ref() == Some(last)
     {
         let reason = "nothing is new".to_owned();
         (context.observer)(Event::Skipped { kind: StepKind::Load, name, reason });
@@ -103,11 +104,10 @@ pub async fn sync_stream(
         });
     }
     (context.observer)(Event::Started { kind: StepKind::Load, name: name.clone() });
+    let unknown = Mutex::new(None);
+    let attempt = || attempt(stream, before, &spec, context, &unknown);
     let LoadDone { loaded, outcome, quarantined, conversions } =
-        match as_captured(stream, before, &spec, context).await? {
-            Some(done) => done,
-            None => as_discovered(stream, before, spec, context).await?,
-        };
+        retry::while_lost(&what, context.observer, sleep, attempt).await?;
     let duration_ms = started.elapsed().as_millis() as u64;
     let mut words = format!("{} rows", grouped(outcome.rows_read));
     if quarantined > 0 {
@@ -131,6 +131,17 @@ pub async fn sync_stream(
         conversions,
         duration_ms,
     })
+}
+
+/// Where the source is now.
+async fn position(
+    stream: &Stream,
+    last: &Cursor,
+    what: &str,
+    context: &SyncContext<'_>,
+) -> Result<Option<Cursor>> {
+    let request = stream.request();
+    retry::while_lost(what, context.observer, sleep, || stream.source.position(&request, last)).await
 }
 
 /// 1234567 as people read it: `1,234,567`.
@@ -165,6 +176,32 @@ struct LoadDone {
     conversions: Vec<Conversion>,
 }
 
+/// A load whose connection was lost when it was about to commit, so that it may be there or not.
+type Unknown = Mutex<Option<LoadDone>>;
+
+/// Loads a stream, unless an attempt before this one turns out to have done so.
+async fn attempt(
+    stream: &Stream,
+    before: Option<&LoadedStream>,
+    spec: &str,
+    context: &SyncContext<'_>,
+    unknown: &Unknown,
+) -> Result<LoadDone> {
+    let open = || unknown.lock().unwrap_or_else(PoisonError::into_inner);
+    let question = open().as_ref().map(|done| context.tables.find_load(&done.loaded, context.run));
+    if let Some(question) = question {
+        let found = context.warehouse.query(&question, QueryLimits::STATE).await?;
+        let is_there = !found.is_empty() && found.row(0)[0].as_int() == Some(1);
+        if let Some(done) = open().take().filter(|_| is_there) {
+            return Ok(done);
+        }
+    }
+    match as_captured(stream, before, spec, context, unknown).await? {
+        Some(done) => Ok(done),
+        None => as_discovered(stream, before, spec, context, unknown).await,
+    }
+}
+
 /// Loads a stream with the columns that are captured, without looking through it before. None where there are none, where discovery costs
 /// little, or where the stream turned out to differ from them; then nothing was loaded.
 async fn as_captured(
@@ -172,6 +209,7 @@ async fn as_captured(
     before: Option<&LoadedStream>,
     spec: &str,
     context: &SyncContext<'_>,
+    unknown: &Unknown,
 ) -> Result<Option<LoadDone>> {
     let Some(captured) = stream.captured.as_ref().filter(|_| stream.source.discovers_by_reading()) else {
         return Ok(None);
@@ -183,7 +221,7 @@ async fn as_captured(
     };
     let target =
         reconcile(&stream.name, &stream.options, Some(captured), captured, context.naming, &mut Vec::new())?;
-    match load(stream, before, &target, spec.to_owned(), drift, context).await {
+    match load(stream, before, &target, spec, drift, context, unknown).await {
         Ok(done) => Ok(Some(done)),
         Err(error) if error.kind() == ErrorKind::SchemaDrift => Ok(None),
         Err(error) => Err(error),
@@ -194,8 +232,9 @@ async fn as_captured(
 async fn as_discovered(
     stream: &Stream,
     before: Option<&LoadedStream>,
-    spec: String,
+    spec: &str,
     context: &SyncContext<'_>,
+    unknown: &Unknown,
 ) -> Result<LoadDone> {
     let discovered = stream.source.discover(&stream.request()).await?;
     let mut drift = Vec::new();
@@ -217,16 +256,17 @@ async fn as_discovered(
         return Err(Error::new(ErrorKind::SourceUnreadable, message)
             .hint(format!("Run `millrace capture {}` once when it has rows.", name.source)));
     }
-    load(stream, before, &target, spec, Drift::default(), context).await
+    load(stream, before, &target, spec, Drift::default(), context, unknown).await
 }
 
 async fn load(
     stream: &Stream,
     before: Option<&LoadedStream>,
     target: &Target,
-    spec: String,
+    spec: &str,
     drift: Drift,
     context: &SyncContext<'_>,
+    unknown: &Unknown,
 ) -> Result<LoadDone> {
     let number = before.map_or(1, |before| before.load_number + 1);
     let merges = stream.options.mode != ReadMode::Full;
@@ -236,7 +276,7 @@ async fn load(
     }
     let before_merge = before.filter(|_| merges && !context.full_refresh);
     let Destination { table, columns, mode, continues } = match before_merge {
-        Some(before) => Destination::merging(stream, before, target, &spec, context)?,
+        Some(before) => Destination::merging(stream, before, target, spec, context)?,
         None => Destination::fresh(stream, target, merges, context),
     };
     let (mut sender, receiver) = batch_queue(QUEUE_BYTES);
@@ -249,13 +289,13 @@ async fn load(
         Some(own) if !context.max_quarantine_forced => own,
         _ => context.max_quarantine,
     };
-    let (report, reported) = oneshot::channel();
+    let (report, mut reported) = oneshot::channel();
     let finish = StreamLoad {
         stream: LoadedStream {
             name: stream.name.clone(),
             table: table.clone(),
             load_number: number,
-            spec,
+            spec: spec.to_owned(),
             position: None,
             rows: 0,
             columns: Some(columns),
@@ -294,17 +334,17 @@ async fn load(
     let request = LoadRequest { table, columns: target.warehouse_columns.clone(), mode };
     let loading = context.warehouse.load(request, receiver, Box::new(finish));
     let (read_error, loaded) = futures::future::join(reading, loading).await;
-    let outcome = loaded.map_err(|error| {
-        // What broke the source is the cause; the load only saw the end of it.
-        let cause = read_error.filter(|read| read.kind() != ErrorKind::Cancelled);
-        cause.unwrap_or(error)
-    })?;
-    let (loaded, quarantined, conversions) =
-        reported.await.map_err(|_| Error::new(ErrorKind::Internal, "a load ended without its report"))?;
-    Ok(LoadDone { loaded, outcome, quarantined, conversions })
+    let report = reported.try_recv().ok();
+    let Err(error) = loaded else {
+        return report.ok_or_else(|| Error::new(ErrorKind::Internal, "a load ended without its report"));
+    };
+    if error.kind() == ErrorKind::WarehouseLost {
+        *unknown.lock().unwrap_or_else(PoisonError::into_inner) = report;
+    }
+    // What broke the source is the cause; the load only saw the end of it.
+    let cause = read_error.filter(|read| read.kind() != ErrorKind::Cancelled);
+    Err(cause.unwrap_or(error))
 }
-
-type Report = (LoadedStream, u64, Vec<Conversion>);
 
 /// Watches a load and writes its checkpoint.
 struct StreamLoad {
@@ -321,7 +361,7 @@ struct StreamLoad {
     quarantined: Vec<QuarantinedRow>,
     stripped: Option<Arc<Stripped>>,
     has_ended: oneshot::Receiver<Result<ReadOutcome>>,
-    report: oneshot::Sender<Report>,
+    report: oneshot::Sender<LoadDone>,
     observer: Observer,
 }
 
@@ -411,7 +451,7 @@ impl FinishLoad for StreamLoad {
         // Gone only where nobody waits for the load any more; then it will be rolled back.
         let mut conversions = ended.conversions;
         conversions.extend(self.stripped.iter().flat_map(|stripped| stripped.conversions()));
-        let _ = self.report.send((self.stream, quarantined, conversions));
+        let _ = self.report.send(LoadDone { loaded: self.stream, outcome, quarantined, conversions });
         Ok(statements)
     }
 }

@@ -5,6 +5,7 @@ mod broken;
 mod connect;
 mod crash;
 mod demo;
+mod faults;
 mod held;
 mod hooks;
 mod incremental;
