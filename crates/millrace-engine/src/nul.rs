@@ -27,7 +27,7 @@ impl Stripped {
 
     /// The same rows without it.
     pub(crate) fn strip(&self, rows: RecordBatch) -> Result<RecordBatch> {
-        if !rows.columns().iter().any(|column| has_nul(column)) {
+        if !rows.columns().iter().any(has_nul) {
             return Ok(rows);
         }
         let mut counts = self.rows.lock().unwrap_or_else(PoisonError::into_inner);

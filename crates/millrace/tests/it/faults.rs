@@ -14,7 +14,7 @@ use crate::millrace::{Project, binary};
 use crate::server::signal_to;
 
 /// Longer than anything here takes.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 const TABLES: [&str; 2] = ["orders", "events"];
 
@@ -38,6 +38,7 @@ struct Random(u64);
 
 impl Random {
     /// By the seed that the environment gives, or one of this process; it is told.
+    #[expect(clippy::print_stdout, reason = "a test that fails shows what it printed")]
     fn new() -> Self {
         let given = std::env::var("MILLRACE_TORTURE_SEED").ok();
         let seed = given.map_or(u64::from(std::process::id()), |seed| seed.parse().expect("a number"));
@@ -231,6 +232,7 @@ impl Torn {
     }
 
     /// Each trouble as often as the environment says, once where it says nothing.
+    #[expect(clippy::print_stdout, reason = "a test that fails shows what it printed")]
     fn all(&mut self, troubles: &[Trouble]) {
         let rounds = std::env::var("MILLRACE_TORTURE_ROUNDS").map_or(1, |n| n.parse().expect("a number"));
         let mut random = Random::new();

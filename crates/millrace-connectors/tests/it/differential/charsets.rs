@@ -23,7 +23,8 @@ pub(super) fn all(server: &MariaDb, sides: &[Side]) {
     ] {
         assert!(sets.iter().any(|(name, _)| *name == needed), "{needed}: {known}");
     }
-    let bytes: String = (1..=255u8).map(|byte| format!("{byte:02x}")).collect();
+    let bytes: Vec<String> = (1..=255u8).map(|byte| format!("{byte:02x}")).collect();
+    let bytes = bytes.concat();
     let mut definitions = vec!["id int primary key".to_owned()];
     let mut values = [vec!["1".to_owned()], vec!["2".to_owned()], vec!["3".to_owned()], vec!["4".to_owned()]];
     for (name, single) in &sets {
