@@ -29,7 +29,7 @@ pub(super) fn write(value: &Value, origin: Origin, out: &mut Vec<u8>) {
         }
         Value::Time(negative, days, hours, minutes, seconds, micros) => {
             let sign = if negative { "-" } else { "" };
-            let hours = days * 24 + u32::from(hours);
+            let hours = u64::from(days) * 24 + u64::from(hours);
             let _ = write!(out, "{sign}{hours:02}:{minutes:02}:{seconds:02}");
             fraction(micros, origin.decimals, out)
         }
