@@ -143,6 +143,8 @@ impl Shared for Profiler {
     }
 
     fn made(&mut self) -> Result<Self> {
+        // A field that only bad records have is a column too, as it is where one thread reads all.
+        self.make_room();
         let fresh = self.helper();
         Ok(std::mem::replace(self, fresh))
     }
