@@ -54,8 +54,9 @@ test-mysql: libduckdb ## tests against MySQL 9 too, from Debian sid (apt and dpk
 test-deps: ## install what the tests need
 	@cargo xtask test-deps
 
-torture: libduckdb web ## fifty kills at random of runs over 200,000 orders, in both warehouses
+torture: libduckdb web ## fifty kills at random of runs over 200,000 orders, and connections that break at random, in both warehouses
 	MILLRACE_TORTURE_KILLS=50 MILLRACE_TORTURE_ORDERS=200000 cargo test --package millrace --test it -- --nocapture --test-threads 1 killed_at_random
+	MILLRACE_TORTURE_ROUNDS=20 cargo test --package millrace --test it -- --nocapture --test-threads 1 faults::
 
 bench: libduckdb web ## the figures of docs/reference/performance.md
 	cargo build --release --package millrace

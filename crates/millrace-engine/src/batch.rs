@@ -107,9 +107,13 @@ fn stopped() -> Error {
 }
 
 impl BatchSender {
-    /// The same end, which does that to each batch first, in the task or thread of the sender.
+    /// The same end, which does that to each batch first, in the task or thread of the sender; after what it did before.
     #[must_use]
     pub(crate) fn through(self, stage: Stage) -> Self {
+        let stage = match self.stage.clone() {
+            None => stage,
+            Some(first) => Arc::new(move |batch| stage(first(batch)?)),
+        };
         Self { stage: Some(stage), ..self }
     }
 

@@ -213,7 +213,7 @@ mod tests {
     use millrace_core::project::decode::Spanned;
     use millrace_core::project::deletes::Deletes;
     use millrace_core::project::settings::Settings;
-    use millrace_core::project::source_file::Contract;
+    use millrace_core::project::source_file::{Contract, OnNul};
 
     use super::*;
 
@@ -229,6 +229,7 @@ mod tests {
             choice: ColumnChoice { excluded: vec![secret], ..ColumnChoice::default() },
             deletes: Deletes::Unsaid,
             contract: Contract { columns, types },
+            nul: OnNul::Error,
             max_quarantine: None,
             settings: Settings::default(),
         }

@@ -15,6 +15,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// A file or server that a source names is not there or does not answer.
     SourceUnreachable,
+    /// The connection to a source broke while something was read over it.
+    SourceLost,
     /// The source answers, but what it holds cannot be read as what the project says it is.
     SourceUnreadable,
     /// More rows went to quarantine than allowed, or the contract of the stream forbids what was found.
@@ -23,6 +25,8 @@ pub enum ErrorKind {
     SchemaDrift,
     /// The warehouse cannot be opened or reached.
     WarehouseUnreachable,
+    /// The connection to the warehouse broke while it was used.
+    WarehouseLost,
     /// Another process owns the warehouse.
     WarehouseLocked,
     /// Another run holds the warehouse's lease.
@@ -53,6 +57,17 @@ pub enum ErrorKind {
     Internal,
 }
 
+/// Whether something that failed is worth another try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Somebody has to change something first.
+    Never,
+    /// The same call may succeed later without a change by anybody: the schedule runs again.
+    Later,
+    /// Nothing but a connection broke: a run that may do so tries again by itself, after a moment.
+    Now,
+}
+
 /// What to do about an error of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
@@ -60,8 +75,8 @@ pub struct Policy {
     pub code: Code,
     /// Exit code of the command.
     pub exit: u8,
-    /// Whether the same call may succeed later without a change by anybody.
-    pub retry: bool,
+    /// Whether it is worth another try.
+    pub retry: Retry,
     /// What the operator is told when the error brings no better hint.
     pub hint: Option<&'static str>,
 }
@@ -69,59 +84,66 @@ pub struct Policy {
 impl ErrorKind {
     /// The table.
     pub fn policy(self) -> Policy {
+        use Retry::{Later, Never, Now};
         let (code, exit, retry, hint) = match self {
             Self::SourceUnreachable => {
-                (Code::SourceUnreachable, 3, true, Some("`millrace doctor` says what it sees."))
+                (Code::SourceUnreachable, 3, Later, Some("`millrace doctor` says what it sees."))
             }
-            Self::SourceUnreadable => (Code::SourceUnreadable, 3, false, None),
+            Self::SourceLost => {
+                (Code::SourceUnreachable, 3, Now, Some("Run again; `millrace doctor` says what it sees."))
+            }
+            Self::SourceUnreadable => (Code::SourceUnreadable, 3, Never, None),
             Self::ContractBroken => (
                 Code::ContractBroken,
                 4,
-                false,
+                Never,
                 Some("Mend the source, or say in the stream's `contract:` what may change."),
             ),
-            Self::SchemaDrift => (Code::SchemaDrift, 4, true, None),
+            Self::SchemaDrift => (Code::SchemaDrift, 4, Later, None),
             Self::WarehouseUnreachable => {
-                (Code::WarehouseUnreachable, 3, true, Some("`millrace doctor` says what it sees."))
+                (Code::WarehouseUnreachable, 3, Later, Some("`millrace doctor` says what it sees."))
+            }
+            Self::WarehouseLost => {
+                (Code::WarehouseUnreachable, 3, Now, Some("Run again; `millrace doctor` says what it sees."))
             }
             Self::WarehouseLocked => (
                 Code::WarehouseLocked,
                 3,
-                true,
+                Later,
                 Some("Stop the process that holds it (a `millrace serve`, perhaps), then try again."),
             ),
             Self::RunUnderWay => (
                 Code::RunUnderWay,
                 3,
-                true,
+                Later,
                 Some("Wait for it (`millrace run --wait 10m`), or look at it with `millrace status`."),
             ),
-            Self::RunElsewhere => (Code::RunElsewhere, 3, false, None),
+            Self::RunElsewhere => (Code::RunElsewhere, 3, Never, None),
             Self::Superseded => {
-                (Code::Superseded, 3, false, Some("`millrace status` says which run has the warehouse now."))
+                (Code::Superseded, 3, Never, Some("`millrace status` says which run has the warehouse now."))
             }
-            Self::PublishBlocked => (Code::PublishBlocked, 1, true, None),
+            Self::PublishBlocked => (Code::PublishBlocked, 1, Later, None),
             Self::NoPublication => {
-                (Code::NoPublication, 2, false, Some("`millrace history` lists what there is."))
+                (Code::NoPublication, 2, Never, Some("`millrace history` lists what there is."))
             }
-            Self::OtherSchemas => (Code::OtherSchemas, 2, false, None),
+            Self::OtherSchemas => (Code::OtherSchemas, 2, Never, None),
             Self::StateTooNew => (
                 Code::StateTooNew,
                 3,
-                false,
+                Never,
                 Some("Use the version of Millrace that wrote it, or a newer one."),
             ),
-            Self::Sql => (Code::SqlError, 2, false, None),
-            Self::Data => (Code::DataError, 4, false, None),
+            Self::Sql => (Code::SqlError, 2, Never, None),
+            Self::Data => (Code::DataError, 4, Never, None),
             Self::Resources => {
-                (Code::OutOfResources, 3, true, Some("Free some disk or memory, then run again."))
+                (Code::OutOfResources, 3, Later, Some("Free some disk or memory, then run again."))
             }
-            Self::TimedOut => (Code::TimedOut, 3, true, None),
-            Self::Cancelled => (Code::Cancelled, 4, false, None),
+            Self::TimedOut => (Code::TimedOut, 3, Later, None),
+            Self::Cancelled => (Code::Cancelled, 4, Never, None),
             Self::Internal => (
                 Code::Internal,
                 70,
-                false,
+                Never,
                 Some("This is a bug. Please report it with the command and this message."),
             ),
         };
@@ -164,6 +186,13 @@ impl Error {
     pub fn context(mut self, message: impl Into<String>) -> Self {
         let inner = std::mem::replace(&mut self.message, message.into());
         self.causes.insert(0, inner);
+        self
+    }
+
+    /// The same as an error of another kind.
+    #[must_use]
+    pub fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
         self
     }
 

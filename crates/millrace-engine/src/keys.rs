@@ -39,6 +39,7 @@ impl KeyRequest {
             columns: self.columns.clone(),
             key: self.columns.iter().map(|column| column.name.clone()).collect(),
             quarantine_unknown_columns: false,
+            quarantine_nul: false,
             cursor: None,
             drift: Drift::default(),
         }

@@ -1,6 +1,8 @@
 //! With which columns a stream is loaded: those that are captured, that it was loaded with, that its beginning suggests, or that a look through
 //! all of it finds.
 
+use std::sync::{Mutex, PoisonError};
+
 use millrace_core::project::source_file::{OnChange, ReadMode};
 use millrace_core::schema::{Column, StreamSchema};
 
@@ -13,24 +15,39 @@ use crate::source::Drift;
 use crate::state::LoadedStream;
 use crate::strangers::strangers;
 use crate::sync::{LoadDone, SyncContext, load};
+use crate::warehouse::QueryLimits;
 
-/// Finds the columns of a stream and loads it with them, in one pass where that can be.
-pub(crate) async fn load_with_them(
+/// A load whose connection was lost when it was about to commit, so that it may be there or not.
+pub(crate) type Unknown = Mutex<Option<LoadDone>>;
+
+/// Finds the columns of a stream and loads it with them, in one pass where that can be; unless an attempt before this one turns out to have
+/// done so.
+pub(crate) async fn attempt(
     stream: &Stream,
     before: Option<&LoadedStream>,
     spec: &str,
     context: &SyncContext<'_>,
+    unknown: &Unknown,
 ) -> Result<LoadDone> {
+    let open = || unknown.lock().unwrap_or_else(PoisonError::into_inner);
+    let question = open().as_ref().map(|done| context.tables.find_load(&done.loaded, context.run));
+    if let Some(question) = question {
+        let found = context.warehouse.query(&question, QueryLimits::STATE).await?;
+        let is_there = !found.is_empty() && found.row(0)[0].as_int() == Some(1);
+        if let Some(done) = open().take().filter(|_| is_there) {
+            return Ok(done);
+        }
+    }
     let at_once = match &stream.captured {
-        Some(captured) => as_captured(stream, captured, before, spec, context).await?,
+        Some(captured) => as_captured(stream, captured, before, spec, context, unknown).await?,
         None => match loaded_as(before, stream, spec, context) {
-            Some(loaded) => as_loaded(stream, &loaded, before, spec, context).await?,
-            None => as_glanced(stream, before, spec, context).await?,
+            Some(loaded) => as_loaded(stream, &loaded, before, spec, context, unknown).await?,
+            None => as_glanced(stream, before, spec, context, unknown).await?,
         },
     };
     match at_once {
         Some(done) => Ok(done),
-        None => as_discovered(stream, before, spec.to_owned(), context).await,
+        None => as_discovered(stream, before, spec, context, unknown).await,
     }
 }
 
@@ -41,11 +58,12 @@ async fn as_captured(
     before: Option<&LoadedStream>,
     spec: &str,
     context: &SyncContext<'_>,
+    unknown: &Unknown,
 ) -> Result<Option<LoadDone>> {
     let contract = stream.options.contract;
     let columns = contract.columns != OnChange::Quarantine;
     let drift = Drift { columns, types: contract.types == OnChange::Evolve, ..Drift::default() };
-    as_known(stream, captured, drift, before, spec, context).await
+    as_known(stream, captured, drift, before, spec, context, unknown).await
 }
 
 /// Loads more rows of a stream with the columns that those before were loaded with. Nobody has promised them, so whatever is not as it
@@ -56,9 +74,10 @@ async fn as_loaded(
     before: Option<&LoadedStream>,
     spec: &str,
     context: &SyncContext<'_>,
+    unknown: &Unknown,
 ) -> Result<Option<LoadDone>> {
     let drift = Drift { columns: true, types: true, missing: true, guessed: false };
-    as_known(stream, loaded, drift, before, spec, context).await
+    as_known(stream, loaded, drift, before, spec, context, unknown).await
 }
 
 /// Loads a stream with columns that are known, without looking through it before. None where discovery costs little, or where the stream
@@ -70,6 +89,7 @@ async fn as_known(
     before: Option<&LoadedStream>,
     spec: &str,
     context: &SyncContext<'_>,
+    unknown: &Unknown,
 ) -> Result<Option<LoadDone>> {
     if !stream.source.discovers_by_reading() {
         return Ok(None);
@@ -80,7 +100,7 @@ async fn as_known(
     }
     let target =
         reconcile(&stream.name, &stream.options, Some(schema), schema, context.naming, &mut Vec::new())?;
-    match load(stream, before, &target, spec.to_owned(), drift, context).await {
+    match load(stream, before, &target, spec, drift, context, unknown).await {
         Ok(done) => Ok(Some(done)),
         Err(error) if error.kind() == ErrorKind::SchemaDrift => Ok(None),
         Err(error) => Err(error),
@@ -94,6 +114,7 @@ async fn as_glanced(
     before: Option<&LoadedStream>,
     spec: &str,
     context: &SyncContext<'_>,
+    unknown: &Unknown,
 ) -> Result<Option<LoadDone>> {
     // Of rows that come to others only a part is read, and the beginning of that part is not looked at.
     if before.is_some() && stream.options.mode.keeps() && !context.full_refresh {
@@ -109,7 +130,7 @@ async fn as_glanced(
         return Ok(None);
     }
     let drift = Drift { columns: true, guessed: true, ..Drift::default() };
-    match load(stream, before, &target, spec.to_owned(), drift, context).await {
+    match load(stream, before, &target, spec, drift, context, unknown).await {
         Ok(done) => Ok(Some(done)),
         // Values that do not fit a guess say nothing of the stream, however many they are.
         Err(error) if matches!(error.kind(), ErrorKind::SchemaDrift | ErrorKind::ContractBroken) => Ok(None),
@@ -143,8 +164,9 @@ fn loaded_as(
 async fn as_discovered(
     stream: &Stream,
     before: Option<&LoadedStream>,
-    spec: String,
+    spec: &str,
     context: &SyncContext<'_>,
+    unknown: &Unknown,
 ) -> Result<LoadDone> {
     let discovered = stream.source.discover(&stream.request()).await?;
     let mut drift = strangers(stream, &discovered.schema, true);
@@ -173,5 +195,5 @@ async fn as_discovered(
         return Err(Error::new(ErrorKind::SourceUnreadable, message)
             .hint(format!("Run `millrace capture {}` once when it has rows.", name.source)));
     }
-    load(stream, before, &target, spec, Drift::default(), context).await
+    load(stream, before, &target, spec, Drift::default(), context, unknown).await
 }

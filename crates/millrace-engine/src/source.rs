@@ -41,6 +41,8 @@ pub struct ReadRequest {
     /// Whether a record with a field that is neither in `columns` nor in `stream.excluded` is put into quarantine (the contract says
     /// `columns: quarantine`).
     pub quarantine_unknown_columns: bool,
+    /// Whether a row with the character U+0000 in a text is put into quarantine.
+    pub quarantine_nul: bool,
     /// Where the last committed read ended, whose rows stay; none where all rows are asked for. Only rows that are new since then have to be
     /// delivered; with [`ReadMode::Append`] no others may be.
     pub cursor: Option<Cursor>,

@@ -307,6 +307,17 @@ impl Tables {
         ])
     }
 
+    /// The question whether a load of a run is the stream's present one.
+    pub(crate) fn find_load(&self, stream: &LoadedStream, run: &str) -> Statement {
+        let sql = format!(
+            "select count(*) from {} where source = $1 and stream = $2 and load_number = $3 and run = $4",
+            self.table("streams")
+        );
+        let StreamName { source, stream: name } = &stream.name;
+        let number = Value::Int(stream.load_number);
+        Statement::with(sql, [Value::text(source), Value::text(name), number, Value::text(run)])
+    }
+
     /// The statement that records a publication.
     pub fn record_publication(&self, publication: &Publication, at: i64) -> Result<Statement> {
         let record = publication.to_json()?;

@@ -1,17 +1,19 @@
 //! One stream from its source into its raw table.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
 use millrace_core::code::Code;
+use millrace_core::cursor::Cursor;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::digest::sha256;
 use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
-use millrace_core::project::source_file::{OnChange, ReadMode};
+use millrace_core::project::source_file::{OnChange, OnNul, ReadMode};
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use crate::batch::{Batch, batch_queue};
 use crate::catalog::Stream;
@@ -20,10 +22,12 @@ use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, StepKind};
 use crate::lease::Lease;
+use crate::load_columns::Unknown;
+use crate::nul::Stripped;
 use crate::source::{Conversion, Drift, ReadOutcome, ReadRequest};
 use crate::state::{LoadedStream, Tables};
 use crate::warehouse::{FinishLoad, LoadOutcome, LoadRequest, Statement, Warehouse};
-use crate::{fault, load_columns, quarantine};
+use crate::{fault, load_columns, quarantine, retry};
 
 /// Bytes of batches that may wait between the reader and the warehouse.
 const QUEUE_BYTES: usize = 48 * 1024 * 1024;
@@ -83,13 +87,12 @@ pub async fn sync_stream(
 ) -> Result<StreamOutcome> {
     let started = Instant::now();
     let name = stream.name.to_string();
-    let request = stream.request();
     let spec = fingerprint(stream, context.naming);
-    if let Some(before) = before
-        && !context.full_refresh
-        && before.spec == spec
+    let what = format!("the load of stream `{name}`");
+    let same = before.filter(|before| !context.full_refresh && before.spec == spec);
+    if let Some(before) = same
         && let Some(last) = &before.position
-        && stream.source.position(&request, last).await?.as_ref() == Some(last)
+        && position(stream, last, &what, context).await?.as_ref() == Some(last)
     {
         let reason = "nothing is new".to_owned();
         (context.observer)(Event::Skipped { kind: StepKind::Load, name, reason });
@@ -105,8 +108,10 @@ pub async fn sync_stream(
         });
     }
     (context.observer)(Event::Started { kind: StepKind::Load, name: name.clone() });
+    let unknown = Mutex::new(None);
+    let attempt = || load_columns::attempt(stream, before, &spec, context, &unknown);
     let LoadDone { loaded, outcome, quarantined, conversions } =
-        load_columns::load_with_them(stream, before, &spec, context).await?;
+        retry::while_lost(&what, context.observer, sleep, attempt).await?;
     let duration_ms = started.elapsed().as_millis() as u64;
     let mut words = format!("{} rows", grouped(outcome.rows_read));
     if quarantined > 0 {
@@ -131,6 +136,17 @@ pub async fn sync_stream(
         conversions,
         duration_ms,
     })
+}
+
+/// Where the source is now.
+async fn position(
+    stream: &Stream,
+    last: &Cursor,
+    what: &str,
+    context: &SyncContext<'_>,
+) -> Result<Option<Cursor>> {
+    let request = stream.request();
+    retry::while_lost(what, context.observer, sleep, || stream.source.position(&request, last)).await
 }
 
 /// 1234567 as people read it: `1,234,567`.
@@ -158,12 +174,14 @@ pub(crate) fn fingerprint(stream: &Stream, naming: Naming) -> String {
         let masked: Vec<&str> = options.choice.masked.iter().map(|name| name.text.as_str()).collect();
         text.push_str(&format!(" {masked:?} {}", masks.fingerprint()));
     }
-    sha256(text)
+    // What streams have that say nothing of it stays as it was.
+    let nul = if options.nul == OnNul::Error { String::new() } else { format!(" {:?}", options.nul) };
+    sha256(text + &nul)
 }
 
 /// A load that has been committed.
 pub(crate) struct LoadDone {
-    loaded: LoadedStream,
+    pub(crate) loaded: LoadedStream,
     outcome: LoadOutcome,
     quarantined: u64,
     conversions: Vec<Conversion>,
@@ -174,9 +192,10 @@ pub(crate) async fn load(
     stream: &Stream,
     before: Option<&LoadedStream>,
     target: &Target,
-    spec: String,
+    spec: &str,
     drift: Drift,
     context: &SyncContext<'_>,
+    unknown: &Unknown,
 ) -> Result<LoadDone> {
     let number = before.map_or(1, |before| before.load_number + 1);
     let mode = stream.options.mode;
@@ -192,23 +211,29 @@ pub(crate) async fn load(
     let since = joined.filter(|before| mode == ReadMode::Append || before.spec == spec);
     let since = since.and_then(|before| before.position.clone());
     let Destination { table, columns, mode, continues } = match joined {
-        Some(before) => Destination::joining(stream, before, target, &spec, context)?,
+        Some(before) => Destination::joining(stream, before, target, spec, context)?,
         None => Destination::fresh(stream, target, context),
     };
-    let (sender, receiver) = batch_queue(QUEUE_BYTES);
+    let (mut sender, receiver) = batch_queue(QUEUE_BYTES);
+    let stripped = (stream.options.nul == OnNul::Strip).then(|| Stripped::of(&target.source_columns));
+    if let Some(stripped) = stripped.clone() {
+        sender = sender.through(Arc::new(move |batch| {
+            Ok(Batch { rows: stripped.strip(batch.rows)?, quarantined: batch.quarantined })
+        }));
+    }
     let sender = stream.masking(sender, &target.source_columns)?;
     let (ended, has_ended) = oneshot::channel();
     let limit = match stream.options.max_quarantine {
         Some(own) if !context.max_quarantine_forced => own,
         _ => context.max_quarantine,
     };
-    let (report, reported) = oneshot::channel();
+    let (report, mut reported) = oneshot::channel();
     let finish = StreamLoad {
         stream: LoadedStream {
             name: stream.name.clone(),
             table: table.clone(),
             load_number: number,
-            spec,
+            spec: spec.to_owned(),
             position: None,
             rows: 0,
             columns: Some(columns),
@@ -223,6 +248,7 @@ pub(crate) async fn load(
         limit,
         rows: 0,
         quarantined: Vec::new(),
+        stripped,
         has_ended,
         report,
         observer: Arc::clone(context.observer),
@@ -232,6 +258,7 @@ pub(crate) async fn load(
         columns: target.source_columns.clone(),
         key: stream.options.key.clone(),
         quarantine_unknown_columns: stream.options.contract.columns == OnChange::Quarantine,
+        quarantine_nul: stream.options.nul == OnNul::Quarantine,
         cursor: since.filter(|_| continues),
         drift,
     };
@@ -245,17 +272,17 @@ pub(crate) async fn load(
     let request = LoadRequest { table, columns: target.warehouse_columns.clone(), mode };
     let loading = context.warehouse.load(request, receiver, Box::new(finish));
     let (read_error, loaded) = futures::future::join(reading, loading).await;
-    let outcome = loaded.map_err(|error| {
-        // What broke the source is the cause; the load only saw the end of it.
-        let cause = read_error.filter(|read| read.kind() != ErrorKind::Cancelled);
-        cause.unwrap_or(error)
-    })?;
-    let (loaded, quarantined, conversions) =
-        reported.await.map_err(|_| Error::new(ErrorKind::Internal, "a load ended without its report"))?;
-    Ok(LoadDone { loaded, outcome, quarantined, conversions })
+    let report = reported.try_recv().ok();
+    let Err(error) = loaded else {
+        return report.ok_or_else(|| Error::new(ErrorKind::Internal, "a load ended without its report"));
+    };
+    if error.kind() == ErrorKind::WarehouseLost {
+        *unknown.lock().unwrap_or_else(PoisonError::into_inner) = report;
+    }
+    // What broke the source is the cause; the load only saw the end of it.
+    let cause = read_error.filter(|read| read.kind() != ErrorKind::Cancelled);
+    Err(cause.unwrap_or(error))
 }
-
-type Report = (LoadedStream, u64, Vec<Conversion>);
 
 /// Watches a load and writes its checkpoint.
 struct StreamLoad {
@@ -270,8 +297,9 @@ struct StreamLoad {
     limit: QuarantineLimit,
     rows: u64,
     quarantined: Vec<QuarantinedRow>,
+    stripped: Option<Arc<Stripped>>,
     has_ended: oneshot::Receiver<Result<ReadOutcome>>,
-    report: oneshot::Sender<Report>,
+    report: oneshot::Sender<LoadDone>,
     observer: Observer,
 }
 
@@ -359,7 +387,9 @@ impl FinishLoad for StreamLoad {
         statements.push(self.guard.clone());
         fault::reach("load-rows-written");
         // Gone only where nobody waits for the load any more; then it will be rolled back.
-        let _ = self.report.send((self.stream, quarantined, ended.conversions));
+        let mut conversions = ended.conversions;
+        conversions.extend(self.stripped.iter().flat_map(|stripped| stripped.conversions()));
+        let _ = self.report.send(LoadDone { loaded: self.stream, outcome, quarantined, conversions });
         Ok(statements)
     }
 }

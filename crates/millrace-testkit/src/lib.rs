@@ -9,4 +9,5 @@ pub mod mariadb;
 pub mod mysql;
 pub mod postgres;
 mod process;
+pub mod proxy;
 pub mod web;

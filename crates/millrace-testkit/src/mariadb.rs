@@ -25,7 +25,7 @@ fn write(folder: &Path, identity: &Identity) {
 pub struct MariaDb {
     folder: PathBuf,
     port: u16,
-    _watch: Watched,
+    watch: Watched,
 }
 
 impl MariaDb {
@@ -63,6 +63,7 @@ impl MariaDb {
             format!("--datadir={}", data.display()),
             format!("--socket={}", folder.join("s").display()),
             format!("--port={port}"),
+            format!("--pid-file={}", data.join("pid").display()),
             format!("--tmpdir={}", temporary.display()),
         ];
         let fixed = ["--skip-networking=0", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=16M"];
@@ -83,7 +84,7 @@ impl MariaDb {
     /// Starts a command in a folder, and waits until there is a server at the socket `s` in it.
     pub(crate) fn watch(folder: PathBuf, port: u16, command: &[String]) -> Self {
         let watch = Watched::start(command, &folder, USER, "KILL");
-        let server = Self { folder, port, _watch: watch };
+        let server = Self { folder, port, watch };
         server.wait();
         server
     }
@@ -91,6 +92,19 @@ impl MariaDb {
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Kills the server, as a machine that loses its power does, starts it again and waits until it answers.
+    pub fn kill_and_restart(&self) {
+        let process = || fs::read_to_string(self.folder.join("data/pid")).unwrap_or_default();
+        let before = process();
+        self.watch.restart("KILL");
+        let deadline = Instant::now() + Duration::from_secs(90);
+        while process() == before {
+            assert!(Instant::now() < deadline, "mariadbd does not end (port {})", self.port);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.wait();
     }
 
     fn wait(&self) {
@@ -131,6 +145,17 @@ impl MariaDb {
         let output = process.wait_with_output().expect("its output");
         assert!(output.status.success(), "{}\n{sql}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// Teaches the server a zone by its name, and makes it that of all sessions to come.
+    pub fn set_time_zone(&self, name: &str) {
+        let file = Path::new("/usr/share/zoneinfo").join(name);
+        let output = Command::new(program("mariadb-tzinfo-to-sql")).arg(&file).arg(name).output();
+        let output = output.expect("mariadb-tzinfo-to-sql runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "`{}` cannot be read: {said}", file.display());
+        let rules = String::from_utf8(output.stdout).expect("UTF-8");
+        self.run(&format!("use mysql;\n{rules}\nset global time_zone = '{name}';"));
     }
 
     /// Writes a dump into a file.

@@ -28,7 +28,7 @@ pub struct PostgresServer {
     port: u16,
     folder: PathBuf,
     databases: AtomicU32,
-    _watch: Watched,
+    watch: Watched,
 }
 
 /// Who may come in: a role with a password, TLS only or never, and everybody else.
@@ -82,14 +82,8 @@ impl PostgresServer {
             command.extend(["-c".to_owned(), setting.to_owned()]);
         }
         let watch = Watched::start(&command, &folder, user(), "QUIT");
-        let server = Self { port, folder, databases: AtomicU32::new(0), _watch: watch };
-        let deadline = Instant::now() + Duration::from_secs(90);
-        while !server.psql("postgres").args(["-c", "select 1"]).output().expect("psql runs").status.success()
-        {
-            let log = fs::read_to_string(server.folder.join("log")).unwrap_or_default();
-            assert!(Instant::now() < deadline, "postgres does not answer (port {port}):\n{log}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let server = Self { port, folder, databases: AtomicU32::new(0), watch };
+        server.wait();
         for sql in [
             "create role guest login password 'wort'",
             "create database secure",
@@ -99,6 +93,47 @@ impl PostgresServer {
             server.run("postgres", sql);
         }
         server
+    }
+
+    fn wait(&self) {
+        let deadline = Instant::now() + Duration::from_secs(90);
+        while !self.psql("postgres").args(["-c", "select 1"]).output().expect("psql runs").status.success() {
+            let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "postgres does not answer (port {}):\n{log}", self.port);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Ends the server without a word to its clients, starts it again and waits until it answers.
+    pub fn kill_and_restart(&self) {
+        let started = "select pg_postmaster_start_time()";
+        let before = self.run("postgres", started);
+        self.watch.restart("QUIT");
+        let deadline = Instant::now() + Duration::from_secs(90);
+        loop {
+            self.wait();
+            let output = self.psql("postgres").args(["-c", started]).output().expect("psql runs");
+            let now = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            if output.status.success() && now != before {
+                return;
+            }
+            assert!(Instant::now() < deadline, "postgres does not end (port {})", self.port);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Lets no file of the server's grow beyond so many bytes, as if the disk were full then; none lifts the limit. Counts for connections
+    /// to come.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let pid = fs::read_to_string(self.folder.join("data/postmaster.pid")).expect("it runs");
+        let pid = pid.lines().next().expect("a process").to_owned();
+        let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        let limited = user()
+            .command(program("prlimit"))
+            .arg(format!("--fsize={limit}:"))
+            .args(["--pid", &pid])
+            .status();
+        assert!(limited.expect("prlimit runs").success(), "its files cannot be limited");
     }
 
     /// Its port on 127.0.0.1.

@@ -1,6 +1,7 @@
 //! Programs, ports and folders of servers.
 
 use std::fs::{self, File, Permissions};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
@@ -48,7 +49,7 @@ impl User {
 }
 
 /// A process that ends with this one, however that ends, together with its folder: it runs below a shell that reads from this process
-/// and ends the server once nothing more can come.
+/// and ends the server once nothing more can come. What it reads are signals that end the server for it to be started again.
 #[derive(Debug)]
 pub(crate) struct Watched {
     shell: Child,
@@ -58,7 +59,9 @@ impl Watched {
     /// Starts a command, whose output goes to `log` in the folder. `signal` is what ends it.
     pub(crate) fn start(command: &[String], folder: &Path, user: User, signal: &str) -> Self {
         let script = format!(
-            "trap '' INT TERM HUP; \"$@\" </dev/null & pid=$!; cat >/dev/null; kill -{signal} $pid; wait $pid; rm -rf \"$0\""
+            "trap '' INT TERM HUP; \"$@\" </dev/null & pid=$!; \
+             while read word; do kill -$word $pid; wait $pid; \"$@\" </dev/null & pid=$!; done; \
+             kill -{signal} $pid; wait $pid; rm -rf \"$0\""
         );
         let log = File::create(folder.join("log")).expect("a log");
         // Some servers open it again themselves.
@@ -75,6 +78,14 @@ impl Watched {
             .spawn()
             .expect("a shell");
         Self { shell }
+    }
+}
+
+impl Watched {
+    /// Ends the command with a signal and starts it again. Returns at once.
+    pub(crate) fn restart(&self, signal: &str) {
+        let mut told = self.shell.stdin.as_ref().expect("it has an input until it is dropped");
+        writeln!(told, "{signal}").expect("the shell reads");
     }
 }
 

@@ -156,6 +156,17 @@ impl ColumnBuffer {
         }
     }
 
+    /// The last text of a column of texts or JSON; nothing where it is NULL, or the column is another.
+    pub(crate) fn last_text(&self) -> &[u8] {
+        match &self.values {
+            Values::Bytes(ends, bytes) if self.data_type != DataType::Bytes => {
+                let start = ends.len().checked_sub(2).map_or(0, |at| ends[at] as usize);
+                &bytes[start..]
+            }
+            _ => &[],
+        }
+    }
+
     /// Appends a truth value to a column of them.
     pub(crate) fn push_boolean(&mut self, value: bool) {
         if let Values::Boolean(flags) = &mut self.values {

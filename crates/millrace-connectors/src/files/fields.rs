@@ -156,6 +156,8 @@ impl Shared for Profiler {
     }
 
     fn made(&mut self) -> Result<Self> {
+        // A field that only bad records have is a column too, as it is where one thread reads all.
+        self.make_room();
         let fresh = self.helper();
         Ok(std::mem::replace(self, fresh))
     }
@@ -244,7 +246,7 @@ pub(crate) struct Loader {
 
 impl Loader {
     pub(crate) fn new(request: &ReadRequest, sender: BatchSender, limits: Limits) -> Self {
-        let writer = RowWriter::new(&request.columns, &request.key);
+        let writer = RowWriter::new(&request.columns, &request.key).refusing_nul(request.quarantine_nul);
         Self {
             names: FieldNames::default(),
             targets: Vec::new(),

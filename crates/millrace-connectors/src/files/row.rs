@@ -20,6 +20,7 @@ pub(crate) struct RowWriter {
     schema: Arc<Schema>,
     /// Whether a NULL is refused, because of the column or because it is part of the key.
     required: Vec<bool>,
+    refuses_nul: bool,
     buffers: Vec<ColumnBuffer>,
     rows: usize,
 }
@@ -31,8 +32,14 @@ impl RowWriter {
             required: columns.iter().map(|column| !column.nullable || key.contains(&column.name)).collect(),
             buffers: columns.iter().map(|column| ColumnBuffer::new(column.data_type)).collect(),
             columns: columns.to_vec(),
+            refuses_nul: false,
             rows: 0,
         }
+    }
+
+    /// The same, but it refuses rows with the character U+0000 in a text where `refuses` is true.
+    pub(crate) fn refusing_nul(self, refuses: bool) -> Self {
+        Self { refuses_nul: refuses, ..self }
     }
 
     /// An empty one for rows of the same columns.
@@ -43,6 +50,7 @@ impl RowWriter {
             required: self.required.clone(),
             buffers: self.columns.iter().map(|column| ColumnBuffer::new(column.data_type)).collect(),
             columns: self.columns.clone(),
+            refuses_nul: self.refuses_nul,
             rows: 0,
         }
     }
@@ -73,8 +81,8 @@ impl RowWriter {
         self.buffers[index].len() > self.rows
     }
 
-    /// Ends the row: columns that got no cell become NULL. Refuses a row in which a cell is empty that may not be; the
-    /// number is its column's.
+    /// Ends the row: columns that got no cell become NULL. Refuses a row in which a cell is empty that may not be, or a text has a
+    /// character that may not be there; the number is its column's.
     pub(crate) fn end_row(&mut self) -> Result<(), (usize, Refusal)> {
         for (index, buffer) in self.buffers.iter_mut().enumerate() {
             if buffer.len() == self.rows {
@@ -82,6 +90,9 @@ impl RowWriter {
                     return Err((index, Refusal::new(QuarantineCode::MissingValue, "the value is missing")));
                 }
                 buffer.push_null();
+            }
+            if self.refuses_nul && buffer.last_text().contains(&0) {
+                return Err((index, Refusal::out_of_range("the text has the character U+0000")));
             }
         }
         self.rows += 1;

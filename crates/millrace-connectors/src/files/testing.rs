@@ -81,6 +81,7 @@ pub(crate) fn request(columns: &[&str]) -> ReadRequest {
         columns: columns.iter().map(column).collect(),
         key: Vec::new(),
         quarantine_unknown_columns: false,
+        quarantine_nul: false,
         cursor: None,
         drift: Drift::default(),
     }

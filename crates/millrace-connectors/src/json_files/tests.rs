@@ -214,6 +214,9 @@ fn columns_are_told_from_all_records() {
     );
     assert_eq!(outcome.quarantined.len(), 1);
     assert_eq!(shown(&discover(Json, &[], b"", blocks(9)).expect("readable")), [""; 0]);
+    // Also a field that no good record has, whoever takes the piece apart in which it stands.
+    let bad = b"[{\"a\":0,\"a\":0},\n{\"b\":1},\n{\"b\":2}]";
+    assert_eq!(shown(&discover(Json, &[], bad, blocks(16)).expect("readable")), ["a text", "b int64!"]);
 }
 
 #[test]

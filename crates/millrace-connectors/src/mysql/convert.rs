@@ -1,11 +1,14 @@
 //! Values from the wire into typed columns: the value that the server has, or a refusal.
 
+use std::borrow::Cow;
+
 use millrace_core::quarantine::QuarantineCode;
 use millrace_core::schema::DataType;
 use mysql_async::Value;
 
 use crate::files::cell::{Cell, Refusal};
 use crate::files::column::{ColumnBuffer, Values};
+use crate::files::number::Number;
 use crate::files::temporal::day_number;
 use crate::files::{convert, numeric};
 use crate::mysql::table::Origin;
@@ -13,6 +16,14 @@ use crate::mysql::written;
 use crate::mysql_types::stored::{self, Form, Pushed};
 
 const DAY: i64 = 86_400_000_000;
+
+/// A TIME goes to 838:59:59.999999.
+const MOST_DAYS: u32 = 34;
+
+/// Whether it is a time of day. The protocol has room for more.
+fn is_clock(hour: u8, minute: u8, second: u8, micros: u32) -> bool {
+    hour < 24 && minute < 60 && second < 60 && micros < 1_000_000
+}
 
 /// Appends a value that is not NULL to a column. Nearly always the column is of the very type that the table has; where a
 /// captured schema says another, only what is exactly a value of that goes in. A refusal leaves the column as it was.
@@ -32,6 +43,9 @@ pub(super) fn push(
         Value::Time(negative, days, hours, minutes, seconds, micros) => {
             if column.data_type() != DataType::Interval {
                 return as_text(column, value, origin, scratch);
+            }
+            if days > MOST_DAYS || !is_clock(hours, minutes, seconds, micros) {
+                return Err(Refusal::out_of_range("expected a time, found one that no server has"));
             }
             let hours = i64::from(days) * 24 + i64::from(hours);
             let seconds = hours * 3600 + i64::from(minutes) * 60 + i64::from(seconds);
@@ -138,8 +152,9 @@ fn moment(
     };
     let to = column.data_type();
     // A DATE is also the beginning of its day. Whether a moment has a zone is not for us to say.
+    let is_moment = matches!(to, DataType::Date | DataType::Timestamp | DataType::TimestampTz);
     let fits = to == origin.data_type || (origin.data_type, to) == (DataType::Date, DataType::Timestamp);
-    if !fits {
+    if !(is_moment && fits) {
         return as_text(column, value, origin, scratch);
     }
     if year == 0 || month == 0 || day == 0 {
@@ -147,6 +162,7 @@ fn moment(
     }
     // With `ALLOW_INVALID_DATES` a table may have the 31st of February.
     let days = day_number(year.into(), month.into(), day.into())
+        .filter(|_| is_clock(hour, minute, second, micros))
         .ok_or_else(|| Refusal::wrong_type("expected a date or a date and time that exists"))?;
     if to == DataType::Date {
         column.push_days(days);
@@ -172,9 +188,10 @@ fn bytes(column: &mut ColumnBuffer, bytes: &[u8], origin: Origin) -> Result<(), 
             column.push_bytes(bytes);
             Ok(())
         }
-        (Form::Plain, DataType::Decimal { .. }) => {
-            convert::push(column, Cell::Number(&stored::normalized(bytes)))
-        }
+        (Form::Plain, DataType::Decimal { .. }) => match stored::normalized(bytes) {
+            Cow::Owned(number) if Number::parse(&number).is_none() => Err(wrong_type(column, origin)),
+            number => convert::push(column, Cell::Number(&number)),
+        },
         (Form::Plain, DataType::Text | DataType::Json) if to != DataType::Bytes => {
             if std::str::from_utf8(bytes).is_err() {
                 return Err(Refusal::new(QuarantineCode::BadEncoding, "the text is not UTF-8"));
@@ -268,6 +285,11 @@ mod tests {
             ("interval", Value::Time(true, 34, 22, 59, 59, 999_999), "interval", Ok("-3020399999999us")),
             ("interval", Value::Time(true, 0, 0, 0, 1, 0), "text", Ok("-00:00:01.000")),
             ("interval", Value::Time(true, 0, 0, 0, 1, 0), "int32", Err(WrongType)),
+            // What no server has.
+            ("interval", Value::Time(false, u32::MAX, 0, 0, 0, 0), "interval", Err(OutOfRange)),
+            ("interval", Value::Time(false, 1, 24, 0, 0, 0), "interval", Err(OutOfRange)),
+            ("timestamp", Value::Date(2024, 2, 29, 24, 0, 0, 0), "timestamp", Err(WrongType)),
+            ("timestamp", Value::Date(2024, 2, 29, 0, 0, 0, 1_000_000), "timestamp", Err(WrongType)),
             ("text", text("é\0"), "text", Ok("é\0")),
             ("text", Value::Bytes(vec![0xE9]), "text", Err(BadEncoding)),
             ("text", text("5"), "int32", Err(WrongType)),
@@ -288,6 +310,10 @@ mod tests {
             ("geometry bytes", Value::Bytes(vec![1, 0, 0, 0, 9]), "text", Err(WrongType)),
             // Not what the catalogue promised.
             ("int32", text("5"), "int32", Err(WrongType)),
+            ("int32", Value::Date(2024, 2, 29, 0, 0, 0, 0), "int32", Err(WrongType)),
+            ("decimal(9,2)", Value::Bytes(vec![0xE9]), "text", Err(WrongType)),
+            ("decimal(9,2)", text("1,5"), "decimal(9,2)", Err(WrongType)),
+            ("interval", Value::Date(2024, 2, 29, 0, 0, 0, 0), "interval", Err(WrongType)),
         ] {
             assert_eq!(arrives(from, &value, to), expected.map(str::to_owned), "{from} {value:?} to {to}");
         }

@@ -187,8 +187,10 @@ pub(super) fn asking(
         // ER_STATEMENT_TIMEOUT of MariaDB, ER_QUERY_TIMEOUT of MySQL
         1969 | 3024 => failed(ErrorKind::TimedOut)
             .hint("The server stops long statements: raise its `max_statement_time` or `max_execution_time` for this user."),
-        // ER_SERVER_SHUTDOWN, ER_QUERY_INTERRUPTED, ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_CONNECTION_KILLED
-        1053 | 1317 | 1205 | 1213 | 1927 => failed(ErrorKind::SourceUnreachable),
+        // ER_SERVER_SHUTDOWN, ER_CONNECTION_KILLED
+        1053 | 1927 => failed(ErrorKind::SourceLost),
+        // ER_QUERY_INTERRUPTED, ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
+        1317 | 1205 | 1213 => failed(ErrorKind::SourceUnreachable),
         _ => failed(ErrorKind::SourceUnreadable),
     }
 }
@@ -208,9 +210,9 @@ fn literal(text: &str) -> String {
 /// The connection broke, or what came over it makes no sense.
 fn broken(error: &mysql_async::Error, doing: &str) -> Error {
     let (kind, cause) = match error {
-        mysql_async::Error::Io(io) => (ErrorKind::SourceUnreachable, io.to_string()),
+        mysql_async::Error::Io(io) => (ErrorKind::SourceLost, io.to_string()),
         mysql_async::Error::Driver(DriverError::ConnectionClosed) => {
-            (ErrorKind::SourceUnreachable, "the connection was closed".to_owned())
+            (ErrorKind::SourceLost, "the connection was closed".to_owned())
         }
         // Some of the driver's errors hold values; none of those shows them.
         mysql_async::Error::Driver(driver) => (ErrorKind::SourceUnreadable, driver.to_string()),

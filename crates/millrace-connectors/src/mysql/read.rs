@@ -90,7 +90,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(table: &Table, request: &ReadRequest, zero_dates_to_null: bool) -> Self {
-        let writer = RowWriter::new(&request.columns, &request.key);
+        let writer = RowWriter::new(&request.columns, &request.key).refusing_nul(request.quarantine_nul);
         let cell = |column: &TableColumn| {
             let index = writer.index(&column.name);
             let refused =

@@ -6,6 +6,7 @@ use millrace_core::quarantine::RAW_LIMIT;
 use millrace_core::schema::DataType;
 use mysql_async::Value;
 
+use crate::files::number::{Number, small_integer};
 use crate::mysql::table::Origin;
 use crate::mysql_types::stored::{self, Form};
 
@@ -28,7 +29,7 @@ pub(super) fn write(value: &Value, origin: Origin, out: &mut Vec<u8>) {
         }
         Value::Time(negative, days, hours, minutes, seconds, micros) => {
             let sign = if negative { "-" } else { "" };
-            let hours = days * 24 + u32::from(hours);
+            let hours = u64::from(days) * 24 + u64::from(hours);
             let _ = write!(out, "{sign}{hours:02}:{minutes:02}:{seconds:02}");
             fraction(micros, origin.decimals, out)
         }
@@ -69,10 +70,11 @@ fn cell(value: &Value, origin: Origin, out: &mut Vec<u8>) {
         }
         (Value::Bytes(bytes), Form::Plain) if origin.data_type != DataType::Bytes => {
             let shown = &bytes[..bytes.len().min(RAW_LIMIT)];
-            if matches!(origin.data_type, DataType::Decimal { .. }) {
-                out.extend_from_slice(&stored::normalized(shown));
-            } else {
-                text(&String::from_utf8_lossy(shown), out);
+            match stored::normalized(shown) {
+                number if matches!(origin.data_type, DataType::Decimal { .. }) && is_json(&number) => {
+                    out.extend_from_slice(&number);
+                }
+                _ => text(&String::from_utf8_lossy(shown), out),
             }
         }
         (Value::Bytes(bytes), _) => {
@@ -82,6 +84,9 @@ fn cell(value: &Value, origin: Origin, out: &mut Vec<u8>) {
             }
             out.push(b'"');
         }
+        // Neither is a number in JSON, and no server should have one.
+        (Value::Float(number), _) if !number.is_finite() => text(&number.to_string(), out),
+        (Value::Double(number), _) if !number.is_finite() => text(&number.to_string(), out),
         (Value::Date(..) | Value::Time(..), _) => {
             out.push(b'"');
             write(value, origin, out);
@@ -89,6 +94,11 @@ fn cell(value: &Value, origin: Origin, out: &mut Vec<u8>) {
         }
         (Value::Int(_) | Value::UInt(_) | Value::Float(_) | Value::Double(_), _) => write(value, origin, out),
     }
+}
+
+/// Whether a text is a number as JSON writes it.
+fn is_json(number: &[u8]) -> bool {
+    small_integer(number).is_some() || Number::parse(number).is_some()
 }
 
 fn text(text: &str, out: &mut Vec<u8>) {
@@ -130,6 +140,13 @@ mod tests {
                 Value::Bytes("00012.50".into()),
                 origin(DataType::Decimal { precision: 9, scale: 2 }, Form::Plain, 0),
             ),
+            (
+                "e",
+                Value::Bytes("12,5".into()),
+                origin(DataType::Decimal { precision: 9, scale: 2 }, Form::Plain, 0),
+            ),
+            ("f", Value::Float(f32::NAN), origin(DataType::Float32, Form::Plain, 0)),
+            ("g", Value::Double(f64::NEG_INFINITY), origin(DataType::Float64, Form::Plain, 0)),
             ("b", Value::Bytes(vec![1, 2]), origin(DataType::UInt64, Form::Bits, 0)),
             ("x", Value::Bytes(vec![0, 255]), origin(DataType::Bytes, Form::Plain, 0)),
             ("z", Value::Date(0, 0, 0, 0, 0, 0, 0), origin(DataType::Date, Form::Plain, 0)),
@@ -137,7 +154,7 @@ mod tests {
         let written = row(cells.iter().map(|(name, value, origin)| (*name, value, *origin)));
         let parsed: serde_json::Value = serde_json::from_slice(&written).expect("JSON");
         let expected = serde_json::json!({
-            "i": -1, "t\"": "a\"é\n\0", "n": null, "d": 12.5, "b": 258, "x": "\\x00ff", "z": "0000-00-00",
+            "i": -1, "t\"": "a\"é\n\0", "n": null, "d": 12.5, "e": "12,5", "f": "NaN", "g": "-inf", "b": 258, "x": "\\x00ff", "z": "0000-00-00",
         });
         assert_eq!(parsed, expected);
         let long = Value::Bytes(vec![b'a'; 10 * RAW_LIMIT]);

@@ -70,9 +70,10 @@ impl Extract {
         sender: BatchSender,
         limits: Limits,
     ) -> Self {
+        let writer = RowWriter::new(&request.columns, &request.key).refusing_nul(request.quarantine_nul);
         Self {
             wanted,
-            delivery: Delivery::new(RowWriter::new(&request.columns, &request.key), sender, limits),
+            delivery: Delivery::new(writer, sender, limits),
             excluded: request.stream.excluded.clone(),
             refuse_unknown: request.quarantine_unknown_columns,
             zero_dates: ZeroDates::new(request.columns.len(), zero_dates_to_null),

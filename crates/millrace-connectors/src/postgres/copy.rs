@@ -211,7 +211,9 @@ impl Misfit {
         let (what, hint) = match self {
             Self::Nul => (
                 "a text with the character U+0000, which PostgreSQL cannot hold",
-                Some("Leave the column out (`exclude_columns`), or mend the source."),
+                Some(
+                    "Say what becomes of it with the stream's `nul: strip` or `nul: quarantine`, or leave the column out (`exclude_columns`).",
+                ),
             ),
             Self::Range => ("a date or time that is out of PostgreSQL's range", None),
             Self::Long => ("a value of more than a gigabyte", None),

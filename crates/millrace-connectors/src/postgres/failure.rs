@@ -27,7 +27,8 @@ pub(super) fn statement_error(error: &tokio_postgres::Error, sql: &str) -> Error
         Some(ErrorPosition::Original(position)) => byte_of(sql, *position),
         _ => None,
     };
-    server_error(said).at_byte(position)
+    let found = server_error(said).at_byte(position);
+    if is_lost(error) { found.of_kind(ErrorKind::WarehouseLost) } else { found }
 }
 
 /// The byte of the character that the server counts from 1; none beyond the text.
@@ -47,6 +48,10 @@ pub(super) fn server_error(said: &DbError) -> Error {
         (_, "42501") => Error::new(ErrorKind::Sql, words)
             .hint("The role of the URL lacks a privilege; `postgres.md` in the reference lists those that it needs."),
         (_, "53100" | "58030") => Error::new(ErrorKind::Resources, "the warehouse's disk is full, or fails"),
+        // A limit on the size of files, which has no code of its own.
+        _ if said.routine() == Some("mdextend") => {
+            Error::new(ErrorKind::Resources, "the warehouse's disk has no room for a larger file")
+        }
         (_, "53200") => Error::new(ErrorKind::Resources, "the warehouse ran out of memory"),
         (_, "53300") => unreachable("the server has no free connection")
             .hint("Raise its `max_connections`, or lower `connections` of the environment."),
@@ -127,7 +132,7 @@ fn unreachable(message: impl Into<String>) -> Error {
 /// An error of the driver: the connection, mostly.
 fn client_error(error: &tokio_postgres::Error) -> Error {
     if is_lost(error) {
-        let found = unreachable("the connection to the server was lost");
+        let found = Error::new(ErrorKind::WarehouseLost, "the connection to the server was lost");
         return match error.source() {
             Some(source) => found.caused_by(source),
             None => found,

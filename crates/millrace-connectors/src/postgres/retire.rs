@@ -25,7 +25,7 @@ pub(super) async fn retire(
         let dropped = session.batch(&format!("drop {kind} if exists {relation}")).await;
         if let Err(error) = session.end(dropped).await {
             match error.kind() {
-                ErrorKind::WarehouseUnreachable => return Err(error),
+                ErrorKind::WarehouseUnreachable | ErrorKind::WarehouseLost => return Err(error),
                 ErrorKind::TimedOut => stay.push((relation.clone(), "somebody reads it".to_owned())),
                 _ => stay.push((relation.clone(), error.to_string())),
             }

@@ -183,6 +183,7 @@ fn a_read_ends_when_nobody_takes_its_rows() {
         columns: schema.columns,
         key: Vec::new(),
         quarantine_unknown_columns: false,
+        quarantine_nul: false,
         cursor: None,
         drift: Drift::default(),
     };
@@ -213,6 +214,7 @@ fn a_read_watches_for_what_nobody_has_decided_on() {
             columns: captured.columns.clone(),
             key: Vec::new(),
             quarantine_unknown_columns: false,
+            quarantine_nul: false,
             cursor: None,
             drift,
         };
@@ -238,6 +240,7 @@ fn a_read_watches_for_what_nobody_has_decided_on() {
         columns: captured.columns,
         key: Vec::new(),
         quarantine_unknown_columns: false,
+        quarantine_nul: false,
         cursor: None,
         drift: gone,
     };

@@ -6,6 +6,8 @@
 mod appending;
 #[cfg(feature = "files")]
 mod cell_text;
+#[cfg(all(feature = "mysql", feature = "mysql-dump", feature = "duckdb", feature = "postgres"))]
+mod differential;
 #[cfg(feature = "duckdb")]
 mod duckdb;
 #[cfg(feature = "duckdb")]

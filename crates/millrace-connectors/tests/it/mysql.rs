@@ -19,13 +19,13 @@ mod new_server;
 mod old_server;
 mod refusal;
 mod tls;
-mod values;
+pub(crate) mod values;
 
 /// A user who may read everything, and nothing else.
 const READER: &str = "create user reader identified by 'p@ss:w/rd'; grant select on *.* to reader;";
 
 /// Starts a server with a user `reader`.
-fn start(options: &[&str]) -> MariaDb {
+pub(crate) fn start(options: &[&str]) -> MariaDb {
     let server = MariaDb::start(options);
     // Users without a name would be found before `reader`.
     let anonymous =
@@ -36,12 +36,12 @@ fn start(options: &[&str]) -> MariaDb {
 }
 
 /// The address of a database for that user.
-fn url(server: &MariaDb, database: &str) -> String {
+pub(crate) fn url(server: &MariaDb, database: &str) -> String {
     format!("mysql://reader:p%40ss%3Aw%2Frd@127.0.0.1:{}/{database}", server.port())
 }
 
 /// A source that reads a database.
-fn live(server: &MariaDb, database: &str) -> Arc<dyn Source> {
+pub(crate) fn live(server: &MariaDb, database: &str) -> Arc<dyn Source> {
     source("mysql", Path::new("."), &[("url", &url(server, database))])
 }
 

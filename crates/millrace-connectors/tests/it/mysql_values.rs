@@ -15,8 +15,12 @@ pub(crate) enum Ask {
     /// A floating-point number, compared as one.
     Float,
     Double,
+    /// A number that the server fills with zeros, digits after the point and all.
+    Decimal,
     /// A date and time.
     Moment,
+    /// An instant, whatever the zone of the session: microseconds since 1970 in UTC.
+    Instant,
     /// Microseconds of a TIME.
     Micros,
     /// A BIT(1).
@@ -112,7 +116,12 @@ pub(crate) fn expression(name: &str, ask: Ask) -> String {
             format!("hex(convert(cast(`{name}` as char) using utf8mb4))")
         }
         Ask::Number | Ask::Flag => format!("hex(cast(cast(`{name}` + 0 as unsigned) as char))"),
+        Ask::Decimal => format!("hex(cast(`{name}` + 0 as char))"),
         Ask::Moment => format!("hex(date_format(`{name}`, '%Y-%m-%dT%H:%i:%s.%f'))"),
+        // Of a TIMESTAMP this is the number that the server keeps, converted by nothing.
+        Ask::Instant => {
+            format!("hex(cast(cast(unix_timestamp(`{name}`) * 1000000 as signed) as char))")
+        }
         Ask::Micros => format!("hex(cast(cast(time_to_sec(`{name}`) * 1000000 as signed) as char))"),
         Ask::Bytes => format!("hex(`{name}`)"),
         Ask::Geometry => format!("hex(st_aswkb(`{name}`))"),
@@ -130,7 +139,8 @@ pub(crate) fn answer(hex: &str, ask: Ask) -> Option<String> {
     let text = || String::from_utf8(bytes.clone()).expect("UTF-8");
     Some(match ask {
         Ask::Bytes | Ask::Geometry => Value::Bytes(bytes).to_string(),
-        Ask::Text | Ask::Number => text(),
+        Ask::Text | Ask::Number | Ask::Decimal => text(),
+        Ask::Instant => Value::TimestampTz(text().parse().expect("a number")).to_string(),
         Ask::Float => text().parse::<f32>().expect("a float").to_string(),
         Ask::Double => text().parse::<f64>().expect("a double").to_string(),
         Ask::Micros => format!("{}us", text()),

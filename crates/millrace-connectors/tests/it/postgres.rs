@@ -2,6 +2,7 @@
 
 mod certificates;
 mod cloud;
+mod decimals;
 mod encryption;
 mod limits;
 mod loading;

@@ -104,6 +104,7 @@ pub(crate) fn read_since(
         columns: schema.columns.clone(),
         key: schema.primary_key.clone(),
         quarantine_unknown_columns: false,
+        quarantine_nul: false,
         cursor,
         drift: Drift::default(),
     };

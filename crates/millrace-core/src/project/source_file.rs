@@ -50,6 +50,11 @@ pub static STREAM: MapSpec = MapSpec {
         EXCLUDE_COLUMNS,
         MASK,
         KeySpec::optional("contract", KeyKind::Map(&CONTRACT), "What the stream may do when it changes."),
+        KeySpec::optional(
+            "nul",
+            KeyKind::OneOf(&["error", "quarantine", "strip"]),
+            "What becomes of a text with the character U+0000: it is loaded where the warehouse can hold it, else the load fails and names the column (`error`, the default); its row goes to quarantine in every warehouse (`quarantine`); or the character is taken out, and the rows are counted (`strip`).",
+        ),
         KeySpec::optional("max_quarantine", KeyKind::Text, "As in `millrace.yml`, for this stream."),
     ],
 };
@@ -99,6 +104,17 @@ pub struct Contract {
     pub columns: OnChange,
     /// Values that do not fit their column.
     pub types: OnChange,
+}
+
+/// What becomes of a text with the character U+0000, which not every warehouse can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnNul {
+    /// The warehouse decides: it is loaded, or the load fails.
+    Error,
+    /// Its row is set aside.
+    Quarantine,
+    /// The character is taken out, and the row is counted.
+    Strip,
 }
 
 /// How a stream is read.
@@ -173,6 +189,8 @@ pub struct StreamOptions {
     pub deletes: Deletes,
     /// What it may do when it changes.
     pub contract: Contract,
+    /// What becomes of texts with the character U+0000.
+    pub nul: OnNul,
     /// How many rows may go to quarantine, where the stream says so.
     pub max_quarantine: Option<QuarantineLimit>,
     /// The connector's own settings of the stream.
@@ -264,6 +282,11 @@ fn stream_options(
         Some("incremental") => ReadMode::Incremental,
         _ => ReadMode::Full,
     };
+    let nul = match either("nul").and_then(Node::text) {
+        Some("quarantine") => OnNul::Quarantine,
+        Some("strip") => OnNul::Strip,
+        _ => OnNul::Error,
+    };
     let key = decoder.texts(holder("key"), "key");
     if mode == ReadMode::Upsert && key.is_empty() {
         let range = either("mode").map_or(node.range.clone(), |n| n.range.clone());
@@ -304,6 +327,7 @@ fn stream_options(
             columns: change("columns", OnChange::Evolve),
             types: change("types", OnChange::Quarantine),
         },
+        nul,
         max_quarantine,
         settings: own.or(&default_settings),
     }

@@ -65,7 +65,7 @@ mod tests {
     use crate::project::column_choice::ColumnChoice;
     use crate::project::deletes::Deletes;
     use crate::project::settings::Settings;
-    use crate::project::source_file::{Contract, OnChange, ReadMode};
+    use crate::project::source_file::{Contract, OnChange, OnNul, ReadMode};
 
     use super::*;
 
@@ -102,6 +102,7 @@ mod tests {
                 deletes: Deletes::Unsaid,
                 contract: Contract { columns: OnChange::Evolve, types: OnChange::Quarantine },
                 max_quarantine: None,
+                nul: OnNul::Error,
                 settings: Settings::default(),
             },
         };

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_engine::cancel::Cancel;
-use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::error::{Error, ErrorKind, Result, Retry};
 use millrace_engine::run::HeldBy;
 use millrace_engine::scheduler::{self, Clock, Job, JobEnd};
 use millrace_engine::trigger::Trigger;
@@ -126,7 +126,7 @@ fn job_end(end: &RunEnd) -> JobEnd {
     let by_kind = |error: &Error| match error.kind() {
         ErrorKind::Cancelled => JobEnd::Stopped,
         ErrorKind::RunElsewhere => JobEnd::Elsewhere,
-        kind if kind.policy().retry => JobEnd::MayPass,
+        kind if kind.policy().retry != Retry::Never => JobEnd::MayPass,
         _ => JobEnd::Done,
     };
     match end {

@@ -159,6 +159,7 @@ fn columns_of_a_schema_that_the_table_no_longer_has() {
         columns: vec![column("id", DataType::Int64, false), column("name", DataType::Text, true)],
         key: vec!["extra".to_owned(), "id".to_owned()],
         quarantine_unknown_columns: true,
+        quarantine_nul: false,
         cursor: None,
         drift: Drift::default(),
     };

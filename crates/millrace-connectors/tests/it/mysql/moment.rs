@@ -27,6 +27,7 @@ fn request(source: &dyn Source, stream: StreamRequest) -> ReadRequest {
         columns: schema.columns,
         key: schema.primary_key,
         quarantine_unknown_columns: false,
+        quarantine_nul: false,
         cursor: None,
         drift: Drift::default(),
     }
@@ -135,7 +136,7 @@ fn a_read_that_nobody_wants_any_more_is_cut_off() {
         .0
     });
     let killed = killed.expect_err("killed");
-    assert_eq!(killed.kind(), ErrorKind::SourceUnreachable, "{killed}");
+    assert_eq!(killed.kind(), ErrorKind::SourceLost, "{killed}");
     assert_eq!(killed.message(), "table `big` cannot be read");
 }
 

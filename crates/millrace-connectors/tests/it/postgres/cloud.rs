@@ -63,7 +63,7 @@ async fn a_connection_lost_while_committing_is_an_unknown_outcome() {
     let port = Front { cut: Some(b"commit\0"), ..Front::default() }.start(server.port()).port();
     let warehouse = open(&format!("postgres://postgres@127.0.0.1:{port}/{database}?sslmode=disable"));
     let lost = warehouse.transact(&[Statement::new("create table t (a int)")]).await.expect_err("it is cut");
-    assert_eq!(lost.kind(), ErrorKind::WarehouseUnreachable);
+    assert_eq!(lost.kind(), ErrorKind::WarehouseLost);
     assert!(lost.to_string().contains("whether it was done is not known"), "{lost}");
 }
 
@@ -75,11 +75,11 @@ async fn a_query_is_asked_again_and_a_statement_is_not() {
     let warehouse = open(&format!("postgres://postgres@127.0.0.1:{port}/{database}?sslmode=disable"));
     let lost = warehouse.transact(&[Statement::new("create table t as select 'never again' as a")]).await;
     let lost = lost.expect_err("it is cut");
-    assert_eq!(lost.kind(), ErrorKind::WarehouseUnreachable);
+    assert_eq!(lost.kind(), ErrorKind::WarehouseLost);
     assert!(!lost.to_string().contains("not known"), "{lost}");
     let cut = Statement::new("select 'never again'");
     let lost = warehouse.query(&cut, QueryLimits::STATE).await.expect_err("it is cut each time");
-    assert_eq!(lost.kind(), ErrorKind::WarehouseUnreachable);
+    assert_eq!(lost.kind(), ErrorKind::WarehouseLost);
     assert_eq!(one(&*warehouse, "select count(*) from pg_class where relname = 't'").await, "0");
 }
 
@@ -110,6 +110,6 @@ async fn a_load_that_is_cut_leaves_nothing() {
     }
     assert!(killed, "it ended by itself");
     let lost = loading.await.expect("a task").expect_err("the connection is gone");
-    assert_eq!(lost.kind(), ErrorKind::WarehouseUnreachable, "{lost}");
+    assert_eq!(lost.kind(), ErrorKind::WarehouseLost, "{lost}");
     assert_eq!(server.run(&database, "select count(*) from pg_class where relname = 't'"), "0");
 }

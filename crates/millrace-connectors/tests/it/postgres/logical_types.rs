@@ -12,8 +12,6 @@ use arrow_buffer::i256;
 use millrace_core::schema::DataType;
 use millrace_core::value::{Decimal, Value};
 use millrace_engine::warehouse::{LoadMode, QueryLimits, Statement};
-use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::TestRunner;
 
 use super::{Finish, column, fresh, load, rows, run};
 
@@ -191,51 +189,6 @@ async fn every_type_there_and_back() {
         assert_eq!(shown(&found.data[0][1]), shown(&expected[1]), "{data_type}");
         run(&*warehouse, &["drop table raw.t"]).await;
     }
-}
-
-/// A hundred thousand numbers of up to 65 digits, as PostgreSQL itself prints them.
-#[tokio::test(flavor = "multi_thread")]
-async fn decimals_are_postgres_own() {
-    const ROWS: usize = 100_000;
-    let mut runner = TestRunner::deterministic();
-    let digits = "-?[1-9][0-9]{0,64}|0|-?[1-9]0{1,40}[1-9]?0{0,20}|-?(0000|9999|[0-9]{4}){1,16}";
-    let strategy = proptest::string::string_regex(digits).expect("an expression");
-    let (warehouse, _) = fresh();
-    for scale in [0u8, 1, 4, 7, 30, 38] {
-        let texts: Vec<String> =
-            (0..=ROWS / 6).map(|_| strategy.new_tree(&mut runner).expect("a text").current()).collect();
-        let values: Vec<i256> = texts.iter().map(|text| wide(text)).collect();
-        let array = Decimal256Array::from(values).with_precision_and_scale(65, scale as i8).expect("it fits");
-        let columns = [
-            column("n", DataType::Int64),
-            column("v", DataType::Decimal { precision: 65, scale }),
-            column("s", DataType::Text),
-        ];
-        let places = Int64Array::from_iter_values(0..texts.len() as i64);
-        let expected: Vec<String> =
-            (0..texts.len()).map(|row| printed(&texts[row], usize::from(scale))).collect();
-        let batch: Vec<ArrayRef> =
-            vec![Arc::new(places), Arc::new(array), Arc::new(StringArray::from(expected))];
-        load(&*warehouse, &columns, LoadMode::Create, vec![batch], Finish::well()).await.expect("it loads");
-        let wrong = "select s, v::text from raw.t where v::text <> s or v <> s::numeric limit 3";
-        assert_eq!(rows(&*warehouse, wrong).await.data, vec![Vec::<Value>::new(); 2], "scale {scale}");
-        // And back.
-        let back = rows(&*warehouse, "select v, s from raw.t").await;
-        for (value, text) in back.data[0].iter().zip(&back.data[1]) {
-            assert_eq!(Some(value.to_string().as_str()), text.as_str());
-        }
-        run(&*warehouse, &["drop table raw.t"]).await;
-    }
-}
-
-/// A number from its digits, by nothing but texts.
-fn printed(digits: &str, scale: usize) -> String {
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
-    let digits = digits.trim_start_matches('0');
-    let sign = if digits.is_empty() { "" } else { sign };
-    let padded = format!("{digits:0>width$}", width = scale + 1);
-    let (whole, fraction) = padded.split_at(padded.len() - scale);
-    if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
 #[tokio::test]
