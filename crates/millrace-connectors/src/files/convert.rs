@@ -35,11 +35,11 @@ fn put_any(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<Spelling, Refusa
             column.push_bytes(source);
             return Ok(Spelling::Own);
         }
-        (DataType::Text | DataType::Json, Cell::Number(source)) => column.push_bytes(source),
+        (DataType::Text | DataType::Json, Cell::Number(source))
+        | (DataType::Json, Cell::Text { source, .. }) => column.push_bytes(source),
         (DataType::Text | DataType::Json, Cell::Boolean(value)) => {
             column.push_bytes(if value { b"true" } else { b"false" });
         }
-        (DataType::Json, Cell::Text { source, .. }) => column.push_bytes(source),
         (DataType::Json, Cell::Plain(text)) => {
             serde_json::from_slice::<serde::de::IgnoredAny>(text).map_err(|_| refused(column, cell))?;
             column.push_bytes(text);

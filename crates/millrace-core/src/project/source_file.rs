@@ -308,6 +308,18 @@ fn stream_options(
             );
         }
     }
+    let deletes = deletes(node, defaults, decoder);
+    if nul == OnNul::Strip && matches!(deletes, Deletes::Reconciled { .. }) {
+        let range = either("nul").map_or(node.range.clone(), |n| n.range.clone());
+        // A key that has lost a character here looks like one that is gone there.
+        let hint = Some("Write `nul: quarantine`, or `deletes: ignore`.".to_owned());
+        decoder.report(
+            Code::WrongValue,
+            &range,
+            "`nul: strip` changes keys, which `deletes: reconcile` compares",
+            hint,
+        );
+    }
     let mut max_quarantine = None;
     if let Some(value) = either("max_quarantine") {
         match value.text().unwrap_or_default().parse() {
@@ -322,7 +334,7 @@ fn stream_options(
         key,
         mode,
         choice: choice(node, defaults, decoder),
-        deletes: deletes(node, defaults, decoder),
+        deletes,
         contract: Contract {
             columns: change("columns", OnChange::Evolve),
             types: change("types", OnChange::Quarantine),

@@ -35,7 +35,8 @@ fn looked_through<F: Format>(format: F, text: &[u8]) -> (Vec<String>, Outcome) {
 }
 
 fn lines(values: &[&str]) -> String {
-    values.iter().map(|value| format!("{{\"a\": {value}}}\n")).collect()
+    let line = |value: &&str| ["{\"a\": ", *value, "}\n"].concat();
+    values.iter().map(line).collect()
 }
 
 #[test]
@@ -130,11 +131,11 @@ proptest! {
     /// Reading at once comes to the very columns, rows and quarantined rows of looking through before, or is given up.
     #[test]
     fn at_once_or_given_up(a in column(), b in column(), bytes in 1usize..1200) {
-        let record = |(a, b): (&Option<&str>, &Option<&str>)| {
-            let field = |name: &str, value: &Option<&str>| value.map(|value| format!("\"{name}\": {value}"));
+        let record = |(a, b): (Option<&str>, Option<&str>)| {
+            let field = |name: &str, value: Option<&str>| value.map(|value| format!("\"{name}\": {value}"));
             format!("{{{}}}", [field("a", a), field("b", b)].into_iter().flatten().collect::<Vec<_>>().join(", "))
         };
-        let records: Vec<String> = a.iter().zip(&b).map(record).collect();
+        let records: Vec<String> = a.iter().copied().zip(b.iter().copied()).map(record).collect();
         let text = records.join("\n");
         if let Some(found) = at_once(Ndjson, text.as_bytes(), bytes) {
             prop_assert_eq!(&found, &looked_through(Ndjson, text.as_bytes()));
@@ -147,18 +148,18 @@ proptest! {
 
     #[test]
     fn so_with_csv(a in column(), b in column(), bytes in 1usize..1200) {
-        let plain = |value: &Option<&'static str>| match value {
+        let plain = |value: Option<&'static str>| match value {
             None | Some("null") => "",
             // A number that is written in a way that numbers are not.
             Some("{}") => "007",
             Some("[1, 2]") => "only one field",
             Some(value) => value.trim_matches('"'),
         };
-        let record = |(a, b): (&Option<&'static str>, &Option<&'static str>)| match (plain(a), plain(b)) {
+        let record = |(a, b): (Option<&'static str>, Option<&'static str>)| match (plain(a), plain(b)) {
             ("only one field", _) => "x\n".to_owned(),
             (a, b) => format!("{a},{b}\n"),
         };
-        let text = format!("a,b\n{}", a.iter().zip(&b).map(record).collect::<String>());
+        let text = format!("a,b\n{}", a.iter().copied().zip(b.iter().copied()).map(record).collect::<String>());
         if let Some(found) = at_once(Csv, text.as_bytes(), bytes) {
             prop_assert_eq!(&found, &looked_through(Csv, text.as_bytes()));
         }
