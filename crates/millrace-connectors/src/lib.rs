@@ -26,12 +26,18 @@ mod mysql_types;
 pub mod parquet_files;
 #[cfg(feature = "postgres")]
 pub mod postgres;
-#[cfg(any(feature = "duckdb", feature = "files"))]
+#[cfg(any(
+    feature = "csv",
+    feature = "duckdb",
+    feature = "json",
+    feature = "mysql-dump",
+    feature = "parquet"
+))]
 mod size;
 #[cfg(feature = "tls")]
 #[cfg_attr(
     not(all(feature = "mysql", feature = "postgres")),
-    allow(dead_code, reason = "each server uses a part of it")
+    allow(dead_code, unreachable_pub, reason = "each server uses a part of it")
 )]
 mod tls;
 #[cfg(feature = "tls")]

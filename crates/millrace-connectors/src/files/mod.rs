@@ -10,7 +10,7 @@ pub(crate) mod cell;
 pub(crate) mod column;
 pub(crate) mod convert;
 pub(crate) mod delivery;
-#[cfg(any(feature = "csv", feature = "json", feature = "mysql-dump"))]
+#[cfg(any(feature = "csv", feature = "json", feature = "mysql-dump", feature = "parquet"))]
 pub(crate) mod doctor;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod encoding;

@@ -19,10 +19,12 @@ use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::MapSpec;
 use millrace_core::schema::StreamSchema;
 use millrace_engine::batch::BatchSender;
+use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::Result;
 use millrace_engine::registry::SourceConnector;
 use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
 
+use crate::files::doctor::diagnose;
 use crate::files::input::blocking;
 use crate::files::paths::PATH;
 use crate::files::remote::{CONNECTION_KEYS, HEADERS, S3};
@@ -70,6 +72,10 @@ struct ParquetSource {
 impl Source for ParquetSource {
     fn appends(&self) -> bool {
         true
+    }
+
+    async fn diagnose(&self, streams: &[StreamRequest]) -> Diagnosis {
+        diagnose(self.context.project_dir.clone(), &self.settings, streams).await
     }
 
     /// Files have no names for streams; a source with a path of its own is one stream with the source's name.
