@@ -5,7 +5,7 @@ BINARY := target/debug/millrace
 DUCKDB_LIB_DIR ?= $(CURDIR)/.cache/libduckdb
 export DUCKDB_LIB_DIR
 
-.PHONY: mysql test-mysql help demo torture bench test test-rust test-web test-browser test-deps lint build web libduckdb preflight bless clean
+.PHONY: mysql test-mysql help demo torture fuzz bench test test-rust test-web test-browser test-deps lint build web libduckdb preflight bless clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r verb what; do printf '  make %-14s %s\n' "$$verb" "$$what"; done
@@ -13,7 +13,7 @@ help: ## say what there is
 demo: build ## build everything and serve a shop's dashboard
 	$(BINARY) demo
 
-test: preflight test-deps lint test-rust test-web test-browser ## install what tests need, run every test
+test: preflight test-deps lint test-rust test-web test-browser fuzz ## install what tests need, run every test
 	@echo "make test: all parts ran"
 
 test-rust: libduckdb mysql web ## Rust tests, also against real servers
@@ -27,6 +27,7 @@ test-browser: test-rust ## headless Chromium against the real binary, which the 
 
 lint: libduckdb web ## formatting and lints
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
 build: preflight web libduckdb ## the binary, target/debug/millrace
@@ -58,6 +59,10 @@ torture: libduckdb web ## fifty kills at random of runs over 200,000 orders, and
 	MILLRACE_TORTURE_KILLS=50 MILLRACE_TORTURE_ORDERS=200000 cargo test --package millrace --test it -- --nocapture --test-threads 1 killed_at_random
 	MILLRACE_TORTURE_ROUNDS=20 cargo test --package millrace --test it -- --nocapture --test-threads 1 faults::
 
+SECONDS ?= 60
+fuzz: ## each fuzz target for a minute, or SECONDS=…; TARGETS="json csv" for some
+	cargo xtask fuzz --seconds $(SECONDS) $(TARGETS)
+
 bench: libduckdb web ## the figures of docs/reference/performance.md
 	cargo build --release --package millrace
 	cargo run --package millrace-bench
@@ -73,4 +78,4 @@ preflight:
 
 clean: ## remove what was built (not what was fetched)
 	cargo clean
-	rm -rf web/dist demo
+	rm -rf web/dist demo fuzz/target

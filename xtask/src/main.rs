@@ -1,6 +1,7 @@
 //! `cargo xtask …`: what a line of the Makefile can't say well.
 
 mod browser;
+mod fuzz;
 mod libduckdb;
 mod mysql;
 mod mysql_9;
@@ -21,8 +22,9 @@ fn main() -> ExitCode {
         "mysql-9" => mysql_9::fetch(),
         "test-deps" => test_deps::install(),
         "browser-test" => browser::test(),
+        "fuzz" => fuzz::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         other => Err(format!(
-            "there is no task `{other}`; there are: libduckdb, mysql, mysql-9, test-deps, browser-test"
+            "there is no task `{other}`; there are: libduckdb, mysql, mysql-9, test-deps, browser-test, fuzz"
         )),
     };
     match outcome {

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::{Outcome, say};
 
 /// A program, where it may be, and Debian's package of it.
-const NEEDED: [(&str, &[&str], &str); 7] = [
+const NEEDED: [(&str, &[&str], &str); 9] = [
     ("mariadbd", &["/usr/sbin/mariadbd"], "mariadb-server"),
     ("mariadb-dump", &["/usr/bin/mariadb-dump"], "mariadb-client"),
     // Debian keeps it in a folder of its version.
@@ -20,6 +20,9 @@ const NEEDED: [(&str, &[&str], &str); 7] = [
     ("javac", &["/usr/bin/javac"], "default-jdk-headless"),
     ("postgresql.jar", &["/usr/share/java/postgresql.jar"], "libpostgresql-jdbc-java"),
     ("chromium", &["/usr/bin/chromium"], "chromium"),
+    ("the rules of time zones", &["/usr/share/zoneinfo/Europe/Paris"], "tzdata"),
+    // libFuzzer, for `make fuzz`, is built from its source.
+    ("c++", &["/usr/bin/c++"], "g++"),
 ];
 
 pub(crate) fn install() -> Outcome {

@@ -10,6 +10,9 @@ pub mod duckdb;
     allow(dead_code, reason = "each format uses a part of it")
 )]
 mod files;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 #[cfg(feature = "json")]
 pub mod json_files;
 #[cfg(feature = "mysql")]

@@ -2,6 +2,8 @@
 //!
 //! An empty field is NULL, an empty field in quotes is an empty text. Blank lines are no records.
 
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod records;
 mod settings;
 #[cfg(test)]

@@ -34,7 +34,8 @@ pub(crate) mod selection;
 pub(crate) mod source;
 pub(crate) mod stamp;
 pub(crate) mod temporal;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "the fuzz targets use a part of it"))]
 pub(crate) mod testing;
 pub(crate) mod window;
 

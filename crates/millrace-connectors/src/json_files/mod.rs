@@ -6,6 +6,8 @@
 mod array;
 mod children;
 mod flatten;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod layout;
 mod lines;
 mod recovery;

@@ -8,6 +8,8 @@ mod connection;
 mod convert;
 mod doctor;
 mod failure;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod incremental;
 mod keys;
 mod reach;

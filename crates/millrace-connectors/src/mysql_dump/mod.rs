@@ -8,6 +8,8 @@ mod alter;
 mod convert;
 mod dump;
 mod extract;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod insert;
 mod lexer;
 mod literal;

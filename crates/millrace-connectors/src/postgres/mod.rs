@@ -5,6 +5,8 @@ mod copy;
 mod dialect;
 mod doctor;
 mod failure;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 pub mod inspect;
 mod load;
 mod numeric;
