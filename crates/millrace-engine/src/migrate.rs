@@ -65,10 +65,10 @@ impl State<'_> {
         self.number(&Statement::new(sql)).await
     }
 
-    /// Brings the state to [`STATE_VERSION`]. Refuses one that is newer. Several processes may do it at once: each step happens in
-    /// one transaction with its number, and whoever comes second finds it done.
+    /// Brings the state to [`STATE_VERSION`]. Refuses one that is newer. Several processes may do it at once: all steps happen in one
+    /// transaction with the version's number, and whoever comes second finds them done.
     pub async fn migrate(&self) -> Result<()> {
-        for _ in 0..MIGRATIONS.len() + 2 {
+        for _ in 0..2 {
             let present = self.version().await?.unwrap_or(0);
             if present > STATE_VERSION {
                 let message = format!(
@@ -76,15 +76,18 @@ impl State<'_> {
                 );
                 return Err(Error::new(ErrorKind::StateTooNew, message));
             }
-            let Some(steps) = MIGRATIONS.get(present as usize) else { return Ok(()) };
+            if present == STATE_VERSION {
+                return Ok(());
+            }
             let schema = Ident::new(self.schema()).to_string();
+            let steps = MIGRATIONS[present as usize..].iter().copied().flatten();
             let mut statements: Vec<Statement> =
-                steps.iter().map(|sql| Statement::new(sql.replace("{s}", &schema))).collect();
-            let numbers = [Value::Int(present + 1), Value::Int(present)];
+                steps.map(|sql| Statement::new(sql.replace("{s}", &schema))).collect();
+            let numbers = [Value::Int(STATE_VERSION), Value::Int(present)];
             let sql = format!("update {schema}.meta set version = $1 where version = $2");
             statements.push(Statement::guard(sql, numbers));
             if let Err(error) = self.warehouse().transact(&statements).await
-                && self.version().await? == Some(present).filter(|present| *present > 0)
+                && self.version().await?.unwrap_or(0) == present
             {
                 return Err(
                     error.context("the warehouse's state cannot be brought to this program's version")

@@ -426,6 +426,9 @@ mod tests {
             )
         ) {
             let text = format!("{{\"k\":{}}}", text.concat());
+            // The other reader takes numbers for doubles, and refuses `1e999`.
+            let too_large = |error: serde_json::Error| error.to_string().starts_with("number out of range");
+            prop_assume!(!serde_json::from_str::<serde_json::Value>(&text).is_err_and(too_large));
             prop_assert_eq!(is_object(text.as_bytes()), oracle(text.as_bytes()), "{}", text);
         }
 

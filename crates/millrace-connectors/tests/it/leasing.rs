@@ -156,6 +156,7 @@ async fn the_first_version_of_the_state_comes_forward() {
         "drop table _millrace.lease",
         "drop table _millrace.owner",
         "drop table _millrace.schedule",
+        "drop table _millrace.key_comparisons",
         "alter table _millrace.runs drop column scheduled_for",
         "alter table _millrace.streams drop column table_columns",
         "update _millrace.meta set version = 1",
