@@ -126,8 +126,11 @@ pub fn mysql_values(data: &[u8]) {
         cells.push((value, origin));
     }
     let row = written::row(cells.iter().map(|(value, origin)| ("é\"", value, *origin)));
-    if row.ends_with(b"}") {
-        serde_json::from_slice::<serde_json::Value>(&row).expect("quarantine keeps JSON");
+    if row.ends_with(b"}")
+        && let Err(error) = serde_json::from_slice::<serde_json::Value>(&row)
+    {
+        // JSON has larger numbers than the other library holds.
+        assert!(error.to_string().contains("number out of range"), "quarantine keeps JSON: {error}");
     }
 }
 
