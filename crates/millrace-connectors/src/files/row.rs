@@ -12,6 +12,9 @@ use millrace_engine::error::{Error, ErrorKind, Result};
 use crate::files::cell::Refusal;
 use crate::files::column::ColumnBuffer;
 
+/// Why a row is refused that has this character in a text, where the stream says so.
+pub(crate) const NUL: &str = "the text has the character U+0000";
+
 /// Rows of the columns that were asked for. A row is made by [`Self::column`] for each of its cells and then
 /// [`Self::end_row`]; after any refusal, [`Self::roll_back`].
 #[derive(Debug)]
@@ -92,7 +95,7 @@ impl RowWriter {
                 buffer.push_null();
             }
             if self.refuses_nul && buffer.last_text().contains(&0) {
-                return Err((index, Refusal::out_of_range("the text has the character U+0000")));
+                return Err((index, Refusal::out_of_range(NUL)));
             }
         }
         self.rows += 1;

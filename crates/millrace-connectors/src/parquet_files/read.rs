@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_schema::{ArrowError, Field, Schema};
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
 use millrace_engine::batch::{Batch, BatchSender, arrow_schema, arrow_type};
@@ -14,6 +15,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use crate::files::cell::Refusal;
 use crate::files::delivery::raw_text;
+use crate::files::row::NUL;
 use crate::parquet_files::column::{Reading, convert};
 use crate::parquet_files::file::ParquetFile;
 use crate::parquet_files::json;
@@ -158,12 +160,15 @@ impl<'a> Plan<'a> {
                 }
             };
             let micros = micros.filter(|_| at.is_some_and(|at| self.is_int96(self.projected[at])));
-            arrays.push(convert(
-                array,
-                micros.and_then(|micros| micros.column_by_name(&column.name)),
-                reading,
-                refuse,
-            )?);
+            let micros = micros.and_then(|micros| micros.column_by_name(&column.name));
+            let array = convert(array, micros, reading, refuse)?;
+            if let Some(texts) = array.as_string_opt::<i32>().filter(|_| self.request.quarantine_nul) {
+                for row in (0..rows).filter(|&row| texts.is_valid(row) && texts.value(row).contains('\0')) {
+                    let refusal = || (Some(column.name.clone()), Refusal::out_of_range(NUL));
+                    refused.entry(row).or_insert_with(refusal);
+                }
+            }
+            arrays.push(array);
         }
         let quarantined = refused.into_iter().map(|(row, (column, refusal))| QuarantinedRow {
             file: self.file.name().to_owned(),

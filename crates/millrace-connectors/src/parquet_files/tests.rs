@@ -217,6 +217,20 @@ fn what_does_not_fit_is_set_aside_once() {
 }
 
 #[test]
+fn texts_with_nul_are_set_aside_where_the_stream_says_so() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let texts = StringArray::from(vec![Some("a\0b"), None, Some("c"), Some("\0")]);
+    write(dir.path(), "a.parquet", vec![("v", Arc::new(texts) as ArrayRef)]);
+    let mut wanted = request(&["v text"]);
+    assert_eq!(read(dir.path(), "a.parquet", wanted.clone()).expect("readable").rows.len(), 4);
+    wanted.quarantine_nul = true;
+    let outcome = read(dir.path(), "a.parquet", wanted).expect("readable");
+    assert_eq!(outcome.lines(), ["~", "c"]);
+    let aside: Vec<_> = outcome.quarantined.iter().map(|row| (row.line, row.column.as_deref())).collect();
+    assert_eq!(aside, [(1, Some("v")), (4, Some("v"))]);
+}
+
+#[test]
 fn columns_hold_the_values_of_all_files() {
     let dir = tempfile::tempdir().expect("a folder");
     write(
