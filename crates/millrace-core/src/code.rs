@@ -140,6 +140,12 @@ codes! {
     ///
     /// Run `millrace capture` where the source can be reached, and commit the file that it writes.
     NotCaptured = "not-captured",
+    /// A load goes on where that of an earlier run has ended, so that its rows are not all of one moment.
+    ///
+    /// A large table is loaded in parts. Where a run dies, the next one loads what is left, as it is by then: a row that has moved in between
+    /// from one part to another may be there twice or not at all. `millrace run --full-refresh` reads everything anew; the stream's setting
+    /// `moment: required` does so each time.
+    SeveralMoments = "several-moments",
     /// A stream is read as far as its cursor has grown, so that rows which the source deletes stay in the warehouse.
     ///
     /// `deletes: reconcile` compares keys and removes rows that the source has no more, as often as `reconcile_every` says. Where the source

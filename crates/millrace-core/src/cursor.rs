@@ -1,5 +1,7 @@
 //! How far a stream has been read.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// A position in a stream. It becomes a checkpoint when it commits with the rows that it covers.
@@ -23,6 +25,41 @@ pub enum Cursor {
         /// What the rows of the last values were, which are read again for those that are committed late.
         window: String,
     },
+    /// A table of which a part has been read. Not where a load has ended, but where one that did not come to its end can be gone on with.
+    Ranges {
+        /// The columns of the key, each with its kind, by which the ranges are told.
+        key: Vec<String>,
+        /// What has not been read.
+        left: Vec<KeyRange>,
+        /// Where the load will end.
+        end: Option<Box<Cursor>>,
+        /// Lossy conversions so far, by column.
+        converted: BTreeMap<String, u64>,
+    },
+}
+
+/// Rows with these values in the first columns of a key, and with values of the next column between two bounds. Values are texts, as the
+/// source writes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRange {
+    /// One for each of the first columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub equal: Vec<String>,
+    /// The lower bound of the next column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Bound>,
+    /// The upper bound, which is not in the range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below: Option<String>,
+}
+
+/// A lower bound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    /// The value.
+    pub value: String,
+    /// Whether that value is in the range.
+    pub included: bool,
 }
 
 /// What is remembered of a file that has been loaded.

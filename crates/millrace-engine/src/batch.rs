@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType as ArrowType, Field, IntervalUnit, Schema, TimeUnit};
+use millrace_core::cursor::Cursor;
 use millrace_core::quarantine::QuarantinedRow;
 use millrace_core::schema::{Column, DataType};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -73,7 +74,7 @@ pub(crate) type Stage = Arc<dyn Fn(Batch) -> Result<Batch> + Send + Sync>;
 /// The sending end. Waits while the batches on their way hold more than the queue's bytes.
 #[derive(Clone)]
 pub struct BatchSender {
-    sender: mpsc::UnboundedSender<(Batch, OwnedSemaphorePermit)>,
+    sender: mpsc::UnboundedSender<Item>,
     room: Arc<Semaphore>,
     capacity: usize,
     stage: Option<Stage>,
@@ -85,10 +86,34 @@ impl std::fmt::Debug for BatchSender {
     }
 }
 
+/// What travels.
+#[derive(Debug)]
+enum Item {
+    Batch(Batch, OwnedSemaphorePermit),
+    Mark(Box<Cursor>),
+}
+
 /// The receiving end. Dropping it tells the sender to stop.
 #[derive(Debug)]
 pub struct BatchReceiver {
-    receiver: mpsc::UnboundedReceiver<(Batch, OwnedSemaphorePermit)>,
+    /// None once a part has ended, and the rest was handed on.
+    queue: Option<Queue>,
+    /// Who takes the rest at the next mark; none where marks do not matter.
+    rest: Option<oneshot::Sender<Rest>>,
+}
+
+/// What comes after a mark.
+#[derive(Debug)]
+pub struct Rest {
+    /// Where a read can be gone on with that has all that came before.
+    pub mark: Cursor,
+    /// The batches that follow.
+    pub batches: BatchReceiver,
+}
+
+#[derive(Debug)]
+struct Queue {
+    receiver: mpsc::UnboundedReceiver<Item>,
     room: Arc<Semaphore>,
 }
 
@@ -99,7 +124,8 @@ pub fn batch_queue(bytes: usize) -> (BatchSender, BatchReceiver) {
     let capacity = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS);
     let room = Arc::new(Semaphore::new(capacity));
     let (sender, receiver) = mpsc::unbounded_channel();
-    (BatchSender { sender, room: Arc::clone(&room), capacity, stage: None }, BatchReceiver { receiver, room })
+    let sender = BatchSender { sender, room: Arc::clone(&room), capacity, stage: None };
+    (sender, BatchReceiver { queue: Some(Queue { receiver, room }), rest: None })
 }
 
 fn stopped() -> Error {
@@ -125,7 +151,12 @@ impl BatchSender {
         };
         let units = (batch.bytes() / UNIT).clamp(1, self.capacity) as u32;
         let permit = Arc::clone(&self.room).acquire_many_owned(units).await.map_err(|_| stopped())?;
-        self.sender.send((batch, permit)).map_err(|_| stopped())
+        self.sender.send(Item::Batch(batch, permit)).map_err(|_| stopped())
+    }
+
+    /// Says that whoever has all batches so far can go on from there later. What was sent may then be committed without the rest.
+    pub fn mark(&self, at: Cursor) -> Result<()> {
+        self.sender.send(Item::Mark(Box::new(at))).map_err(|_| stopped())
     }
 
     /// The same from a thread that may block; must not be called on a thread of the runtime.
@@ -135,20 +166,103 @@ impl BatchSender {
 }
 
 impl BatchReceiver {
-    /// The next batch; none when the sender is done.
+    /// The same batches up to the next mark, and whoever is told of what follows it: an error there means that nothing does.
+    pub fn up_to_mark(mut self) -> (Self, oneshot::Receiver<Rest>) {
+        let (rest, follows) = oneshot::channel();
+        self.rest = Some(rest);
+        (self, follows)
+    }
+
+    /// The next batch; none when the sender is done, or at a mark.
     pub async fn recv(&mut self) -> Option<Batch> {
-        self.receiver.recv().await.map(|(batch, _permit)| batch)
+        loop {
+            let item = self.queue.as_mut()?.receiver.recv().await?;
+            if let Some(batch) = self.take(item) {
+                return Some(batch);
+            }
+        }
     }
 
     /// The same from a thread that may block.
     pub fn blocking_recv(&mut self) -> Option<Batch> {
-        self.receiver.blocking_recv().map(|(batch, _permit)| batch)
+        loop {
+            let item = self.queue.as_mut()?.receiver.blocking_recv()?;
+            if let Some(batch) = self.take(item) {
+                return Some(batch);
+            }
+        }
+    }
+
+    /// Whether more follows after the last batch, in another part of the same load.
+    pub fn is_part(&self) -> bool {
+        self.queue.is_none()
+    }
+
+    fn take(&mut self, item: Item) -> Option<Batch> {
+        match item {
+            Item::Batch(batch, _permit) => Some(batch),
+            Item::Mark(mark) => {
+                if let Some(rest) = self.rest.take() {
+                    let batches = Self { queue: self.queue.take(), rest: None };
+                    // Gone only where the load is; then the rest is dropped, and the sender told.
+                    let _ = rest.send(Rest { mark: *mark, batches });
+                }
+                None
+            }
+        }
     }
 }
 
-impl Drop for BatchReceiver {
+impl Drop for Queue {
     fn drop(&mut self) {
         // A sender that waits for room would wait for ever.
         self.room.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(rows: usize) -> Batch {
+        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
+        let rows = RecordBatch::try_new_with_options(arrow_schema(&[]), Vec::new(), &options).expect("rows");
+        Batch { rows, quarantined: Vec::new() }
+    }
+
+    fn mark() -> Cursor {
+        Cursor::Column { column: "id".into(), value: None, window: String::new() }
+    }
+
+    #[tokio::test]
+    async fn a_part_ends_at_a_mark_and_the_rest_follows() {
+        let (sender, receiver) = batch_queue(1 << 20);
+        for rows in 1..=3 {
+            sender.send(batch(rows)).await.expect("room");
+            sender.mark(mark()).expect("somebody listens");
+        }
+        let rows = |batch: Option<Batch>| batch.map(|batch| batch.rows.num_rows());
+        let (mut part, follows) = receiver.up_to_mark();
+        assert_eq!(rows(part.recv().await), Some(1));
+        assert_eq!((rows(part.recv().await), part.is_part()), (None, true));
+        drop(part);
+        let Rest { mark: at, mut batches } = follows.await.expect("more");
+        assert_eq!(at, mark());
+        // Who does not ask for marks gets all.
+        assert_eq!((rows(batches.recv().await), rows(batches.recv().await)), (Some(2), Some(3)));
+        drop(sender);
+        assert_eq!((rows(batches.recv().await), batches.is_part()), (None, false));
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_room_once_the_rest_is_dropped() {
+        let (sender, receiver) = batch_queue(UNIT);
+        let (mut part, follows) = receiver.up_to_mark();
+        sender.mark(mark()).expect("somebody listens");
+        assert!(part.recv().await.is_none());
+        drop(part);
+        sender.send(batch(1)).await.expect("the rest is kept");
+        drop(follows);
+        assert_eq!(sender.send(batch(1)).await.expect_err("nobody").kind(), ErrorKind::Cancelled);
     }
 }

@@ -10,11 +10,12 @@ use crate::catalog::Stream;
 use crate::contract::reconcile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
+use crate::load::LoadDone;
 use crate::merge::RawColumn;
 use crate::source::Drift;
 use crate::state::LoadedStream;
 use crate::strangers::strangers;
-use crate::sync::{LoadDone, SyncContext, load};
+use crate::sync::{SyncContext, load};
 use crate::warehouse::QueryLimits;
 
 /// A load whose connection was lost when it was about to commit, so that it may be there or not.

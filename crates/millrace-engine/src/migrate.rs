@@ -8,7 +8,7 @@ use crate::state::State;
 use crate::warehouse::{QueryLimits, Statement};
 
 /// The version that this program writes.
-pub const STATE_VERSION: i128 = 5;
+pub const STATE_VERSION: i128 = 6;
 
 /// The statements that bring the state from each version to the next; the first from nothing. `{s}` is the schema.
 const MIGRATIONS: [&[&str]; STATE_VERSION as usize] = [
@@ -50,6 +50,15 @@ const MIGRATIONS: [&[&str]; STATE_VERSION as usize] = [
         // The last comparison of a stream's keys with its source's; see `deletes.rs`.
         "create table {s}.key_comparisons (source varchar not null, stream varchar not null, compared_at timestamptz not null, \
          run varchar not null, removed bigint not null, missing bigint not null, primary key (source, stream))",
+    ],
+    &[
+        // Loads that were committed in parts and have not come to their end; see `unfinished.rs`.
+        "create table {s}.unfinished (source varchar not null, stream varchar not null, raw_schema varchar not null, \
+         raw_table varchar not null, spec varchar not null, position varchar not null, row_count bigint not null, \
+         quarantined bigint not null, table_columns varchar not null, runs varchar not null, moments bigint not null, \
+         loaded_at timestamptz not null, primary key (source, stream))",
+        // How many moments the rows of a raw table are of; none stands for one.
+        "alter table {s}.streams add column moments bigint",
     ],
 ];
 

@@ -83,7 +83,7 @@ pub(crate) fn request(
     }
 }
 
-/// Drops what neither a kept publication nor a present load needs: retired tables, and what a run that ended early left behind. What
+/// Drops what neither a kept publication nor a present load needs, nor one that can be gone on with: retired tables, and what a run that ended early left behind. What
 /// somebody still reads stays until the next time, and what no run has made stays for ever. Returns how many relations went.
 ///
 /// Only for the holder of the lease. Should another run have taken over unnoticed, nothing of that one goes: its tables have a higher
@@ -96,7 +96,8 @@ pub(crate) async fn tidy(state: &State<'_>, schemas: &Schemas, lease: &Lease) ->
             names::fence_of(&relation.name).is_some_and(|fence| fence <= lease.fence())
         }));
     }
-    let needed = needed(&state.publications(KEPT).await?, &state.streams().await?);
+    let mut needed = needed(&state.publications(KEPT).await?, &state.streams().await?);
+    needed.extend(state.unfinished().await?.into_iter().map(|unfinished| unfinished.table));
     gone.retain(|(relation, _)| !needed.contains(relation));
     // Views first: they may read the tables.
     gone.sort_by_key(|(_, is_view)| !is_view);
@@ -163,6 +164,7 @@ mod tests {
             position: None,
             rows: 0,
             columns: None,
+            moments: 1,
         };
         let names: Vec<_> = needed(&kept, &[stream]).into_iter().map(|relation| relation.name).collect();
         assert_eq!(names, ["fact__r1", "old__r1", "stg__r2", "s__t__r4"]);

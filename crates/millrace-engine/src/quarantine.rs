@@ -44,6 +44,18 @@ pub(crate) fn replaced(
     rows.chunks(CHUNK).map(same).collect()
 }
 
+/// The statement that removes what a load in parts replaces: all of the stream but what those runs have put there.
+pub(crate) fn replaced_but(stream: &StreamName, tables: &Tables, runs: &[String]) -> Statement {
+    let places: Vec<String> = (0..runs.len()).map(|run| format!("${}", run + 3)).collect();
+    let sql = format!(
+        "delete from {} where source = $1 and stream = $2 and run not in ({})",
+        tables.table("quarantine"),
+        places.join(", ")
+    );
+    let name = [Value::text(&stream.source), Value::text(&stream.stream)];
+    Statement::with(sql, name.into_iter().chain(runs.iter().map(Value::text)))
+}
+
 /// The statements that record rows.
 pub(crate) fn inserted(about: &About<'_>, tables: &Tables, rows: &[QuarantinedRow]) -> Vec<Statement> {
     const COLUMNS: usize = 11;

@@ -24,6 +24,7 @@ use crate::state::{BuiltModel, LoadedStream, Publication, RunRecord, State};
 pub use crate::summary::{HeldBy, ModelSummary, RunError, RunStatus, RunSummary, StreamSummary};
 use crate::sync::{SyncContext, grouped, sync_stream};
 use crate::trigger::{Trigger, TriggerKind};
+use crate::unfinished::sort_out;
 use crate::warehouse::{PublishOutcome, Statement, Warehouse};
 use crate::{deletes, fault, model_run, names, publish};
 
@@ -324,6 +325,7 @@ impl Runner<'_> {
                 .unwrap_or(self.compiled.project.manifest.max_quarantine),
             max_quarantine_forced: self.options.max_quarantine.is_some(),
             full_refresh: self.options.full_refresh,
+            unfinished: sort_out(&self.state, self.compiled, &self.lease, self.options, self.now).await?,
             now: self.now,
             observer: &self.options.observer,
         };

@@ -43,8 +43,8 @@ pub struct ReadRequest {
     pub quarantine_unknown_columns: bool,
     /// Whether a row with the character U+0000 in a text is put into quarantine.
     pub quarantine_nul: bool,
-    /// Where the last committed read ended, whose rows stay; none where all rows are asked for. Only rows that are new since then have to be
-    /// delivered; with [`ReadMode::Append`] no others may be.
+    /// Where the last committed read ended, whose rows stay, or the mark up to which an unfinished one was committed; none where all rows
+    /// are asked for. Only rows that are new since then have to be delivered; with [`ReadMode::Append`] no others may be.
     pub cursor: Option<Cursor>,
     /// What has to end the read with [`crate::error::ErrorKind::SchemaDrift`], because the columns were not worked out from what the stream
     /// holds now.
@@ -72,6 +72,8 @@ pub struct ReadOutcome {
     pub cursor: Option<Cursor>,
     /// Lossy conversions that the stream's settings opted into, counted.
     pub conversions: Vec<Conversion>,
+    /// How it was read, in a few words for people, where that is worth telling: `over 4 connections`.
+    pub how: Option<String>,
 }
 
 /// A lossy conversion that was asked for, and how often it was made.
@@ -142,10 +144,13 @@ pub trait Source: Send + Sync {
     }
 
     /// The present position of a stream without looking at its rows; must be cheap. None where that is not possible. `last` is where its
-    /// last load ended: the answer is equal to it where nothing is new, and what is known to be as it was then need not be looked at.
+    /// last load ended: the answer is equal to it where nothing is new, and what is known to be as it was then need not be looked at. Where
+    /// `last` is a mark of a read that did not come to its end ([`BatchSender::mark`]), the answer is equal to it if [`Self::read`] can go
+    /// on from there, and none otherwise.
     async fn position(&self, stream: &StreamRequest, last: &Cursor) -> Result<Option<Cursor>>;
 
-    /// Reads the stream and sends its rows in order; returns after the last batch was sent. Every record of the stream is
+    /// Reads the stream and sends its rows, in any order in which the last one of a key is the one that counts; returns after the last batch
+    /// was sent. Now and then it may mark where it can be gone on with later. Every record of the stream is
     /// either in a batch's rows or in its quarantined rows, once; anything else is an error. Rows that were sent
     /// mean nothing until the warehouse has committed them with the returned cursor. Cancellation: [`BatchSender::send`] fails, and
     /// the read must end with that error. May be retried from the last committed cursor.

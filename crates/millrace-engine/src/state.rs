@@ -32,6 +32,8 @@ pub struct LoadedStream {
     pub rows: u64,
     /// The raw table's columns; none where an earlier version of this program loaded it.
     pub columns: Option<Vec<RawColumn>>,
+    /// Of how many moments its rows are: more than one where a load was gone on with after it had died.
+    pub moments: u32,
 }
 
 /// The record of one publish.
@@ -151,6 +153,7 @@ impl<'w> State<'w> {
                     position: position.map_err(unreadable)?,
                     rows: value("row_count").as_int().unwrap_or_default() as u64,
                     columns: columns.map_err(unreadable)?,
+                    moments: value("moments").as_int().map_or(1, |moments| moments as u32),
                 })
             })
             .collect()
@@ -293,6 +296,7 @@ impl Tables {
             Value::TimestampTz(at),
             Value::text(run),
             columns.map_or(Value::Null, Value::Text),
+            Value::Int(i128::from(stream.moments)),
         ]);
         let streams = self.table("streams");
         Ok(vec![
@@ -300,7 +304,7 @@ impl Tables {
             Statement::with(
                 format!(
                     "insert into {streams} (source, stream, raw_schema, raw_table, load_number, spec, position, row_count, \
-                     loaded_at, run, table_columns) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+                     loaded_at, run, table_columns, moments) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
                 ),
                 values,
             ),

@@ -52,8 +52,15 @@ pub struct StreamSummary {
     pub rows_removed: u64,
     /// Rows in the raw table.
     pub rows_in_table: u64,
+    /// Of how many moments these are: more than one where a load was gone on with after a run had died.
+    #[serde(default = "one")]
+    pub moments: u32,
     /// How long it took.
     pub duration_ms: u64,
+}
+
+fn one() -> u32 {
+    1
 }
 
 impl StreamSummary {
@@ -65,6 +72,7 @@ impl StreamSummary {
             rows_quarantined: outcome.quarantined,
             rows_removed: outcome.removed,
             rows_in_table: outcome.loaded.rows,
+            moments: outcome.loaded.moments,
             duration_ms: outcome.duration_ms,
         }
     }

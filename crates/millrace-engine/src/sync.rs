@@ -1,9 +1,9 @@
 //! One stream from its source into its raw table.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use async_trait::async_trait;
 use millrace_core::code::Code;
 use millrace_core::cursor::Cursor;
 use millrace_core::diagnostic::Diagnostic;
@@ -11,7 +11,6 @@ use millrace_core::digest::sha256;
 use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
 use millrace_core::project::source_file::{OnChange, OnNul, ReadMode};
-use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -22,12 +21,14 @@ use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, StepKind};
 use crate::lease::Lease;
+use crate::load::{LoadDone, StreamLoad, parts};
 use crate::load_columns::Unknown;
 use crate::nul::Stripped;
-use crate::source::{Conversion, Drift, ReadOutcome, ReadRequest};
+use crate::source::{Conversion, Drift, ReadRequest};
 use crate::state::{LoadedStream, Tables};
-use crate::warehouse::{FinishLoad, LoadOutcome, LoadRequest, Statement, Warehouse};
-use crate::{fault, load_columns, quarantine, retry};
+use crate::unfinished::Unfinished;
+use crate::warehouse::{LoadMode, LoadRequest, QueryLimits, Warehouse};
+use crate::{load_columns, retry};
 
 /// Bytes of batches that may wait between the reader and the warehouse.
 const QUEUE_BYTES: usize = 48 * 1024 * 1024;
@@ -73,6 +74,8 @@ pub struct SyncContext<'a> {
     pub max_quarantine_forced: bool,
     /// Whether to load also what has not changed.
     pub full_refresh: bool,
+    /// Streams of which a load may have been committed in part: by an earlier run, or by this one before its connection broke.
+    pub unfinished: Mutex<BTreeSet<StreamName>>,
     /// Now, in microseconds since 1970 UTC.
     pub now: i64,
     /// Who is told.
@@ -110,7 +113,7 @@ pub async fn sync_stream(
     (context.observer)(Event::Started { kind: StepKind::Load, name: name.clone() });
     let unknown = Mutex::new(None);
     let attempt = || load_columns::attempt(stream, before, &spec, context, &unknown);
-    let LoadDone { loaded, outcome, quarantined, conversions } =
+    let LoadDone { loaded, outcome, quarantined, conversions, how } =
         retry::while_lost(&what, context.observer, sleep, attempt).await?;
     let duration_ms = started.elapsed().as_millis() as u64;
     let mut words = format!("{} rows", grouped(outcome.rows_read));
@@ -125,6 +128,7 @@ pub async fn sync_stream(
             conversion.column
         ));
     }
+    words.extend(how.map(|how| format!(", {how}")));
     (context.observer)(Event::Done { kind: StepKind::Load, name, outcome: words, duration_ms });
     Ok(StreamOutcome {
         name: stream.name.clone(),
@@ -179,14 +183,6 @@ pub(crate) fn fingerprint(stream: &Stream, naming: Naming) -> String {
     sha256(text + &nul)
 }
 
-/// A load that has been committed.
-pub(crate) struct LoadDone {
-    pub(crate) loaded: LoadedStream,
-    outcome: LoadOutcome,
-    quarantined: u64,
-    conversions: Vec<Conversion>,
-}
-
 /// Loads a stream with these columns.
 pub(crate) async fn load(
     stream: &Stream,
@@ -214,6 +210,23 @@ pub(crate) async fn load(
         Some(before) => Destination::joining(stream, before, target, spec, context)?,
         None => Destination::fresh(stream, target, context),
     };
+    // What is merged is committed at once; and a mark has values of the key, which are not to be kept where the source's are masked.
+    let in_parts = !continues && stream.options.choice.masked.is_empty();
+    let other = unfinished(stream, continues, context).await?;
+    let unfinished = match &other {
+        Some(unfinished) if in_parts && unfinished.columns == columns => {
+            let there = stream.source.position(&stream.request(), &unfinished.position).await?;
+            other.as_ref().filter(|_| there.as_ref() == Some(&unfinished.position))
+        }
+        _ => None,
+    };
+    let key = if stream.options.mode.merges() { target.key.clone() } else { Vec::new() };
+    let (table, mode) = match unfinished {
+        Some(unfinished) => {
+            (unfinished.table.clone(), LoadMode::Continue { rows: unfinished.rows, key: key.clone() })
+        }
+        None => (table, mode),
+    };
     let (mut sender, receiver) = batch_queue(QUEUE_BYTES);
     let stripped = (stream.options.nul == OnNul::Strip).then(|| Stripped::of(&target.source_columns));
     if let Some(stripped) = stripped.clone() {
@@ -223,11 +236,10 @@ pub(crate) async fn load(
     }
     let sender = stream.masking(sender, &target.source_columns)?;
     let (ended, has_ended) = oneshot::channel();
-    let limit = match stream.options.max_quarantine {
-        Some(own) if !context.max_quarantine_forced => own,
-        _ => context.max_quarantine,
-    };
-    let (report, mut reported) = oneshot::channel();
+    let mut runs = unfinished.map(|unfinished| unfinished.runs.clone()).unwrap_or_default();
+    if !runs.iter().any(|run| run == context.run) {
+        runs.push(context.run.to_owned());
+    }
     let finish = StreamLoad {
         stream: LoadedStream {
             name: stream.name.clone(),
@@ -237,29 +249,46 @@ pub(crate) async fn load(
             position: None,
             rows: 0,
             columns: Some(columns),
+            moments: unfinished.map_or(1, |unfinished| unfinished.moments + 1),
         },
-        run: context.run.to_owned(),
+        runs,
+        committed: unfinished.map(|unfinished| unfinished.rows),
+        forget: match (unfinished, &other) {
+            (None, Some(other)) => other.forgotten(context.tables).to_vec(),
+            _ => Vec::new(),
+        },
         tables: context.tables.clone(),
         guard: context.lease.guard(),
         now: context.now,
         freeze_types: stream.options.contract.types == OnChange::Freeze,
         hide_raw: stream.options.choice.hides(),
         keep_quarantine: continues,
-        limit,
-        rows: 0,
+        limit: match stream.options.max_quarantine {
+            Some(own) if !context.max_quarantine_forced => own,
+            _ => context.max_quarantine,
+        },
+        rows: unfinished.map_or(0, |unfinished| unfinished.rows),
+        quarantined_before: unfinished.map_or(0, |unfinished| unfinished.quarantined),
         quarantined: Vec::new(),
         stripped,
         has_ended,
-        report,
+        rest: None,
+        report: None,
         observer: Arc::clone(context.observer),
     };
+    if finish.stream.moments > 1 {
+        (context.observer)(Event::Notice(Box::new(several_moments(&finish.stream))));
+    }
     let read = ReadRequest {
         stream: stream.request(),
         columns: target.source_columns.clone(),
         key: stream.options.key.clone(),
         quarantine_unknown_columns: stream.options.contract.columns == OnChange::Quarantine,
         quarantine_nul: stream.options.nul == OnNul::Quarantine,
-        cursor: since.filter(|_| continues),
+        cursor: match unfinished {
+            Some(unfinished) => Some(unfinished.position.clone()),
+            None => since.filter(|_| continues),
+        },
         drift,
     };
     let reading = async {
@@ -270,128 +299,40 @@ pub(crate) async fn load(
         failed
     };
     let request = LoadRequest { table, columns: target.warehouse_columns.clone(), mode };
-    let loading = context.warehouse.load(request, receiver, Box::new(finish));
+    let loading = parts(context.warehouse, request, receiver, finish, &key, in_parts, unknown);
     let (read_error, loaded) = futures::future::join(reading, loading).await;
-    let report = reported.try_recv().ok();
-    let Err(error) = loaded else {
-        return report.ok_or_else(|| Error::new(ErrorKind::Internal, "a load ended without its report"));
+    loaded.map_err(|error| {
+        // What broke the source is the cause; the load only saw the end of it.
+        let cause = read_error.filter(|read| read.kind() != ErrorKind::Cancelled);
+        cause.unwrap_or(error)
+    })
+}
+
+/// The load of a stream that was committed in part, if there is one. Afterwards this load may be one, unless it continues an earlier one.
+async fn unfinished(
+    stream: &Stream,
+    continues: bool,
+    context: &SyncContext<'_>,
+) -> Result<Option<Unfinished>> {
+    let name = &stream.name;
+    let may_be = {
+        let mut known = context.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        if continues { known.contains(name) } else { !known.insert(name.clone()) }
     };
-    if error.kind() == ErrorKind::WarehouseLost {
-        *unknown.lock().unwrap_or_else(PoisonError::into_inner) = report;
+    if !may_be {
+        return Ok(None);
     }
-    // What broke the source is the cause; the load only saw the end of it.
-    let cause = read_error.filter(|read| read.kind() != ErrorKind::Cancelled);
-    Err(cause.unwrap_or(error))
+    let found = context.warehouse.query(&context.tables.find_unfinished(name), QueryLimits::STATE).await?;
+    Ok(Unfinished::all(&found)?.into_iter().next())
 }
 
-/// Watches a load and writes its checkpoint.
-struct StreamLoad {
-    stream: LoadedStream,
-    run: String,
-    tables: Tables,
-    guard: Statement,
-    now: i64,
-    freeze_types: bool,
-    hide_raw: bool,
-    keep_quarantine: bool,
-    limit: QuarantineLimit,
-    rows: u64,
-    quarantined: Vec<QuarantinedRow>,
-    stripped: Option<Arc<Stripped>>,
-    has_ended: oneshot::Receiver<Result<ReadOutcome>>,
-    report: oneshot::Sender<LoadDone>,
-    observer: Observer,
-}
-
-impl StreamLoad {
-    fn too_many(&self) -> Error {
-        let total = self.rows + self.quarantined.len() as u64;
-        let message = format!(
-            "{} of {} rows of stream `{}` cannot be loaded; at most {} may go to quarantine",
-            grouped(self.quarantined.len() as u64),
-            grouped(total),
-            self.stream.name,
-            self.limit
-        );
-        let mut error = Error::new(ErrorKind::ContractBroken, message)
-            .hint("Mend the source or its captured schema, or allow more with `--max-quarantine`.");
-        for row in self.quarantined.iter().take(5) {
-            error = error.caused_by(describe(row));
-        }
-        error
-    }
-}
-
-/// `data/orders.json:17: column `Quantite`: expected an integer, found text`.
-fn describe(row: &QuarantinedRow) -> String {
-    let column = row.column.as_ref().map(|column| format!("column `{column}`: ")).unwrap_or_default();
-    format!("{}:{}: {column}{}", row.file, row.line, row.reason)
-}
-
-#[async_trait]
-impl FinishLoad for StreamLoad {
-    fn saw(&mut self, batch: &Batch) -> Result<()> {
-        self.rows += batch.rows.num_rows() as u64;
-        let misfit = |row: &&QuarantinedRow| {
-            matches!(row.code, QuarantineCode::WrongType | QuarantineCode::OutOfRange)
-        };
-        if self.freeze_types
-            && let Some(row) = batch.quarantined.iter().find(misfit)
-        {
-            let message = format!(
-                "a value of stream `{}` does not fit its column, and its contract freezes types",
-                self.stream.name
-            );
-            return Err(Error::new(ErrorKind::ContractBroken, message).caused_by(describe(row)));
-        }
-        self.quarantined.extend(batch.quarantined.iter().cloned());
-        // A wholly wrong schema is told early; a share is otherwise judged at the end.
-        let count = self.quarantined.len() as u64;
-        let hopeless = match self.limit {
-            QuarantineLimit::Rows(limit) => count > limit,
-            QuarantineLimit::Percent(_) => {
-                count > 200_000 && self.limit.exceeded(count, (self.rows + count) * 4)
-            }
-        };
-        if hopeless {
-            return Err(self.too_many());
-        }
-        (self.observer)(Event::Rows { name: self.stream.name.to_string(), rows: self.rows });
-        Ok(())
-    }
-
-    async fn finish(mut self: Box<Self>, outcome: LoadOutcome) -> Result<Vec<Statement>> {
-        let closed = |_| Error::new(ErrorKind::Internal, "a source ended without a word");
-        let ended = (&mut self.has_ended).await.map_err(closed)??;
-        let quarantined = self.quarantined.len() as u64;
-        if self.limit.exceeded(quarantined, self.rows + quarantined) {
-            return Err(self.too_many());
-        }
-        self.stream.position = ended.cursor;
-        self.stream.rows = outcome.rows_in_table;
-        let mut statements = Vec::new();
-        statements.extend(quarantine::replaced(
-            &self.stream.name,
-            &self.tables,
-            &self.quarantined,
-            self.keep_quarantine,
-        ));
-        let about = quarantine::About {
-            stream: &self.stream.name,
-            run: &self.run,
-            now: self.now,
-            hide_raw: self.hide_raw,
-        };
-        statements.extend(quarantine::inserted(&about, &self.tables, &self.quarantined));
-        statements.extend(self.tables.record_load(&self.stream, &self.run, self.now)?);
-        statements.push(self.guard.clone());
-        fault::reach("load-rows-written");
-        // Gone only where nobody waits for the load any more; then it will be rolled back.
-        let mut conversions = ended.conversions;
-        conversions.extend(self.stripped.iter().flat_map(|stripped| stripped.conversions()));
-        let _ = self.report.send(LoadDone { loaded: self.stream, outcome, quarantined, conversions });
-        Ok(statements)
-    }
+fn several_moments(stream: &LoadedStream) -> Diagnostic {
+    let message = format!(
+        "the load of stream `{}` goes on where an earlier one has ended; its rows will be of {} moments",
+        stream.name, stream.moments
+    );
+    Diagnostic::warning(Code::SeveralMoments, message)
+        .hint("`millrace run --full-refresh` reads all of it anew.")
 }
 
 /// The error for a stream that is to be appended to, of a source that cannot tell what is new.

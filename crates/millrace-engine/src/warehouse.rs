@@ -113,6 +113,13 @@ pub enum LoadMode {
     Upsert(Merge),
     /// Rows are added to those in the table, which is made where it is not there; its key is empty.
     Append(Merge),
+    /// Rows are added to a table that earlier parts of the same load have made. Their keys are new.
+    Continue {
+        /// Rows that the table has.
+        rows: u64,
+        /// Warehouse names of the columns by which later loads are merged into it; empty where none are.
+        key: Vec<String>,
+    },
 }
 
 /// How rows come into a table that may hold some.
@@ -243,7 +250,8 @@ pub trait Warehouse: Send + Sync {
     /// except that a connection lost while committing leaves the outcome unknown; the engine then looks at what it wrote.
     async fn transact(&self, statements: &[Statement]) -> Result<Vec<u64>>;
 
-    /// Writes all batches, then what `finish` returns, in one transaction. When `batches` ends because the source failed, the
+    /// Writes all batches, then what `finish` returns, in one transaction. Where [`BatchReceiver::is_part`] says at their end that more
+    /// follows in [`LoadMode::Continue`], what looks at the whole table (its key, its statistics) may be left for the last part. When `batches` ends because the source failed, the
     /// engine makes `finish` fail. After an error nothing happened.
     async fn load(
         &self,

@@ -32,7 +32,7 @@ pub(super) fn load(
     in_transaction(connection, || {
         run(connection, &format!("create schema if not exists {}", Ident::new(&request.table.schema)))?;
         let order = match &request.mode {
-            LoadMode::Create | LoadMode::Append(_) => RowOrder::Free,
+            LoadMode::Create | LoadMode::Append(_) | LoadMode::Continue { .. } => RowOrder::Free,
             // Of several rows with one key the last that arrived counts.
             LoadMode::Upsert(_) => RowOrder::Kept,
         };
@@ -47,6 +47,9 @@ pub(super) fn load(
                 done
             }
             LoadMode::Append(how) => append(connection, request, how, feed)?,
+            LoadMode::Continue { .. } => {
+                feed.insert_into(connection, &request.table.to_string(), "feed.*")?
+            }
         };
         let rows_in_table = connection
             .query_row(&format!("select count(*) from {}", request.table), [], |row| row.get::<_, i64>(0))

@@ -93,7 +93,7 @@ fn cursor(mut files: Vec<FileState>, kept: bool) -> Cursor {
 fn loaded(cursor: &Cursor) -> &[FileState] {
     match cursor {
         Cursor::Files { files, .. } => files,
-        Cursor::Column { .. } => &[],
+        Cursor::Column { .. } | Cursor::Ranges { .. } => &[],
     }
 }
 

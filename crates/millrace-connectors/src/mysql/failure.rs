@@ -202,6 +202,14 @@ pub(super) fn grant(table: Option<&str>, address: &Address) -> String {
     format!("Run on the server: grant select on {database}.{table} to {user}@'%'")
 }
 
+/// The statement that lets the user lock what it reads.
+pub(super) fn grant_lock(address: &Address) -> String {
+    let (database, user) = (quoted(&address.database), literal(&address.user));
+    format!(
+        "Run on the server: grant lock tables on {database}.* to {user}@'%'. Or leave `snapshot: lock` out."
+    )
+}
+
 /// A name in quotes, in a statement for people to run.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))

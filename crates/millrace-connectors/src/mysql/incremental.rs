@@ -54,7 +54,7 @@ enum Lag {
 /// What one read asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Part {
-    /// Follows `from`; empty for all rows.
+    /// What `where` says; empty for all rows.
     pub(super) condition: String,
     /// Where it ends.
     pub(super) cursor: Option<Cursor>,
@@ -117,9 +117,9 @@ impl Growth {
         let window = self.window(connection, table, excluded, &greatest).await?;
         let up_to = format!("{column} <= {}", literal(&greatest)?);
         let condition = match self.last(last).and_then(|last| self.after(last)) {
-            Some(after) => format!(" where {after} and {up_to}"),
+            Some(after) => format!("{after} and {up_to}"),
             // Rows without a value are seen this once.
-            None => format!(" where {up_to} or {column} is null"),
+            None => format!("{up_to} or {column} is null"),
         };
         Ok(Part { condition, cursor: Some(self.cursor(Some(greatest), window)) })
     }
@@ -218,7 +218,7 @@ fn literal(value: &str) -> Result<String> {
     ))
 }
 
-fn is_whole(data_type: DataType) -> bool {
+pub(super) fn is_whole(data_type: DataType) -> bool {
     use DataType::{Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64};
     matches!(data_type, Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64)
 }

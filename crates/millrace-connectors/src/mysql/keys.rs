@@ -1,16 +1,17 @@
 //! The keys of a table: what they sum up to, and those of some parts. See ADR 0014.
 
+use std::sync::Arc;
+
 use millrace_core::schema::{Column, DataType};
 use millrace_engine::batch::BatchSender;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::keys::{KeyParts, KeyRequest, KeySum, KeySums, SUMMED, hash};
 use mysql_async::Row;
-use mysql_async::prelude::Queryable;
 
 use crate::mysql::connection::Connection;
+use crate::mysql::quoted;
 use crate::mysql::read::Reader;
 use crate::mysql::table::{Table, text};
-use crate::mysql::{failure, quoted};
 use crate::mysql_types::stored::Form;
 
 /// SQL for the hash of a row's key; none where the text of a column is not the same here as in a warehouse.
@@ -70,26 +71,11 @@ pub(super) async fn read(
     let hash = key_hash(table, &request.columns).ok_or_else(unknown)?;
     let is_hex = |name: &&String| name.bytes().all(|byte| byte.is_ascii_hexdigit());
     let names: Vec<String> = parts.names.iter().filter(is_hex).map(|name| format!("'{name}'")).collect();
-    let mut reader = Reader::new(table, &request.of_all_rows(), zero_dates_to_null);
-    let select = table.select(reader.columns());
-    let sql = format!("{select} where substr({hash}, 1, {}) in ({})", parts.digits, names.join(", "));
-    let doing = doing(table);
-    let (driver, address) = connection.parts()?;
-    let failed = |error| failure::asking(&error, &doing, Some(&table.name), address);
-    let mut rows = driver.exec_iter(sql, ()).await.map_err(failed)?;
-    while let Some(row) = rows.next().await.map_err(failed)? {
-        reader.row(&row);
-        if reader.gathered.is_full()
-            && let Some(batch) = reader.gathered.take()?
-        {
-            batches.send(batch).await?;
-        }
-    }
-    drop(rows);
-    match reader.gathered.take()? {
-        Some(batch) => batches.send(batch).await,
-        None => Ok(()),
-    }
+    let mut reader = Reader::new(table, &request.of_all_rows(), zero_dates_to_null, Arc::default());
+    let name = quoted(&table.name);
+    let rest = format!("from {name} where substr({hash}, 1, {}) in ({})", parts.digits, names.join(", "));
+    reader.read(connection, &rest, batches).await?;
+    reader.send(batches).await
 }
 
 fn doing(table: &Table) -> String {

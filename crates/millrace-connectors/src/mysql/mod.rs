@@ -1,7 +1,8 @@
-//! MySQL and MariaDB servers, read over one connection.
+//! MySQL and MariaDB servers.
 //!
-//! A read is one statement in one transaction with a consistent snapshot, so that what it gives is of one moment. It
-//! asks for rows in the binary protocol, because FLOAT loses digits in the text one, and never holds more than a batch of them.
+//! A read is one statement in one transaction with a consistent snapshot, or, for a large table, several over connections whose snapshots
+//! are of the same moment, so that what it gives is of one moment. It asks for rows in the binary protocol, because FLOAT loses digits in
+//! the text one, and never holds more than a batch of them for each connection.
 
 mod address;
 mod connection;
@@ -12,8 +13,12 @@ mod failure;
 pub(crate) mod fuzz;
 mod incremental;
 mod keys;
+mod layout;
+mod parallel;
+mod ranges;
 mod reach;
 mod read;
+mod snapshot;
 mod table;
 mod tls;
 mod tunnel;
@@ -39,7 +44,10 @@ use mysql_async::prelude::Queryable;
 use crate::mysql::address::{Address, Files};
 use crate::mysql::connection::Connection;
 use crate::mysql::incremental::{CURSOR, Growth, LAG};
+use crate::mysql::layout::Layout;
+use crate::mysql::parallel::{CHUNK_ROWS, CONNECTIONS, MOMENT, RANGE_ROWS};
 use crate::mysql::read::read;
+use crate::mysql::snapshot::SNAPSHOT;
 use crate::mysql_types::zero_dates::{self, ZERO_DATES};
 
 static SOURCE: MapSpec = MapSpec {
@@ -62,6 +70,11 @@ static SOURCE: MapSpec = MapSpec {
         ),
         KeySpec::optional("ssl_key", KeyKind::Text, "PEM file with its key, without a password."),
         ZERO_DATES,
+        CONNECTIONS,
+        RANGE_ROWS,
+        SNAPSHOT,
+        CHUNK_ROWS,
+        MOMENT,
     ],
 };
 
@@ -78,6 +91,11 @@ static STREAM: MapSpec = MapSpec {
         LAG,
         DELETES,
         RECONCILE_EVERY,
+        CONNECTIONS,
+        RANGE_ROWS,
+        SNAPSHOT,
+        CHUNK_ROWS,
+        MOMENT,
     ],
 };
 
@@ -99,7 +117,19 @@ impl SourceConnector for Mysql {
     }
 
     fn connection_keys(&self) -> &'static [&'static str] {
-        &["url", "ssl_ca", "ssl_cert", "ssl_key", "lag", "deletes", "reconcile_every"]
+        &[
+            "url",
+            "ssl_ca",
+            "ssl_cert",
+            "ssl_key",
+            "lag",
+            "deletes",
+            "reconcile_every",
+            "connections",
+            "range_rows",
+            "snapshot",
+            "chunk_rows",
+        ]
     }
 
     fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {
@@ -181,12 +211,18 @@ impl Source for Server {
     }
 
     async fn position(&self, stream: &StreamRequest, last: &Cursor) -> Result<Option<Cursor>> {
-        if stream.mode != ReadMode::Incremental {
+        let is_unfinished = matches!(last, Cursor::Ranges { .. });
+        if stream.mode != ReadMode::Incremental && !is_unfinished {
             return Ok(None);
         }
         let settings = stream.settings.or(&self.settings);
         let mut connection = self.connect().await?;
         let table = table::find(&mut connection, wanted(stream, &settings)).await?;
+        if is_unfinished {
+            let layout = Layout::of(&mut connection, &table.name).await?;
+            connection.close().await;
+            return Ok(layout.filter(|layout| layout.goes_on(last)).map(|_| last.clone()));
+        }
         let table = table::describe(&mut connection, table, &stream.excluded).await?;
         let growth = Growth::of(&table, &settings)?;
         let position = growth.position(&mut connection, &table, &stream.excluded, last).await?;
@@ -225,10 +261,6 @@ impl Source for Server {
 
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {
         let settings = request.stream.settings.or(&self.settings);
-        let mut connection = self.connect().await?;
-        let table = wanted(&request.stream, &settings);
-        let outcome = read(&mut connection, table, &request, &settings, &batches).await?;
-        connection.close().await;
-        Ok(outcome)
+        read(self, wanted(&request.stream, &settings), &request, &settings, &batches).await
     }
 }

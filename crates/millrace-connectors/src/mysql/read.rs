@@ -1,11 +1,14 @@
 //! The rows of a table, of one moment, as they come over the wire.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use millrace_core::project::settings::Settings;
 use millrace_core::project::source_file::ReadMode;
 use millrace_core::quarantine::QuarantineCode;
 use millrace_engine::batch::BatchSender;
 use millrace_engine::error::Result;
-use millrace_engine::source::{ReadOutcome, ReadRequest};
+use millrace_engine::source::{Conversion, ReadOutcome, ReadRequest};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Row, Value};
 
@@ -15,8 +18,10 @@ use crate::files::delivery::{Gathered, Place};
 use crate::files::row::RowWriter;
 use crate::mysql::connection::Connection;
 use crate::mysql::incremental::{Growth, Part};
+use crate::mysql::parallel;
+use crate::mysql::snapshot::BEGIN;
 use crate::mysql::table::{Origin, Table, TableColumn};
-use crate::mysql::{convert, failure, table, written};
+use crate::mysql::{Server, convert, failure, quoted, table, written};
 use crate::mysql_types::stored::Pushed;
 use crate::mysql_types::zero_dates::{self, ZeroDates};
 
@@ -29,42 +34,52 @@ const FIXED: usize = 8;
 
 /// Reads a table from end to end or, where that is asked for, as far as it has grown.
 pub(super) async fn read(
-    connection: &mut Connection,
+    server: &Server,
     wanted: &str,
     request: &ReadRequest,
     settings: &Settings,
     batches: &BatchSender,
 ) -> Result<ReadOutcome> {
+    let mut connection = server.connect().await?;
     // The statement is one moment by itself; with a snapshot it is that of the transaction.
-    connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
-    let table = table::find(connection, wanted).await?;
-    let table = table::describe(connection, table, &request.stream.excluded).await?;
-    let part = if request.stream.mode == ReadMode::Incremental {
-        let growth = Growth::of(&table, settings)?;
-        growth.part(connection, &table, &request.stream.excluded, request.cursor.as_ref()).await?
-    } else {
-        Part::default()
-    };
-    let mut reader = Reader::new(&table, request, zero_dates::become_null(settings));
-    let select = table.select(reader.cells.iter().map(|cell| cell.name.as_str())) + &part.condition;
-    let doing = format!("table `{}` cannot be read", table.name);
-    let (driver, address) = connection.parts()?;
-    let failed = |error| failure::asking(&error, &doing, Some(&table.name), address);
-    let mut rows = driver.exec_iter(select, ()).await.map_err(failed)?;
-    while let Some(row) = rows.next().await.map_err(failed)? {
-        reader.row(&row);
-        if reader.gathered.is_full()
-            && let Some(batch) = reader.gathered.take()?
-        {
-            batches.send(batch).await?;
+    connection.run(BEGIN).await?;
+    let named = table::find(&mut connection, wanted).await?;
+    let table = table::describe(&mut connection, named.clone(), &request.stream.excluded).await?;
+    let mut how = None;
+    if let Some(plan) = parallel::plan(&mut connection, &table, request, settings).await? {
+        let (mut connections, why) = plan.open(server, connection, settings).await?;
+        how = match (why, connections.len()) {
+            (Some(why), _) => Some(format!("over one connection: {why}")),
+            (None, count) => (count > 1).then(|| format!("over {count} connections")),
+        };
+        if plan.reads_ranges(&connections) {
+            let outcome = parallel::read(connections, named, plan, request, settings, batches).await?;
+            return Ok(ReadOutcome { how, ..outcome });
         }
+        connection = connections.swap_remove(0);
     }
-    drop(rows);
-    if let Some(batch) = reader.gathered.take()? {
-        batches.send(batch).await?;
+    let part = part(&mut connection, &table, request, settings).await?;
+    let mut reader = Reader::new(&table, request, zero_dates::become_null(settings), Arc::default());
+    let filter = if part.condition.is_empty() { String::new() } else { format!(" where {}", part.condition) };
+    let rest = format!("from {}{filter}", quoted(&table.name));
+    reader.read(&mut connection, &rest, batches).await?;
+    reader.send(batches).await?;
+    connection.close().await;
+    Ok(ReadOutcome { cursor: part.cursor, conversions: reader.conversions(), how })
+}
+
+/// Which rows to read, in the transaction that is under way.
+pub(super) async fn part(
+    connection: &mut Connection,
+    table: &Table,
+    request: &ReadRequest,
+    settings: &Settings,
+) -> Result<Part> {
+    if request.stream.mode != ReadMode::Incremental {
+        return Ok(Part::default());
     }
-    let conversions = reader.zero_dates.conversions(&reader.gathered.writer);
-    Ok(ReadOutcome { cursor: part.cursor, conversions })
+    let growth = Growth::of(table, settings)?;
+    growth.part(connection, table, &request.stream.excluded, request.cursor.as_ref()).await
 }
 
 /// A column that is read.
@@ -76,20 +91,28 @@ struct WantedCell {
     index: Option<usize>,
 }
 
-/// Puts the cells of rows into columns.
+/// Puts the cells of rows into columns, and sends them on.
 pub(super) struct Reader {
     /// In the order of the statement.
     cells: Vec<WantedCell>,
-    pub(super) gathered: Gathered,
+    gathered: Gathered,
     zero_dates: ZeroDates,
     table: String,
-    /// Rows that were read.
+    /// Rows that were read since the last batch.
     rows: u64,
+    /// Rows that were sent, by this reader and others of the same table.
+    sent: Arc<AtomicU64>,
     scratch: Vec<u8>,
 }
 
 impl Reader {
-    pub(super) fn new(table: &Table, request: &ReadRequest, zero_dates_to_null: bool) -> Self {
+    /// For rows of a table, as a request wants them. `sent` counts those of all readers of one read.
+    pub(super) fn new(
+        table: &Table,
+        request: &ReadRequest,
+        zero_dates_to_null: bool,
+        sent: Arc<AtomicU64>,
+    ) -> Self {
         let writer = RowWriter::new(&request.columns, &request.key).refusing_nul(request.quarantine_nul);
         let cell = |column: &TableColumn| {
             let index = writer.index(&column.name);
@@ -107,16 +130,49 @@ impl Reader {
             gathered: Gathered::new(writer, LIMITS),
             table: table.name.clone(),
             rows: 0,
+            sent,
             scratch: Vec::new(),
         }
     }
 
-    /// The columns that are read, in the order of the statement.
-    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
-        self.cells.iter().map(|cell| cell.name.as_str())
+    /// Reads rows, given by what follows the columns in the statement; returns how many. Those that make no batch are left for
+    /// [`Self::send`].
+    pub(super) async fn read(
+        &mut self,
+        connection: &mut Connection,
+        rest: &str,
+        batches: &BatchSender,
+    ) -> Result<u64> {
+        let list = table::select_list(self.cells.iter().map(|cell| cell.name.as_str()));
+        let (doing, table) = (format!("table `{}` cannot be read", self.table), self.table.clone());
+        let (driver, address) = connection.parts()?;
+        let failed = |error| failure::asking(&error, &doing, Some(&table), address);
+        let mut rows = driver.exec_iter(format!("select {list} {rest}"), ()).await.map_err(failed)?;
+        let mut count = 0;
+        while let Some(row) = rows.next().await.map_err(failed)? {
+            count += 1;
+            self.row(&row);
+            if self.gathered.is_full() {
+                self.send(batches).await?;
+            }
+        }
+        Ok(count)
     }
 
-    pub(super) fn row(&mut self, row: &Row) {
+    /// Sends what has been read. Rows are numbered as they are sent.
+    pub(super) async fn send(&mut self, batches: &BatchSender) -> Result<()> {
+        let Some(mut batch) = self.gathered.take()? else { return Ok(()) };
+        let before = self.sent.fetch_add(std::mem::take(&mut self.rows), Ordering::Relaxed);
+        batch.quarantined.iter_mut().for_each(|row| row.line += before);
+        batches.send(batch).await
+    }
+
+    /// Lossy conversions since the last call.
+    pub(super) fn conversions(&mut self) -> Vec<Conversion> {
+        self.zero_dates.take(&self.gathered.writer)
+    }
+
+    fn row(&mut self, row: &Row) {
         self.rows += 1;
         if let Err((column, refusal)) = self.cells(row) {
             let cells = self.cells.iter().enumerate();

@@ -58,11 +58,15 @@ impl Table {
 
     /// A statement that reads some of the columns.
     pub(super) fn select<'a>(&self, columns: impl Iterator<Item = &'a str>) -> String {
-        let list: Vec<String> = columns.map(quoted).collect();
-        // A table of which nothing is wanted still has rows.
-        let list = if list.is_empty() { "1".to_owned() } else { list.join(", ") };
-        format!("select {list} from {}", quoted(&self.name))
+        format!("select {} from {}", select_list(columns), quoted(&self.name))
     }
+}
+
+/// Columns as a statement lists them.
+pub(super) fn select_list<'a>(columns: impl Iterator<Item = &'a str>) -> String {
+    let list: Vec<String> = columns.map(quoted).collect();
+    // A table of which nothing is wanted still has rows.
+    if list.is_empty() { "1".to_owned() } else { list.join(", ") }
 }
 
 /// A table or view by name.

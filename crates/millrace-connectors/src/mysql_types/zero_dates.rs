@@ -8,6 +8,9 @@ use millrace_engine::source::Conversion;
 use crate::files::cell::Refusal;
 use crate::files::row::RowWriter;
 
+/// What a conversion of them is called.
+pub(crate) const ZERO_DATE: &str = "zero date to null";
+
 /// The key of sources and streams that says what becomes of them.
 pub(crate) const ZERO_DATES: KeySpec = KeySpec::optional(
     "zero_dates",
@@ -60,14 +63,18 @@ impl ZeroDates {
         self.row.iter().for_each(|&index| self.counts[index] += 1);
     }
 
+    /// What was converted since the last call.
+    #[cfg(feature = "mysql")]
+    pub(crate) fn take(&mut self, writer: &RowWriter) -> Vec<Conversion> {
+        let conversions = self.conversions(writer);
+        self.counts.fill(0);
+        conversions
+    }
+
     /// What was converted.
     pub(crate) fn conversions(&self, writer: &RowWriter) -> Vec<Conversion> {
         let met = self.counts.iter().enumerate().filter(|(_, rows)| **rows > 0);
-        met.map(|(index, &rows)| Conversion {
-            column: writer.name(index).to_owned(),
-            what: "zero date to null",
-            rows,
-        })
-        .collect()
+        met.map(|(index, &rows)| Conversion { column: writer.name(index).to_owned(), what: ZERO_DATE, rows })
+            .collect()
     }
 }

@@ -122,7 +122,7 @@ impl Source for ParquetSource {
                 opened.assert_unchanged()?;
                 states.push(state);
             }
-            Ok(ReadOutcome { cursor: Some(selection.cursor(states)), conversions: Vec::new() })
+            Ok(ReadOutcome { cursor: Some(selection.cursor(states)), conversions: Vec::new(), how: None })
         })
         .await
     }

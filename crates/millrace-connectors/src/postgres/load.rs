@@ -69,12 +69,12 @@ async fn has_schema(session: &mut Session, schema: &str) -> Result<bool> {
 async fn fill(
     session: &mut Session,
     request: &LoadRequest,
-    batches: BatchReceiver,
+    mut batches: BatchReceiver,
     mut finish: Box<dyn FinishLoad>,
 ) -> Result<LoadOutcome> {
     let table = &request.table;
     let merge_by = match &request.mode {
-        LoadMode::Create => None,
+        LoadMode::Create | LoadMode::Continue { .. } => None,
         LoadMode::Upsert(how) | LoadMode::Append(how) => Some(how),
     };
     let into_rows = match merge_by {
@@ -88,7 +88,7 @@ async fn fill(
         let adds = how.key.is_empty();
         let rows_read = if adds && request.columns.iter().all(|column| goes_in_as_is(column, how)) {
             let new = how.former.is_some();
-            copy(session, table, &request.columns, Copying { place: None, new }, batches, &mut *finish)
+            copy(session, table, &request.columns, Copying { place: None, new }, &mut batches, &mut *finish)
                 .await?
         } else {
             let staging = Relation::new(&table.schema, staging_name(&table.name));
@@ -96,7 +96,7 @@ async fn fill(
             session.batch(&create_table("unlogged table", &staging, &request.columns, Some(&place))).await?;
             let how_copied = Copying { place: Some(&place), new: true };
             let rows_read =
-                copy(session, &staging, &request.columns, how_copied, batches, &mut *finish).await?;
+                copy(session, &staging, &request.columns, how_copied, &mut batches, &mut *finish).await?;
             if adds {
                 add(session, request, &staging, &place).await?;
             } else {
@@ -107,18 +107,28 @@ async fn fill(
         let rows_in_table = count(session, &format!("select count(*) from {table}")).await?;
         LoadOutcome { rows_read, rows_in_table }
     } else {
-        let columns = merge_by.map_or(&request.columns, |how| &how.columns);
-        session.batch(&create_table("table", table, columns, None)).await?;
-        let how_copied = Copying { place: None, new: true };
-        let rows_read = copy(session, table, &request.columns, how_copied, batches, &mut *finish).await?;
-        let twice = match merge_by {
-            Some(how) if !how.key.is_empty() => make_unique(session, table, &how.key).await?,
-            _ => 0,
+        let (rows_before, key) = match &request.mode {
+            LoadMode::Continue { rows, key } => (*rows, key.as_slice()),
+            LoadMode::Create => (0, &[][..]),
+            LoadMode::Upsert(how) | LoadMode::Append(how) => (0, how.key.as_slice()),
         };
-        LoadOutcome { rows_read, rows_in_table: rows_read - twice }
+        let new = !matches!(request.mode, LoadMode::Continue { .. });
+        if new {
+            let columns = merge_by.map_or(&request.columns, |how| &how.columns);
+            session.batch(&create_table("table", table, columns, None)).await?;
+        }
+        let how_copied = Copying { place: None, new };
+        let rows_read =
+            copy(session, table, &request.columns, how_copied, &mut batches, &mut *finish).await?;
+        let twice =
+            if key.is_empty() || batches.is_part() { 0 } else { make_unique(session, table, key).await? };
+        LoadOutcome { rows_read, rows_in_table: rows_before + rows_read - twice }
     };
-    // The planner of the models that read it next would otherwise guess. A sample of the default size takes a tenth of the time of the load.
-    session.batch(&format!("set local default_statistics_target = {SAMPLE}; analyze {table}")).await?;
+    if !batches.is_part() {
+        // The planner of the models that read it next would otherwise guess. A sample of the default size takes a tenth of the time of the
+        // load.
+        session.batch(&format!("set local default_statistics_target = {SAMPLE}; analyze {table}")).await?;
+    }
     for statement in finish.finish(outcome).await? {
         session.execute(&statement).await?;
     }
@@ -192,7 +202,7 @@ async fn copy(
     table: &Relation,
     columns: &[Column],
     Copying { place, new }: Copying<'_>,
-    mut batches: BatchReceiver,
+    batches: &mut BatchReceiver,
     finish: &mut dyn FinishLoad,
 ) -> Result<u64> {
     let names = list(columns.iter().map(|column| column.name.as_str()).chain(place));
@@ -200,7 +210,7 @@ async fn copy(
     let freeze = if new { ", freeze" } else { "" };
     let sql = format!("copy {table} ({names}) from stdin (format binary{freeze})");
     let mut rows = 0;
-    let mut waiting = next(&mut batches, finish).await?;
+    let mut waiting = next(batches, finish).await?;
     while waiting.is_some() {
         let started = session.client()?.copy_in::<_, Bytes>(&sql).await;
         let mut sink = pin!(started.map_err(|error| session.failed(&error, &sql))?);
@@ -223,7 +233,7 @@ async fn copy(
             if sent >= SEGMENT {
                 break;
             }
-            waiting = next(&mut batches, finish).await?;
+            waiting = next(batches, finish).await?;
         }
         buffer.extend_from_slice(TAIL);
         let fed = sink.feed(buffer.freeze()).await;
@@ -231,7 +241,7 @@ async fn copy(
         let finished = sink.finish().await;
         finished.map_err(|error| session.failed(&error, &sql))?;
         if waiting.is_none() {
-            waiting = next(&mut batches, finish).await?;
+            waiting = next(batches, finish).await?;
         }
     }
     Ok(rows)

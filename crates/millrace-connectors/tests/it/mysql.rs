@@ -17,6 +17,7 @@ mod moment;
 mod new_server;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod old_server;
+mod parallel;
 mod refusal;
 mod tls;
 pub(crate) mod values;

@@ -112,7 +112,7 @@ pub(crate) fn read_since(
         schema: schema.clone(),
         rows: Vec::new(),
         quarantined: Vec::new(),
-        outcome: ReadOutcome { cursor: None, conversions: Vec::new() },
+        outcome: ReadOutcome { cursor: None, conversions: Vec::new(), how: None },
     };
     let (sender, mut receiver) = batch_queue(1 << 20);
     let (outcome, ()) = wait(async {

@@ -52,7 +52,7 @@ pub(super) async fn status(args: &Status) -> Outcome {
     if args.place.json {
         let streams: Vec<Json> = streams
             .iter()
-            .map(|s| json!({"stream": s.name.to_string(), "rows": s.rows, "table": s.table.to_string()}))
+            .map(|s| json!({"stream": s.name.to_string(), "rows": s.rows, "table": s.table.to_string(), "moments": s.moments}))
             .collect();
         let mut answer = json!({
             "environment": environment, "publication": publication, "schedule": kept.as_ref().map(Kept::json), "runs": runs, "streams": streams,
@@ -105,6 +105,12 @@ pub(super) async fn status(args: &Status) -> Outcome {
         .map(|s| vec![s.name.to_string(), Value::Int(i128::from(s.rows)).to_string()])
         .collect();
     terminal::data_line(&format!("\n{}", terminal::table(&head, &cells, &[false, true])));
+    for stream in streams.iter().filter(|stream| stream.moments > 1) {
+        let (name, moments) = (&stream.name, stream.moments);
+        terminal::data_line(&format!(
+            "\nthe rows of {name} are of {moments} moments: `millrace explain several-moments`"
+        ));
+    }
     if quarantined > 0 {
         terminal::data_line(&format!(
             "\n{quarantined} rows are in quarantine: `millrace query 'select * from {}'`",

@@ -22,6 +22,7 @@ mod owner;
 mod owner_runs;
 mod properties;
 mod reference;
+mod resume;
 mod rollback;
 mod runs;
 mod schedule;

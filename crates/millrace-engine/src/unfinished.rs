@@ -1,0 +1,200 @@
+//! Loads that are committed in parts, and those of them that a run has left before their end.
+//!
+//! Each part's rows and what is recorded here commit in one transaction. A later run with the same settings and columns goes on with what is
+//! left, within a day; until then the table is kept, and nothing reads it. See ADR 0021.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use millrace_core::cursor::Cursor;
+use millrace_core::name::{Naming, Relation, StreamName};
+use millrace_core::value::Value;
+
+use crate::compiled::Compiled;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lease::Lease;
+use crate::merge::RawColumn;
+use crate::run::RunOptions;
+use crate::state::{State, Tables};
+use crate::sync::fingerprint;
+use crate::warehouse::{QueryLimits, Rows, Statement};
+
+/// How long it makes sense to go on with a load, in microseconds: a day. What is older is loaded anew.
+const KEPT: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// A load as far as it has been committed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unfinished {
+    /// The stream.
+    pub name: StreamName,
+    /// The raw table, which is no stream's present one yet.
+    pub table: Relation,
+    /// Fingerprint of how it is loaded.
+    pub spec: String,
+    /// Where the source goes on.
+    pub position: Cursor,
+    /// Rows in the table.
+    pub rows: u64,
+    /// Rows in quarantine.
+    pub quarantined: u64,
+    /// The table's columns.
+    pub columns: Vec<RawColumn>,
+    /// The runs that have loaded it.
+    pub runs: Vec<String>,
+    /// Of how many moments its rows are.
+    pub moments: u32,
+    /// When its last part was loaded, in microseconds since 1970 UTC.
+    pub loaded_at: i64,
+}
+
+impl State<'_> {
+    /// All loads that have not come to their end.
+    pub(crate) async fn unfinished(&self) -> Result<Vec<Unfinished>> {
+        let sql = self.tables().select_unfinished();
+        Unfinished::all(&self.warehouse().query(&Statement::new(sql), QueryLimits::STATE).await?)
+    }
+}
+
+fn of_row(row: &[&Value]) -> Result<Unfinished> {
+    let text = |at: usize| row[at].as_str().unwrap_or_default();
+    let number = |at: usize| row[at].as_int().unwrap_or_default();
+    let unreadable =
+        |error| Error::new(ErrorKind::Internal, "an unfinished load cannot be read").caused_by(error);
+    Ok(Unfinished {
+        name: StreamName::new(text(0), text(1)),
+        table: Relation::new(text(2), text(3)),
+        spec: text(4).to_owned(),
+        position: serde_json::from_str(text(5)).map_err(unreadable)?,
+        rows: number(6) as u64,
+        quarantined: number(7) as u64,
+        columns: serde_json::from_str(text(8)).map_err(unreadable)?,
+        runs: serde_json::from_str(text(9)).map_err(unreadable)?,
+        moments: number(10) as u32,
+        loaded_at: if let Value::TimestampTz(at) = row[11] { *at } else { 0 },
+    })
+}
+
+impl Tables {
+    fn select_unfinished(&self) -> String {
+        format!(
+            "select source, stream, raw_schema, raw_table, spec, position, row_count, quarantined, table_columns, runs, moments, loaded_at \
+             from {}",
+            self.table("unfinished")
+        )
+    }
+
+    /// The question for the load of a stream that has not come to its end; [`Unfinished::all`] reads the answer.
+    pub(crate) fn find_unfinished(&self, stream: &StreamName) -> Statement {
+        let sql = format!("{} where source = $1 and stream = $2", self.select_unfinished());
+        Statement::with(sql, [Value::text(&stream.source), Value::text(&stream.stream)])
+    }
+
+    /// The statements that record how far a load has come, which had committed so many rows before. Nothing is committed where it has
+    /// others: those of a transaction whose end was not heard of.
+    pub(crate) fn record_unfinished(
+        &self,
+        load: &Unfinished,
+        committed: Option<u64>,
+    ) -> Result<Vec<Statement>> {
+        let unwritable =
+            |error| Error::new(ErrorKind::Internal, "an unfinished load cannot be written").caused_by(error);
+        let values = [
+            Value::text(&load.name.source),
+            Value::text(&load.name.stream),
+            Value::text(&load.table.schema),
+            Value::text(&load.table.name),
+            Value::text(&load.spec),
+            Value::Text(serde_json::to_string(&load.position).map_err(unwritable)?),
+            Value::Int(i128::from(load.rows)),
+            Value::Int(i128::from(load.quarantined)),
+            Value::Text(serde_json::to_string(&load.columns).map_err(unwritable)?),
+            Value::Text(serde_json::to_string(&load.runs).map_err(unwritable)?),
+            Value::Int(i128::from(load.moments)),
+            Value::TimestampTz(load.loaded_at),
+        ];
+        let sql = format!(
+            "insert into {} (source, stream, raw_schema, raw_table, spec, position, row_count, quarantined, table_columns, runs, moments, \
+             loaded_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            self.table("unfinished")
+        );
+        let before = match committed {
+            Some(rows) => self.finish_unfinished(&load.name, rows),
+            None => self.forget_unfinished(&load.name),
+        };
+        Ok(vec![before, Statement::with(sql, values)])
+    }
+
+    /// The statement by which a load of so many committed rows is no longer unfinished. A guard, as in [`Self::record_unfinished`].
+    pub(crate) fn finish_unfinished(&self, stream: &StreamName, committed: u64) -> Statement {
+        let sql = format!(
+            "delete from {} where source = $1 and stream = $2 and row_count = $3",
+            self.table("unfinished")
+        );
+        let rows = Value::Int(i128::from(committed));
+        Statement::guard(sql, [Value::text(&stream.source), Value::text(&stream.stream), rows])
+    }
+
+    /// The statement by which a stream has no load that could be gone on with.
+    pub(crate) fn forget_unfinished(&self, stream: &StreamName) -> Statement {
+        let sql = format!("delete from {} where source = $1 and stream = $2", self.table("unfinished"));
+        Statement::with(sql, [Value::text(&stream.source), Value::text(&stream.stream)])
+    }
+}
+
+/// The streams with a load that this run can go on with. The others are forgotten, with what they have put into quarantine; their tables
+/// go when the warehouse is next tidied. `now` is in microseconds since 1970 UTC.
+pub(crate) async fn sort_out(
+    state: &State<'_>,
+    compiled: &Compiled,
+    lease: &Lease,
+    options: &RunOptions,
+    now: i64,
+) -> Result<Mutex<BTreeSet<StreamName>>> {
+    let all = state.unfinished().await?;
+    if all.is_empty() {
+        return Ok(Mutex::default());
+    }
+    let there = state.relations(&compiled.schemas.raw).await?;
+    let naming = compiled.project.manifest.naming;
+    let goes_on = |load: &Unfinished| {
+        !options.full_refresh
+            && now - load.loaded_at < KEPT
+            && there.iter().any(|(relation, _)| *relation == load.table)
+            && is_same(compiled, naming, load)
+    };
+    let (kept, gone): (Vec<Unfinished>, Vec<Unfinished>) = all.into_iter().partition(goes_on);
+    if !gone.is_empty() {
+        let mut statements: Vec<Statement> =
+            gone.iter().flat_map(|load| load.forgotten(state.tables())).collect();
+        statements.push(lease.guard());
+        state.warehouse().transact(&statements).await?;
+    }
+    Ok(Mutex::new(kept.into_iter().map(|load| load.name).collect()))
+}
+
+/// Whether the project still loads the stream as that load did.
+fn is_same(compiled: &Compiled, naming: Naming, load: &Unfinished) -> bool {
+    compiled.catalog.streams.get(&load.name).is_some_and(|stream| fingerprint(stream, naming) == load.spec)
+}
+
+impl Unfinished {
+    /// Those in an answer.
+    pub(crate) fn all(rows: &Rows) -> Result<Vec<Self>> {
+        (0..rows.len()).map(|row| of_row(&rows.row(row))).collect()
+    }
+
+    /// The statements that remove the record, and what the load has put into quarantine.
+    pub(crate) fn forgotten(&self, tables: &Tables) -> [Statement; 2] {
+        // A run may have put rows of a load there that came to its end.
+        let (quarantine, streams) = (tables.table("quarantine"), tables.table("streams"));
+        let places: Vec<String> = (0..self.runs.len()).map(|run| format!("${}", run + 3)).collect();
+        let sql = format!(
+            "delete from {quarantine} where source = $1 and stream = $2 and run in ({}) \
+             and run not in (select run from {streams} where source = $1 and stream = $2)",
+            places.join(", ")
+        );
+        let name = [Value::text(&self.name.source), Value::text(&self.name.stream)];
+        let rows = Statement::with(sql, name.into_iter().chain(self.runs.iter().map(Value::text)));
+        [rows, tables.forget_unfinished(&self.name)]
+    }
+}
