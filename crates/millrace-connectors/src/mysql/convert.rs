@@ -8,7 +8,7 @@ use mysql_async::Value;
 
 use crate::files::cell::{Cell, Refusal};
 use crate::files::column::{ColumnBuffer, Values};
-use crate::files::number::Number;
+use crate::files::number::{Number, Short};
 use crate::files::temporal::day_number;
 use crate::files::{convert, numeric};
 use crate::mysql::table::Origin;
@@ -188,18 +188,9 @@ fn bytes(column: &mut ColumnBuffer, bytes: &[u8], origin: Origin) -> Result<(), 
             column.push_bytes(bytes);
             Ok(())
         }
-        (Form::Plain, DataType::Decimal { scale, .. }) => {
+        (Form::Plain, DataType::Decimal { .. }) => {
             // Nearly all of them, and quicker than by the grammar of numbers.
-            if to == origin.data_type
-                && let Some(scaled) = short_decimal(bytes, usize::from(scale))
-                && column.push_with(|values| match values {
-                    Values::Decimal128(list) => {
-                        list.push(scaled);
-                        true
-                    }
-                    _ => false,
-                })
-            {
+            if to == origin.data_type && Short::parse(bytes).is_some_and(|number| column.push_short(number)) {
                 return Ok(());
             }
             match stored::normalized(bytes) {
@@ -222,22 +213,6 @@ fn bytes(column: &mut ColumnBuffer, bytes: &[u8], origin: Origin) -> Result<(), 
         }
         _ => Err(wrong_type(column, origin)),
     }
-}
-
-/// A decimal as the server writes it, with just so many digits behind its point, in units of the last one. None for one of more than 18
-/// digits, or that is written in another way.
-fn short_decimal(text: &[u8], scale: usize) -> Option<i128> {
-    let (negative, digits) = match text.split_first()? {
-        (b'-', rest) => (true, rest),
-        _ => (false, text),
-    };
-    let whole = if scale == 0 { digits.len() } else { digits.len().checked_sub(scale + 1)? };
-    if whole == 0 || digits.len() > 18 || (scale > 0 && digits[whole] != b'.') {
-        return None;
-    }
-    let add = |sum: i64, &digit: &u8| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0'));
-    let sum = digits[..whole].iter().chain(&digits[digits.len() - scale..]).try_fold(0, add)?;
-    Some(i128::from(if negative { -sum } else { sum }))
 }
 
 fn wrong_type(column: &ColumnBuffer, origin: Origin) -> Refusal {
