@@ -17,6 +17,7 @@ use crate::files::guess::Guess;
 use crate::files::infer::Profile;
 use crate::files::pieces::Shared;
 use crate::files::row::RowWriter;
+use crate::files::straight::{Plan, Straight};
 
 /// Distinct field names that a stream may have. A file with more has data where its field names should be.
 const MOST_FIELDS: usize = 10_000;
@@ -109,6 +110,14 @@ pub(crate) trait Records {
 
     /// Ends the present record.
     fn end_record(&mut self, place: Place<'_>) -> Result<()>;
+
+    /// Records are to come that have these fields, in this order.
+    fn expect(&mut self, _fields: &[usize]) {}
+
+    /// What takes all values of such a record, in the place of [`Self::cell`]. None where each has to be looked at.
+    fn straight(&mut self) -> Option<Straight<'_>> {
+        None
+    }
 }
 
 /// Works out the columns of a stream from its records.
@@ -231,6 +240,8 @@ pub(crate) struct Loader {
     drift: Drift,
     /// What the columns are held against, where they were guessed.
     guess: Option<Guess>,
+    /// For records like the one before.
+    plan: Plan,
     /// Whether the stream has turned out to differ from what was asked for.
     drifted: bool,
     /// Which columns records had, and whether there were any.
@@ -256,6 +267,7 @@ impl Loader {
             refuse_unknown: request.quarantine_unknown_columns && !request.drift.columns,
             drift: request.drift,
             guess: request.drift.guessed.then(|| Guess::new(&request.columns)),
+            plan: Plan::default(),
             drifted: false,
             met: vec![false; request.columns.len()],
             any: false,
@@ -286,8 +298,14 @@ impl Loader {
         self.targets[field]
     }
 
+    /// Takes the records into account that went straight into the columns.
+    fn settle(&mut self) {
+        self.plan.settle(&mut self.met, self.guess.as_mut());
+    }
+
     /// Looks at a cell that is not loaded, where the columns were guessed.
     fn see_refused(&mut self, target: Target, cell: Cell<'_>) {
+        self.settle();
         match (target, &mut self.guess) {
             (Target::Column(index), Some(guess)) => {
                 self.after_refusal[index] = true;
@@ -321,7 +339,8 @@ impl Loader {
     }
 
     /// Sends what is left. `is_part` says that rows of an earlier load are of the same stream: what these lack, those may have.
-    pub(crate) fn finish(self, is_part: bool) -> Result<()> {
+    pub(crate) fn finish(mut self, is_part: bool) -> Result<()> {
+        self.settle();
         if self.drift.columns && !is_part && self.any && !self.met.iter().all(|met| *met) {
             return Err(drifted());
         }
@@ -348,6 +367,7 @@ impl Shared for Loader {
             refuse_unknown: self.refuse_unknown,
             drift: self.drift,
             guess: self.guess.as_ref().map(Guess::afresh),
+            plan: Plan::default(),
             drifted: false,
             met: vec![false; self.met.len()],
             any: false,
@@ -358,6 +378,7 @@ impl Shared for Loader {
     }
 
     fn made(&mut self) -> Result<Self::Made> {
+        self.settle();
         let afresh = self.guess.as_ref().map(Guess::afresh);
         let seen = std::mem::replace(&mut self.guess, afresh);
         Ok((self.delivery.made()?, self.met.clone(), self.any, seen))
@@ -443,5 +464,22 @@ impl Records for Loader {
                 self.delivery.refuse_field(place, column, refusal)
             }
         }
+    }
+
+    fn expect(&mut self, fields: &[usize]) {
+        self.settle();
+        let targets: Vec<Target> = fields.iter().map(|&field| self.target(field)).collect();
+        let known = targets.iter().all(|target| matches!(target, Target::Column(_) | Target::Ignored));
+        let columns = targets.into_iter().filter(|_| known).map(|target| match target {
+            Target::Column(index) => Some(index),
+            _ => None,
+        });
+        self.plan = Plan::new(columns);
+    }
+
+    #[inline]
+    fn straight(&mut self) -> Option<Straight<'_>> {
+        let Self { plan, guess, delivery, .. } = self;
+        plan.is_open().then(|| Straight::new(plan, &mut delivery.gathered.writer, guess.as_ref()))
     }
 }

@@ -66,6 +66,11 @@ impl Guess {
         true
     }
 
+    /// The same for so many values that looking through would make the column's very type of.
+    pub(crate) fn took_alike(&mut self, index: usize, values: u64) {
+        self.columns[index].alike += values;
+    }
+
     /// The same for one that its column has refused, or was not offered.
     pub(crate) fn refused(&mut self, index: usize, cell: Cell<'_>) -> bool {
         let watched = &mut self.columns[index];

@@ -160,18 +160,12 @@ impl Profile {
     }
 
     fn see_text(&mut self, text: &[u8]) {
-        // Nearly all texts fail on their first byte or their length.
-        if text.len() >= 10 && text.first().is_some_and(u8::is_ascii_digit) {
-            if temporal::date(text).is_some() {
-                self.dates += 1;
-                return;
-            }
-            if let Some(moment) = temporal::date_time(text).filter(|moment| moment.fraction_digits <= 6) {
-                *(if moment.zoned { &mut self.instants } else { &mut self.moments }) += 1;
-                return;
-            }
-        }
-        self.texts += 1;
+        *(match text_type(text) {
+            DataType::Date => &mut self.dates,
+            DataType::Timestamp => &mut self.moments,
+            DataType::TimestampTz => &mut self.instants,
+            _ => &mut self.texts,
+        }) += 1;
     }
 
     /// The type that holds the column's values.
@@ -257,6 +251,23 @@ impl Extent {
             _ if digits <= DECIMAL_DIGITS => decimal(DECIMAL_DIGITS),
             _ => DataType::Text,
         }
+    }
+}
+
+/// The type of a column of such texts.
+#[inline]
+pub(crate) fn text_type(text: &[u8]) -> DataType {
+    // Nearly all texts fail on their first byte or their length.
+    if text.len() < 10 || !text[0].is_ascii_digit() {
+        return DataType::Text;
+    }
+    if temporal::date(text).is_some() {
+        return DataType::Date;
+    }
+    match temporal::date_time(text).filter(|moment| moment.fraction_digits <= 6) {
+        Some(moment) if moment.zoned => DataType::TimestampTz,
+        Some(_) => DataType::Timestamp,
+        None => DataType::Text,
     }
 }
 

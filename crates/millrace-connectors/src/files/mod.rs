@@ -33,6 +33,8 @@ pub(crate) mod selection;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod source;
 pub(crate) mod stamp;
+#[cfg(any(feature = "json", feature = "csv"))]
+pub(crate) mod straight;
 pub(crate) mod temporal;
 #[cfg(any(test, feature = "fuzz"))]
 #[cfg_attr(not(test), allow(dead_code, reason = "the fuzz targets use a part of it"))]

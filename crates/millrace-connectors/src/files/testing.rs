@@ -12,7 +12,9 @@ use millrace_engine::source::{Drift, ReadRequest, StreamRequest};
 
 pub(crate) use self::cell_text::cell;
 use crate::files::Limits;
-use crate::files::fields::{Loader, Profiler};
+use crate::files::cell::{Cell, Refusal};
+use crate::files::delivery::Place;
+use crate::files::fields::{FieldNames, Loader, Profiler, Records};
 use crate::files::input::Input;
 use crate::files::pieces::Shared;
 use crate::files::source::{Format, Reading};
@@ -129,25 +131,75 @@ pub(crate) fn read<F: Format>(
     request: &ReadRequest,
     limits: Limits,
 ) -> Result<Outcome> {
+    let about = (Some(&request.columns[..]), &request.stream.excluded);
     either_way(limits, |limits| {
-        collect(&request.columns, |sender| {
+        let straight = collect(&request.columns, |sender| {
             let loader = Loader::new(request, sender, limits);
-            let about = (Some(&request.columns[..]), &request.stream.excluded);
             collected(format, pairs, text, about, limits, loader)?.finish(false)
-        })
+        });
+        let by_cell = collect(&request.columns, |sender| {
+            let loader = ByCell(Loader::new(request, sender, limits));
+            collected(format, pairs, text, about, limits, loader)?.0.finish(false)
+        });
+        assert_eq!(
+            outcome(&straight),
+            outcome(&by_cell),
+            "what goes straight into columns, and cell by cell"
+        );
+        straight
     })
+}
+
+fn outcome<T: std::fmt::Debug>(walked: &Result<T>) -> String {
+    match walked {
+        Ok(walked) => format!("{walked:?}"),
+        Err(error) => error.to_diagnostic().to_string(),
+    }
+}
+
+/// Records none of which go straight into their columns.
+struct ByCell(Loader);
+
+impl Records for ByCell {
+    fn names(&mut self) -> &mut FieldNames {
+        self.0.names()
+    }
+
+    fn cell(&mut self, field: usize, cell: Cell<'_>) {
+        self.0.cell(field, cell);
+    }
+
+    fn refuse(&mut self, field: Option<usize>, refusal: Refusal) {
+        self.0.refuse(field, refusal);
+    }
+
+    fn end_record(&mut self, place: Place<'_>) -> Result<()> {
+        self.0.end_record(place)
+    }
+}
+
+impl Shared for ByCell {
+    type Made = <Loader as Shared>::Made;
+
+    fn helper(&self) -> Self {
+        Self(self.0.helper())
+    }
+
+    fn made(&mut self) -> Result<Self::Made> {
+        self.0.made()
+    }
+
+    fn take_up(&mut self, made: Self::Made) -> Result<()> {
+        self.0.take_up(made)
+    }
 }
 
 /// What one thread makes of a file, which several have to make of it too.
 fn either_way<T: std::fmt::Debug>(limits: Limits, walk: impl Fn(Limits) -> Result<T>) -> Result<T> {
-    let shown = |walked: &Result<T>| match walked {
-        Ok(walked) => format!("{walked:?}"),
-        Err(error) => error.to_diagnostic().to_string(),
-    };
     let alone = walk(limits);
     for piece in [limits.piece, 40] {
         let together = walk(Limits { threads: 3, piece, ..limits });
-        assert_eq!(shown(&alone), shown(&together), "pieces of {piece} bytes");
+        assert_eq!(outcome(&alone), outcome(&together), "pieces of {piece} bytes");
     }
     alone
 }

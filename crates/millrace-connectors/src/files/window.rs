@@ -154,11 +154,12 @@ impl<R: Read> Window<R> {
         piece
     }
 
-    /// Moves on by `bytes` of the rest, in which there is just one line feed.
+    /// Moves on by `bytes` of the rest, in which there are so many line feeds.
     #[cfg(feature = "json")]
-    pub(crate) fn consume_line(&mut self, bytes: usize) {
+    #[inline]
+    pub(crate) fn consume_lines(&mut self, bytes: usize, lines: u64) {
         self.start += bytes;
-        self.line += 1;
+        self.line += lines;
     }
 
     /// The reader, for what only it knows.

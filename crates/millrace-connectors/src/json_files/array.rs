@@ -128,9 +128,13 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
     fn peek(&mut self) -> Result<Option<u8>> {
         loop {
             let rest = self.window.rest();
-            let spaces = rest.iter().position(|&byte| !is_space(byte));
+            let mut lines = 0;
+            let spaces = rest.iter().position(|&byte| {
+                lines += u64::from(byte == b'\n');
+                !is_space(byte)
+            });
             let byte = spaces.map(|at| rest[at]);
-            self.window.consume(spaces.unwrap_or(rest.len()));
+            self.window.consume_lines(spaces.unwrap_or(rest.len()), lines);
             if byte.is_some() || !self.window.fill()? {
                 return Ok(byte);
             }
@@ -159,7 +163,7 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
                     if due {
                         self.quarantine(0, Refusal::broken("a comma stands where a record should"))?;
                     }
-                    self.window.consume(1);
+                    self.window.consume_lines(1, 0);
                     (due, after_comma) = (true, true);
                 }
                 Some(first) => {
@@ -181,6 +185,14 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
 
     /// The object that the rest starts with; false where a piece ends before it.
     fn object(&mut self) -> Result<bool> {
+        let rest = self.window.rest();
+        let within = &rest[..rest.len().min(self.limits.record)];
+        if let Some(length) = self.scratch.read(within, self.records, |_| true) {
+            let place = Place { file: self.window.name(), line: self.window.line(), raw: &rest[..length] };
+            self.records.end_record(place)?;
+            self.window.consume_lines(length, self.scratch.shape.lines());
+            return Ok(true);
+        }
         loop {
             let rest = self.window.rest();
             match self.scratch.scan(rest) {

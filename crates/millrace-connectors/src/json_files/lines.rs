@@ -65,6 +65,15 @@ pub(super) fn walk<R: Read, S: Records>(
     let mut searched = 0;
     loop {
         let rest = window.rest();
+        // An object that was scanned up to a line feed has had none before.
+        let within = &rest[..rest.len().min(limits.record.saturating_add(1))];
+        if let Some(length) = scratch.read(within, records, |after| line_end(after) > 0) {
+            let raw = &rest[..length];
+            records.end_record(Place { file: window.name(), line: window.line(), raw })?;
+            window.consume_lines(length + line_end(&rest[length..]), 1);
+            searched = 0;
+            continue;
+        }
         let length = match memchr::memchr(b'\n', &rest[searched..]) {
             Some(at) if searched + at <= limits.record => searched + at + 1,
             None if window.ended() && rest.len() <= limits.record => rest.len(),
@@ -111,7 +120,7 @@ pub(super) fn walk<R: Read, S: Records>(
             records.end_record(Place { file: window.name(), line: window.line(), raw: line })?;
         }
         if ends {
-            window.consume_line(length);
+            window.consume_lines(length, 1);
         } else {
             window.consume(length);
         }
@@ -134,6 +143,15 @@ fn too_long<R: Read, S: Records>(window: &mut Window<R>, limit: usize, records: 
         if !window.fill()? {
             return Ok(());
         }
+    }
+}
+
+/// The length of the end of a line that a text starts with; 0 where it starts with something else.
+fn line_end(text: &[u8]) -> usize {
+    match text {
+        [b'\n', ..] => 1,
+        [b'\r', b'\n', ..] => 2,
+        _ => 0,
     }
 }
 

@@ -195,7 +195,7 @@ fn collect<F: Format, S: Shared>(
 
 /// Hands an object over, field by field. `text` is the object.
 fn hand_over<S: Records>(text: &[u8], scratch: &mut Scratch, records: &mut S) -> Result<()> {
-    let Scratch { scanned, shape, numbers, text: decoded } = scratch;
+    let Scratch { scanned, shape, numbers, is_expected, text: decoded } = scratch;
     if !scanned.is_known {
         numbers.clear();
         records.names().next_record();
@@ -210,6 +210,10 @@ fn hand_over<S: Records>(text: &[u8], scratch: &mut Scratch, records: &mut S) ->
             }
         }
         shape.learn(text, &scanned.fields, numbers);
+        *is_expected = false;
+    } else if !*is_expected {
+        records.expect(numbers);
+        *is_expected = true;
     }
     for (number, field) in shape.numbers().zip(&scanned.fields) {
         records.cell(number, value(text, field, decoded));
@@ -240,6 +244,8 @@ struct Scratch {
     scanned: Scanned,
     shape: Shape,
     numbers: Vec<usize>,
+    /// Whether somebody was told of the shape.
+    is_expected: bool,
     /// A text without its escapes.
     text: Vec<u8>,
 }
@@ -248,5 +254,26 @@ impl Scratch {
     /// Scans the object that starts at the first byte. Returns its length.
     fn scan(&mut self, text: &[u8]) -> Scan<usize> {
         self.scanned.object(text, &self.shape)
+    }
+
+    /// Hands the object that starts at the first byte over while it is scanned, where its values can go straight into their columns, and
+    /// `ends` says of what follows that nothing else has to be looked at. Returns its length; none where it has to be handed over otherwise.
+    #[inline]
+    fn read<S: Records>(
+        &mut self,
+        text: &[u8],
+        records: &mut S,
+        ends: impl FnOnce(&[u8]) -> bool,
+    ) -> Option<usize> {
+        if !self.is_expected {
+            return None;
+        }
+        let mut values = records.straight()?;
+        let end = self.shape.read(text, &mut self.text, &mut values).filter(|&end| ends(&text[end..]));
+        match end {
+            Some(_) => values.keep(),
+            None => values.forget(),
+        }
+        end
     }
 }

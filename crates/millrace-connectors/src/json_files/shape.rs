@@ -1,6 +1,9 @@
 //! What records mostly repeat: the same fields in the same order, with the same spaces between them.
 
-use crate::json_files::scan::{self, Field, Scan};
+use crate::files::cell::Cell;
+use crate::files::straight::Straight;
+use crate::files::window::count_lines;
+use crate::json_files::scan::{self, Field, Scan, Value};
 
 /// The text around the values of a record, and which fields they are.
 #[derive(Debug, Default)]
@@ -9,6 +12,8 @@ pub(super) struct Shape {
     steps: Vec<(Lead, usize)>,
     /// What stands after the last one.
     tail: Lead,
+    /// Line feeds in all these.
+    lines: u64,
 }
 
 /// A text that is expected. One of up to sixteen bytes is compared at once.
@@ -61,6 +66,26 @@ impl Shape {
         self.tail.end(text, at)
     }
 
+    /// Hands the values of an object of this very shape over while it is scanned. None for any other, and where a value is not taken.
+    pub(super) fn read(
+        &self,
+        text: &[u8],
+        decoded: &mut Vec<u8>,
+        values: &mut Straight<'_>,
+    ) -> Option<usize> {
+        let mut at = 0;
+        for (step, (lead, _)) in self.steps.iter().enumerate() {
+            at = lead.end(text, at)?;
+            at = read_value(text, at, step, decoded, values)?;
+        }
+        self.tail.end(text, at)
+    }
+
+    /// Line feeds in an object that was read.
+    pub(super) fn lines(&self) -> u64 {
+        self.lines
+    }
+
     /// The number of the field at a place.
     pub(super) fn numbers(&self) -> impl Iterator<Item = usize> {
         self.steps.iter().map(|(_, number)| *number)
@@ -75,7 +100,34 @@ impl Shape {
             at = field.value.end;
         }
         self.tail = Lead::new(&object[at..]);
+        let leads = self.steps.iter().map(|(lead, _)| lead).chain([&self.tail]);
+        self.lines = leads.map(|lead| count_lines(&lead.text)).sum();
     }
+}
+
+/// Hands a value over while it is scanned. Returns where it ends, unless it is not taken.
+#[inline]
+fn read_value(
+    text: &[u8],
+    start: usize,
+    step: usize,
+    decoded: &mut Vec<u8>,
+    values: &mut Straight<'_>,
+) -> Option<usize> {
+    let (end, kind) = scan::value(text, start, 1).ok()?;
+    let source = &text[start..end];
+    let taken = match kind {
+        Value::Number(number) => values.number(step, number, source),
+        Value::Text { escaped } => {
+            let inner = &source[1..source.len() - 1];
+            values.text(step, scan::string_text(inner, escaped, decoded), source)
+        }
+        Value::Boolean(value) => values.cell(step, Cell::Boolean(value)),
+        Value::Null => values.cell(step, Cell::Null),
+        // Within one there may be line feeds, which somebody has to count.
+        Value::Nested => count_lines(source) == 0 && values.cell(step, Cell::Nested(source)),
+    };
+    taken.then_some(end)
 }
 
 /// An object that has been scanned.
