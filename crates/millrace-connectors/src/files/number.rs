@@ -260,6 +260,43 @@ impl Short {
     }
 }
 
+/// Passes over the digits that stand in a text from a place on, and appends them to a number, which overflows where it has more than
+/// [`Short::DIGITS`] digits. Returns where they end.
+#[inline]
+pub(crate) fn read_digits(text: &[u8], mut at: usize, number: &mut i64) -> usize {
+    const TENS: [i64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+    // Eight bytes at a time: most numbers need no second look, and how long they are no branch.
+    while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let values = u64::from_le_bytes(*chunk) ^ (ONES * 0x30);
+        // A byte below ten is a digit; of any other the highest bit is set here, and only of others above the first of them by a carry.
+        let others = (values.wrapping_add(ONES * 0x76) | values) & (ONES * 0x80);
+        let count = others.trailing_zeros() as usize / 8;
+        if count > 0 {
+            // In front of the digits there are zeros then.
+            let digits = values << (64 - 8 * count);
+            *number = number.wrapping_mul(TENS[count]).wrapping_add(eight_digits(digits));
+        }
+        at += count;
+        if count < 8 {
+            return at;
+        }
+    }
+    while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+        *number = number.wrapping_mul(10).wrapping_add(i64::from(digit));
+        at += 1;
+    }
+    at
+}
+
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+
+/// The number whose digits are the eight bytes, from the lowest to the highest: pairs, then fours, then all of them.
+fn eight_digits(digits: u64) -> i64 {
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00FF_00FF_00FF_00FF;
+    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_FFFF_0000_FFFF;
+    (fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xFFFF_FFFF) as i64
+}
+
 fn digits(text: &[u8]) -> (&[u8], &[u8]) {
     let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     text.split_at(end)
@@ -298,6 +335,27 @@ mod tests {
             ["", "-", "+1", "01", "-01", "1.", ".5", "1e", "1e+", "1 ", " 1", "0x1", "NaN", "1.2.3", "--1"]
         {
             assert!(Number::parse(bad.as_bytes()).is_none(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn digits_are_read_up_to_the_first_other_byte(
+            before in 0i64..1000,
+            lead in prop::collection::vec(any::<u8>(), 0..3),
+            text in "[0-9]{0,18}",
+            tail in prop::collection::vec(any::<u8>(), 0..12),
+        ) {
+            let digits = text.len() + tail.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let all = [lead.as_slice(), text.as_bytes(), &tail].concat();
+            let expected = all[lead.len()..lead.len() + digits]
+                .iter()
+                .fold(before, |sum, byte| sum.wrapping_mul(10).wrapping_add(i64::from(byte - b'0')));
+            let mut number = before;
+            prop_assert_eq!(read_digits(&all, lead.len(), &mut number), lead.len() + digits);
+            prop_assert_eq!(number, expected);
         }
     }
 

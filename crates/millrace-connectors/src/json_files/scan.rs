@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::files::cell::Refusal;
-use crate::files::number::Short;
+use crate::files::number::{Short, read_digits};
 
 /// Levels of objects and arrays within each other, the record's own counted.
 pub(super) const MAX_DEPTH: usize = 512;
@@ -156,18 +156,13 @@ fn nested(text: &[u8], mut at: usize, depth: usize) -> Scan<usize> {
 }
 
 fn number(text: &[u8], start: usize) -> Scan<(usize, Option<Short>)> {
-    fn digits(text: &[u8], mut at: usize, value: &mut i64) -> Scan<usize> {
-        let start = at;
-        loop {
-            let Some(&byte) = text.get(at) else { return Err(Stop::Short) };
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                break;
-            }
-            *value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
-            at += 1;
+    fn digits(text: &[u8], at: usize, value: &mut i64) -> Scan<usize> {
+        let end = read_digits(text, at, value);
+        match end {
+            _ if end == text.len() => Err(Stop::Short),
+            _ if end == at => broken("expected a digit"),
+            _ => Ok(end),
         }
-        if at == start { broken("expected a digit") } else { Ok(at) }
     }
     let negative = text[start] == b'-';
     let first = start + usize::from(negative);
