@@ -118,7 +118,12 @@ pub(crate) fn replace(name: &str, text: &str) -> Outcome {
 
 /// A copy of a project of `benches/` in which to run, without what it has run before.
 pub(crate) fn project(name: &str) -> Result<PathBuf, String> {
-    let folder = root().join("target/bench").join(name);
+    copy_of(name, name)
+}
+
+/// The same under another name.
+pub(crate) fn copy_of(name: &str, copy_name: &str) -> Result<PathBuf, String> {
+    let folder = root().join("target/bench").join(copy_name);
     let copied = copy(&root().join("benches").join(name), &folder);
     copied.map_err(|error| format!("{}: {error}", folder.display()))?;
     // What there is none of need not go.

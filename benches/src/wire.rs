@@ -1,14 +1,14 @@
 //! A table of a MySQL server into a raw table of PostgreSQL.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::postgres::PostgresServer;
 
 use crate::measure::{Measured, run};
-use crate::page::{HEAD, Options, Row, project, replace, version};
+use crate::page::{HEAD, Options, Row, copy_of, project, replace, version};
 use crate::{Outcome, rows, say};
 
 /// How often everything is run, in turn; the quickest counts.
@@ -25,6 +25,7 @@ const REFERENCE: &str = "create table people (id integer not null, name text not
 pub(crate) fn bench(options: &Options) -> Outcome {
     let versions = [version("mariadbd")?, version("psql")?];
     let folder = project("wire")?;
+    let alone = over_one_connection()?;
     let text = folder.join("people.tsv");
     let (mariadb, postgres) = start();
     say(&format!("writing {} people", options.rows));
@@ -34,6 +35,7 @@ pub(crate) fn bench(options: &Options) -> Outcome {
     let mut table = [
         "millrace, first load",
         "millrace, full refresh",
+        "millrace, full refresh over one connection",
         "psql: \\copy of a text file",
         "mariadb --quick: reading alone",
     ]
@@ -43,8 +45,9 @@ pub(crate) fn bench(options: &Options) -> Outcome {
         postgres.run("wire", "drop schema if exists raw, build, publish, _millrace cascade");
         table[0].took(load(options, &folder, &address)?);
         table[1].took(load(options, &folder, &address)?);
-        table[2].took(psql(&postgres, &text)?);
-        table[3].took(quick(&mariadb)?);
+        table[2].took(load(options, &alone, &address)?);
+        table[3].took(psql(&postgres, &text)?);
+        table[4].took(quick(&mariadb)?);
     }
     equal(&postgres)?;
     say(&format!("writing {} people", options.many));
@@ -67,16 +70,26 @@ pub(crate) fn bench(options: &Options) -> Outcome {
     );
     out.push_str(HEAD);
     for row in &table {
-        out.push_str(&row.line(&table[2]));
+        out.push_str(&row.line(&table[3]));
     }
     out.push_str(&many.line(&many_text));
     out.push_str(&many_text.line(&many_text));
     replace("wire", &out)
 }
 
-/// Both servers as they come, but for memory to work with.
+/// The same project with one connection, where four are the default.
+fn over_one_connection() -> Result<PathBuf, String> {
+    let folder = copy_of("wire", "wire-alone")?;
+    let source = folder.join("sources/shop.yml");
+    let text = std::fs::read_to_string(&source).map_err(|error| error.to_string())?;
+    std::fs::write(&source, text + "connections: 1\n").map_err(|error| error.to_string())?;
+    Ok(folder)
+}
+
+/// Both servers as they come, but for memory to work with, and a binary log, which nearly every server has that others copy from.
 pub(crate) fn start() -> (MariaDb, PostgresServer) {
-    (MariaDb::start(&["--innodb-buffer-pool-size=512M"]), PostgresServer::start(&[]))
+    let mariadb = ["--innodb-buffer-pool-size=512M", "--log-bin=binlog", "--server-id=1"];
+    (MariaDb::start(&mariadb), PostgresServer::start(&[]))
 }
 
 pub(crate) fn mysql_url(server: &MariaDb) -> String {
@@ -92,8 +105,10 @@ pub(crate) fn fill(server: &MariaDb, text: &Path, rows: u64) -> Outcome {
     rows::people(text, rows).map_err(|error| error.to_string())?;
     server
         .run(&format!("create database if not exists wire character set utf8mb4; use wire; drop table if exists people; {TABLE};"));
-    let load =
-        format!("load data local infile '{}' into table wire.people character set utf8mb4", text.display());
+    let load = format!(
+        "set sql_log_bin = 0; load data local infile '{}' into table wire.people character set utf8mb4",
+        text.display()
+    );
     let mut client = server.client("mariadb");
     run(client.args(["--local-infile=1", "-e", &load])).map(|_| ())
 }
