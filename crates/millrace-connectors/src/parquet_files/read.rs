@@ -130,7 +130,9 @@ impl<'a> Plan<'a> {
         let quarantined = self.set_aside(rows, read, refused, first_row);
         if !quarantined.is_empty() {
             let mut good = vec![true; rows];
-            quarantined.iter().for_each(|row| good[(row.line - first_row) as usize] = false);
+            for row in &quarantined {
+                good[(row.line - first_row) as usize] = false;
+            }
             columns = filtered(&columns, &BooleanArray::from(good))?;
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows - quarantined.len()));
