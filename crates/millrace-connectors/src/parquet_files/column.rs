@@ -18,7 +18,7 @@ use millrace_engine::batch::arrow_type;
 
 use crate::files::cell::{Cell, Refusal};
 use crate::files::column::{ColumnBuffer, Values};
-use crate::files::{convert, temporal};
+use crate::files::{convert, numeric, temporal};
 use crate::parquet_files::json;
 
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -208,7 +208,7 @@ fn float(column: &mut ColumnBuffer, value: f64) -> Result<(), Refusal> {
         return Ok(());
     }
     if !value.is_finite() {
-        return Err(Refusal::out_of_range(format!("the value is not exactly a {}", column.data_type())));
+        return Err(numeric::out_of_range(column.data_type()));
     }
     convert::push(column, Cell::Number(format!("{value}").as_bytes()))
 }

@@ -145,3 +145,16 @@ fn a_folder_may_be_emptied_of_what_was_loaded() {
     let refused = project.run(&["run"]);
     assert_eq!(refused.code, 3, "{}", refused.stderr);
 }
+
+#[test]
+fn rows_that_nothing_published_reads_are_not_called_nothing() {
+    let project = project();
+    go(&project, "dev", 2, 2);
+    project.write("sources/more.yml", "type: csv\npath: more.csv\n");
+    project.write("more.csv", "a\n1\n2\n3\n");
+    let ran = project.run(&["run"]);
+    let said = "unchanged: 3 rows loaded, which nothing published reads; data version 1";
+    assert!(ran.code == 0 && ran.stderr.contains(said), "{}", ran.stderr);
+    let again = project.run(&["run"]);
+    assert!(again.stderr.contains("unchanged: nothing is new; data version 1"), "{}", again.stderr);
+}
