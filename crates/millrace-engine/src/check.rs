@@ -116,8 +116,11 @@ impl Checker<'_> {
                     return Ok(());
                 }
                 Err(error) => {
-                    self.diagnostics.push(not_captured(&stream.name));
-                    self.diagnostics.push(error.to_diagnostic());
+                    // What is there and cannot be read cannot be captured either.
+                    if error.kind() != ErrorKind::SourceUnreadable {
+                        self.diagnostics.push(not_captured(&stream.name));
+                    }
+                    self.diagnostics.push(error.to_diagnostic().at(stream.span.clone(), ""));
                     return Ok(());
                 }
             },
