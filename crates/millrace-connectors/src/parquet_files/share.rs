@@ -1,6 +1,7 @@
 //! The columns of a file that one thread reads.
 
 use std::cmp::Reverse;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::SyncSender;
 
 use arrow_array::cast::AsArray;
@@ -127,11 +128,16 @@ impl<'a> Share<'a> {
         let mask = ProjectionMask::roots(builder.parquet_schema(), fields.iter().copied());
         let rows = batch_rows(&self.file.groups()[group], self.limits);
         let builder = builder.with_projection(mask).with_row_groups(vec![group]).with_batch_size(rows);
-        builder.build().map_err(|error| self.file.broken(&error))
+        self.guarded(|| builder.build())?.map_err(|error| self.file.broken(&error))
     }
 
     fn next(&self, reader: &mut ParquetRecordBatchReader) -> Result<Option<RecordBatch>> {
-        reader.next().transpose().map_err(|error| self.file.broken(&error))
+        self.guarded(|| reader.next())?.transpose().map_err(|error| self.file.broken(&error))
+    }
+
+    /// What the library makes of the file. It asserts some of what a damaged one does not hold to; nothing of it is used afterwards.
+    fn guarded<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        catch_unwind(AssertUnwindSafe(work)).map_err(|_| self.file.broken(&"its parts contradict each other"))
     }
 
     fn part(&self, read: &RecordBatch, micros: &[(usize, &ArrayRef)]) -> Result<Part> {

@@ -15,7 +15,7 @@ use arrow_buffer::i256;
 use arrow_schema::{DataType as ArrowType, Field, Schema};
 use millrace_core::project::settings::Settings;
 use millrace_core::schema::StreamSchema;
-use millrace_engine::error::Result;
+use millrace_engine::error::{ErrorKind, Result};
 use millrace_engine::source::{ReadRequest, Source, SourceContext};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -338,4 +338,29 @@ fn a_file_that_changes_while_it_is_read_is_not_loaded() {
     std::io::Write::write_all(&mut same, b"more").expect("written");
     let error = load(&opened).expect_err("it has grown").to_string();
     assert!(error.contains("has changed while it was read"), "{error}");
+}
+
+#[test]
+fn a_damaged_file_is_told_from_a_bug() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "a.parquet", vec![("t", Arc::new(StringArray::from(vec!["a", "b", "a"])) as ArrayRef)]);
+    let bytes = std::fs::read(dir.path().join("a.parquet")).expect("readable");
+    let file = InputFile { place: Place::Disk(dir.path().join("b.parquet")), name: "b.parquet".to_owned() };
+    let wanted = request(&["t text"]);
+    let limits = Limits { threads: 2, ..blocks(1) };
+    let mut damaged = 0;
+    for at in 0..bytes.len() {
+        let mut broken = bytes.clone();
+        broken[at] ^= 0x80;
+        std::fs::write(dir.path().join("b.parquet"), &broken).expect("written");
+        let read = ParquetFile::open(&file, dir.path()).and_then(|opened| {
+            collect(&wanted.columns, |sender| super::load(&opened, &wanted, &sender, limits).map(|_| ()))
+        });
+        // What is changed within texts nobody can tell.
+        if let Err(error) = read {
+            damaged += 1;
+            assert_eq!(error.kind(), ErrorKind::SourceUnreadable, "byte {at}: {error}");
+        }
+    }
+    assert!(damaged > bytes.len() / 4, "{damaged} of {}", bytes.len());
 }
