@@ -3,10 +3,7 @@ import assert from "node:assert/strict";
 import { BLOCKED, EARLIER, FAILED, HELD, SUCCEEDED } from "../dev/runs.mjs";
 import { getJson } from "./api.mjs";
 import { noHorizontalScroll, PHONE, screenshot, settled } from "./browser.mjs";
-import { withMock } from "./scene.mjs";
-
-const NARROW = { width: 390, height: 844 };
-const WIDE = { width: 1280, height: 900 };
+import { pictures, WIDE, withMock } from "./scene.mjs";
 
 const after = (run) => (state) => {
   state.lastRun = state.lastResult = run;
@@ -21,18 +18,6 @@ const HELD_BY_MANY = {
 const text = async (locator) => ((await locator.textContent()) ?? "").replace(/\s+/g, " ");
 /** Only what can be seen. */
 const seen = async (locator) => (await locator.innerText()).replace(/\s+/g, " ");
-
-/** Light and dark, wide and narrow. */
-async function pictures(page, name) {
-  for (const [size, viewport] of [["wide", WIDE], ["narrow", NARROW]]) {
-    await page.setViewportSize(viewport);
-    for (const theme of ["light", "dark"]) {
-      await page.getByTestId(`theme-${theme}`).click();
-      await noHorizontalScroll(page);
-      await screenshot(page, `${name}-${size}-${theme}`);
-    }
-  }
-}
 
 export const holdChecks = (browser) => [
   ["a held run is told with its tests and some of their rows, and goes away with the next publish", withMock(browser, after(HELD), async (page, mock) => {
@@ -169,7 +154,8 @@ export const holdChecks = (browser) => [
     assert.match(await seen(rows.nth(0)), /Schedule Held 812ms 120/);
     assert.match(await seen(rows.nth(1)), /Published .*42 in quarantine/);
     assert.match(await seen(rows.nth(2)), /Retry 1, for .* Failed/);
-    assert.match(await seen(rows.nth(4)), /Command line.*3m 4s.*51,080/);
+    assert.match(await seen(rows.nth(4)), /Command line.*3m 4s.*51,080 1,007 removed/);
+    assert.equal((await seen(table)).match(/removed/g).length, 1, "said where there are some");
     assert.match(await seen(rows.nth(5)), /Caught up/);
     assert.match(await text(page.getByTestId("next-run")), /Next run: .*in 6 min/);
     await pictures(page, "runs");
@@ -179,7 +165,7 @@ export const holdChecks = (browser) => [
     const details = page.getByTestId("run-details");
     await details.waitFor();
     assert.match(await seen(details), /3 passed, 2 found rows/);
-    assert.match(await seen(details), /crm\.clients 0 0 2,000/);
+    assert.match(await seen(details), /crm\.clients 0 0 2,000/, "without a column for what nothing was removed from");
     assert.match(await seen(details), /fact_orders Built 51,200 .* its SQL or what it reads has changed/);
     await details.getByTestId("rows-toggle").first().click();
     await details.getByTestId("failing-rows").waitFor();
@@ -188,6 +174,13 @@ export const holdChecks = (browser) => [
     await page.waitForURL(`${mock.url}/runs/${FAILED.run}`);
     await page.waitForFunction(() => /millrace doctor/.test(document.querySelector("[data-testid='run-details']")?.textContent ?? ""));
     assert.equal(await details.count(), 1, "one at a time");
+    await rows.nth(4).getByRole("button").first().click();
+    await page.waitForFunction(() => /crm\.clients/.test(document.querySelector("[data-testid='run-details']")?.textContent ?? ""));
+    assert.match(await seen(details), /Quarantine Removed In the table .*crm\.clients 0 0 1,007 2,000/);
+    await pictures(page, "run-removed");
+    await page.setViewportSize(WIDE);
+    await rows.nth(2).getByRole("button").first().click();
+    await page.waitForURL(`${mock.url}/runs/${FAILED.run}`);
     // A run that begins is there by itself.
     mock.run({ ...SUCCEEDED, run: "20261101T062001-aaaa", status: "running", finished_at: null });
     await page.locator("[data-testid='run'][data-run='20261101T062001-aaaa'] [data-value='running']").waitFor();

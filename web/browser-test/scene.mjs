@@ -1,7 +1,10 @@
 // A mock server and a reader of its own for each check.
 import { startMock } from "../dev/mock.mjs";
 import { sales } from "../dev/dashboard.mjs";
-import { newReader, tileStates } from "./browser.mjs";
+import { newReader, noHorizontalScroll, screenshot, tileStates } from "./browser.mjs";
+
+const NARROW = { width: 390, height: 844 };
+export const WIDE = { width: 1280, height: 900 };
 
 const everyTile = sales.rows.flat().length;
 
@@ -37,3 +40,15 @@ export const allIn = (page, state) =>
     ([wanted, count]) => document.querySelectorAll(`[data-testid^='tile-'][data-state='${wanted}']`).length === count,
     [state, everyTile],
   );
+
+/** Light and dark, wide and narrow. */
+export async function pictures(page, name) {
+  for (const [size, viewport] of [["wide", WIDE], ["narrow", NARROW]]) {
+    await page.setViewportSize(viewport);
+    for (const theme of ["light", "dark"]) {
+      await page.getByTestId(`theme-${theme}`).click();
+      await noHorizontalScroll(page);
+      await screenshot(page, `${name}-${size}-${theme}`);
+    }
+  }
+}

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { fetchData, expectedKpis } from "./api.mjs";
 import { kpiValues, screenshot, settled, tileStates } from "./browser.mjs";
-import { allIn, closedGate, states, withMock } from "./scene.mjs";
+import { allIn, closedGate, pictures, states, withMock } from "./scene.mjs";
 import { sales } from "../dev/dashboard.mjs";
 
 export const stateChecks = (browser) => [
@@ -60,6 +60,16 @@ export const stateChecks = (browser) => [
     await settled(page);
     assert.deepEqual(await states(page), ["data"]);
     assert.equal(await page.getByTestId("banner-unpublished").count(), 0);
+  })],
+
+  ["streams whose deleted rows stay are named, until they are seen to", withMock(browser, (state) => (state.dashboard.deletes_unseen = ["crm.orders", "crm.clients"]), async (page, mock) => {
+    const notice = page.getByTestId("deletes-notice");
+    await settled(page);
+    assert.equal((await notice.textContent())?.trim(), "Rows that were deleted at their source may still be counted here: crm.orders, crm.clients.");
+    assert.equal(await notice.getAttribute("role"), "note");
+    await pictures(page, "deletes");
+    mock.change((state) => (state.dashboard.deletes_unseen = []));
+    await notice.waitFor({ state: "detached" });
   })],
 
   ["one broken tile leaves the others alone", withMock(browser, (state) => {

@@ -1,11 +1,11 @@
 // Runs of the invented shop, in the shapes of docs/reference/http-api.md.
 
-const stream = (name, rows_loaded, rows_quarantined, rows_in_table) => ({
+const stream = (name, rows_loaded, rows_quarantined, rows_in_table, rows_removed = 0) => ({
   stream: name,
   status: rows_loaded > 0 ? "loaded" : "unchanged",
   rows_loaded,
   rows_quarantined,
-  rows_removed: 0,
+  rows_removed,
   rows_in_table,
   duration_ms: rows_loaded > 0 ? 96 : 2,
 });
@@ -21,6 +21,7 @@ const run = (id, at, more = {}) => ({
   data_version: 3,
   rows_loaded: 120,
   rows_quarantined: 0,
+  rows_removed: 0,
   models_built: 4,
   models_unchanged: 9,
   streams: [stream("files.orders", 120, 0, 51_200)],
@@ -67,6 +68,7 @@ export const EARLIER = [
     duration_ms: 184_000,
     data_version: 2,
     rows_loaded: 51_080,
+    rows_removed: 1_007,
   }),
   run("20261031T200000-51ce", "2026-10-31T20:00:00Z", {
     trigger: { kind: "catch_up", scheduled_for: "2026-10-31T18:00:00Z", attempt: 1 },
@@ -90,7 +92,7 @@ export function details(one) {
   const passed = ["unique(dim_clients.client_id)", "unique(fact_orders.order_id)", "not_null(fact_orders.order_date)"];
   return {
     ...one,
-    streams: [stream("files.orders", one.rows_loaded, one.rows_quarantined, 51_200), stream("crm.clients", 0, 0, 2_000)],
+    streams: [stream("files.orders", one.rows_loaded, one.rows_quarantined, 51_200), stream("crm.clients", 0, 0, 2_000, one.rows_removed)],
     models: [
       model("stg_orders", "built", "view", null),
       model("fact_orders", "built", "table", 51_200),

@@ -50,6 +50,11 @@ impl Stream {
         }
     }
 
+    /// Whether an error says no more than that its files are gone, as they may be once they are loaded.
+    pub fn may_be_emptied(&self, error: &Error) -> bool {
+        error.kind() == ErrorKind::SourceEmpty && self.options.mode.keeps()
+    }
+
     /// Whether rows that its source deletes stay, and the project does not say that they may.
     pub fn deletes_unseen(&self) -> bool {
         self.options.mode == ReadMode::Incremental && self.options.deletes == Deletes::Unsaid

@@ -91,6 +91,16 @@ struct Checker<'a> {
     checked: Checked,
 }
 
+/// A warning for a stream whose files may have been loaded and removed.
+fn emptied(name: &StreamName) -> Diagnostic {
+    let message = format!(
+        "none of the files of stream `{name}` is there, and it has no captured schema: models that read it are not checked"
+    );
+    let hint =
+        format!("Run `millrace capture {}` when there are files, and commit what it writes.", name.source);
+    Diagnostic::warning(Code::NotCaptured, message).hint(hint)
+}
+
 fn raw_table(name: &StreamName) -> Relation {
     Relation::new("raw", name.to_string())
 }
@@ -101,9 +111,16 @@ impl Checker<'_> {
             Some(captured) => captured.clone(),
             None => match stream.source.discover(&stream.request()).await {
                 Ok(discovered) => discovered.schema,
+                Err(error) if stream.may_be_emptied(&error) => {
+                    self.diagnostics.push(emptied(&stream.name));
+                    return Ok(());
+                }
                 Err(error) => {
-                    self.diagnostics.push(not_captured(&stream.name));
-                    self.diagnostics.push(error.to_diagnostic());
+                    // What is there and cannot be read cannot be captured either.
+                    if error.kind() != ErrorKind::SourceUnreadable {
+                        self.diagnostics.push(not_captured(&stream.name));
+                    }
+                    self.diagnostics.push(error.to_diagnostic().at(stream.span.clone(), ""));
                     return Ok(());
                 }
             },

@@ -15,6 +15,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// A file or server that a source names is not there or does not answer.
     SourceUnreachable,
+    /// Nothing is there of what a source names by a pattern, which may be right where what was loaded stays.
+    SourceEmpty,
     /// The connection to a source broke while something was read over it.
     SourceLost,
     /// The source answers, but what it holds cannot be read as what the project says it is.
@@ -86,7 +88,7 @@ impl ErrorKind {
     pub fn policy(self) -> Policy {
         use Retry::{Later, Never, Now};
         let (code, exit, retry, hint) = match self {
-            Self::SourceUnreachable => {
+            Self::SourceUnreachable | Self::SourceEmpty => {
                 (Code::SourceUnreachable, 3, Later, Some("`millrace doctor` says what it sees."))
             }
             Self::SourceLost => {

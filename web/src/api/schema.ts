@@ -72,6 +72,8 @@ export interface Run {
   data_version: number | null;
   rows_loaded: number;
   rows_quarantined: number;
+  /** That their sources have deleted. */
+  rows_removed: number;
   models_built: number;
   models_unchanged: number;
   /** In lists only those that had something new. */

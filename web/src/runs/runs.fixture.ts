@@ -12,6 +12,7 @@ export function run(more: Partial<Run> = {}): Run {
     data_version: 3,
     rows_loaded: 0,
     rows_quarantined: 0,
+    rows_removed: 0,
     models_built: 0,
     models_unchanged: 0,
     streams: [],

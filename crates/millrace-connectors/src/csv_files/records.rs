@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     fn settings() -> CsvSettings {
-        CsvSettings { delimiter: b',', quote: b'"', header: true, null: None }
+        CsvSettings { delimiter: b',', delimiter_is_said: true, quote: b'"', header: true, null: None }
     }
 
     fn look(text: &str, ended: bool) -> (Found, Vec<String>) {

@@ -8,6 +8,8 @@ use millrace_engine::error::{Error, ErrorKind, Result};
 pub(super) struct CsvSettings {
     /// ASCII, and neither the quote nor a line end.
     pub(super) delimiter: u8,
+    /// Whether the project says so.
+    pub(super) delimiter_is_said: bool,
     /// ASCII, and no line end.
     pub(super) quote: u8,
     pub(super) header: bool,
@@ -24,6 +26,7 @@ impl CsvSettings {
         }
         Ok(Self {
             delimiter,
+            delimiter_is_said: settings.text("delimiter").is_some(),
             quote,
             header: settings.bool("header").unwrap_or(true),
             null: settings.text("null").map(|text| text.as_bytes().to_vec()),

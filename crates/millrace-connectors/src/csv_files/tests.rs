@@ -93,11 +93,24 @@ fn headers_that_cannot_be() {
         (&[], b"a,\xE9\n", "not all bytes"),
         (&[("encoding", "latin-1")], b"\xEF\xBB\xBFa\n", "mark of UTF-8"),
         (&[("delimiter", "::")], b"a\n", "one character"),
+        (&[], b"a;b\n1;2\n", "its header is one field, with `;` in it"),
+        (&[], b"a\tb\n1\t2\n", "with `\\t` in it"),
         (&[("delimiter", "\"")], b"a\n", "the same character"),
     ] {
         let error = discover(Csv, pairs, text, blocks(3)).expect_err("unreadable").to_string();
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn a_header_may_be_one_field() {
+    let names = |pairs, text: &[u8]| shown(&discover(Csv, pairs, text, blocks(3)).expect("readable"));
+    assert_eq!(names(&[("delimiter", ",")], b"a;b\n1\n"), ["a;b int64!"]);
+    assert_eq!(names(&[], b"\"a;b\"\n1\n"), ["a;b int64!"]);
+    assert_eq!(names(&[("header", "false")], b"a;b\n"), ["c1 text!"]);
+    let quoted = discover(Csv, &[], b"\"a\";\"b\"\n", blocks(3)).expect_err("another delimiter");
+    let text = quoted.to_diagnostic().hint.unwrap_or_default();
+    assert_eq!(text, "Write `delimiter: \";\"` if that is what is between the fields.");
 }
 
 #[test]

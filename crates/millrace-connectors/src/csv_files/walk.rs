@@ -109,14 +109,35 @@ pub(super) fn begin<R: Read, S: Records>(
         return Err(if refusal.code == QuarantineCode::BadEncoding {
             error.hint("Save the file as UTF-8, or say what it is: `encoding: windows-1252`, for instance.")
         } else {
-            error
+            match other_delimiter(raw, &settings) {
+                Some(other) => error
+                    .hint(format!("Write `delimiter: \"{other}\"` if that is what is between the fields.")),
+                None => error,
+            }
         });
+    }
+    if let [only] = fields.as_slice()
+        && settings.header
+        && !only.quoted
+        && let Some(other) = other_delimiter(raw, &settings)
+    {
+        let what = format!("its header is one field, with `{other}` in it");
+        return Err(unreadable(window, &what).hint(format!(
+            "Write `delimiter: \"{other}\"`, or `delimiter: \",\"` where there really is one column."
+        )));
     }
     let columns = header(raw, &fields, &settings, window, records)?;
     if settings.header {
         window.consume(found.end);
     }
     Ok(Some(Rows { settings, columns }))
+}
+
+/// What stands in a header and may be between its fields, where the project does not say what is; as it is written there.
+fn other_delimiter(header: &[u8], settings: &CsvSettings) -> Option<&'static str> {
+    let others = [(b';', ";"), (b'\t', "\\t"), (b'|', "|")];
+    let found = others.into_iter().find(|(byte, _)| header.contains(byte));
+    found.filter(|_| !settings.delimiter_is_said).map(|(_, written)| written)
 }
 
 /// The record that the rest starts with.

@@ -17,13 +17,19 @@ pub(crate) async fn diagnose(
     settings: &Settings,
     streams: &[StreamRequest],
 ) -> Diagnosis {
-    let streams: Vec<(String, Settings)> =
-        streams.iter().map(|stream| (stream.stream.clone(), stream.settings.or(settings))).collect();
+    let streams: Vec<(String, Settings, bool)> = streams
+        .iter()
+        .map(|stream| (stream.stream.clone(), stream.settings.or(settings), stream.mode.keeps()))
+        .collect();
     let looked = blocking(move || {
         let mut found = Diagnosis::default();
-        for (stream, settings) in &streams {
+        for (stream, settings, keeps) in &streams {
             match look(&project_dir, settings) {
                 Ok(saw) => found.good(Layer::Files, format!("{stream}: {saw}")),
+                Err(error) if error.kind() == ErrorKind::SourceEmpty && *keeps => {
+                    let hint = "What was loaded stays. Where there should be files, look at `path`.";
+                    found.doubtful(Layer::Files, format!("{stream}: {error}"), hint);
+                }
                 Err(error) => found.failed(Layer::Files, &error.context(format!("{stream} cannot be read"))),
             }
         }

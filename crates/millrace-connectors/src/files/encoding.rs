@@ -45,12 +45,16 @@ pub(crate) struct Decoded<R> {
 impl<R: Read> Decoded<R> {
     /// Looks at how a file starts. `declared` is a word of [`ENCODING`]. An error where the two contradict each other, or the reader fails.
     pub(crate) fn new(name: &str, mut reader: R, declared: Option<&str>) -> Result<Self> {
-        let mut start = Vec::with_capacity(4);
+        let mut start = Vec::with_capacity(8);
         (&mut reader)
-            .take(4)
+            .take(8)
             .read_to_end(&mut start)
             .map_err(|error| crate::files::input::unreadable(name, &error))?;
-        let (encoding, mark) = told(name, &start, declared)?;
+        if let Some((what, hint)) = no_text(&start) {
+            let message = format!("file `{name}` is {what}");
+            return Err(Error::new(ErrorKind::SourceUnreadable, message).hint(hint));
+        }
+        let (encoding, mark) = told(name, &start[..start.len().min(4)], declared)?;
         Ok(Self { reader, encoding, raw: start, raw_at: mark, text: Vec::new(), handed: 0, ended: false })
     }
 
@@ -107,6 +111,24 @@ impl<R: Read> Read for Decoded<R> {
         self.handed += n;
         Ok(n)
     }
+}
+
+/// What a file is that starts as no text in any encoding does, and what to do about it.
+fn no_text(start: &[u8]) -> Option<(&'static str, &'static str)> {
+    const UNPACK: &str = "Unpack it, or pack it by gzip or Zstandard, which are read as they are.";
+    Some(match start {
+        [b'P', b'A', b'R', b'1', 0x15, ..] => ("one of Parquet", "Write `type: parquet`."),
+        // Also what LibreOffice and newer versions of Excel write.
+        [b'P', b'K', 3, 4, ..] => {
+            ("a ZIP archive or a workbook", "Unpack the archive; save a sheet of a workbook as CSV in UTF-8.")
+        }
+        [0xD0, 0xCF, 0x11, 0xE0, ..] => {
+            ("a document of Office", "Save a sheet of a workbook as CSV in UTF-8.")
+        }
+        [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => ("packed by xz", UNPACK),
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26] => ("packed by bzip2", UNPACK),
+        _ => return None,
+    })
 }
 
 /// The encoding of a file that starts so, and the bytes of a mark that is no part of its text.
@@ -241,6 +263,23 @@ mod tests {
             buffer[..n].copy_from_slice(&self.0[..n]);
             self.0 = &self.0[n..];
             Ok(n)
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_named() {
+        for (start, what) in [
+            (&b"PAR1\x15\x04\x15\x10"[..], "Parquet"),
+            (b"PK\x03\x04\x14\0\0\0", "ZIP"),
+            (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "Office"),
+            (b"\xFD7zXZ\0\0\x04", "xz"),
+            (b"BZh91AY&SY", "bzip2"),
+        ] {
+            let error = decoded(start, None).expect_err(what).to_string();
+            assert!(error.contains(what), "{error}");
+        }
+        for text in ["PAR1,PAR2\n", "PK\n", "BZh9,b\n"] {
+            assert_eq!(decoded(text.as_bytes(), None).expect("a text"), text.as_bytes());
         }
     }
 

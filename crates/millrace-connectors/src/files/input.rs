@@ -95,9 +95,10 @@ pub(crate) fn open_file(name: &str, path: &Path) -> Result<(File, Metadata)> {
             io::ErrorKind::PermissionDenied => {
                 unreachable.hint("Let the user who runs Millrace read the file.")
             }
-            io::ErrorKind::IsADirectory => {
-                unreachable.hint("For all files of a folder, write `path: folder/*.json`.")
-            }
+            io::ErrorKind::IsADirectory => unreachable.hint(format!(
+                "For all files of the folder, write `path: {}/*`.",
+                name.trim_end_matches('/')
+            )),
             _ => unreachable,
         }
     })

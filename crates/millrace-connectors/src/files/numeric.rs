@@ -68,5 +68,5 @@ pub(crate) fn put(column: &mut ColumnBuffer, text: &[u8]) -> Option<Result<Spell
 
 /// A value that its type does not hold.
 pub(crate) fn out_of_range(data_type: DataType) -> Refusal {
-    Refusal::out_of_range(format!("the value is not exactly a {data_type}"))
+    Refusal::out_of_range(format!("the value does not fit exactly into {data_type}"))
 }

@@ -37,8 +37,9 @@ pub(crate) fn files(project_dir: &Path, settings: &Settings) -> Result<Vec<Input
     let files = matching(project_dir, settings)?;
     if files.is_empty() {
         let path = settings.text("path").unwrap_or_default();
-        return Err(Error::new(ErrorKind::SourceUnreachable, format!("no file matches `path: {path}`"))
-            .hint("`path` starts at the project folder; `*` stands for any part of a name, `**` for any folders."));
+        return Err(Error::new(ErrorKind::SourceEmpty, format!("no file matches `path: {path}`")).hint(
+            "`path` starts at the project folder; `*` stands for any part of a name, `**` for any folders.",
+        ));
     }
     Ok(files)
 }
@@ -115,7 +116,7 @@ mod tests {
         assert_eq!(names("data/a*.json"), ["data/a*.json"], "an existing name is no pattern");
         assert_eq!(names("data/missing.json"), ["data/missing.json"], "opening it will say so");
         let none = find(&project, "data/none_*.json").expect_err("no file");
-        assert_eq!(none.kind(), ErrorKind::SourceUnreachable);
+        assert_eq!(none.kind(), ErrorKind::SourceEmpty);
         assert_eq!(find(&project, "data/[").expect_err("no pattern").kind(), ErrorKind::SourceUnreadable);
         assert_eq!(
             files(&project, &Settings::default()).expect_err("no path").kind(),

@@ -6,8 +6,9 @@ use millrace_core::cursor::{Cursor, FileState};
 use millrace_core::project::settings::Settings;
 use millrace_core::project::source_file::ReadMode;
 use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::source::SourceContext;
 
-use crate::files::input::state;
+use crate::files::input::{blocking, state};
 use crate::files::paths::{InputFile, files, matching};
 
 /// The files of a load.
@@ -66,8 +67,17 @@ impl Selection {
     }
 }
 
-/// What the files of a stream are now. Equal to `last` where a load would find nothing new.
-pub(crate) fn position(project_dir: &Path, settings: &Settings, last: &Cursor) -> Result<Cursor> {
+/// What the files of a stream with these settings are now. Equal to `last` where a load would find nothing new.
+pub(crate) async fn position(
+    context: &SourceContext,
+    settings: Settings,
+    last: Cursor,
+) -> Result<Option<Cursor>> {
+    let project_dir = context.project_dir.clone();
+    blocking(move || Ok(Some(present(&project_dir, &settings, &last)?))).await
+}
+
+fn present(project_dir: &Path, settings: &Settings, last: &Cursor) -> Result<Cursor> {
     let kept = matches!(last, Cursor::Files { kept: true, .. });
     let before = loaded(last);
     let found = found(project_dir, settings, if kept { before } else { &[] })?;

@@ -195,7 +195,10 @@ impl Shared for ByCell {
 }
 
 /// What one thread makes of a file, which several have to make of it too.
-fn either_way<T: std::fmt::Debug>(limits: Limits, walk: impl Fn(Limits) -> Result<T>) -> Result<T> {
+pub(crate) fn either_way<T: std::fmt::Debug>(
+    limits: Limits,
+    walk: impl Fn(Limits) -> Result<T>,
+) -> Result<T> {
     let alone = walk(limits);
     for piece in [limits.piece, 40] {
         let together = walk(Limits { threads: 3, piece, ..limits });

@@ -142,10 +142,7 @@ impl Source for DumpSource {
     }
 
     async fn position(&self, stream: &StreamRequest, last: &Cursor) -> Result<Option<Cursor>> {
-        let settings = stream.settings.or(&self.settings);
-        let project_dir = self.context.project_dir.clone();
-        let last = last.clone();
-        blocking(move || Ok(Some(position(&project_dir, &settings, &last)?))).await
+        position(&self.context, stream.settings.or(&self.settings), last.clone()).await
     }
 
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {

@@ -1,5 +1,6 @@
 //! Arrow arrays as the columns that were asked for: as they are, or value by value, exactly or refused.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -9,7 +10,7 @@ use arrow_array::types::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, UInt8Type, UInt16Type,
     UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_schema::{ArrowError, DataType as ArrowType, TimeUnit};
 use millrace_core::quarantine::QuarantineCode;
 use millrace_core::schema::DataType;
@@ -17,7 +18,7 @@ use millrace_engine::batch::arrow_type;
 
 use crate::files::cell::{Cell, Refusal};
 use crate::files::column::{ColumnBuffer, Values};
-use crate::files::{convert, temporal};
+use crate::files::{convert, numeric, temporal};
 use crate::parquet_files::json;
 
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -31,6 +32,14 @@ pub(super) struct Reading {
     pub(super) required: bool,
     /// Whether sixteen bytes are a UUID.
     pub(super) is_uuid: bool,
+    /// What the file says that its values are: it tells texts from bytes. Of no value for a column that the file lacks.
+    pub(super) own: ArrowType,
+}
+
+impl Reading {
+    fn is_text(&self) -> bool {
+        self.own == ArrowType::Utf8
+    }
 }
 
 /// The rows of an array in a column's type. `refused` hears of rows that do not fit; what stands in their place does not matter.
@@ -45,8 +54,10 @@ pub(super) fn convert(
         let missing = Refusal::new(QuarantineCode::MissingValue, "the value is null");
         (0..array.len()).filter(|&row| is_null(array, row)).for_each(|row| refused(row, missing.clone()));
     }
-    if goes_on(array.data_type(), reading.data_type) {
-        return Ok(Arc::clone(array));
+    if micros.is_none()
+        && let Some(array) = as_it_is(array, reading)
+    {
+        return Ok(array);
     }
     let mut column = ColumnBuffer::new(reading.data_type);
     let mut scratch = Vec::new();
@@ -71,11 +82,30 @@ fn is_null(array: &ArrayRef, row: usize) -> bool {
     array.is_null(row) || array.data_type() == &ArrowType::Null
 }
 
-/// Whether all values of an Arrow type are those of a column of this type, as they are.
-fn goes_on(from: &ArrowType, to: DataType) -> bool {
-    let is_bounded =
-        matches!(to, DataType::Date | DataType::Timestamp | DataType::TimestampTz | DataType::Json);
-    !is_bounded && *from == arrow_type(to)
+/// An array of which all values are those of such a column, as they are.
+fn as_it_is(array: &ArrayRef, reading: &Reading) -> Option<ArrayRef> {
+    let same = *array.data_type() == arrow_type(reading.data_type);
+    let is_kept = match reading.data_type {
+        DataType::Text => {
+            // Looks at all texts at once.
+            let texts = StringArray::try_from_binary(array.as_binary_opt::<i32>()?.clone()).ok()?;
+            return Some(Arc::new(texts));
+        }
+        // Each has to be looked at.
+        DataType::Json => false,
+        DataType::Bytes => same && !reading.is_text(),
+        // What stands in the place of a NULL is zero.
+        DataType::Date => same && is_within(array.as_primitive::<Date32Type>().values(), &years()),
+        DataType::Timestamp | DataType::TimestampTz => {
+            same && is_within(array.as_primitive::<TimestampMicrosecondType>().values(), &moments())
+        }
+        _ => same,
+    };
+    is_kept.then(|| Arc::clone(array))
+}
+
+fn is_within<T: PartialOrd>(values: &[T], range: &RangeInclusive<T>) -> bool {
+    values.iter().all(|value| range.contains(value))
 }
 
 /// Pushes the value of an integer array.
@@ -132,7 +162,7 @@ fn push(
             };
             moment(column, micros, zone.is_some())
         }
-        ArrowType::Utf8 => convert::push(column, Cell::Plain(array.as_string::<i32>().value(row).as_bytes())),
+        ArrowType::Binary if reading.is_text() => text(column, array.as_binary::<i32>().value(row)),
         ArrowType::Binary => bytes(column, array.as_binary::<i32>().value(row)),
         ArrowType::FixedSizeBinary(_) => {
             let value = array.as_fixed_size_binary().value(row);
@@ -142,7 +172,7 @@ fn push(
             bytes(column, value)
         }
         _ => {
-            json::write(array.as_ref(), row, scratch)?;
+            json::write(array.as_ref(), &reading.own, row, scratch)?;
             convert::push(column, Cell::Nested(scratch))
         }
     }
@@ -178,7 +208,7 @@ fn float(column: &mut ColumnBuffer, value: f64) -> Result<(), Refusal> {
         return Ok(());
     }
     if !value.is_finite() {
-        return Err(Refusal::out_of_range(format!("the value is not exactly a {}", column.data_type())));
+        return Err(numeric::out_of_range(column.data_type()));
     }
     convert::push(column, Cell::Number(format!("{value}").as_bytes()))
 }
@@ -189,11 +219,20 @@ fn bytes(column: &mut ColumnBuffer, value: &[u8]) -> Result<(), Refusal> {
             column.push_bytes(value);
             Ok(())
         }
-        _ if std::str::from_utf8(value).is_err() => {
-            Err(Refusal::new(QuarantineCode::BadEncoding, "the bytes are not UTF-8"))
-        }
-        _ => convert::push(column, Cell::Plain(value)),
+        _ => text(column, value),
     }
+}
+
+fn text(column: &mut ColumnBuffer, value: &[u8]) -> Result<(), Refusal> {
+    if std::str::from_utf8(value).is_err() {
+        return Err(not_utf8());
+    }
+    convert::push(column, Cell::Plain(value))
+}
+
+/// Why a text is refused that is none.
+pub(super) fn not_utf8() -> Refusal {
+    Refusal::new(QuarantineCode::BadEncoding, "the bytes are not UTF-8, in which Parquet has its texts")
 }
 
 fn day(column: &mut ColumnBuffer, days: i32) -> Result<(), Refusal> {
@@ -233,8 +272,7 @@ fn moment(column: &mut ColumnBuffer, micros: Option<i64>, zoned: bool) -> Result
         return Err(Refusal::wrong_type(format!("expected a {}, found a {expected}", column.data_type())));
     }
     let micros = micros.ok_or_else(too_fine)?;
-    let in_range = i32::try_from(micros.div_euclid(DAY_MICROS)).is_ok_and(|day| years().contains(&day));
-    if !in_range {
+    if !moments().contains(&micros) {
         return Err(Refusal::out_of_range("the moment is not of the years 1 to 9999"));
     }
     column.push_micros(micros);
@@ -242,9 +280,15 @@ fn moment(column: &mut ColumnBuffer, micros: Option<i64>, zoned: bool) -> Result
 }
 
 /// The days that dates of every source may be, since 1970-01-01.
-fn years() -> std::ops::RangeInclusive<i32> {
+fn years() -> RangeInclusive<i32> {
     let day = |year, month, day| temporal::day_number(year, month, day).unwrap_or_default();
     day(1, 1, 1)..=day(9999, 12, 31)
+}
+
+/// The moments of these days, in microseconds.
+fn moments() -> RangeInclusive<i64> {
+    let (first, last) = years().into_inner();
+    i64::from(first) * DAY_MICROS..=i64::from(last) * DAY_MICROS + (DAY_MICROS - 1)
 }
 
 fn too_fine() -> Refusal {

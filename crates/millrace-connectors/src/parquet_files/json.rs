@@ -1,5 +1,8 @@
 //! Lists, structs and maps as JSON.
+//!
+//! Texts arrive as bytes (see [`super::schema::untyped`]); the type that a value has by the file's own schema tells the two apart.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use arrow_array::cast::AsArray;
@@ -9,10 +12,11 @@ use arrow_array::types::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, UInt8Type, UInt16Type,
     UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef};
-use arrow_schema::{DataType as ArrowType, Field, TimeUnit};
+use arrow_array::{Array, ArrayRef, StructArray};
+use arrow_schema::{DataType as ArrowType, Field, Fields, TimeUnit};
 
 use crate::files::cell::Refusal;
+use crate::parquet_files::column::not_utf8;
 
 /// Appends the digits of a number.
 macro_rules! digits {
@@ -28,8 +32,14 @@ macro_rules! moment {
     };
 }
 
-/// Appends a value. Refuses what JSON has no words for: NaN and infinities, moments beyond the years that programs know.
-pub(super) fn write(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// Appends a value of a type. Refuses what JSON has no words for: NaN and infinities, moments beyond the years that programs know, texts that
+/// are none.
+pub(super) fn write(
+    array: &dyn Array,
+    own: &ArrowType,
+    row: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), Refusal> {
     if array.is_null(row) {
         out.extend_from_slice(b"null");
         return Ok(());
@@ -80,29 +90,37 @@ pub(super) fn write(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<
             let zone = if zone.is_some() { "Z" } else { "" };
             moment.is_some_and(|moment| write!(out, "\"{moment:?}{zone}\"").is_ok())
         }
-        ArrowType::Utf8 => text(array.as_string::<i32>().value(row), out),
+        ArrowType::Binary if *own == ArrowType::Utf8 => {
+            let bytes = array.as_binary::<i32>().value(row);
+            text(std::str::from_utf8(bytes).map_err(|_| not_utf8())?, out)
+        }
         ArrowType::Binary => hex(array.as_binary::<i32>().value(row), out),
         ArrowType::FixedSizeBinary(_) => hex(array.as_fixed_size_binary().value(row), out),
-        ArrowType::List(_) => return list(&array.as_list::<i32>().value(row), out),
-        ArrowType::Struct(fields) => {
-            let columns = array.as_struct().columns();
-            let fields = fields.iter().map(AsRef::as_ref).zip(columns);
-            return object(fields, row, out);
+        ArrowType::List(_) => {
+            let ArrowType::List(item) = own else { return Err(unwritable()) };
+            return list(&array.as_list::<i32>().value(row), item.data_type(), out);
         }
-        ArrowType::Map(..) => return map(&array.as_map().value(row), out),
+        ArrowType::Struct(_) => {
+            let ArrowType::Struct(fields) = own else { return Err(unwritable()) };
+            return object(fields, array.as_struct().columns(), row, out);
+        }
+        ArrowType::Map(..) => {
+            let ArrowType::Map(entries, _) = own else { return Err(unwritable()) };
+            return map(&array.as_map().value(row), entries.data_type(), out);
+        }
         _ => false,
     };
-    if written { Ok(()) } else { Err(Refusal::out_of_range("a value within it cannot be written as JSON")) }
+    if written { Ok(()) } else { Err(unwritable()) }
+}
+
+fn unwritable() -> Refusal {
+    Refusal::out_of_range("a value within it cannot be written as JSON")
 }
 
 /// Appends columns of one row as an object.
-fn object<'a>(
-    columns: impl Iterator<Item = (&'a Field, &'a ArrayRef)>,
-    row: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), Refusal> {
+fn object(fields: &Fields, columns: &[ArrayRef], row: usize, out: &mut Vec<u8>) -> Result<(), Refusal> {
     out.push(b'{');
-    for (place, (field, column)) in columns.enumerate() {
+    for (place, (field, column)) in fields.iter().zip(columns).enumerate() {
         if place > 0 {
             out.push(b',');
         }
@@ -116,41 +134,52 @@ fn object<'a>(
 pub(super) fn field(field: &Field, column: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Refusal> {
     text(field.name(), out);
     out.push(b':');
-    write(column.as_ref(), row, out)
+    write(column.as_ref(), field.data_type(), row, out)
 }
 
-fn list(items: &dyn Array, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// The same of a text that is none, with U+FFFD in the place of what is no character. False where it is something else.
+pub(super) fn damaged_text(field: &Field, column: &ArrayRef, row: usize, out: &mut Vec<u8>) -> bool {
+    let Some(bytes) = column.as_binary_opt::<i32>().filter(|_| *field.data_type() == ArrowType::Utf8) else {
+        return false;
+    };
+    text(field.name(), out);
+    out.push(b':');
+    text(&String::from_utf8_lossy(bytes.value(row)), out)
+}
+
+fn list(items: &dyn Array, own: &ArrowType, out: &mut Vec<u8>) -> Result<(), Refusal> {
     out.push(b'[');
     for item in 0..items.len() {
         if item > 0 {
             out.push(b',');
         }
-        write(items, item, out)?;
+        write(items, own, item, out)?;
     }
     out.push(b']');
     Ok(())
 }
 
 /// An object where the keys are texts, each once; else a list of pairs.
-fn map(entries: &arrow_array::StructArray, out: &mut Vec<u8>) -> Result<(), Refusal> {
+fn map(entries: &StructArray, own: &ArrowType, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let ArrowType::Struct(fields) = own else { return Err(unwritable()) };
+    let [own_key, own_value] = fields.as_ref() else { return Err(unwritable()) };
     let (keys, values) = (entries.column(0), entries.column(1));
-    let names: Option<std::collections::BTreeSet<&str>> =
-        keys.as_string_opt::<i32>().map(|keys| (0..keys.len()).map(|row| keys.value(row)).collect());
+    let texts = keys.as_binary_opt::<i32>().filter(|_| *own_key.data_type() == ArrowType::Utf8);
+    let names: Option<BTreeSet<&[u8]>> =
+        texts.map(|keys| (0..keys.len()).map(|row| keys.value(row)).collect());
     let is_object = names.is_some_and(|names| names.len() == keys.len());
     out.push(if is_object { b'{' } else { b'[' });
     for row in 0..entries.len() {
         if row > 0 {
             out.push(b',');
         }
-        if is_object {
-            write(keys.as_ref(), row, out)?;
-            out.push(b':');
-            write(values.as_ref(), row, out)?;
-        } else {
+        if !is_object {
             out.push(b'[');
-            write(keys.as_ref(), row, out)?;
-            out.push(b',');
-            write(values.as_ref(), row, out)?;
+        }
+        write(keys.as_ref(), own_key.data_type(), row, out)?;
+        out.push(if is_object { b':' } else { b',' });
+        write(values.as_ref(), own_value.data_type(), row, out)?;
+        if !is_object {
             out.push(b']');
         }
     }

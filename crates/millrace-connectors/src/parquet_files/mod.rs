@@ -1,29 +1,33 @@
 //! Files of Apache Parquet.
 //!
 //! The types come from the file's own schema, so discovery reads footers only. A row group is read page by page into Arrow arrays, which go
-//! on as they are where that is what was asked for; other values are put into their columns one by one, exactly or not at all.
+//! on as they are where that is what was asked for; other values are put into their columns one by one, exactly or not at all. See ADR 0026.
 
 mod column;
 mod file;
 mod json;
+mod pages;
 mod read;
 mod schema;
+mod share;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use millrace_core::cursor::Cursor;
+use millrace_core::cursor::{Cursor, FileState};
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::MapSpec;
 use millrace_core::schema::StreamSchema;
 use millrace_engine::batch::BatchSender;
 use millrace_engine::diagnosis::Diagnosis;
-use millrace_engine::error::Result;
+use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::registry::SourceConnector;
 use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
 
+use crate::files::Limits;
 use crate::files::doctor::diagnose;
 use crate::files::input::blocking;
 use crate::files::paths::PATH;
@@ -36,6 +40,11 @@ static PARQUET: MapSpec =
 
 /// The project's folder for what can be made anew.
 const SCRATCH: &str = ".millrace";
+
+/// Batches are smaller than those of texts: a few of them are on their way from each thread.
+fn limits() -> Limits {
+    Limits { batch_rows: 1 << 14, batch_bytes: 4 << 20, ..Limits::default() }
+}
 
 /// `type: parquet`.
 #[derive(Debug, Clone, Copy)]
@@ -59,13 +68,14 @@ impl SourceConnector for Parquet {
     }
 
     fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {
-        Ok(Arc::new(ParquetSource { context, settings: settings.clone() }))
+        Ok(Arc::new(ParquetSource { context, settings: settings.clone(), limits: limits() }))
     }
 }
 
 struct ParquetSource {
     context: SourceContext,
     settings: Settings,
+    limits: Limits,
 }
 
 #[async_trait]
@@ -100,30 +110,43 @@ impl Source for ParquetSource {
     }
 
     async fn position(&self, stream: &StreamRequest, last: &Cursor) -> Result<Option<Cursor>> {
-        let settings = stream.settings.or(&self.settings);
-        let project_dir = self.context.project_dir.clone();
-        let last = last.clone();
-        blocking(move || Ok(Some(position(&project_dir, &settings, &last)?))).await
+        position(&self.context, stream.settings.or(&self.settings), last.clone()).await
     }
 
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {
         let settings = request.stream.settings.or(&self.settings);
-        let project_dir = self.context.project_dir.clone();
+        let (project_dir, limits) = (self.context.project_dir.clone(), self.limits);
         blocking(move || {
             let mode = request.stream.mode;
             let selection = Selection::of(&project_dir, &settings, mode, request.cursor.as_ref())?;
             let scratch = project_dir.join(SCRATCH);
             let mut states = Vec::new();
             for file in &selection.read {
-                let mut opened = ParquetFile::open(file, &scratch)?;
-                let state = opened.hash()?;
-                read::read(&opened, &request, &batches)?;
-                // What was hashed is what was read.
-                opened.assert_unchanged()?;
-                states.push(state);
+                let opened = ParquetFile::open(file, &scratch)?;
+                states.push(load(&opened, &request, &batches, limits)?);
             }
             Ok(ReadOutcome { cursor: Some(selection.cursor(states)), conversions: Vec::new(), how: None })
         })
         .await
     }
+}
+
+/// Sends the rows of a file, and says what it is: both at once, so that the disk has to give it once.
+fn load(
+    file: &ParquetFile,
+    request: &ReadRequest,
+    batches: &BatchSender,
+    limits: Limits,
+) -> Result<FileState> {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let hashing = scope.spawn(|| file.state(&stop));
+        let read = read::read(file, request, batches, limits);
+        stop.store(read.is_err(), Ordering::Relaxed);
+        let state = hashing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        read?;
+        // What was hashed is what was read.
+        file.assert_unchanged()?;
+        state?.ok_or_else(|| Error::new(ErrorKind::Internal, "a file was not hashed to its end"))
+    })
 }

@@ -1,91 +1,70 @@
 //! The rows of one file, batch by batch.
+//!
+//! Several threads read it, each some of its columns ([`Share`]), so that rows keep their order and no more of them are in memory than a few
+//! batches, however large the file's row groups are.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_schema::{ArrowError, Field, Schema};
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
 use millrace_engine::batch::{Batch, BatchSender, arrow_schema, arrow_type};
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::source::ReadRequest;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
+use crate::files::Limits;
 use crate::files::cell::Refusal;
 use crate::files::delivery::raw_text;
-use crate::files::row::NUL;
-use crate::parquet_files::column::{Reading, convert};
+use crate::parquet_files::column::Reading;
 use crate::parquet_files::file::ParquetFile;
 use crate::parquet_files::json;
-use crate::parquet_files::schema::{MICROSECONDS, NANOSECONDS, is_int96, is_uuid};
+use crate::parquet_files::schema::is_uuid;
+use crate::parquet_files::share::{Part, Share, Wanted};
 
-/// Bytes of a batch, about.
-const BATCH_BYTES: i64 = 8 << 20;
-/// Rows of a batch at most, and at least.
-const BATCH_ROWS: (i64, i64) = (1 << 16, 1 << 8);
+/// Parts that each thread may be ahead.
+const AHEAD: usize = 2;
 
 /// Sends all rows of a file.
-pub(super) fn read(file: &ParquetFile, request: &ReadRequest, batches: &BatchSender) -> Result<()> {
-    let plan = Plan::of(file, request);
-    let rows = batch_rows(file)?;
-    let mut reader = rows_of(file, &plan.projected, None, rows)?;
-    let moments: Vec<usize> = plan.projected.iter().copied().filter(|&index| plan.is_int96(index)).collect();
-    let mut micros = if moments.is_empty() {
-        None
-    } else {
-        Some(rows_of(file, &moments, Some(with_micros(file, &moments)), rows)?)
-    };
-    let mut first_row = 1;
-    while let Some(batch) = next(file, &mut reader)? {
-        let micros = match &mut micros {
-            Some(reader) => next(file, reader)?,
-            None => None,
-        };
-        let rows = batch.num_rows() as u64;
-        let made = plan.batch(&batch, micros.as_ref(), first_row).map_err(|error| {
-            Error::new(ErrorKind::Internal, "rows do not fit their columns").caused_by(error)
-        })?;
-        batches.blocking_send(made)?;
-        first_row += rows;
-    }
-    Ok(())
-}
-
-fn next(file: &ParquetFile, reader: &mut ParquetRecordBatchReader) -> Result<Option<RecordBatch>> {
-    reader.next().transpose().map_err(|error| file.broken(&error.into()))
-}
-
-fn rows_of(
+pub(super) fn read(
     file: &ParquetFile,
-    fields: &[usize],
-    types: Option<Arc<Schema>>,
-    rows: usize,
-) -> Result<ParquetRecordBatchReader> {
-    let builder = file.reader(types)?;
-    let mask = ProjectionMask::roots(builder.parquet_schema(), fields.iter().copied());
-    builder.with_projection(mask).with_batch_size(rows).build().map_err(|error| file.broken(&error))
+    request: &ReadRequest,
+    batches: &BatchSender,
+    limits: Limits,
+) -> Result<()> {
+    let plan = Plan::of(file, request);
+    let shares = Share::all(file, plan.wanted(), request.quarantine_nul, limits);
+    std::thread::scope(|scope| {
+        let shares = shares.into_iter().map(|share| {
+            let (sender, parts) = sync_channel(AHEAD);
+            scope.spawn(move || share.read(&sender));
+            parts
+        });
+        let shares: Vec<Receiver<Result<Part>>> = shares.collect();
+        let mut first_row = 1;
+        while let Some(parts) = next(file, &shares)? {
+            let rows = parts.first().map_or(0, |part| part.rows) as u64;
+            let batch = plan.batch(parts, first_row).map_err(|error| {
+                Error::new(ErrorKind::Internal, "rows do not fit their columns").caused_by(error)
+            })?;
+            batches.blocking_send(batch)?;
+            first_row += rows;
+        }
+        Ok(())
+    })
 }
 
-/// How many rows are so many bytes, by what the row groups are said to hold.
-fn batch_rows(file: &ParquetFile) -> Result<usize> {
-    let builder = file.reader(None)?;
-    let groups = builder.metadata().row_groups();
-    let bytes: i64 = groups.iter().map(parquet::file::metadata::RowGroupMetaData::total_byte_size).sum();
-    let rows: i64 = groups.iter().map(parquet::file::metadata::RowGroupMetaData::num_rows).sum();
-    let (most, least) = BATCH_ROWS;
-    let row = (bytes / rows.max(1)).max(1);
-    Ok((BATCH_BYTES / row).clamp(least, most) as usize)
-}
-
-/// The file's types, with moments of 96 bits in microseconds.
-fn with_micros(file: &ParquetFile, moments: &[usize]) -> Arc<Schema> {
-    let fields = file.fields().iter().enumerate().map(|(index, field)| {
-        let data_type = if moments.contains(&index) { MICROSECONDS } else { field.data_type().clone() };
-        Field::new(field.name(), data_type, field.is_nullable())
-    });
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+/// The same rows of all shares; none at the end.
+fn next(file: &ParquetFile, shares: &[Receiver<Result<Part>>]) -> Result<Option<Vec<Part>>> {
+    let parts: Vec<Part> = shares.iter().filter_map(|share| share.recv().ok()).collect::<Result<_>>()?;
+    let rows = |part: &Part| part.rows;
+    match parts.first().map(rows) {
+        None => Ok(None),
+        Some(first) if parts.len() == shares.len() && parts.iter().all(|part| part.rows == first) => {
+            Ok(Some(parts))
+        }
+        Some(_) => Err(file.broken(&"its columns have different numbers of values")),
+    }
 }
 
 /// How a file is read for a request.
@@ -93,119 +72,117 @@ struct Plan<'a> {
     file: &'a ParquetFile,
     request: &'a ReadRequest,
     schema: Arc<Schema>,
-    /// For each column that is asked for: which of the projected ones it is, and how it is read.
-    columns: Vec<(Option<usize>, Reading)>,
-    /// The top-level fields that are read, by their place in the file.
-    projected: Vec<usize>,
     /// A field that the stream's contract does not let in.
-    unknown: Option<String>,
+    unknown: Option<&'a str>,
 }
 
 impl<'a> Plan<'a> {
     fn of(file: &'a ParquetFile, request: &'a ReadRequest) -> Self {
-        let fields = file.fields();
-        let own = file.descriptor().root_schema().get_fields();
         let asked = |name: &str| request.columns.iter().any(|column| column.name == name);
-        let projected: Vec<usize> = (0..fields.len()).filter(|&index| asked(fields[index].name())).collect();
-        let columns = request.columns.iter().map(|column| {
-            let at = projected.iter().position(|&index| *fields[index].name() == column.name);
-            let required = !column.nullable || request.key.contains(&column.name);
-            let is_uuid = at.is_some_and(|at| is_uuid(&own[projected[at]]));
-            (at, Reading { data_type: column.data_type, required, is_uuid })
-        });
-        let columns = columns.collect();
         let is_unknown = |name: &&String| !asked(name) && !request.stream.excluded.contains(name);
-        let unknown = fields.iter().map(|field| field.name()).find(is_unknown);
-        Self {
-            file,
-            request,
-            schema: arrow_schema(&request.columns),
-            columns,
-            projected,
-            unknown: unknown.filter(|_| request.quarantine_unknown_columns).cloned(),
-        }
+        let unknown = file.fields().iter().map(|field| field.name()).find(is_unknown);
+        let unknown = unknown.filter(|_| request.quarantine_unknown_columns).map(String::as_str);
+        Self { file, request, schema: arrow_schema(&request.columns), unknown }
     }
 
-    fn is_int96(&self, index: usize) -> bool {
-        is_int96(&self.file.descriptor().root_schema().get_fields()[index])
-            && *self.file.fields()[index].data_type() == NANOSECONDS
+    /// The columns that are asked for and that the file has.
+    fn wanted(&self) -> Vec<Wanted> {
+        let own = self.file.descriptor().root_schema().get_fields();
+        let columns = self.request.columns.iter().enumerate();
+        let wanted = columns.filter_map(|(at, column)| {
+            let field = self.file.fields().iter().position(|field| *field.name() == column.name)?;
+            let reading = Reading {
+                data_type: column.data_type,
+                required: self.requires(at),
+                is_uuid: is_uuid(&own[field]),
+                own: self.file.fields()[field].data_type().clone(),
+            };
+            Some(Wanted { field, column: at, reading })
+        });
+        wanted.collect()
+    }
+
+    fn requires(&self, column: usize) -> bool {
+        let column = &self.request.columns[column];
+        !column.nullable || self.request.key.contains(&column.name)
     }
 
     /// The rows that fit, and those that do not.
-    fn batch(
-        &self,
-        read: &RecordBatch,
-        micros: Option<&RecordBatch>,
-        first_row: u64,
-    ) -> Result<Batch, ArrowError> {
-        let rows = read.num_rows();
-        // The first column that refuses a row tells why.
-        let mut refused: BTreeMap<usize, (Option<String>, Refusal)> = BTreeMap::new();
-        if let Some(unknown) = &self.unknown {
-            let reason = "the stream's contract does not let this field in";
-            let refusal = Refusal::new(QuarantineCode::UnknownColumn, reason);
-            refused.extend((0..rows).map(|row| (row, (Some(unknown.clone()), refusal.clone()))));
+    fn batch(&self, parts: Vec<Part>, first_row: u64) -> Result<Batch, ArrowError> {
+        let rows = parts.first().map_or(0, |part| part.rows);
+        let (mut read, mut refused) = (Vec::new(), Vec::new());
+        let mut made = vec![None; self.request.columns.len()];
+        for part in parts {
+            read.extend(part.read);
+            refused.extend(part.refused);
+            part.made.into_iter().for_each(|(column, array)| made[column] = Some(array));
         }
-        let mut arrays = Vec::with_capacity(self.columns.len());
-        for ((at, reading), column) in self.columns.iter().zip(&self.request.columns) {
-            let refuse = |row, refusal| {
-                refused.entry(row).or_insert_with(|| (Some(column.name.clone()), refusal));
-            };
-            let absent;
-            let array = match at {
-                Some(at) => read.column(*at),
-                None => {
-                    absent = new_null_array(&arrow_type(reading.data_type), rows);
-                    &absent
+        let columns = self.request.columns.iter().zip(made).enumerate().map(|(at, (column, array))| {
+            array.unwrap_or_else(|| {
+                if self.requires(at) {
+                    let missing = Refusal::new(QuarantineCode::MissingValue, "the value is missing");
+                    refused.extend((0..rows).map(|row| (row, at, missing.clone())));
                 }
-            };
-            let micros = micros.filter(|_| at.is_some_and(|at| self.is_int96(self.projected[at])));
-            let micros = micros.and_then(|micros| micros.column_by_name(&column.name));
-            let array = convert(array, micros, reading, refuse)?;
-            if let Some(texts) = array.as_string_opt::<i32>().filter(|_| self.request.quarantine_nul) {
-                for row in (0..rows).filter(|&row| texts.is_valid(row) && texts.value(row).contains('\0')) {
-                    let refusal = || (Some(column.name.clone()), Refusal::out_of_range(NUL));
-                    refused.entry(row).or_insert_with(refusal);
-                }
+                new_null_array(&arrow_type(column.data_type), rows)
+            })
+        });
+        let mut columns: Vec<ArrayRef> = columns.collect();
+        let quarantined = self.set_aside(rows, read, refused, first_row);
+        if !quarantined.is_empty() {
+            let mut good = vec![true; rows];
+            for row in &quarantined {
+                good[(row.line - first_row) as usize] = false;
             }
-            arrays.push(array);
+            columns = filtered(&columns, &BooleanArray::from(good))?;
         }
-        let quarantined = refused.into_iter().map(|(row, (column, refusal))| QuarantinedRow {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows - quarantined.len()));
+        let rows = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
+        Ok(Batch { rows, quarantined })
+    }
+
+    /// Each row once, with the first column that refuses it.
+    fn set_aside(
+        &self,
+        rows: usize,
+        mut read: Vec<(usize, ArrayRef)>,
+        mut refused: Vec<(usize, usize, Refusal)>,
+        first_row: u64,
+    ) -> Vec<QuarantinedRow> {
+        refused.sort_by_key(|(row, column, _)| (*row, *column));
+        refused.dedup_by_key(|(row, ..)| *row);
+        read.sort_by_key(|(field, _)| *field);
+        let set_aside = |row: usize, column: &str, refusal: Refusal| QuarantinedRow {
             file: self.file.name().to_owned(),
             line: first_row + row as u64,
-            column,
+            column: Some(column.to_owned()),
             code: refusal.code,
             reason: refusal.reason.into_owned(),
-            raw: shown(read, row),
-        });
-        let quarantined: Vec<QuarantinedRow> = quarantined.collect();
-        let mut kept = rows;
-        if !quarantined.is_empty() {
-            let bad = |row: usize| {
-                let place = first_row + row as u64;
-                quarantined.binary_search_by_key(&place, |row| row.line).is_ok()
-            };
-            let good: BooleanArray = (0..rows).map(|row| Some(!bad(row))).collect();
-            arrays = filtered(&arrays, &good)?;
-            kept = rows - quarantined.len();
+            raw: shown(self.file.fields(), &read, row),
+        };
+        if let Some(unknown) = self.unknown {
+            let reason = "the stream's contract does not let this field in";
+            let refusal = Refusal::new(QuarantineCode::UnknownColumn, reason);
+            return (0..rows).map(|row| set_aside(row, unknown, refusal.clone())).collect();
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(kept));
-        let rows = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)?;
-        Ok(Batch { rows, quarantined })
+        let name = |column: usize| self.request.columns[column].name.as_str();
+        refused.into_iter().map(|(row, column, refusal)| set_aside(row, name(column), refusal)).collect()
     }
 }
 
 /// A row as an object, for people who look at the quarantine. A value that JSON has no words for is left out.
-fn shown(read: &RecordBatch, row: usize) -> String {
-    let schema = read.schema();
+fn shown(fields: &[Arc<Field>], read: &[(usize, ArrayRef)], row: usize) -> String {
     let mut out = vec![b'{'];
-    for (field, column) in schema.fields().iter().zip(read.columns()) {
+    for (field, column) in read {
         let start = out.len();
         if start > 1 {
             out.push(b',');
         }
-        if json::field(field, column, row, &mut out).is_err() {
-            out.truncate(start);
+        let first = out.len();
+        if json::field(&fields[*field], column, row, &mut out).is_err() {
+            out.truncate(first);
+            if !json::damaged_text(&fields[*field], column, row, &mut out) {
+                out.truncate(start);
+            }
         }
     }
     out.push(b'}');

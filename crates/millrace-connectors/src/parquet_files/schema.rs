@@ -1,10 +1,13 @@
 //! From Parquet's types to logical ones.
 
+use std::sync::Arc;
+
 use arrow_schema::{DataType as ArrowType, Field, TimeUnit};
 use millrace_core::schema::{Column, DataType};
 use millrace_engine::contract::wider;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
+use parquet::errors::ParquetError;
 use parquet::schema::types::{SchemaDescriptor, Type};
 
 /// A top-level column of a file.
@@ -100,6 +103,31 @@ pub(super) fn is_int96(own: &Type) -> bool {
 pub(super) const NANOSECONDS: ArrowType = ArrowType::Timestamp(TimeUnit::Nanosecond, None);
 /// See [`NANOSECONDS`].
 pub(super) const MICROSECONDS: ArrowType = ArrowType::Timestamp(TimeUnit::Microsecond, None);
+
+/// The same type with texts as bytes. Whether they are texts is then found out value by value, where the library gives up a whole page for one
+/// of them (or, of those that are JSON, does not look).
+pub(super) fn untyped(own: &Type) -> Result<Type, ParquetError> {
+    match own {
+        Type::GroupType { basic_info, fields } => {
+            let fields = fields.iter().map(|field| untyped(field).map(Arc::new));
+            Ok(Type::GroupType { basic_info: basic_info.clone(), fields: fields.collect::<Result<_, _>>()? })
+        }
+        Type::PrimitiveType { basic_info, .. }
+            if own.get_physical_type() == PhysicalType::BYTE_ARRAY && is_text(own) =>
+        {
+            let id = basic_info.has_id().then(|| basic_info.id());
+            Type::primitive_type_builder(own.name(), PhysicalType::BYTE_ARRAY)
+                .with_repetition(basic_info.repetition())
+                .with_id(id)
+                .build()
+        }
+        Type::PrimitiveType { .. } => Ok(own.clone()),
+    }
+}
+
+fn is_text(own: &Type) -> bool {
+    is(own, &LogicalType::String, ConvertedType::UTF8) || is(own, &LogicalType::Json, ConvertedType::JSON)
+}
 
 /// Adds the columns of one more file to those of the files before. A column takes a type that holds the values of all.
 pub(super) fn add(all: &mut Vec<Column>, of_file: Vec<Column>, is_first: bool) {

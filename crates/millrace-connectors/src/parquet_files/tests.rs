@@ -15,7 +15,7 @@ use arrow_buffer::i256;
 use arrow_schema::{DataType as ArrowType, Field, Schema};
 use millrace_core::project::settings::Settings;
 use millrace_core::schema::StreamSchema;
-use millrace_engine::error::Result;
+use millrace_engine::error::{ErrorKind, Result};
 use millrace_engine::source::{ReadRequest, Source, SourceContext};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -24,9 +24,13 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
-use super::Parquet;
-use crate::files::testing::{Outcome, collect, request, settings, shown};
-use millrace_engine::registry::SourceConnector as _;
+use super::ParquetSource;
+use super::file::ParquetFile;
+use crate::files::Limits;
+use crate::files::paths::{InputFile, Place};
+use crate::files::testing::{Outcome, blocks, collect, either_way, request, settings, shown};
+
+mod texts;
 
 fn write(dir: &Path, name: &str, columns: Vec<(&str, ArrayRef)>) {
     let fields = columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true));
@@ -44,9 +48,10 @@ fn write(dir: &Path, name: &str, columns: Vec<(&str, ArrayRef)>) {
     writer.close().expect("closed");
 }
 
-fn source(dir: &Path) -> Arc<dyn Source> {
+/// Files of which three rows are a batch.
+fn source(dir: &Path, limits: Limits) -> ParquetSource {
     let context = SourceContext { name: "src".to_owned(), project_dir: dir.to_path_buf() };
-    Parquet.source(context, &Settings::default()).expect("a source")
+    ParquetSource { context, settings: Settings::default(), limits }
 }
 
 fn wait<T>(work: impl Future<Output = T>) -> T {
@@ -56,21 +61,23 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
 fn discover(dir: &Path, path: &str) -> Result<StreamSchema> {
     let mut request = request(&[]).stream;
     request.settings = settings(&[("path", path)]);
-    wait(source(dir).discover(&request)).map(|discovered| discovered.schema)
+    wait(source(dir, blocks(1)).discover(&request)).map(|discovered| discovered.schema)
 }
 
 fn read(dir: &Path, path: &str, mut request: ReadRequest) -> Result<Outcome> {
     request.stream.settings = settings(&[("path", path)]);
-    let columns = request.columns.clone();
-    let source = source(dir);
-    collect(&columns, |sender| {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
-        std::thread::scope(|scope| {
-            scope
-                .spawn(|| runtime.block_on(source.read(request, sender)).map(|_| ()))
-                .join()
-                .expect("no panic")
+    either_way(blocks(1), |limits| {
+        let (source, request) = (source(dir, limits), request.clone());
+        let columns = request.columns.clone();
+        collect(&columns, |sender| {
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+            std::thread::scope(|scope| {
+                scope
+                    .spawn(|| runtime.block_on(source.read(request, sender)).map(|_| ()))
+                    .join()
+                    .expect("no panic")
+            })
         })
     })
 }
@@ -272,7 +279,7 @@ fn moments_of_96_bits_are_told_from_what_they_overflow_to() {
     const EPOCH: u32 = 2_440_588;
     let dir = tempfile::tempdir().expect("a folder");
     let schema = Arc::new(
-        parse_message_type("message m { required int96 at; required int32 id; }").expect("a schema"),
+        parse_message_type("message m { required int96 at = 1; required int32 id = 2; }").expect("a schema"),
     );
     let file = std::fs::File::create(dir.path().join("a.parquet")).expect("made");
     let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).expect("a writer");
@@ -313,4 +320,47 @@ fn files_that_cannot_be_read_say_why() {
     std::fs::write(dir.path().join("broken.parquet"), &broken).expect("written");
     let outcome = read(dir.path(), "broken.parquet", request(&["t interval"]));
     assert!(outcome.is_err(), "a page is broken");
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_not_loaded() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "a.parquet", vec![("id", Arc::new(Int32Array::from(vec![1, 2, 3])) as ArrayRef)]);
+    let path = dir.path().join("a.parquet");
+    let file = InputFile { place: Place::Disk(path.clone()), name: "a.parquet".to_owned() };
+    let wanted = request(&["id int32"]);
+    let load = |opened: &ParquetFile| {
+        collect(&wanted.columns, |sender| super::load(opened, &wanted, &sender, blocks(1)).map(|_| ()))
+    };
+    let opened = ParquetFile::open(&file, dir.path()).expect("readable");
+    assert_eq!(load(&opened).expect("unchanged").rows.len(), 3);
+    let mut same = std::fs::File::options().append(true).open(&path).expect("writable");
+    std::io::Write::write_all(&mut same, b"more").expect("written");
+    let error = load(&opened).expect_err("it has grown").to_string();
+    assert!(error.contains("has changed while it was read"), "{error}");
+}
+
+#[test]
+fn a_damaged_file_is_told_from_a_bug() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "a.parquet", vec![("t", Arc::new(StringArray::from(vec!["a", "b", "a"])) as ArrayRef)]);
+    let bytes = std::fs::read(dir.path().join("a.parquet")).expect("readable");
+    let file = InputFile { place: Place::Disk(dir.path().join("b.parquet")), name: "b.parquet".to_owned() };
+    let wanted = request(&["t text"]);
+    let limits = Limits { threads: 2, ..blocks(1) };
+    let mut damaged = 0;
+    for at in 0..bytes.len() {
+        let mut broken = bytes.clone();
+        broken[at] ^= 0x80;
+        std::fs::write(dir.path().join("b.parquet"), &broken).expect("written");
+        let read = ParquetFile::open(&file, dir.path()).and_then(|opened| {
+            collect(&wanted.columns, |sender| super::load(&opened, &wanted, &sender, limits).map(|_| ()))
+        });
+        // What is changed within texts nobody can tell.
+        if let Err(error) = read {
+            damaged += 1;
+            assert_eq!(error.kind(), ErrorKind::SourceUnreadable, "byte {at}: {error}");
+        }
+    }
+    assert!(damaged > bytes.len() / 4, "{damaged} of {}", bytes.len());
 }

@@ -2,7 +2,6 @@
 
 use base64ct::{Base64, Encoding};
 use millrace_engine::error::Result;
-use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::refusal::Refusal;
@@ -69,7 +68,7 @@ pub(crate) fn judge(
     };
     let verify = |trusted: Vec<CertificateDer<'static>>, names: bool| -> Result<Option<Refusal>> {
         let verifier = Chain::new(trusted, asked, names)?;
-        let verdict = verifier.verify_server_cert(own, others, name, &[], UnixTime::now());
+        let verdict = verifier.verify(own, others, name, &[], UnixTime::now());
         Ok(verdict.err().map(|error| Refusal::from_error(&error)))
     };
     if let Some(refusal) = verify(known.clone(), false)? {

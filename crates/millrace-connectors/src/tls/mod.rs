@@ -12,14 +12,13 @@ use std::sync::{Arc, OnceLock};
 
 use millrace_engine::error::{Error, ErrorKind, Result};
 use rustls::ClientConfig;
-use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 pub(crate) use refusal::{Refusal, day};
 pub(crate) use roots::{Roots, roots};
-use verifier::{Anybody, Chain};
+use verifier::{Believed, Chain};
 
 /// How much of a server's certificate is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,27 +54,27 @@ impl Asked {
 
     /// The same, but any certificate is taken, to look at it.
     pub(crate) fn onlooker(&self) -> Result<Arc<ClientConfig>> {
-        self.with(Arc::new(Anybody))
+        self.with(Believed::Anybody)
     }
 
-    fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>> {
+    fn verifier(&self) -> Result<Believed> {
         Ok(match self.check {
-            Check::Nothing => Arc::new(Anybody),
+            Check::Nothing => Believed::Anybody,
             Check::Signed | Check::Named => {
                 let trusted = roots(&self.roots, self.failure)?;
-                Arc::new(Chain::new(trusted, self, self.check == Check::Named)?)
+                Believed::Signed(Chain::new(trusted, self, self.check == Check::Named)?)
             }
         })
     }
 
-    fn with(&self, verifier: Arc<dyn ServerCertVerifier>) -> Result<Arc<ClientConfig>> {
+    fn with(&self, believed: Believed) -> Result<Arc<ClientConfig>> {
         let versions: &[&rustls::SupportedProtocolVersion] =
             if self.only_13 { &[&rustls::version::TLS13] } else { rustls::ALL_VERSIONS };
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(versions)
             .map_err(|error| Error::new(ErrorKind::Internal, "TLS cannot be set up").caused_by(error))?
             .dangerous()
-            .with_custom_certificate_verifier(verifier);
+            .with_custom_certificate_verifier(Arc::new(believed));
         let mut config = match &self.client {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {

@@ -41,6 +41,25 @@ impl Chain {
         self.pinned.iter().any(|pinned| pinned == certificate)
     }
 
+    /// The verdict on the chain and, where that was asked for, on the name.
+    pub(super) fn verify(
+        &self,
+        own: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let named = self.chain(own, intermediates, server_name, ocsp, now)?;
+        let host = server_name.to_str();
+        let by_common_name =
+            || certificate::common_name_only(own).is_some_and(|name| certificate::names(name, &host));
+        if !self.names || matches!(named, Named::Yes) || by_common_name() {
+            return Ok(ServerCertVerified::assertion());
+        }
+        Err(Refusal::Name { host: host.into_owned(), names: certificate::hosts(own) }.into_error())
+    }
+
     /// The verdict on the chain, and whether the name is still to be looked at.
     fn chain(
         &self,
@@ -106,7 +125,16 @@ enum Named {
     Open,
 }
 
-impl ServerCertVerifier for Chain {
+/// Who is believed.
+#[derive(Debug)]
+pub(super) enum Believed {
+    /// Whoever has the key of the certificate that they show: TLS without knowing with whom.
+    Anybody,
+    /// Whom an authority has signed for.
+    Signed(Chain),
+}
+
+impl ServerCertVerifier for Believed {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -115,54 +143,10 @@ impl ServerCertVerifier for Chain {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let named = self.chain(end_entity, intermediates, server_name, ocsp, now)?;
-        let host = server_name.to_str();
-        let by_common_name =
-            || certificate::common_name_only(end_entity).is_some_and(|name| certificate::names(name, &host));
-        if !self.names || matches!(named, Named::Yes) || by_common_name() {
-            return Ok(ServerCertVerified::assertion());
+        match self {
+            Self::Anybody => Ok(ServerCertVerified::assertion()),
+            Self::Signed(chain) => chain.verify(end_entity, intermediates, server_name, ocsp, now),
         }
-        let names = certificate::hosts(end_entity);
-        Err(Refusal::Name { host: host.into_owned(), names }.into_error())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        signed_12(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        signed_13(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// Takes any certificate whose key the server has: TLS without knowing with whom.
-#[derive(Debug)]
-pub(super) struct Anybody;
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -146,7 +146,7 @@ fn files_that_cannot_be_read_say_why() {
     let source = source("ndjson", dir.path(), &[]);
     for (path, kind, expected) in [
         ("none.ndjson", ErrorKind::SourceUnreachable, "cannot be opened"),
-        ("none_*.ndjson", ErrorKind::SourceUnreachable, "no file matches"),
+        ("none_*.ndjson", ErrorKind::SourceEmpty, "no file matches"),
         ("folder", ErrorKind::SourceUnreachable, "folder"),
         ("cut.ndjson.gz", ErrorKind::SourceUnreadable, "end too early"),
         ("plain.ndjson.gz", ErrorKind::SourceUnreadable, "not good gzip"),

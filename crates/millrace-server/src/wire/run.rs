@@ -33,6 +33,8 @@ pub(crate) struct Run {
     pub(crate) rows_loaded: u64,
     /// Of all streams together.
     pub(crate) rows_quarantined: u64,
+    /// Of all streams together: rows that their sources have deleted.
+    pub(crate) rows_removed: u64,
     pub(crate) models_built: usize,
     pub(crate) models_unchanged: usize,
     /// Streams; in lists only those that had something new.
@@ -214,6 +216,7 @@ impl Run {
             data_version: run.data_version,
             rows_loaded: run.streams.iter().map(|stream| stream.rows_loaded).sum(),
             rows_quarantined: run.streams.iter().map(|stream| stream.rows_quarantined).sum(),
+            rows_removed: run.streams.iter().map(|stream| stream.rows_removed).sum(),
             models_built: count("built"),
             models_unchanged: count("unchanged"),
             streams: run.streams.iter().map(RunStream::from).collect(),

@@ -73,7 +73,7 @@ pub(crate) fn summary(run: &str, changed: &Json) -> Json {
         "run": run, "status": "held", "environment": "dev", "data_version": 1,
         "started_at": "2024-11-15T10:00:00Z", "finished_at": "2024-11-15T10:00:01Z",
         "streams": [
-            {"stream": "files.orders", "status": "loaded", "rows_loaded": 12, "rows_quarantined": 2, "rows_in_table": 12, "duration_ms": 5},
+            {"stream": "files.orders", "status": "loaded", "rows_loaded": 12, "rows_quarantined": 2, "rows_removed": 3, "rows_in_table": 12, "duration_ms": 5},
             {"stream": "crm.clients", "status": "unchanged", "rows_loaded": 0, "rows_quarantined": 0, "rows_in_table": 3, "duration_ms": 1},
         ],
         "models": [
@@ -134,6 +134,7 @@ async fn the_ledger_says_why_what_and_how() {
     assert_eq!(held["trigger"], json!({"kind": "command", "scheduled_for": null, "attempt": 1}));
     assert_eq!((&held["held"], &held["data_version"]), (&json!({"by": "tests"}), &json!(1)));
     assert_eq!((&held["rows_loaded"], &held["rows_quarantined"]), (&json!(12), &json!(2)));
+    assert_eq!(held["rows_removed"], 3);
     assert_eq!((&held["models_built"], &held["models_unchanged"]), (&json!(1), &json!(1)));
     let streams: Vec<_> = held["streams"].as_array().expect("streams").iter().map(|s| &s["stream"]).collect();
     assert_eq!(streams, ["files.orders"], "only what was new");

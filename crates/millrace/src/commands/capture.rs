@@ -9,6 +9,7 @@ use std::path::Path;
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, has_errors};
 use millrace_core::project::captured::{CapturedSchemas, encode};
+use millrace_core::schema::StreamSchema;
 use millrace_core::suggest::did_you_mean;
 use millrace_engine::catalog::Ask;
 use millrace_engine::strangers::strangers;
@@ -48,7 +49,14 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
         }
         let mut schema = match stream.source.sample(&stream.request()).await? {
             Some(sampled) => sampled,
-            None => stream.source.discover(&stream.request()).await?.schema,
+            None => match stream.source.discover(&stream.request()).await {
+                Ok(discovered) => discovered.schema,
+                // The folder of what is added to the rows that there are may be empty for now.
+                Err(error) if stream.captured.is_some() && stream.may_be_emptied(&error) => {
+                    StreamSchema::default()
+                }
+                Err(error) => return Err(error.into()),
+            },
         };
         if schema.columns.is_empty() {
             // An empty file says nothing; what was known of it stays.

@@ -177,6 +177,7 @@ async fn source(workspace: &Workspace, def: &SourceDef, streams: &[&Stream]) -> 
             Ok(discovered) => {
                 Line::good(what, format!("{} columns can be read", discovered.schema.columns.len()))
             }
+            Err(error) if stream.may_be_emptied(&error) => Line::skipped(what),
             Err(error) => Line::error(what, &error),
         });
     }

@@ -25,7 +25,7 @@ const FILES: [(&str, &str); 3] = [
         "README.md",
         "# {name}\n\nA Millrace project.\n\n\
          1. Say where data comes from, a file a source. Two lines are enough, `sources/orders.yml`:\n\n   \
-         ```yaml\n   type: json          # json, ndjson, csv or mysql_dump\n   path: data/orders.json\n   ```\n\n\
+         ```yaml\n   type: json          # json, ndjson, csv, parquet, mysql_dump or mysql\n   path: data/orders.json\n   ```\n\n\
          2. `millrace capture` writes down its columns and types; commit the file.\n\
          3. Write models, `models/daily_orders.sql`: `select … from orders.orders`.\n\
          4. `millrace check`, then `millrace run`, then `millrace query \"select * from daily_orders\"`.\n\

@@ -103,11 +103,11 @@ pub(super) fn report(
     }
     terminal::diagnostics(said, texts);
     let time = duration(summary.duration_ms);
-    let rows: u64 = summary.streams.iter().map(|stream| stream.rows_loaded).sum();
+    let loaded: u64 = summary.streams.iter().map(|stream| stream.rows_loaded).sum();
     let quarantined: u64 = summary.streams.iter().map(|stream| stream.rows_quarantined).sum();
     let version = summary.data_version.map_or("none".to_owned(), |version| version.to_string());
     let (rows, quarantined) =
-        (millrace_engine::sync::grouped(rows), millrace_engine::sync::grouped(quarantined));
+        (millrace_engine::sync::grouped(loaded), millrace_engine::sync::grouped(quarantined));
     let removed: u64 = summary.streams.iter().map(|stream| stream.rows_removed).sum();
     let removed = match removed {
         0 => String::new(),
@@ -117,7 +117,13 @@ pub(super) fn report(
         RunStatus::Held => {
             (format!("held: nothing was published; readers still see data version {version}"), exit::HELD)
         }
-        RunStatus::Unchanged => (format!("unchanged: nothing is new; data version {version}"), exit::DONE),
+        RunStatus::Unchanged => {
+            let news = match loaded {
+                0 => "nothing is new".to_owned(),
+                _ => format!("{rows} rows loaded, which nothing published reads"),
+            };
+            (format!("unchanged: {news}; data version {version}"), exit::DONE)
+        }
         _ => (
             format!(
                 "published data version {version}: {rows} rows loaded, {quarantined} in quarantine{removed}"

@@ -111,3 +111,50 @@ fn what_is_appended_cannot_be_merged() {
     let checked = project.run(&["check"]);
     assert!(checked.stderr.contains("has no `mode: append`"), "{}", checked.stderr);
 }
+
+#[test]
+fn a_folder_may_be_emptied_of_what_was_loaded() {
+    let project = project();
+    let empty = || std::fs::remove_file(project.path().join("drop/1.ndjson")).expect("it was there");
+    go(&project, "dev", 2, 2);
+    empty();
+    assert_eq!(project.run_json(0, &[])["status"], "unchanged");
+    let checked = project.run(&["check"]);
+    assert_eq!(checked.code, 0, "{}", checked.stderr);
+    let warning = "none of the files of stream `files.events` is there, and it has no captured schema";
+    assert!(checked.stderr.contains(warning), "{}", checked.stderr);
+    assert!(checked.stderr.contains("Run `millrace capture files`"), "{}", checked.stderr);
+    let looked = project.run(&["doctor", "files"]);
+    assert_eq!(looked.code, 0, "{}{}", looked.stdout, looked.stderr);
+    assert!(looked.stdout.contains("What was loaded stays"), "{}", looked.stdout);
+    // What nobody has loaded before is asked for in vain.
+    let never = project.run(&["capture"]);
+    assert_eq!(never.code, 3, "{}", never.stderr);
+    assert!(never.stderr.contains("no file matches `path: drop/*.ndjson`"), "{}", never.stderr);
+    // What is captured stays so.
+    project.write("drop/1.ndjson", "{\"id\": 1, \"n\": 1}\n{\"id\": 1, \"n\": 1}\n");
+    assert_eq!(project.run(&["capture"]).code, 0);
+    empty();
+    let captured = project.run(&["capture"]);
+    assert_eq!(captured.code, 0, "{}", captured.stderr);
+    assert!(captured.stderr.contains("2 columns, unchanged"), "{}", captured.stderr);
+    let checked = project.run(&["check"]);
+    assert!(checked.code == 0 && !checked.stderr.contains("warning"), "{}", checked.stderr);
+    // Where nothing is kept there is nothing without files.
+    project.write("sources/files.yml", SOURCE.replace("append", "full"));
+    let refused = project.run(&["run"]);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+}
+
+#[test]
+fn rows_that_nothing_published_reads_are_not_called_nothing() {
+    let project = project();
+    go(&project, "dev", 2, 2);
+    project.write("sources/more.yml", "type: csv\npath: more.csv\n");
+    project.write("more.csv", "a\n1\n2\n3\n");
+    let ran = project.run(&["run"]);
+    let said = "unchanged: 3 rows loaded, which nothing published reads; data version 1";
+    assert!(ran.code == 0 && ran.stderr.contains(said), "{}", ran.stderr);
+    let again = project.run(&["run"]);
+    assert!(again.stderr.contains("unchanged: nothing is new; data version 1"), "{}", again.stderr);
+}

@@ -1,5 +1,6 @@
 //! Buckets of S3, and of servers that speak its language. Requests are signed in their address (signature version 4), by the crate `rusty-s3`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,9 @@ use crate::files::remote::{Object, Origin};
 const SIGNED_FOR: Duration = Duration::from_hours(1);
 /// Bytes of a list of a thousand keys of a thousand characters, escaped, and more.
 const LIST_BYTES: u64 = 16 << 20;
+
+/// Of what S3 answers, by <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>.
+const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
 /// An object of a list: its key, and where the list says it, its entity tag and size.
 type Listed = (String, Option<(String, u64)>);
@@ -84,7 +88,7 @@ impl Store {
                 list.with_continuation_token(token);
             }
             let text = web::document(name, &WebAddress::plain(list.sign(SIGNED_FOR))?, LIST_BYTES)?;
-            let page = ListObjectsV2::parse_response(&text).map_err(|error| {
+            let page = ListObjectsV2::parse_response(&in_namespace(&text)).map_err(|error| {
                 Error::new(ErrorKind::SourceUnreadable, format!("the list of `{name}` cannot be read"))
                     .caused_by(error)
                     .hint("Does the server at `endpoint` speak S3's language?")
@@ -98,6 +102,18 @@ impl Store {
                 return Ok(objects);
             }
         }
+    }
+}
+
+/// A list as `rusty-s3` takes it. Google's servers and some others name another namespace than Amazon's, or none.
+fn in_namespace(list: &str) -> Cow<'_, str> {
+    let root = "<ListBucketResult";
+    let tag = list.find(root).and_then(|start| Some((start, start + list[start..].find('>')?)));
+    match tag {
+        Some((start, end)) => {
+            format!("{}{root} xmlns=\"{NAMESPACE}\"{}", &list[..start], &list[end..]).into()
+        }
+        None => list.into(),
     }
 }
 
@@ -124,4 +140,30 @@ pub(super) fn matching(path: &str, rest: &str, settings: &Settings) -> Result<Ve
     let listed = store.list(path, &key[..wild])?;
     let listed = listed.into_iter().filter(|(key, _)| pattern.matches_with(key, by_folder));
     Ok(listed.map(|(key, listed)| object(key, listed)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_whatever_its_namespace() {
+        for namespace in [
+            " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"",
+            " xmlns='http://doc.s3.amazonaws.com/2006-03-01'",
+            "",
+        ] {
+            // The last key is one that looks like the root.
+            let keys = ["a+b%26c", "%3CListBucketResult%3E"];
+            let contents = keys.map(|key| format!("<Contents><Key>{key}</Key><Size>3</Size></Contents>"));
+            let list = format!(
+                "<?xml version=\"1.0\"?><ListBucketResult{namespace}><Name>b</Name><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>{}</ListBucketResult>",
+                contents.concat()
+            );
+            let read = ListObjectsV2::parse_response(&in_namespace(&list)).expect(namespace);
+            let keys: Vec<String> = read.contents.into_iter().map(|object| object.key).collect();
+            assert_eq!(keys, ["a b&c", "<ListBucketResult>"]);
+        }
+        assert_eq!(in_namespace("<Error/>"), "<Error/>");
+    }
 }
