@@ -3,6 +3,7 @@
 //! Only this run writes to the raw table, and it read the source before it asks for its keys: a key that is here and not there then is that of
 //! a row that was deleted. Rows that come meanwhile are there and not yet here, and so are none of its business.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use millrace_core::quarantine::QuarantineCode;
 use millrace_core::schema::Column;
 use millrace_core::value::Value;
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use crate::batch::{Batch, batch_queue};
 use crate::catalog::Stream;
@@ -22,6 +24,7 @@ use crate::fault;
 use crate::keys::{KeyParts, KeyRequest, MOST_PARTS, differing, digits, hash, sums, sums_query, text_of};
 use crate::merge::RawColumn;
 use crate::names;
+use crate::retry::while_lost;
 use crate::source::StreamRequest;
 use crate::state::{LoadedStream, State};
 use crate::sync::{StreamOutcome, SyncContext, grouped};
@@ -92,18 +95,22 @@ pub(crate) async fn remove(
         // An earlier version of this program loaded it, and did not say what the key is; the next load of new rows does.
         return Ok(());
     }
+    let what = format!("the comparison of the keys of stream `{}`", stream.name);
     // What was read whole just now has no rows that are gone.
-    let parts = if is_new { None } else { comparer.parts().await? };
+    let parts =
+        if is_new { None } else { while_lost(&what, context.observer, sleep, || comparer.parts()).await? };
     if is_new || parts.as_ref().is_some_and(|parts| parts.names.is_empty()) {
         let mut statements = comparer.record("0", "0", &[]).to_vec();
         statements.push(context.lease.guard());
-        context.warehouse.transact(&statements).await?;
+        while_lost(&what, context.observer, sleep, || context.warehouse.transact(&statements)).await?;
         return Ok(());
     }
     let started = Instant::now();
     let name = stream.name.to_string();
     (context.observer)(Event::Started { kind: StepKind::Load, name: format!("deletes of {name}") });
-    let removed = comparer.compare(parts).await?;
+    let is_again = AtomicBool::new(false);
+    let compare = || comparer.compare(parts.clone(), is_again.swap(true, Ordering::Relaxed));
+    let removed = while_lost(&what, context.observer, sleep, compare).await?;
     let mut words = format!("{} rows removed", grouped(removed.removed));
     if removed.missing > 0 {
         words.push_str(&format!(", {} of the source not here", grouped(removed.missing)));
@@ -193,8 +200,15 @@ impl Comparer<'_> {
         Ok((names.len() <= MOST_PARTS).then_some(KeyParts { digits, names }))
     }
 
-    /// Looks at the keys of these parts one by one, and removes rows whose keys are gone.
-    async fn compare(&self, parts: Option<KeyParts>) -> Result<Comparison> {
+    /// Looks at the keys of these parts one by one, and removes rows whose keys are gone. Where the connection broke before, it may have
+    /// been done all the same.
+    async fn compare(&self, parts: Option<KeyParts>, is_again: bool) -> Result<Comparison> {
+        if is_again
+            && let Some(done) = self.state.last_comparison(&self.stream.name).await?
+            && done.at == self.context.now
+        {
+            return Ok(done);
+        }
         let request = self.request().await?;
         let scope = Scope { parts: parts.zip(self.hash()) };
         let staging = names::of_keys(self.context.raw_schema, &self.stream.name, self.context.lease.fence());
