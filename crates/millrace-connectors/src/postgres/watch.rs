@@ -165,11 +165,10 @@ impl Watch<'_> {
             _ => None,
         });
         match found {
-            None => Seen::Over,
             Some([_, _, "off"]) => Seen::AtWork,
             Some(["t", "t", _]) => Seen::Waiting,
             Some(["t", _, _]) => Seen::AtWork,
-            Some(_) => Seen::Over,
+            None | Some(_) => Seen::Over,
         }
     }
 
