@@ -23,6 +23,7 @@ use crate::event::{Event, StepKind};
 use crate::fault;
 use crate::keys::{KeyParts, KeyRequest, MOST_PARTS, differing, digits, hash, sums, sums_query, text_of};
 use crate::merge::RawColumn;
+use crate::missing_rows::MissingRows;
 use crate::names;
 use crate::retry::while_lost;
 use crate::source::StreamRequest;
@@ -110,20 +111,19 @@ pub(crate) async fn remove(
     (context.observer)(Event::Started { kind: StepKind::Load, name: format!("deletes of {name}") });
     let is_again = AtomicBool::new(false);
     let compare = || comparer.compare(parts.clone(), is_again.swap(true, Ordering::Relaxed));
-    let removed = while_lost(&what, context.observer, sleep, compare).await?;
-    let mut words = format!("{} rows removed", grouped(removed.removed));
-    if removed.missing > 0 {
-        words.push_str(&format!(", {} of the source not here", grouped(removed.missing)));
+    let compared = while_lost(&what, context.observer, sleep, compare).await?;
+    let missing = MissingRows { stream, context, keys: comparer.staging(), key: comparer.key };
+    outcome.removed = compared.removed;
+    if compared.removed > 0 {
+        outcome.unchanged = false;
+        outcome.loaded.rows -= compared.removed.min(outcome.loaded.rows);
+        outcome.loaded.load_number += 1;
     }
+    let mut words = format!("{} rows removed", grouped(compared.removed));
+    words.push_str(&missing.read(compared.missing, outcome).await?);
     let duration_ms = started.elapsed().as_millis() as u64;
     let name = format!("deletes of {name}");
     (context.observer)(Event::Done { kind: StepKind::Load, name, outcome: words, duration_ms });
-    outcome.removed = removed.removed;
-    if removed.removed > 0 {
-        outcome.unchanged = false;
-        outcome.loaded.rows -= removed.removed.min(outcome.loaded.rows);
-        outcome.loaded.load_number += 1;
-    }
     Ok(())
 }
 
@@ -160,6 +160,11 @@ impl Scope {
 }
 
 impl Comparer<'_> {
+    /// The table into which the source's keys go. Those that the raw table has not are left in it.
+    fn staging(&self) -> Relation {
+        names::of_keys(self.context.raw_schema, &self.stream.name, self.context.lease.fence())
+    }
+
     /// The hash of a row's key in the raw table `t`; none where its text may not be the source's.
     fn hash(&self) -> Option<String> {
         let text = |column: &RawColumn| {
@@ -211,7 +216,7 @@ impl Comparer<'_> {
         }
         let request = self.request().await?;
         let scope = Scope { parts: parts.zip(self.hash()) };
-        let staging = names::of_keys(self.context.raw_schema, &self.stream.name, self.context.lease.fence());
+        let staging = self.staging();
         let columns: Vec<Column> =
             self.key.iter().map(|column| Column { nullable: false, ..column.column() }).collect();
         let (sender, receiver) = batch_queue(QUEUE_BYTES);
@@ -261,9 +266,8 @@ impl Comparer<'_> {
         };
         let streams = self.context.tables.table("streams");
         let removed = format!("(select count(*) from {raw} as t where {})", gone(5));
-        let missing = format!(
-            "(select count(*) from {staging} as k where not exists (select 1 from {raw} as t where {same}))"
-        );
+        let here = format!("exists (select 1 from {raw} as t where {same})");
+        let missing = format!("(select count(*) from {staging} as k where not {here})");
         let mut statements = self.record(&removed, &missing, &scope.params()).to_vec();
         statements.push(Statement::with(format!("delete from {raw} as t where {}", gone(1)), scope.params()));
         // A changed table is another load to the models that read it.
@@ -274,7 +278,7 @@ impl Comparer<'_> {
             ),
             name_of(&self.stream.name),
         ));
-        statements.push(Statement::new(format!("drop table {staging}")));
+        statements.push(Statement::new(format!("delete from {staging} as k where {here}")));
         statements.push(self.context.lease.guard());
         statements
     }

@@ -37,7 +37,7 @@ use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
 use millrace_engine::batch::BatchSender;
 use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::keys::{KeyParts, KeyRequest, KeySums};
+use millrace_engine::keys::{KeyParts, KeyRequest, KeySums, RowKeys};
 use millrace_engine::registry::SourceConnector;
 use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
 use mysql_async::prelude::Queryable;
@@ -48,7 +48,7 @@ use crate::mysql::incremental::{CURSOR, Growth, LAG};
 use crate::mysql::layout::Layout;
 use crate::mysql::parallel::{CHUNK_ROWS, CONNECTIONS, MOMENT, RANGE_ROWS};
 use crate::mysql::read::read;
-use crate::mysql::snapshot::SNAPSHOT;
+use crate::mysql::snapshot::{BEGIN, SNAPSHOT};
 use crate::mysql_types::zero_dates::{self, ZERO_DATES};
 use crate::silence::length;
 
@@ -273,6 +273,27 @@ impl Source for Server {
         keys::read(&mut connection, &table, request, parts, to_null, &batches).await?;
         connection.close().await;
         Ok(())
+    }
+
+    fn reads_by_key(&self) -> bool {
+        true
+    }
+
+    async fn read_rows(
+        &self,
+        request: ReadRequest,
+        keys: &RowKeys,
+        batches: BatchSender,
+    ) -> Result<ReadOutcome> {
+        let settings = request.stream.settings.or(&self.settings);
+        let mut connection = self.connect().await?;
+        connection.run(BEGIN).await?;
+        let table = table::find(&mut connection, wanted(&request.stream, &settings)).await?;
+        let table = table::describe(&mut connection, table, &request.stream.excluded).await?;
+        let to_null = zero_dates::become_null(&settings);
+        let conversions = keys::rows(&mut connection, &table, &request, keys, to_null, &batches).await?;
+        connection.close().await;
+        Ok(ReadOutcome { cursor: None, conversions, how: None })
     }
 
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {
