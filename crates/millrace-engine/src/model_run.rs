@@ -123,7 +123,7 @@ impl<'a> Building<'a> {
         Ok(present.iter().any(|(relation, _)| *relation == self.relation))
     }
 
-    /// What was built, with the rows that were counted.
+    /// What was built, with the rows that were counted; its columns are for the caller to say.
     pub(crate) fn built(self, rows: Option<u64>, fingerprint: String) -> BuiltModel {
         BuiltModel {
             model: self.model.name.clone(),
@@ -132,6 +132,7 @@ impl<'a> Building<'a> {
             relation: self.relation,
             fingerprint,
             rows,
+            columns: Vec::new(),
         }
     }
 }

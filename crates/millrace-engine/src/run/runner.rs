@@ -8,7 +8,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use millrace_core::digest::hex;
 use millrace_core::graph::Input;
-use millrace_core::name::{Ident, Relation, StreamName};
+use millrace_core::name::{Ident, Naming, Relation, StreamName};
 use millrace_core::value::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::sleep;
@@ -187,7 +187,11 @@ impl Runner<'_> {
                     reason: reason.clone(),
                 });
                 self.summary.models.push(ModelSummary::of(known, "unchanged", reason, 0));
-                built.push(BuiltModel { published: model.published, ..known.clone() });
+                let mut unchanged = BuiltModel { published: model.published, ..known.clone() };
+                if unchanged.columns.is_empty() {
+                    unchanged.columns = self.spelling(&unchanged.relation).await?;
+                }
+                built.push(unchanged);
                 continue;
             }
             let reason = match known {
@@ -208,7 +212,8 @@ impl Runner<'_> {
             let known = self.again(&what, known).await?;
             let building = Building::new(&self.state, &self.lease, model, relation, physical, &known);
             let rows = self.again(&what, || building.attempt()).await?;
-            let done = building.built(rows, fingerprint);
+            let mut done = building.built(rows, fingerprint);
+            done.columns = self.spelling(&done.relation).await?;
             let duration_ms = started.elapsed().as_millis() as u64;
             fault::reach("model-built");
             let outcome =
@@ -218,6 +223,17 @@ impl Runner<'_> {
             built.push(done);
         }
         Ok(built)
+    }
+
+    /// The columns of a model's table, where their letter case may count.
+    async fn spelling(&self, table: &Relation) -> Result<Vec<String>> {
+        if self.compiled.project.manifest.naming != Naming::Source {
+            return Ok(Vec::new());
+        }
+        let select = format!("select * from {table}");
+        let what = format!("the look at table `{}.{}`", table.schema, table.name);
+        let columns = self.again(&what, || self.warehouse.describe(&select)).await?;
+        Ok(columns.into_iter().map(|column| column.name).collect())
     }
 
     /// Everything that decides on the publication: models, what is published of them, and what they are tested for.
@@ -246,11 +262,10 @@ impl Runner<'_> {
         }
         let name = format!("{} data tests", self.compiled.tests.len());
         self.tell(Event::Started { kind: StepKind::Test, name: name.clone() });
-        let relation =
-            |name: &str| models.iter().find(|built| built.model == name).map(|built| built.relation.clone());
+        let built = |name: &str| models.iter().find(|built| built.model == name);
         for test in &self.compiled.tests {
             let what = format!("data test `{}`", test.name());
-            let result = self.again(&what, || run_test(self.warehouse, test, relation)).await?;
+            let result = self.again(&what, || run_test(self.warehouse, test, built)).await?;
             self.summary.tests.push(result);
         }
         let failed = self.summary.tests.iter().filter(|test| test.holds()).count();
