@@ -29,6 +29,12 @@ mod mysql_types;
 pub mod parquet_files;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "tls")]
+#[cfg_attr(
+    not(all(feature = "mysql", feature = "postgres")),
+    allow(dead_code, reason = "each server uses a part of it")
+)]
+mod silence;
 #[cfg(any(
     feature = "csv",
     feature = "duckdb",

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostic::Span;
 use crate::name::{Ident, Relation};
 use crate::project::decode::Spanned;
+use crate::sql::spelling::Spelling;
 
 /// What a test that finds rows does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +75,19 @@ impl DataTest {
             Check::AcceptedValues { values } => format!("accepted_values {values:?}"),
             Check::Relationships { to, field } => format!("relationships {} {field}", to.text),
         }
+    }
+
+    /// The same test with its columns as the tables spell them: its own model's, and the other's.
+    #[must_use]
+    pub fn spelled(&self, ours: &Spelling, theirs: &Spelling) -> Self {
+        let text = ours.column(&self.column.text).to_owned();
+        let check = match &self.check {
+            Check::Relationships { to, field } => {
+                Check::Relationships { to: to.clone(), field: theirs.column(field).to_owned() }
+            }
+            check => check.clone(),
+        };
+        Self { column: Spanned { text, span: self.column.span.clone() }, check, ..self.clone() }
     }
 
     /// The model beside its own that the test reads.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, Label, Span, has_errors};
 use millrace_core::graph::{Input, Model};
-use millrace_core::metric::query::{MetricQuery, Tables};
+use millrace_core::metric::query::{MetricQuery, Table, Tables};
 use millrace_core::metric::tile::{Choice, queries};
 use millrace_core::metric::time_range::Days;
 use millrace_core::metric::view::SemanticView;
@@ -13,6 +13,7 @@ use millrace_core::name::{Ident, Relation, StreamName};
 use millrace_core::project::decode::Spanned;
 use millrace_core::project::source_file::ReadMode;
 use millrace_core::schema::DataType;
+use millrace_core::sql::spelling::Spelling;
 use millrace_core::sql::text;
 use millrace_core::suggest::did_you_mean;
 
@@ -317,7 +318,10 @@ impl Checker<'_> {
         let tables: Tables = view
             .models()
             .into_iter()
-            .map(|model| (model.text.clone(), Relation::new("build", &model.text)))
+            .map(|model| {
+                let relation = Relation::new("build", &model.text);
+                (model.text.clone(), Table { relation, spelling: Spelling::default() })
+            })
             .collect();
         for metric in &view.metrics {
             let query = MetricQuery { metrics: vec![metric.name.text.clone()], ..MetricQuery::default() };

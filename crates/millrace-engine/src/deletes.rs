@@ -3,6 +3,7 @@
 //! Only this run writes to the raw table, and it read the source before it asks for its keys: a key that is here and not there then is that of
 //! a row that was deleted. Rows that come meanwhile are there and not yet here, and so are none of its business.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use millrace_core::quarantine::QuarantineCode;
 use millrace_core::schema::Column;
 use millrace_core::value::Value;
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use crate::batch::{Batch, batch_queue};
 use crate::catalog::Stream;
@@ -21,7 +23,9 @@ use crate::event::{Event, StepKind};
 use crate::fault;
 use crate::keys::{KeyParts, KeyRequest, MOST_PARTS, differing, digits, hash, sums, sums_query, text_of};
 use crate::merge::RawColumn;
+use crate::missing_rows::MissingRows;
 use crate::names;
+use crate::retry::while_lost;
 use crate::source::StreamRequest;
 use crate::state::{LoadedStream, State};
 use crate::sync::{StreamOutcome, SyncContext, grouped};
@@ -92,31 +96,34 @@ pub(crate) async fn remove(
         // An earlier version of this program loaded it, and did not say what the key is; the next load of new rows does.
         return Ok(());
     }
+    let what = format!("the comparison of the keys of stream `{}`", stream.name);
     // What was read whole just now has no rows that are gone.
-    let parts = if is_new { None } else { comparer.parts().await? };
+    let parts =
+        if is_new { None } else { while_lost(&what, context.observer, sleep, || comparer.parts()).await? };
     if is_new || parts.as_ref().is_some_and(|parts| parts.names.is_empty()) {
         let mut statements = comparer.record("0", "0", &[]).to_vec();
         statements.push(context.lease.guard());
-        context.warehouse.transact(&statements).await?;
+        while_lost(&what, context.observer, sleep, || context.warehouse.transact(&statements)).await?;
         return Ok(());
     }
     let started = Instant::now();
     let name = stream.name.to_string();
     (context.observer)(Event::Started { kind: StepKind::Load, name: format!("deletes of {name}") });
-    let removed = comparer.compare(parts).await?;
-    let mut words = format!("{} rows removed", grouped(removed.removed));
-    if removed.missing > 0 {
-        words.push_str(&format!(", {} of the source not here", grouped(removed.missing)));
+    let is_again = AtomicBool::new(false);
+    let compare = || comparer.compare(parts.clone(), is_again.swap(true, Ordering::Relaxed));
+    let compared = while_lost(&what, context.observer, sleep, compare).await?;
+    let missing = MissingRows { stream, context, keys: comparer.staging(), key: comparer.key };
+    outcome.removed = compared.removed;
+    if compared.removed > 0 {
+        outcome.unchanged = false;
+        outcome.loaded.rows -= compared.removed.min(outcome.loaded.rows);
+        outcome.loaded.load_number += 1;
     }
+    let mut words = format!("{} rows removed", grouped(compared.removed));
+    words.push_str(&missing.read(compared.missing, outcome).await?);
     let duration_ms = started.elapsed().as_millis() as u64;
     let name = format!("deletes of {name}");
     (context.observer)(Event::Done { kind: StepKind::Load, name, outcome: words, duration_ms });
-    outcome.removed = removed.removed;
-    if removed.removed > 0 {
-        outcome.unchanged = false;
-        outcome.loaded.rows -= removed.removed.min(outcome.loaded.rows);
-        outcome.loaded.load_number += 1;
-    }
     Ok(())
 }
 
@@ -153,6 +160,11 @@ impl Scope {
 }
 
 impl Comparer<'_> {
+    /// The table into which the source's keys go. Those that the raw table has not are left in it.
+    fn staging(&self) -> Relation {
+        names::of_keys(self.context.raw_schema, &self.stream.name, self.context.lease.fence())
+    }
+
     /// The hash of a row's key in the raw table `t`; none where its text may not be the source's.
     fn hash(&self) -> Option<String> {
         let text = |column: &RawColumn| {
@@ -193,11 +205,18 @@ impl Comparer<'_> {
         Ok((names.len() <= MOST_PARTS).then_some(KeyParts { digits, names }))
     }
 
-    /// Looks at the keys of these parts one by one, and removes rows whose keys are gone.
-    async fn compare(&self, parts: Option<KeyParts>) -> Result<Comparison> {
+    /// Looks at the keys of these parts one by one, and removes rows whose keys are gone. Where the connection broke before, it may have
+    /// been done all the same.
+    async fn compare(&self, parts: Option<KeyParts>, is_again: bool) -> Result<Comparison> {
+        if is_again
+            && let Some(done) = self.state.last_comparison(&self.stream.name).await?
+            && done.at == self.context.now
+        {
+            return Ok(done);
+        }
         let request = self.request().await?;
         let scope = Scope { parts: parts.zip(self.hash()) };
-        let staging = names::of_keys(self.context.raw_schema, &self.stream.name, self.context.lease.fence());
+        let staging = self.staging();
         let columns: Vec<Column> =
             self.key.iter().map(|column| Column { nullable: false, ..column.column() }).collect();
         let (sender, receiver) = batch_queue(QUEUE_BYTES);
@@ -247,9 +266,8 @@ impl Comparer<'_> {
         };
         let streams = self.context.tables.table("streams");
         let removed = format!("(select count(*) from {raw} as t where {})", gone(5));
-        let missing = format!(
-            "(select count(*) from {staging} as k where not exists (select 1 from {raw} as t where {same}))"
-        );
+        let here = format!("exists (select 1 from {raw} as t where {same})");
+        let missing = format!("(select count(*) from {staging} as k where not {here})");
         let mut statements = self.record(&removed, &missing, &scope.params()).to_vec();
         statements.push(Statement::with(format!("delete from {raw} as t where {}", gone(1)), scope.params()));
         // A changed table is another load to the models that read it.
@@ -260,7 +278,7 @@ impl Comparer<'_> {
             ),
             name_of(&self.stream.name),
         ));
-        statements.push(Statement::new(format!("drop table {staging}")));
+        statements.push(Statement::new(format!("delete from {staging} as k where {here}")));
         statements.push(self.context.lease.guard());
         statements
     }

@@ -46,6 +46,23 @@ impl KeyRequest {
     }
 }
 
+/// Rows by their keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowKeys {
+    /// The key's columns, under the source's names.
+    pub columns: Vec<Column>,
+    /// Their values, a vector a row, none of them NULL: whole numbers, texts, bytes, days and moments.
+    pub rows: Vec<Vec<Value>>,
+}
+
+impl RowKeys {
+    /// Whether rows can be asked for by values of such a column.
+    pub(crate) fn takes(data_type: DataType) -> bool {
+        use DataType::{Bytes, Date, Timestamp, TimestampTz};
+        text_of("", data_type).is_some() || matches!(data_type, Bytes | Date | Timestamp | TimestampTz)
+    }
+}
+
 /// What the keys of one part sum up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct KeySum {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use millrace_core::value::Value;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::{State, Tables};
@@ -117,8 +117,8 @@ impl Lease {
         Some(Keeper(tokio::spawn(async move {
             loop {
                 sleep(SIGN).await;
-                // Where it fails, the guard of the next transaction tells.
-                let _ = warehouse.transact(std::slice::from_ref(&renewal)).await;
+                // Where it fails, the guard of the next transaction tells. One that gets no answer is not waited for.
+                let _ = timeout(SIGN, warehouse.transact(std::slice::from_ref(&renewal))).await;
             }
         })))
     }
@@ -182,6 +182,11 @@ impl State<'_> {
         let mut told = false;
         loop {
             let held = self.lease().await?;
+            if let Some(own) = held.as_ref().filter(|held| held.run == run) {
+                // Taken by an earlier try, whose answer was lost.
+                let (run, tables) = (run.to_owned(), self.tables().clone());
+                return Ok(Lease { run, fence: own.fence, tables, _live: live });
+            }
             // A lease of a process that is surely gone need not run out first.
             let gone = held.as_ref().filter(|held| self.is_over(held, holder, is_gone));
             if self.try_lease(run, holder, gone.map_or(-1, |held| held.fence)).await? {

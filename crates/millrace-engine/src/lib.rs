@@ -22,6 +22,7 @@ mod load_columns;
 mod mask;
 pub mod merge;
 pub mod migrate;
+mod missing_rows;
 pub mod model_run;
 mod names;
 mod nul;

@@ -85,6 +85,8 @@ pub(crate) async fn parts(
 /// Watches a load and writes its checkpoint.
 pub(crate) struct StreamLoad {
     pub(crate) stream: LoadedStream,
+    /// Whether it is another load also where it has no rows.
+    pub(crate) counts_empty: bool,
     /// The runs that have loaded it, this one last.
     pub(crate) runs: Vec<String>,
     /// Rows that earlier parts have committed; none before the first.
@@ -225,6 +227,9 @@ impl FinishLoad for StreamLoad {
         }
         self.stream.position = ended.cursor;
         self.stream.rows = outcome.rows_in_table;
+        if !self.counts_empty && outcome.rows_read == 0 {
+            self.stream.load_number -= 1;
+        }
         let (name, tables) = (&self.stream.name, &self.tables);
         let mut statements = std::mem::take(&mut self.forget);
         if let Some(committed) = self.committed {

@@ -10,12 +10,13 @@ use crate::catalog::Stream;
 use crate::contract::reconcile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
+use crate::keys::RowKeys;
 use crate::load::LoadDone;
 use crate::merge::RawColumn;
 use crate::source::Drift;
 use crate::state::LoadedStream;
 use crate::strangers::strangers;
-use crate::sync::{SyncContext, load};
+use crate::sync::{Reading, SyncContext, load};
 use crate::warehouse::QueryLimits;
 
 /// A load whose connection was lost when it was about to commit, so that it may be there or not.
@@ -30,14 +31,8 @@ pub(crate) async fn attempt(
     context: &SyncContext<'_>,
     unknown: &Unknown,
 ) -> Result<LoadDone> {
-    let open = || unknown.lock().unwrap_or_else(PoisonError::into_inner);
-    let question = open().as_ref().map(|done| context.tables.find_load(&done.loaded, context.run));
-    if let Some(question) = question {
-        let found = context.warehouse.query(&question, QueryLimits::STATE).await?;
-        let is_there = !found.is_empty() && found.row(0)[0].as_int() == Some(1);
-        if let Some(done) = open().take().filter(|_| is_there) {
-            return Ok(done);
-        }
+    if let Some(done) = settled(context, unknown).await? {
+        return Ok(done);
     }
     let at_once = match &stream.captured {
         Some(captured) => as_captured(stream, captured, before, spec, context, unknown).await?,
@@ -50,6 +45,35 @@ pub(crate) async fn attempt(
         Some(done) => Ok(done),
         None => as_discovered(stream, before, spec, context, unknown).await,
     }
+}
+
+/// The load of which an attempt before this one left open whether it was committed, where it was.
+async fn settled(context: &SyncContext<'_>, unknown: &Unknown) -> Result<Option<LoadDone>> {
+    let open = || unknown.lock().unwrap_or_else(PoisonError::into_inner);
+    let question = open().as_ref().map(|done| context.tables.find_load(&done.loaded, context.run));
+    let Some(question) = question else { return Ok(None) };
+    let found = context.warehouse.query(&question, QueryLimits::STATE).await?;
+    let is_there = !found.is_empty() && found.row(0)[0].as_int() == Some(1);
+    Ok(open().take().filter(|_| is_there))
+}
+
+/// Loads the rows of some keys into the table of the load before, unless an attempt before this one turns out to have done so.
+pub(crate) async fn rows(
+    stream: &Stream,
+    before: &LoadedStream,
+    keys: &RowKeys,
+    context: &SyncContext<'_>,
+    unknown: &Unknown,
+) -> Result<LoadDone> {
+    if let Some(done) = settled(context, unknown).await? {
+        return Ok(done);
+    }
+    let observed = stream.source.discover(&stream.request()).await?.schema;
+    let (name, options) = (&stream.name, &stream.options);
+    // What people should know of the columns they were told when the stream was loaded.
+    let target =
+        reconcile(name, options, stream.captured.as_ref(), &observed, context.naming, &mut Vec::new())?;
+    load(stream, Some(before), &target, &before.spec, Reading::Rows(keys), context, unknown).await
 }
 
 /// Loads a stream with the columns that are captured.
@@ -101,7 +125,7 @@ async fn as_known(
     }
     let target =
         reconcile(&stream.name, &stream.options, Some(schema), schema, context.naming, &mut Vec::new())?;
-    match load(stream, before, &target, spec, drift, context, unknown).await {
+    match load(stream, before, &target, spec, Reading::Grown(drift), context, unknown).await {
         Ok(done) => Ok(Some(done)),
         Err(error) if error.kind() == ErrorKind::SchemaDrift => Ok(None),
         Err(error) => Err(error),
@@ -131,7 +155,7 @@ async fn as_glanced(
         return Ok(None);
     }
     let drift = Drift { columns: true, guessed: true, ..Drift::default() };
-    match load(stream, before, &target, spec, drift, context, unknown).await {
+    match load(stream, before, &target, spec, Reading::Grown(drift), context, unknown).await {
         Ok(done) => Ok(Some(done)),
         // Values that do not fit a guess say nothing of the stream, however many they are.
         Err(error) if matches!(error.kind(), ErrorKind::SchemaDrift | ErrorKind::ContractBroken) => Ok(None),
@@ -196,5 +220,5 @@ async fn as_discovered(
         return Err(Error::new(ErrorKind::SourceUnreadable, message)
             .hint(format!("Run `millrace capture {}` once when it has rows.", name.source)));
     }
-    load(stream, before, &target, spec, Drift::default(), context, unknown).await
+    load(stream, before, &target, spec, Reading::Grown(Drift::default()), context, unknown).await
 }

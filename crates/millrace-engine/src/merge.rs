@@ -84,12 +84,16 @@ pub(crate) fn merged(
     arriving: Vec<RawColumn>,
     excluded: &LeftOut,
 ) -> Result<Vec<Merged>> {
-    let refuse = |what: String| {
+    let refused = |what: String, hint: &str| {
         let message =
             format!("what arrives in stream `{stream}` cannot be merged with what was loaded before: {what}");
-        Err(Error::new(ErrorKind::ContractBroken, message).hint(
+        Err(Error::new(ErrorKind::ContractBroken, message).hint(hint))
+    };
+    let refuse = |what: String| {
+        refused(
+            what,
             "Go back to the former settings or captured schema, or begin anew with what the source has now: `millrace run --full-refresh`.",
-        ))
+        )
     };
     let keys = |columns: &[RawColumn]| {
         let mut keys: Vec<String> =
@@ -115,7 +119,8 @@ pub(crate) fn merged(
             continue;
         };
         if old.masked != new.masked {
-            return refuse(format!("column `{}` was masked otherwise than now, or not at all", old.name));
+            let (how, hint) = other_mask(old, &new);
+            return refused(format!("column `{}` {how}", old.name), hint);
         }
         let Some(data_type) = wider(old.data_type, new.data_type) else {
             return refuse(format!(
@@ -139,6 +144,24 @@ pub(crate) fn merged(
         }
     }
     Ok(columns)
+}
+
+/// How a column is masked otherwise than it was, and what to do about it. Equal values would have different masks in one table.
+fn other_mask(old: &RawColumn, new: &RawColumn) -> (&'static str, &'static str) {
+    match (&old.masked, &new.masked) {
+        (Some(_), Some(_)) => (
+            "was masked under another `mask_salt`",
+            "Set the variable of `mask_salt` to what it was. If that is lost or no longer secret, all masks have to be made anew, of what the source has now: `millrace run --full-refresh`.",
+        ),
+        (None, _) => (
+            "was not masked, and is to be now",
+            "Its values stay in the warehouse as they are until all is loaded anew, with what the source has now: `millrace run --full-refresh`.",
+        ),
+        (Some(_), None) => (
+            "was masked, and is not to be now",
+            "Nobody can find the values of its masks: mask it again, or load all anew, with what the source has now: `millrace run --full-refresh`.",
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -197,7 +220,7 @@ mod tests {
         assert!(text.contains("`v` was int32 and is now text"), "{text}");
         let masked = RawColumn { masked: Some("of a salt".into()), ..raw("V", DataType::Int32, true) };
         let text = refused(&[raw("Id", DataType::Int32, false), masked]);
-        assert!(text.contains("`v` was masked otherwise"), "{text}");
+        assert!(text.contains("`v` was not masked, and is to be now"), "{text}");
         let key = RawColumn { key: true, ..raw("V", DataType::Int32, true) };
         let text = refused(&[raw("Id", DataType::Int32, false), key]);
         assert!(text.contains("the key was `Id` and is now `Id`, `V`"), "{text}");

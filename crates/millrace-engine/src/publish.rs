@@ -47,6 +47,12 @@ pub(crate) fn prepared(compiled: &Compiled, model: &BuiltModel, tests: &[TestRes
             indexes.push(join.on.iter().map(|(_, theirs)| theirs.text.clone()).collect());
         }
     }
+    let spelling = model.spelling();
+    let spelled = |columns: Vec<String>| -> Vec<String> {
+        columns.iter().map(|column| spelling.column(column).to_owned()).collect()
+    };
+    let key = spelled(key);
+    let mut indexes: Vec<Vec<String>> = indexes.into_iter().map(spelled).collect();
     let mut seen = BTreeSet::new();
     indexes.retain(|index| !index.is_empty() && *index != key && seen.insert(index.clone()));
     PreparedTable { table: model.relation.clone(), key, indexes }
@@ -63,8 +69,10 @@ pub(crate) fn request(
     let view = |model: &BuiltModel| {
         let doc = compiled.project.models.iter().find(|known| known.name == model.model);
         let columns = doc.map(|doc| doc.columns.as_slice()).unwrap_or_default().iter();
-        let columns =
-            columns.filter_map(|column| Some((column.name.text.clone(), column.description.clone()?)));
+        let spelling = model.spelling();
+        let columns = columns.filter_map(|column| {
+            Some((spelling.column(&column.name.text).to_owned(), column.description.clone()?))
+        });
         PublishedView {
             view: name(model),
             target: model.relation.clone(),
@@ -135,6 +143,7 @@ mod tests {
             published,
             fingerprint: String::new(),
             rows: None,
+            columns: Vec::new(),
         }
     }
 

@@ -11,7 +11,7 @@ use millrace_core::value::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::state::State;
+use crate::state::{BuiltModel, State};
 use crate::warehouse::{QueryLimits, Rows, Statement, Warehouse};
 
 /// What a data test found.
@@ -109,16 +109,19 @@ impl TestResult {
     }
 }
 
-/// Runs one data test. `relation` gives the physical table of a model.
-pub async fn run_test(
+/// Runs one data test. `built` gives a model as it was built.
+pub async fn run_test<'a>(
     warehouse: &dyn Warehouse,
     test: &DataTest,
-    relation: impl Fn(&str) -> Option<Relation>,
+    built: impl Fn(&str) -> Option<&'a BuiltModel>,
 ) -> Result<TestResult> {
     const LIMITS: QueryLimits = QueryLimits { rows: 1, time: Duration::from_hours(1) };
-    let table = relation(&test.model).unwrap_or_else(|| Relation::new("build", &test.model));
-    let other = test.other_model().and_then(&relation);
-    let (sql, values) = test.count_sql(&table, other.as_ref());
+    let (ours, theirs) = (built(&test.model), test.other_model().and_then(&built));
+    let table = ours.map_or_else(|| Relation::new("build", &test.model), |built| built.relation.clone());
+    let other = theirs.map(|built| built.relation.clone());
+    let spelling = |built: Option<&BuiltModel>| built.map(BuiltModel::spelling).unwrap_or_default();
+    let spelled = test.spelled(&spelling(ours), &spelling(theirs));
+    let (sql, values) = spelled.count_sql(&table, other.as_ref());
     let statement = Statement::with(sql, values.into_iter().map(Value::Text));
     let rows = warehouse
         .query(&statement, LIMITS)
@@ -138,7 +141,7 @@ pub async fn run_test(
         rows: failures,
         table: told(&table),
         other_table: other.as_ref().map(told),
-        tested: (failures > 0).then(|| test.into()),
+        tested: (failures > 0).then(|| (&spelled).into()),
     })
 }
 

@@ -10,8 +10,8 @@ use millrace_core::schema::{Column, StreamSchema};
 
 use crate::batch::BatchSender;
 use crate::diagnosis::Diagnosis;
-use crate::error::Result;
-use crate::keys::{KeyParts, KeyRequest, KeySums};
+use crate::error::{Error, ErrorKind, Result};
+use crate::keys::{KeyParts, KeyRequest, KeySums, RowKeys};
 
 /// One stream, as its source is told to read it.
 #[derive(Debug, Clone)]
@@ -171,6 +171,22 @@ pub trait Source: Send + Sync {
         batches: BatchSender,
     ) -> Result<()> {
         self.read(request.of_all_rows(), batches).await.map(|_| ())
+    }
+
+    /// Whether rows can be asked for by their keys.
+    fn reads_by_key(&self) -> bool {
+        false
+    }
+
+    /// Sends the rows of these keys, as they are at one moment, as [`Self::read`] would; the request's cursor counts for nothing. Rows that are gone are left out, and rows of other keys may be among them where
+    /// the source takes those for the same. Only asked for where [`Self::reads_by_key`].
+    async fn read_rows(
+        &self,
+        _request: ReadRequest,
+        _keys: &RowKeys,
+        _batches: BatchSender,
+    ) -> Result<ReadOutcome> {
+        Err(Error::new(ErrorKind::Internal, "rows were asked for by key of a source that has no such thing"))
     }
 }
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use millrace_core::cursor::Cursor;
 use millrace_core::name::{Relation, StreamName};
 use millrace_core::project::environment::Schemas;
+use millrace_core::sql::spelling::Spelling;
 use millrace_core::value::Value;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -72,6 +73,17 @@ pub struct BuiltModel {
     pub fingerprint: String,
     /// Rows of a table.
     pub rows: Option<u64>,
+    /// Its columns as it spells them, where the project leaves loaded ones their letters (`naming: source`); else empty: then a name means the
+    /// same everywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+}
+
+impl BuiltModel {
+    /// By which the project's names of its columns are looked up.
+    pub fn spelling(&self) -> Spelling {
+        Spelling::of(self.columns.iter().cloned())
+    }
 }
 
 impl Publication {

@@ -20,11 +20,12 @@ use crate::contract::Target;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, StepKind};
+use crate::keys::RowKeys;
 use crate::lease::Lease;
 use crate::load::{LoadDone, StreamLoad, parts};
 use crate::load_columns::Unknown;
 use crate::nul::Stripped;
-use crate::source::{Conversion, Drift, ReadRequest};
+use crate::source::{Conversion, Drift, ReadOutcome, ReadRequest};
 use crate::state::{LoadedStream, Tables};
 use crate::unfinished::Unfinished;
 use crate::warehouse::{LoadMode, LoadRequest, QueryLimits, Warehouse};
@@ -183,13 +184,22 @@ pub(crate) fn fingerprint(stream: &Stream, naming: Naming) -> String {
     sha256(text + &nul)
 }
 
+/// Which rows a load reads.
+#[derive(Clone, Copy)]
+pub(crate) enum Reading<'a> {
+    /// What the stream's mode asks for, until it differs from the columns.
+    Grown(Drift),
+    /// Those of some keys, into the table that the last load has left. It counts as a load only where there are any.
+    Rows(&'a RowKeys),
+}
+
 /// Loads a stream with these columns.
 pub(crate) async fn load(
     stream: &Stream,
     before: Option<&LoadedStream>,
     target: &Target,
     spec: &str,
-    drift: Drift,
+    reading: Reading<'_>,
     context: &SyncContext<'_>,
     unknown: &Unknown,
 ) -> Result<LoadDone> {
@@ -209,6 +219,17 @@ pub(crate) async fn load(
     let Destination { table, columns, mode, continues } = match joined {
         Some(before) => Destination::joining(stream, before, target, spec, context)?,
         None => Destination::fresh(stream, target, context),
+    };
+    let by_key = match reading {
+        Reading::Grown(_) => None,
+        Reading::Rows(keys) => Some((
+            keys,
+            before.filter(|before| before.table == table).ok_or_else(|| {
+                let message =
+                    format!("the columns of stream `{}` have changed since it was loaded", stream.name);
+                Error::new(ErrorKind::SchemaDrift, message)
+            })?,
+        )),
     };
     // What is merged is committed at once; and a mark has values of the key, which are not to be kept where the source's are masked.
     let in_parts = !continues && stream.options.choice.masked.is_empty();
@@ -249,8 +270,13 @@ pub(crate) async fn load(
             position: None,
             rows: 0,
             columns: Some(columns),
-            moments: unfinished.map_or(1, |unfinished| unfinished.moments + 1),
+            moments: match (unfinished, by_key) {
+                (Some(unfinished), _) => unfinished.moments + 1,
+                (None, Some((_, before))) => before.moments,
+                (None, None) => 1,
+            },
         },
+        counts_empty: by_key.is_none(),
         runs,
         committed: unfinished.map(|unfinished| unfinished.rows),
         forget: match (unfinished, &other) {
@@ -267,7 +293,11 @@ pub(crate) async fn load(
             Some(own) if !context.max_quarantine_forced => own,
             _ => context.max_quarantine,
         },
-        rows: unfinished.map_or(0, |unfinished| unfinished.rows),
+        // Of the rows that a table lacks, most may be those that were set aside before: they are a share of all.
+        rows: unfinished
+            .map(|unfinished| unfinished.rows)
+            .or(by_key.map(|(_, before)| before.rows))
+            .unwrap_or_default(),
         quarantined_before: unfinished.map_or(0, |unfinished| unfinished.quarantined),
         quarantined: Vec::new(),
         stripped,
@@ -276,7 +306,7 @@ pub(crate) async fn load(
         report: None,
         observer: Arc::clone(context.observer),
     };
-    if finish.stream.moments > 1 {
+    if unfinished.is_some() {
         (context.observer)(Event::Notice(Box::new(several_moments(&finish.stream))));
     }
     let read = ReadRequest {
@@ -289,10 +319,17 @@ pub(crate) async fn load(
             Some(unfinished) => Some(unfinished.position.clone()),
             None => since.filter(|_| continues),
         },
-        drift,
+        drift: if let Reading::Grown(drift) = reading { drift } else { Drift::default() },
     };
     let reading = async {
-        let outcome = stream.source.read(read, sender).await;
+        let outcome = match by_key {
+            None => stream.source.read(read, sender).await,
+            // Where the stream has been read up to stays as it is.
+            Some((keys, before)) => {
+                let outcome = stream.source.read_rows(read, keys, sender).await;
+                outcome.map(|outcome| ReadOutcome { cursor: before.position.clone(), ..outcome })
+            }
+        };
         let failed = outcome.as_ref().err().cloned();
         // Gone only where the load has failed before.
         let _ = ended.send(outcome);

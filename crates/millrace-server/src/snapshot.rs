@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace_core::metric::query::Tables;
+use millrace_core::metric::query::{Table, Tables};
 use millrace_core::metric::view::SemanticView;
 use millrace_engine::state::Publication;
 
@@ -32,7 +32,12 @@ impl Snapshot {
             published_at: publication.published_at,
             run: publication.run,
             held_on: publication.rollback_to.filter(|_| publication.pinned),
-            tables: published.map(|model| (model.model, model.relation)).collect::<BTreeMap<_, _>>(),
+            tables: published
+                .map(|model| {
+                    let spelling = model.spelling();
+                    (model.model, Table { relation: model.relation, spelling })
+                })
+                .collect::<BTreeMap<_, _>>(),
         }
     }
 

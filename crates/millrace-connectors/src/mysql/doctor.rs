@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use millrace_engine::diagnosis::{Diagnosis, Layer};
 use millrace_engine::error::{ErrorKind, Result};
@@ -24,11 +25,14 @@ use crate::way::{self, LAYERS, LOOK, Place};
 /// to hear.
 const CAPABILITIES: u32 = TLS | 0x0200 | 0x8000;
 
+/// How long an answer may take: those that are asked for here take no time.
+const ANSWER: Duration = Duration::from_secs(30);
+
 /// Looks at the way to a server, as far as it goes.
-pub(super) async fn diagnose(address: Result<Address>, project_dir: &Path) -> Diagnosis {
+pub(super) async fn diagnose(settings: Result<(Address, Duration)>, project_dir: &Path) -> Diagnosis {
     let mut found = Diagnosis::default();
-    let address = match address {
-        Ok(address) => address,
+    let (address, read_timeout) = match settings {
+        Ok(settings) => settings,
         Err(error) => {
             found.ends(Layer::Settings, &error, &LAYERS);
             return found;
@@ -39,7 +43,7 @@ pub(super) async fn diagnose(address: Result<Address>, project_dir: &Path) -> Di
     if !place.look(&mut found, &LAYERS).await || !encryption(&mut found, &address, project_dir).await {
         return found;
     }
-    match Connection::try_open(&address, project_dir).await {
+    match Connection::try_open(&address, project_dir, read_timeout.min(ANSWER)).await {
         Ok(mut connection) => {
             found.good(Layer::Authentication, format!("user `{}` is let in", address.user));
             found.good(Layer::Database, format!("`{}` is there", address.database));

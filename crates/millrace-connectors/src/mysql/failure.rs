@@ -4,6 +4,7 @@
 //! (<https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>).
 
 use std::io;
+use std::time::Duration;
 
 use millrace_engine::diagnosis::Layer;
 use millrace_engine::error::{Error, ErrorKind};
@@ -11,6 +12,7 @@ use mysql_async::{DriverError, IoError, ServerError};
 
 use crate::mysql::address::{Address, SslMode};
 use crate::mysql::quoted;
+use crate::silence::shown;
 use crate::tls::Refusal;
 
 /// An error while a connection is made.
@@ -195,6 +197,16 @@ pub(super) fn asking(
     }
 }
 
+/// The server has said nothing for so long over a connection that, as far as the system can tell, is open.
+pub(super) fn silent(doing: &str, time: Duration, address: &Address) -> Error {
+    let server = address.server();
+    Error::new(ErrorKind::SourceLost, doing)
+        .caused_by(format!("`{server}` has said nothing for {}, over a connection that is still open", shown(time)))
+        .hint(
+            "If the server is at work on a long statement, give it more time with `read_timeout` of the source; if not, it or something on the way to it hangs. `millrace doctor` says what it sees.",
+        )
+}
+
 /// The statement that lets the user read.
 pub(super) fn grant(table: Option<&str>, address: &Address) -> String {
     let table = table.map_or_else(|| "*".to_owned(), quoted);
@@ -218,6 +230,9 @@ fn literal(text: &str) -> String {
 /// The connection broke, or what came over it makes no sense.
 fn broken(error: &mysql_async::Error, doing: &str) -> Error {
     let (kind, cause) = match error {
+        mysql_async::Error::Io(IoError::Io(io)) if io.kind() == io::ErrorKind::TimedOut => {
+            (ErrorKind::SourceLost, "nothing that was sent reached the server any more".to_owned())
+        }
         mysql_async::Error::Io(io) => (ErrorKind::SourceLost, io.to_string()),
         mysql_async::Error::Driver(DriverError::ConnectionClosed) => {
             (ErrorKind::SourceLost, "the connection was closed".to_owned())

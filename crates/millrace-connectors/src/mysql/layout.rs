@@ -9,8 +9,8 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Row, Value};
 
 use crate::mysql::connection::Connection;
+use crate::mysql::incremental;
 use crate::mysql::table::text;
-use crate::mysql::{failure, incremental};
 use crate::mysql_types::logical::TypeName;
 
 /// What a table is cut by, and about how large it is.
@@ -53,12 +53,10 @@ impl Layout {
              and c.table_schema = database() and c.table_name = ? and c.column_name = s.column_name
              and t.table_schema = database() and t.table_name = ? order by s.seq_in_index";
         let doing = format!("table `{table}` cannot be described");
-        let (driver, address) = connection.parts()?;
+        let (driver, answers) = connection.parts()?;
         // Each of the three is looked up by the name, so that no other table has to be opened.
-        let rows: Vec<Row> = driver
-            .exec(sql, (table, table, table))
-            .await
-            .map_err(|error| failure::asking(&error, &doing, Some(table), address))?;
+        let rows: Vec<Row> =
+            answers.wait(&doing, Some(table), driver.exec(sql, (table, table, table))).await?;
         let mut layout = Self { key: Vec::new(), row_bytes: 100 };
         for row in &rows {
             // The catalogue may compare names without regard to letter case.

@@ -26,6 +26,7 @@ mod wire;
 mod written;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use millrace_core::cursor::Cursor;
@@ -36,7 +37,7 @@ use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
 use millrace_engine::batch::BatchSender;
 use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::keys::{KeyParts, KeyRequest, KeySums};
+use millrace_engine::keys::{KeyParts, KeyRequest, KeySums, RowKeys};
 use millrace_engine::registry::SourceConnector;
 use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
 use mysql_async::prelude::Queryable;
@@ -47,8 +48,15 @@ use crate::mysql::incremental::{CURSOR, Growth, LAG};
 use crate::mysql::layout::Layout;
 use crate::mysql::parallel::{CHUNK_ROWS, CONNECTIONS, MOMENT, RANGE_ROWS};
 use crate::mysql::read::read;
-use crate::mysql::snapshot::SNAPSHOT;
+use crate::mysql::snapshot::{BEGIN, SNAPSHOT};
 use crate::mysql_types::zero_dates::{self, ZERO_DATES};
+use crate::silence::length;
+
+const READ_TIMEOUT: KeySpec = KeySpec::optional(
+    "read_timeout",
+    KeyKind::Text,
+    "How long the server may say nothing while a row or an answer is expected, before the connection counts as stalled and the load begins again: `10m` (the default; there are ms, s, m and h). Longer than its longest statement takes to its first row.",
+);
 
 static SOURCE: MapSpec = MapSpec {
     doc: "`type: mysql`: a MySQL or MariaDB server. The streams are the tables and views of the database.",
@@ -75,6 +83,7 @@ static SOURCE: MapSpec = MapSpec {
         SNAPSHOT,
         CHUNK_ROWS,
         MOMENT,
+        READ_TIMEOUT,
     ],
 };
 
@@ -129,6 +138,7 @@ impl SourceConnector for Mysql {
             "range_rows",
             "snapshot",
             "chunk_rows",
+            "read_timeout",
         ]
     }
 
@@ -161,8 +171,15 @@ impl Server {
             .map_err(|error| error.context(format!("source `{}` cannot be reached", self.context.name)))
     }
 
+    fn read_timeout(&self) -> Result<Duration> {
+        let said = self.settings.text("read_timeout");
+        said.map_or(Ok(connection::READ_TIMEOUT), |text| {
+            length("read_timeout", text, ErrorKind::SourceUnreadable)
+        })
+    }
+
     async fn connect(&self) -> Result<Connection> {
-        Connection::open(&self.address()?, &self.context.project_dir).await
+        Connection::open(&self.address()?, &self.context.project_dir, self.read_timeout()?).await
     }
 }
 
@@ -183,7 +200,8 @@ impl Source for Server {
     }
 
     async fn diagnose(&self, _streams: &[StreamRequest]) -> Diagnosis {
-        doctor::diagnose(self.address(), &self.context.project_dir).await
+        let reached = self.address().and_then(|address| Ok((address, self.read_timeout()?)));
+        doctor::diagnose(reached, &self.context.project_dir).await
     }
 
     async fn streams(&self) -> Result<Vec<String>> {
@@ -201,11 +219,9 @@ impl Source for Server {
         // The catalogue also shows what may be written and not read: the server checks a statement when it is prepared.
         let names = table.columns.iter().map(|column| column.name.as_str());
         let select = table.select(names.filter(|name| !stream.excluded.contains(name)));
-        let (driver, address) = connection.parts()?;
-        driver.prep(select).await.map_err(|error| {
-            let doing = format!("table `{}` cannot be read", table.name);
-            failure::asking(&error, &doing, Some(&table.name), address)
-        })?;
+        let (driver, answers) = connection.parts()?;
+        let doing = format!("table `{}` cannot be read", table.name);
+        answers.wait(&doing, Some(&table.name), driver.prep(select)).await?;
         connection.close().await;
         Ok(Discovered { schema: table.schema(zero_dates::become_null(&settings)), position: None })
     }
@@ -257,6 +273,27 @@ impl Source for Server {
         keys::read(&mut connection, &table, request, parts, to_null, &batches).await?;
         connection.close().await;
         Ok(())
+    }
+
+    fn reads_by_key(&self) -> bool {
+        true
+    }
+
+    async fn read_rows(
+        &self,
+        request: ReadRequest,
+        keys: &RowKeys,
+        batches: BatchSender,
+    ) -> Result<ReadOutcome> {
+        let settings = request.stream.settings.or(&self.settings);
+        let mut connection = self.connect().await?;
+        connection.run(BEGIN).await?;
+        let table = table::find(&mut connection, wanted(&request.stream, &settings)).await?;
+        let table = table::describe(&mut connection, table, &request.stream.excluded).await?;
+        let to_null = zero_dates::become_null(&settings);
+        let conversions = keys::rows(&mut connection, &table, &request, keys, to_null, &batches).await?;
+        connection.close().await;
+        Ok(ReadOutcome { cursor: None, conversions, how: None })
     }
 
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {

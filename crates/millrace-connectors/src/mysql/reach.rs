@@ -17,12 +17,10 @@ use crate::mysql::failure;
 use crate::mysql::tls::connector;
 use crate::mysql::tunnel::{Ended, Tunnel};
 use crate::mysql::wire::{Greeting, Packet};
+use crate::silence::{INTERVAL, KEEPALIVE, RETRIES, UNACKNOWLEDGED};
 
 /// Time for a connection to be there, with TLS and the password.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
-
-/// Silence after which the system asks whether the other side is still there.
-const KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// Why there is no connection, and what of it is missing.
 pub(super) struct Unreached {
@@ -105,11 +103,15 @@ pub(super) async fn dial(address: &Address) -> Result<(TcpStream, Packet, bool),
 async fn tcp(address: &Address) -> io::Result<TcpStream> {
     let server = TcpStream::connect((address.host.as_str(), address.port)).await?;
     server.set_nodelay(true)?;
-    SockRef::from(&server).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+    let socket = SockRef::from(&server);
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(INTERVAL).with_retries(RETRIES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
     Ok(server)
 }
 
-/// What the driver is told of a connection without TLS.
+/// What the driver is told of a connection without TLS. It makes that by itself, and takes no more than the first of the keepalive's times.
 fn plain(address: &Address) -> OptsBuilder {
     builder(address)
         .ip_or_hostname(address.host.as_str())

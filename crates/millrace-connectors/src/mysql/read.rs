@@ -21,7 +21,7 @@ use crate::mysql::incremental::{Growth, Part};
 use crate::mysql::parallel;
 use crate::mysql::snapshot::BEGIN;
 use crate::mysql::table::{Origin, Table, TableColumn};
-use crate::mysql::{Server, convert, failure, quoted, table, written};
+use crate::mysql::{Server, convert, quoted, table, written};
 use crate::mysql_types::stored::Pushed;
 use crate::mysql_types::zero_dates::{self, ZeroDates};
 
@@ -145,11 +145,11 @@ impl Reader {
     ) -> Result<u64> {
         let list = table::select_list(self.cells.iter().map(|cell| cell.name.as_str()));
         let (doing, table) = (format!("table `{}` cannot be read", self.table), self.table.clone());
-        let (driver, address) = connection.parts()?;
-        let failed = |error| failure::asking(&error, &doing, Some(&table), address);
-        let mut rows = driver.exec_iter(format!("select {list} {rest}"), ()).await.map_err(failed)?;
+        let (driver, answers) = connection.parts()?;
+        let select = format!("select {list} {rest}");
+        let mut rows = answers.wait(&doing, Some(&table), driver.exec_iter(select, ())).await?;
         let mut count = 0;
-        while let Some(row) = rows.next().await.map_err(failed)? {
+        while let Some(row) = answers.wait(&doing, Some(&table), rows.next()).await? {
             count += 1;
             self.row(&row);
             if self.gathered.is_full() {

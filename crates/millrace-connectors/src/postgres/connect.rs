@@ -61,12 +61,26 @@ pub(super) struct Unreached {
     pub(super) error: Error,
 }
 
+impl Unreached {
+    fn of(failures: &[(Host, Failed)], waited: Duration) -> Self {
+        let code = failures.iter().rev().find_map(|(_, failed)| failed.code());
+        Self { code, error: unreachable(failures, waited) }
+    }
+}
+
 /// Connects to the first server that will do. Tries again, with pauses, while one says that it may be there in a moment.
 pub(super) async fn connect(server: &Server, tls: &MakeTls) -> Result<Connected> {
     reach(server, tls).await.map_err(|unreached| unreached.error)
 }
 
-/// The same, with the code of what a server said.
+/// The same without patience: with what each server says now.
+pub(super) async fn reach_now(server: &Server, tls: &MakeTls) -> Result<Connected, Unreached> {
+    let mut failures = Vec::new();
+    let connected = once(server, tls, &mut failures).await;
+    connected.ok_or_else(|| Unreached::of(&failures, Duration::ZERO))
+}
+
+/// The same with patience, and with the code of what a server said.
 pub(super) async fn reach(server: &Server, tls: &MakeTls) -> Result<Connected, Unreached> {
     let started = Instant::now();
     let mut pause = 100;
@@ -77,8 +91,7 @@ pub(super) async fn reach(server: &Server, tls: &MakeTls) -> Result<Connected, U
             None => {
                 let patience = failures.iter().map(|(_, failed)| patience(failed)).max().unwrap_or_default();
                 if started.elapsed() >= patience {
-                    let code = failures.iter().rev().find_map(|(_, failed)| failed.code());
-                    return Err(Unreached { code, error: unreachable(&failures, started.elapsed()) });
+                    return Err(Unreached::of(&failures, started.elapsed()));
                 }
             }
         }

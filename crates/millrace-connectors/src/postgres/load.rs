@@ -212,8 +212,8 @@ async fn copy(
     let mut rows = 0;
     let mut waiting = next(batches, finish).await?;
     while waiting.is_some() {
-        let started = session.client()?.copy_in::<_, Bytes>(&sql).await;
-        let mut sink = pin!(started.map_err(|error| session.failed(&error, &sql))?);
+        let started = session.answers()?.over(session.client()?.copy_in::<_, Bytes>(&sql)).await;
+        let mut sink = pin!(started.map_err(|trouble| session.failed(trouble, &sql))?);
         let mut sent = 0;
         let mut buffer = BytesMut::with_capacity(CHUNK + CHUNK / 4);
         buffer.extend_from_slice(HEAD);
@@ -226,8 +226,8 @@ async fn copy(
                     sent += buffer.len();
                     // The former chunk is on its way while this one is made.
                     let full = std::mem::replace(&mut buffer, BytesMut::with_capacity(CHUNK + CHUNK / 4));
-                    let fed = sink.feed(full.freeze()).await;
-                    fed.map_err(|error| session.failed(&error, &sql))?;
+                    let fed = session.answers()?.over(sink.feed(full.freeze())).await;
+                    fed.map_err(|trouble| session.failed(trouble, &sql))?;
                 }
             }
             if sent >= SEGMENT {
@@ -236,10 +236,10 @@ async fn copy(
             waiting = next(batches, finish).await?;
         }
         buffer.extend_from_slice(TAIL);
-        let fed = sink.feed(buffer.freeze()).await;
-        fed.map_err(|error| session.failed(&error, &sql))?;
-        let finished = sink.finish().await;
-        finished.map_err(|error| session.failed(&error, &sql))?;
+        let fed = session.answers()?.over(sink.feed(buffer.freeze())).await;
+        fed.map_err(|trouble| session.failed(trouble, &sql))?;
+        let finished = session.answers()?.over(sink.finish()).await;
+        finished.map_err(|trouble| session.failed(trouble, &sql))?;
         if waiting.is_none() {
             waiting = next(batches, finish).await?;
         }

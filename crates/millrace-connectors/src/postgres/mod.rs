@@ -22,18 +22,18 @@ mod tls;
 mod url;
 mod value;
 mod warehouse;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use millrace_core::project::environment::Schemas;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
 use millrace_engine::diagnosis::Diagnosis;
-use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::error::{ErrorKind, Result};
 use millrace_engine::reader::{ReaderAccess, ReaderRequest};
 use millrace_engine::registry::{VARIABLES, WarehouseConnector};
 use millrace_engine::warehouse::Warehouse;
@@ -43,6 +43,8 @@ pub use warehouse::PostgresWarehouse;
 use pool::Pool;
 use tls::MakeTls;
 use url::Server;
+
+use crate::silence::length;
 
 /// Connections at once, where the environment says nothing.
 const CONNECTIONS: usize = 8;
@@ -65,6 +67,11 @@ static SPEC: MapSpec = MapSpec {
             "statement_timeout",
             KeyKind::Text,
             "How long one statement of a run may take, such as `30m`; as long as it does by default.",
+        ),
+        KeySpec::optional(
+            "silence",
+            KeyKind::Text,
+            "After how long without a word from the server it is looked at, over another connection, whether it is still at work: `1m` (the default; there are ms, s, m and h). Where three looks in a row find that it is not, the connection counts as lost.",
         ),
     ],
 };
@@ -93,8 +100,11 @@ impl WarehouseConnector for Postgres {
         let tls = MakeTls::new(&server.tls)?;
         let connections =
             settings.text("connections").and_then(|text| text.parse().ok()).unwrap_or(CONNECTIONS);
-        let time = settings.text("statement_timeout").map(duration).transpose()?;
-        Ok(Arc::new(PostgresWarehouse::new(Pool::new(server, tls, connections), time)))
+        let time = |key| {
+            settings.text(key).map(|text| length(key, text, ErrorKind::WarehouseUnreachable)).transpose()
+        };
+        let (limit, silence) = (time("statement_timeout")?, time("silence")?.unwrap_or(watch::SILENCE));
+        Ok(Arc::new(PostgresWarehouse::new(Pool::new(server, tls, connections, silence), limit)))
     }
 
     async fn diagnose(&self, project_dir: &Path, settings: &Settings, schemas: &Schemas) -> Diagnosis {
@@ -119,25 +129,4 @@ fn server(project_dir: &Path, settings: &Settings) -> Result<Server> {
     let none = BTreeMap::new();
     let variables = settings.map(VARIABLES).unwrap_or(&none);
     Server::parse(settings.text("url").unwrap_or_default().trim(), variables, project_dir)
-}
-
-/// `500ms`, `30s`, `10m`, `2h`.
-fn duration(text: &str) -> Result<Duration> {
-    let bad = || {
-        Error::new(
-            ErrorKind::WarehouseUnreachable,
-            format!("`statement_timeout: {text}` is no length of time"),
-        )
-        .hint("Write a number and a unit, such as `30m`; there are ms, s, m and h.")
-    };
-    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let number: u64 = digits.parse().ok().filter(|number| *number > 0).ok_or_else(bad)?;
-    let milliseconds = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(bad()),
-    };
-    Ok(Duration::from_millis(number.checked_mul(milliseconds).ok_or_else(bad)?))
 }

@@ -9,15 +9,13 @@ use millrace_core::suggest::did_you_mean;
 use millrace_engine::error::Result;
 
 use super::url::{Binding, Host, Keepalive, Secret, Server, SslMode, Target, Tls, wrong};
+use crate::silence::{INTERVAL, KEEPALIVE, RETRIES, UNACKNOWLEDGED};
 use crate::tls::Roots;
 
 /// Where a server listens that the URL does not name.
 const PORT: u16 = 5432;
 /// How long one server may take to answer; a cloud's that sleeps takes seconds.
 const CONNECT: Duration = Duration::from_secs(15);
-
-/// When a connection that says nothing gives a sign of life.
-const KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// libpq's parameters, all of them.
 pub(super) const PARAMETERS: [&str; 46] = [
@@ -251,16 +249,20 @@ pub(super) fn server(said: &Said, folder: &Path) -> Result<Server> {
 }
 
 fn keepalive(said: &Said) -> Result<Keepalive> {
-    let seconds =
-        |name: &str| Ok(said.number::<u32>(name)?.filter(|n| *n > 0).map(|n| Duration::from_secs(n.into())));
-    let milliseconds = said.number::<u32>("tcp_user_timeout")?.filter(|n| *n > 0);
+    let number = |name: &str| said.number::<u32>(name);
+    let seconds = |name: &str, default: Duration| -> Result<Option<Duration>> {
+        let said = number(name)?.map(|n| Duration::from_secs(n.into()));
+        Ok(Some(said.unwrap_or(default)).filter(|time| !time.is_zero()))
+    };
+    let unacknowledged =
+        number("tcp_user_timeout")?.map_or(UNACKNOWLEDGED, |n| Duration::from_millis(n.into()));
     Ok(Keepalive {
         on: said.number::<i64>("keepalives")? != Some(0),
-        // A balancer before a cloud's server forgets a connection that says nothing for minutes, as a long statement does.
-        idle: seconds("keepalives_idle")?.or(Some(KEEPALIVE)),
-        interval: seconds("keepalives_interval")?,
-        count: said.number::<u32>("keepalives_count")?.filter(|n| *n > 0),
-        unacknowledged: milliseconds.map(|n| Duration::from_millis(n.into())),
+        // Without a word the system's own times would do, which are a quarter of an hour and more; as in libpq, 0 asks for those.
+        idle: seconds("keepalives_idle", KEEPALIVE)?,
+        interval: seconds("keepalives_interval", INTERVAL)?,
+        count: Some(number("keepalives_count")?.unwrap_or(RETRIES)).filter(|n| *n > 0),
+        unacknowledged: Some(unacknowledged).filter(|time| !time.is_zero()),
     })
 }
 

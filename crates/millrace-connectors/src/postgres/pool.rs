@@ -8,9 +8,10 @@ use millrace_engine::error::{Error, ErrorKind, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 
-use super::connect::{Connected, connect};
+use super::connect::{Connected, Unreached, connect, reach_now};
 use super::tls::MakeTls;
 use super::url::Server;
+use super::watch::{Backend, Watch};
 
 /// How long a connection is kept that nobody uses.
 const IDLE: Duration = Duration::from_secs(10);
@@ -44,6 +45,7 @@ pub(super) struct Pool {
     direct: Option<Server>,
     tls: MakeTls,
     room: Arc<Semaphore>,
+    silence: Duration,
     kept: Mutex<Kept>,
 }
 
@@ -58,10 +60,27 @@ pub(super) struct Taken {
 }
 
 impl Pool {
-    pub(super) fn new(given: Server, tls: MakeTls, connections: usize) -> Arc<Self> {
+    pub(super) fn new(given: Server, tls: MakeTls, connections: usize, silence: Duration) -> Arc<Self> {
         let direct = given.direct();
         let room = Arc::new(Semaphore::new(connections));
-        Arc::new(Self { given, direct, tls, room, kept: Mutex::default() })
+        Arc::new(Self { given, direct, tls, room, silence, kept: Mutex::default() })
+    }
+
+    /// After how long without a word from the server it is looked at.
+    pub(super) fn silence(&self) -> Duration {
+        self.silence
+    }
+
+    /// A connection beside those that are counted, which is used once.
+    pub(super) async fn beside(&self, route: Route) -> Result<Connected, Unreached> {
+        reach_now(self.to(route), &self.tls).await
+    }
+
+    fn to(&self, route: Route) -> &Server {
+        match (&self.direct, route) {
+            (Some(direct), Route::Direct) => direct,
+            _ => &self.given,
+        }
     }
 
     /// What the URL says.
@@ -92,11 +111,7 @@ impl Pool {
         } else if let Some(connected) = self.idle(route) {
             return Ok(taken(connected, true));
         }
-        let server = match (&self.direct, route) {
-            (Some(direct), Route::Direct) => direct,
-            _ => &self.given,
-        };
-        let connected = connect(server, &self.tls).await?;
+        let connected = connect(self.to(route), &self.tls).await?;
         Ok(taken(connected, false))
     }
 
@@ -122,6 +137,16 @@ impl Pool {
 }
 
 impl Taken {
+    /// Waits for answers of a transaction on it.
+    pub(super) fn watch<'a>(&'a self, backend: Option<&'a Backend>) -> Watch<'a> {
+        Watch { pool: &self.pool, route: self.route, backend }
+    }
+
+    /// How long its server may take to answer at all.
+    pub(super) fn connect_timeout(&self) -> Duration {
+        self.pool.to(self.route).connect_timeout
+    }
+
     /// Gives the connection back for others to use: no transaction is open on it.
     pub(super) fn give_back(self) {
         let Self { connected, route, pool, .. } = self;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, pin_mut};
+use futures::{TryStreamExt, pin_mut};
 use millrace_core::schema::DataType;
 use millrace_core::value::Value;
 use millrace_engine::error::{Error, ErrorKind, Result};
@@ -17,6 +17,7 @@ use super::dialect::{WIDEST, logical_type};
 use super::pool::Pool;
 use super::session::{Purpose, Session};
 use super::value::{Param, Raw, Reader};
+use crate::silence::shown;
 
 /// How long an answer may be late: the server counts the time of a statement, this side that of everything.
 const LATE: Duration = Duration::from_secs(5);
@@ -31,7 +32,11 @@ pub(super) async fn query(pool: &Arc<Pool>, statement: &Statement, limits: Query
         let started = Instant::now();
         let fetched = async { fetch(&mut session, statement, prepared?, limits).await };
         let Ok(found) = timeout(limits.time.saturating_add(LATE), fetched).await else {
-            return Err(took_too_long(limits.time));
+            // The server was to end it by itself, and to say so.
+            let message = "the connection to the server has stalled";
+            let cause =
+                format!("no answer came, and none that the query was ended after {}", shown(limits.time));
+            return Err(Error::new(ErrorKind::WarehouseLost, message).caused_by(cause));
         };
         match found {
             Ok(rows) if rows.truncated => {
@@ -57,12 +62,7 @@ pub(super) async fn query(pool: &Arc<Pool>, statement: &Statement, limits: Query
 }
 
 fn took_too_long(limit: Duration) -> Error {
-    let limit = if limit.as_secs() > 0 {
-        format!("{} s", limit.as_secs())
-    } else {
-        format!("{} ms", limit.as_millis())
-    };
-    Error::new(ErrorKind::TimedOut, format!("the query took longer than {limit}"))
+    Error::new(ErrorKind::TimedOut, format!("the query took longer than {}", shown(limit)))
 }
 
 /// What a select would return, without running it.
@@ -115,20 +115,21 @@ async fn fetch(
         return Err(Error::new(ErrorKind::Internal, message));
     }
     let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();
-    let started = session.client()?.query_raw(&prepared, params).await;
-    let stream = started.map_err(|error| session.failed(&error, sql))?;
+    let started = session.answers()?.over(session.client()?.query_raw(&prepared, params)).await;
+    let stream = started.map_err(|trouble| session.failed(trouble, sql))?;
     pin_mut!(stream);
     let mut rows = Rows { data: vec![Vec::new(); columns.len()], columns, truncated: false };
     let mut count = 0;
-    while let Some(row) = stream.next().await {
-        let row = row.map_err(|error| session.failed(&error, sql))?;
+    while let Some(row) =
+        session.answers()?.over(stream.try_next()).await.map_err(|trouble| session.failed(trouble, sql))?
+    {
         if count >= limits.rows {
             rows.truncated = true;
             break;
         }
         count += 1;
         for (at, (column, reader)) in rows.data.iter_mut().zip(&readers).enumerate() {
-            let raw: Option<Raw<'_>> = row.try_get(at).map_err(|error| session.failed(&error, sql))?;
+            let raw: Option<Raw<'_>> = row.try_get(at).map_err(|error| session.failed(error, sql))?;
             column.push(match raw {
                 None => Value::Null,
                 Some(raw) => reader.read(raw.0).ok_or_else(|| {

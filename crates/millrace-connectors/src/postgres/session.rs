@@ -3,25 +3,30 @@
 //! Nothing of a session is relied on, so that a pooler in transaction mode may be in between: what matters is set anew for each
 //! transaction, statements have no names, and those of the driver that have one are gone before the transaction ends.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join;
+use futures::future::{Either, ready, select};
 use millrace_core::name::Ident;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::warehouse::Statement;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row, Statement as Prepared};
+use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as Prepared};
 
 use super::connect::Connected;
 use super::failure::{is_conflict, is_lost, statement_error};
 use super::pool::{Pool, Route, Taken};
 use super::value::Param;
+use super::watch::{Backend, Trouble, WHO, Watch};
 
 /// How long a request to cancel may take.
 const CANCEL: Duration = Duration::from_secs(10);
+
+/// How long the server may take to begin a transaction.
+const BEGIN: Duration = Duration::from_secs(130);
 
 /// How long the server may take to do it.
 const CANCELLED: Duration = Duration::from_secs(2);
@@ -66,6 +71,8 @@ pub(super) struct Session {
     conflict: bool,
     /// Whether the connection is gone.
     lost: bool,
+    /// What the transaction is known by in the server.
+    backend: Option<Backend>,
 }
 
 impl Session {
@@ -75,7 +82,9 @@ impl Session {
         loop {
             let mut session = Self::on(pool.take(purpose.route, purpose.vital, fresh).await?);
             let sql = begin_sql(pool, purpose, session.version());
-            let Err(error) = session.batch(&sql).await else { return Ok(session) };
+            let limit = session.patience();
+            let begun = within(limit, session.client()?.simple_query(&sql)).await;
+            let Err(error) = session.begun(begun, &sql) else { return Ok(session) };
             let again = session.lost && session.was_used() && !fresh;
             session.hang_up();
             if !again {
@@ -95,13 +104,16 @@ impl Session {
         loop {
             let mut session = Self::on(pool.take(purpose.route, purpose.vital, fresh).await?);
             let begin = begin_sql(pool, purpose, session.version());
-            let client = session.client()?;
-            let (begun, prepared) = join(client.batch_execute(&begin), client.prepare(sql)).await;
-            let Err(error) = begun else {
-                let prepared = session.prepared(prepared, sql).await;
-                return Ok((session, prepared));
+            let (client, watch) = (session.client()?, session.answers()?);
+            let trouble = match begin_and_prepare(client, watch, &begin, sql, session.patience()).await {
+                Ok((backend, prepared)) => {
+                    session.backend = backend;
+                    let prepared = session.prepared(prepared, sql).await;
+                    return Ok((session, prepared));
+                }
+                Err(trouble) => trouble,
             };
-            let error = session.failed(&error, &begin);
+            let error = session.failed(trouble, &begin);
             let again = session.lost && session.was_used() && !fresh;
             session.hang_up();
             if !again {
@@ -112,7 +124,14 @@ impl Session {
     }
 
     fn on(taken: Taken) -> Self {
-        Self { taken: Some(taken), runtime: Handle::current(), tainted: false, conflict: false, lost: false }
+        Self {
+            taken: Some(taken),
+            runtime: Handle::current(),
+            tainted: false,
+            conflict: false,
+            lost: false,
+            backend: None,
+        }
     }
 
     fn was_used(&self) -> bool {
@@ -124,7 +143,6 @@ impl Session {
     }
 
     pub(super) fn client(&self) -> Result<&Client> {
-        let ended = || Error::new(ErrorKind::Internal, "a transaction was used after its end");
         self.taken.as_ref().map(|taken| &taken.connected.client).ok_or_else(ended)
     }
 
@@ -138,11 +156,37 @@ impl Session {
         self.lost
     }
 
+    /// Waits for this transaction's answers.
+    pub(super) fn answers(&self) -> Result<Watch<'_>> {
+        self.taken.as_ref().map(|taken| taken.watch(self.backend.as_ref())).ok_or_else(ended)
+    }
+
+    /// How long the server may take to begin a transaction. A pooler may have no connection for it, which it says after two minutes by
+    /// itself; one that was there already is made anew before that.
+    fn patience(&self) -> Duration {
+        match &self.taken {
+            Some(taken) if taken.used => taken.connect_timeout(),
+            _ => BEGIN,
+        }
+    }
+
+    fn begun(&mut self, begun: Result<Vec<SimpleQueryMessage>, Trouble>, sql: &str) -> Result<()> {
+        self.backend = Backend::of(&begun.map_err(|trouble| self.failed(trouble, sql))?);
+        Ok(())
+    }
+
     /// The error of a statement of this transaction.
-    pub(super) fn failed(&mut self, error: &tokio_postgres::Error, sql: &str) -> Error {
-        self.conflict |= is_conflict(error);
-        self.lost |= is_lost(error);
-        let found = statement_error(error, sql);
+    pub(super) fn failed(&mut self, trouble: impl Into<Trouble>, sql: &str) -> Error {
+        let error = match trouble.into() {
+            Trouble::Said(error) => error,
+            Trouble::Silent(error) => {
+                self.lost = true;
+                return error;
+            }
+        };
+        self.conflict |= is_conflict(&error);
+        self.lost |= is_lost(&error);
+        let found = statement_error(&error, sql);
         let ended = self.taken.as_ref().filter(|_| self.lost).and_then(|taken| taken.connected.ended.get());
         match ended {
             Some(ended) if !found.causes().contains(ended) => found.caused_by(ended),
@@ -152,8 +196,8 @@ impl Session {
 
     /// Runs statements without values, one after another, and returns nothing.
     pub(super) async fn batch(&mut self, sql: &str) -> Result<()> {
-        let done = self.client()?.batch_execute(sql).await;
-        done.map_err(|error| self.failed(&error, sql))
+        let done = self.answers()?.over(self.client()?.batch_execute(sql)).await;
+        done.map_err(|trouble| self.failed(trouble, sql))
     }
 
     /// Runs a statement and returns the rows that it touched.
@@ -161,8 +205,8 @@ impl Session {
         let params: Vec<Param<'_>> = statement.params.iter().map(Param).collect();
         // The server takes a parameter of the type `unknown` as whatever the statement needs there.
         let typed: Vec<_> = params.iter().map(|param| (param as _, Type::UNKNOWN)).collect();
-        let done = self.client()?.execute_typed(&statement.sql, &typed).await;
-        let touched = done.map_err(|error| self.failed(&error, &statement.sql))?;
+        let done = self.answers()?.over(self.client()?.execute_typed(&statement.sql, &typed)).await;
+        let touched = done.map_err(|trouble| self.failed(trouble, &statement.sql))?;
         statement.check(touched)
     }
 
@@ -172,22 +216,18 @@ impl Session {
         sql: &str,
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>> {
-        let found = self.client()?.query_typed(sql, params).await;
-        found.map_err(|error| self.failed(&error, sql))
+        let found = self.answers()?.over(self.client()?.query_typed(sql, params)).await;
+        found.map_err(|trouble| self.failed(trouble, sql))
     }
 
     /// Prepares a statement. It is gone when it is dropped, which must be before the transaction ends.
     pub(super) async fn prepare(&mut self, sql: &str) -> Result<Prepared> {
-        let done = self.client()?.prepare(sql).await;
+        let done = self.answers()?.over(self.client()?.prepare(sql)).await;
         self.prepared(done, sql).await
     }
 
-    async fn prepared(
-        &mut self,
-        done: Result<Prepared, tokio_postgres::Error>,
-        sql: &str,
-    ) -> Result<Prepared> {
-        let prepared = done.map_err(|error| self.failed(&error, sql))?;
+    async fn prepared(&mut self, done: Result<Prepared, Trouble>, sql: &str) -> Result<Prepared> {
+        let prepared = done.map_err(|trouble| self.failed(trouble, sql))?;
         let own = |kind: &Type| Type::from_oid(kind.oid()).is_none();
         if prepared.columns().iter().any(|column| own(column.type_())) || prepared.params().iter().any(own) {
             // To know a type that is not PostgreSQL's own the driver prepares statements, which it keeps.
@@ -212,9 +252,9 @@ impl Session {
     pub(super) async fn end<T>(mut self, done: Result<T>) -> Result<T> {
         match done {
             Ok(value) => {
-                let committed = self.client()?.batch_execute("commit").await;
-                if let Err(error) = committed {
-                    let found = self.failed(&error, "commit");
+                let committed = self.answers()?.over(self.client()?.batch_execute("commit")).await;
+                if let Err(trouble) = committed {
+                    let found = self.failed(trouble, "commit");
                     let found = if self.lost {
                         found.caused_by("it was lost while committing, so whether it was done is not known")
                     } else {
@@ -236,7 +276,7 @@ impl Session {
     /// Undoes everything.
     pub(super) async fn undo(mut self) {
         let undone = match self.client() {
-            Ok(client) if !self.lost => client.batch_execute("rollback").await.is_ok(),
+            Ok(client) if !self.lost => within(CANCEL, client.batch_execute("rollback")).await.is_ok(),
             _ => false,
         };
         if undone {
@@ -254,6 +294,8 @@ impl Session {
             let done = timeout(CANCEL, taken.connected.client.batch_execute("rollback")).await;
             if matches!(done, Ok(Ok(()))) && !tainted {
                 taken.give_back();
+            } else {
+                taken.connected.task.abort();
             }
         });
     }
@@ -267,7 +309,10 @@ impl Session {
     }
 
     fn hang_up(&mut self) {
-        self.taken = None;
+        if let Some(taken) = self.taken.take().filter(|_| self.lost) {
+            // It would wait for an answer that does not come.
+            taken.connected.task.abort();
+        }
     }
 
     /// Ends what runs, and with it the transaction.
@@ -295,6 +340,42 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.cancel_now();
     }
+}
+
+fn ended() -> Error {
+    Error::new(ErrorKind::Internal, "a transaction was used after its end")
+}
+
+/// An answer that has to come at once, or does not come any more.
+async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Trouble> {
+    match timeout(limit, answer).await {
+        Ok(answered) => answered.map_err(Trouble::Said),
+        Err(_) => Err(Trouble::not_begun(limit)),
+    }
+}
+
+/// Both are sent at once; their answers come one after the other.
+async fn begin_and_prepare(
+    client: &Client,
+    watch: Watch<'_>,
+    begin: &str,
+    sql: &str,
+    limit: Duration,
+) -> Result<(Option<Backend>, Result<Prepared, Trouble>), Trouble> {
+    let (begun, prepared) = (pin!(client.simple_query(begin)), pin!(client.prepare(sql)));
+    let begun = timeout(limit, async {
+        match select(begun, prepared).await {
+            Either::Left((begun, prepared)) => (begun, Either::Left(prepared)),
+            Either::Right((prepared, begun)) => (begun.await, Either::Right(ready(prepared))),
+        }
+    });
+    let (begun, prepared) = begun.await.map_err(|_| Trouble::not_begun(limit))?;
+    let backend = Backend::of(&begun?);
+    let prepared = Watch { backend: backend.as_ref(), ..watch }.over(prepared).await;
+    Ok((backend, prepared))
 }
 
 /// What every transaction begins with.
@@ -331,6 +412,8 @@ fn begin_sql(pool: &Pool, purpose: Purpose, version: u32) -> String {
     for (name, value) in settings {
         sql.push_str(&format!("; select pg_catalog.set_config({}, {}, true)", literal(name), literal(value)));
     }
+    sql.push_str("; ");
+    sql.push_str(WHO);
     sql
 }
 

@@ -19,6 +19,7 @@ mod new_server;
 mod old_server;
 mod parallel;
 mod refusal;
+mod stalled;
 mod tls;
 pub(crate) mod values;
 

@@ -9,6 +9,7 @@ mod loading;
 mod logical_types;
 mod pooling;
 mod publishing;
+mod stalled;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::metric::time_range::{Days, Grain};
 use crate::metric::view::{Aggregate, Dimension, Formula, SemanticView};
 use crate::name::{Ident, Relation};
+use crate::sql::spelling::{Spelling, respelled};
 use crate::suggest::did_you_mean;
 use crate::value::Value;
 
@@ -58,7 +59,16 @@ pub enum MetricColumns {
 }
 
 /// Tables by model name.
-pub type Tables = BTreeMap<String, Relation>;
+pub type Tables = BTreeMap<String, Table>;
+
+/// A model's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Where it is.
+    pub relation: Relation,
+    /// Its columns, by which those of semantic views are found without regard to letter case.
+    pub spelling: Spelling,
+}
 
 fn bad(message: String, hint: Option<String>, code: Code) -> Box<Diagnostic> {
     Box::new(Diagnostic::error(code, message).maybe_hint(hint))
@@ -76,7 +86,7 @@ impl SemanticView {
     /// Compiles a question. `tables` gives the physical table of every model that the view reads.
     pub fn compile_query(&self, query: &MetricQuery, tables: &Tables) -> Result<Compiled, Box<Diagnostic>> {
         let mut statement =
-            Statement { view: self, columns: Vec::new(), needs: BTreeSet::new(), params: Vec::new() };
+            Statement { view: self, tables, columns: Vec::new(), needs: BTreeSet::new(), params: Vec::new() };
         for name in &query.dimensions {
             let dimension = self.known_dimension(name)?;
             let expression = statement.dimension(dimension, query.grain)?;
@@ -96,7 +106,7 @@ impl SemanticView {
         }
         let condition = statement.condition(query)?;
         let order = statement.order(query, &metrics)?;
-        let sql = statement.sql(query, tables, &condition, &order)?;
+        let sql = statement.sql(query, &condition, &order)?;
         Ok(Compiled {
             sql,
             params: statement.params,
@@ -108,8 +118,9 @@ impl SemanticView {
 
     /// A statement of one row: the first and the last day with data; none where the view has no time.
     pub fn compile_extent(&self, tables: &Tables) -> Option<String> {
-        let time = Ident::new(&self.time.as_ref()?.text);
         let base = tables.get(&self.base.text)?;
+        let time = Ident::new(base.spelling.column(&self.time.as_ref()?.text));
+        let base = &base.relation;
         Some(format!(
             "select cast(min({time}) as date) as first, cast(max({time}) as date) as last from {base}"
         ))
@@ -118,8 +129,9 @@ impl SemanticView {
     /// A statement of the distinct values of a dimension as text, at most 1,001.
     pub fn compile_options(&self, name: &str, tables: &Tables) -> Result<String, Box<Diagnostic>> {
         let dimension = self.known_dimension(name)?;
-        let column = Ident::new(&dimension.column.text);
         let table = table_of(&dimension.model, tables)?;
+        let column = Ident::new(table.spelling.column(&dimension.column.text));
+        let table = &table.relation;
         // A dimension of a joined table may be NULL for want of a partner: offered only when it is so in the base's rows,
         // which costs a join; the joined table's own values are what people look for.
         Ok(format!(
@@ -128,7 +140,7 @@ impl SemanticView {
     }
 }
 
-fn table_of<'t>(model: &str, tables: &'t Tables) -> Result<&'t Relation, Box<Diagnostic>> {
+fn table_of<'t>(model: &str, tables: &'t Tables) -> Result<&'t Table, Box<Diagnostic>> {
     tables.get(model).ok_or_else(|| {
         let hint = Some("Run `millrace run`; a view over raw tables is never published.".to_owned());
         bad(format!("model `{model}` is not published"), hint, Code::UnpublishedBase)
@@ -137,17 +149,27 @@ fn table_of<'t>(model: &str, tables: &'t Tables) -> Result<&'t Relation, Box<Dia
 
 struct Statement<'v> {
     view: &'v SemanticView,
+    tables: &'v Tables,
     columns: Vec<String>,
     needs: BTreeSet<String>,
     params: Vec<Value>,
 }
 
 impl Statement<'_> {
+    /// A column of a model, as its table spells it.
+    fn spelled<'a>(&'a self, model: &str, name: &'a str) -> &'a str {
+        self.tables.get(model).map_or(name, |table| table.spelling.column(name))
+    }
+
+    fn qualified(&self, model: &str, name: &str) -> String {
+        format!("{}.{}", Ident::new(model), Ident::new(self.spelled(model, name)))
+    }
+
     fn column(&mut self, dimension: &Dimension) -> String {
         if dimension.model != self.view.base.text {
             self.needs.insert(dimension.model.clone());
         }
-        format!("{}.{}", Ident::new(&dimension.model), Ident::new(&dimension.column.text))
+        self.qualified(&dimension.model, &dimension.column.text)
     }
 
     fn dimension(&mut self, dimension: &Dimension, grain: Option<Grain>) -> Result<String, Box<Diagnostic>> {
@@ -167,9 +189,12 @@ impl Statement<'_> {
 
     fn aggregate(&mut self, aggregate: &Aggregate) -> usize {
         self.needs.extend(aggregate.needs.iter().cloned());
-        let known = self.columns.iter().position(|column| *column == aggregate.sql);
+        let sql = aggregate.columns.iter().fold(aggregate.sql.clone(), |sql, (model, name)| {
+            respelled(&sql, model, name, self.spelled(model, name)).into_owned()
+        });
+        let known = self.columns.iter().position(|column| *column == sql);
         known.unwrap_or_else(|| {
-            self.columns.push(aggregate.sql.clone());
+            self.columns.push(sql);
             self.columns.len() - 1
         })
     }
@@ -214,7 +239,7 @@ impl Statement<'_> {
                     Code::BadQuery,
                 ));
             };
-            let column = format!("{}.{}", Ident::new(&self.view.base.text), Ident::new(&time.text));
+            let column = self.qualified(&self.view.base.text, &time.text);
             let from = self.param(Value::Date(days.from));
             let after = self.param(Value::Date(days.to.saturating_add(1)));
             parts.push(format!("{column} >= {from} and {column} < {after}"));
@@ -265,19 +290,13 @@ impl Statement<'_> {
         Ok(if parts.is_empty() { String::new() } else { format!("\norder by {}", parts.join(", ")) })
     }
 
-    fn sql(
-        &self,
-        query: &MetricQuery,
-        tables: &Tables,
-        condition: &str,
-        order: &str,
-    ) -> Result<String, Box<Diagnostic>> {
+    fn sql(&self, query: &MetricQuery, condition: &str, order: &str) -> Result<String, Box<Diagnostic>> {
         let base = &self.view.base.text;
         let columns: Vec<_> = self.columns.iter().enumerate().map(|(i, c)| format!("{c} as c{i}")).collect();
         let mut sql = format!(
             "select {}\nfrom {} as {}",
             columns.join(", "),
-            table_of(base, tables)?,
+            table_of(base, self.tables)?.relation,
             Ident::new(base)
         );
         for join in self.view.joins.iter().filter(|join| self.needs.contains(&join.to.text)) {
@@ -286,15 +305,12 @@ impl Statement<'_> {
                 .on
                 .iter()
                 .map(|(ours, theirs)| {
-                    format!(
-                        "{}.{} = {other}.{}",
-                        Ident::new(base),
-                        Ident::new(&ours.text),
-                        Ident::new(&theirs.text)
-                    )
+                    let (ours, theirs) =
+                        (self.qualified(base, &ours.text), self.qualified(&join.to.text, &theirs.text));
+                    format!("{ours} = {theirs}")
                 })
                 .collect();
-            let table = table_of(&join.to.text, tables)?;
+            let table = &table_of(&join.to.text, self.tables)?.relation;
             let _ = write!(sql, "\nleft join {table} as {other} on {}", on.join(" and "));
         }
         sql.push_str(condition);

@@ -91,6 +91,8 @@ pub struct Aggregate {
     pub sql: String,
     /// Joined models that it needs.
     pub needs: BTreeSet<String>,
+    /// The columns in it, each with its model, as the project writes them.
+    pub columns: BTreeSet<(String, String)>,
 }
 
 impl SemanticView {
@@ -281,8 +283,8 @@ impl MetricCompiler<'_> {
         filter: Option<&Spanned>,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Formula> {
-        let mut needs = BTreeSet::new();
-        let (expression, parsed) = self.qualified(metric, sql, &mut needs, diagnostics)?;
+        let mut columns = BTreeSet::new();
+        let (expression, parsed) = self.qualified(metric, sql, &mut columns, diagnostics)?;
         let call = match parsed.outputs.as_slice() {
             [Output { call: Some(call), modified, .. }] => (call.as_str(), *modified),
             _ => {
@@ -297,10 +299,16 @@ impl MetricCompiler<'_> {
         };
         let mut suffix = String::new();
         if let Some(filter) = filter {
-            let (condition, _) = self.qualified(metric, filter, &mut needs, diagnostics)?;
+            let (condition, _) = self.qualified(metric, filter, &mut columns, diagnostics)?;
             suffix = format!(" filter (where {condition})");
         }
-        let aggregate = |sql: String| Aggregate { sql: format!("{sql}{suffix}"), needs: needs.clone() };
+        let joined = columns.iter().map(|(model, _)| model).filter(|model| **model != self.def.base.text);
+        let needs: BTreeSet<String> = joined.cloned().collect();
+        let aggregate = |sql: String| Aggregate {
+            sql: format!("{sql}{suffix}"),
+            needs: needs.clone(),
+            columns: columns.clone(),
+        };
         if call.0 == "avg"
             && let Some(argument) = expression.find('(').map(|at| &expression[at..])
         {
@@ -323,7 +331,7 @@ impl MetricCompiler<'_> {
         &self,
         metric: &MetricDef,
         written: &Spanned,
-        needs: &mut BTreeSet<String>,
+        columns: &mut BTreeSet<(String, String)>,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<(String, ParsedSql)> {
         const BEFORE: &str = "select ";
@@ -351,10 +359,7 @@ impl MetricCompiler<'_> {
             let model = match column.path.as_slice() {
                 [_] => self.def.base.text.clone(),
                 [model, _] if *model == self.def.base.text => model.clone(),
-                [model, _] if self.joined.contains(&model.as_str()) => {
-                    needs.insert(model.clone());
-                    model.clone()
-                }
+                [model, _] if self.joined.contains(&model.as_str()) => model.clone(),
                 path => {
                     let message = format!(
                         "metric `{}` names `{}`, which is not joined",
@@ -370,7 +375,8 @@ impl MetricCompiler<'_> {
             };
             let name = column.path.last().cloned().unwrap_or_default();
             let range = text::path_range(&sql, column.at);
-            replacements.push((range, format!("{}.{}", Ident::new(model), Ident::new(name))));
+            replacements.push((range, format!("{}.{}", Ident::new(&model), Ident::new(&name))));
+            columns.insert((model, name));
         }
         replacements.sort_by_key(|(range, _)| range.start);
         let qualified = text::replace(&sql, &replacements);

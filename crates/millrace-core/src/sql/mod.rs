@@ -3,5 +3,6 @@
 pub mod analyzer;
 pub mod column_names;
 pub mod dialect;
+pub mod spelling;
 pub mod template;
 pub mod text;

@@ -259,6 +259,7 @@ pub(crate) fn publication(number: u64) -> Statement {
         published: true,
         fingerprint: String::new(),
         rows: None,
+        columns: Vec::new(),
     };
     let publication = Publication {
         publication: number,

@@ -13,6 +13,8 @@ use millrace_testkit::proxy::{Fault, How, Proxy, Way, When};
 use crate::millrace::{Project, binary};
 use crate::server::signal_to;
 
+mod begun_again;
+
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_mins(1);
 
@@ -304,6 +306,13 @@ fn on_the_way_into_a_server() {
         Trouble::WarehouseRestarts,
     ]);
     the_disk_is_full(&mut torn);
+}
+
+#[test]
+fn a_step_whose_connection_breaks_begins_again() {
+    let mut torn = Torn::new(Some(PostgresServer::start(&[])));
+    begun_again::steps(&mut torn);
+    begun_again::stalls(&mut torn);
 }
 
 /// The connection breaks while a load commits: once before the server has heard of it, once before its answer.

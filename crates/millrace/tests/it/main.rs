@@ -27,6 +27,7 @@ mod rollback;
 mod runs;
 mod schedule;
 mod schemas;
+mod secrets;
 mod server;
 mod shop;
 mod streams;

@@ -90,7 +90,14 @@ fn equal_values_have_equal_masks_and_nothing_else_is_kept() {
     env(&project, &server, "another salt of more than 16 bytes");
     let mixed = project.run(&["run", "--max-quarantine", "1"]);
     assert_eq!(mixed.code, 4, "{}", mixed.stderr);
-    assert!(mixed.stderr.contains("was masked otherwise"), "{}", mixed.stderr);
+    let words = "error[contract-broken]: what arrives in stream `crm.clients` cannot be merged with what was loaded before: column `id` was masked under another `mask_salt`";
+    assert!(mixed.stderr.contains(words), "{}", mixed.stderr);
+    assert!(
+        mixed.stderr.contains("hint: Set the variable of `mask_salt` to what it was."),
+        "{}",
+        mixed.stderr
+    );
+    assert!(!mixed.stderr.contains(SALT) && !mixed.stderr.contains("another salt"), "{}", mixed.stderr);
     project.run_json(0, &["--max-quarantine", "1", "--full-refresh"]);
     assert_eq!(project.rows("select count(*) from pairs"), [["1"]]);
     assert_eq!(project.rows(&format!("select count(*) from contacts where email = '{ANA}'")), [["0"]]);
@@ -104,6 +111,25 @@ fn equal_values_have_equal_masks_and_nothing_else_is_kept() {
     env(&project, &server, SALT);
     project.run_json(0, &["--max-quarantine", "1"]);
     assert_eq!(project.rows("select id, email from pairs"), [[FIVE, ANA]]);
+
+    // Neither does one get masks beside values.
+    project.write("models/pairs.sql", "select 1 as one");
+    for (before, after, words) in [
+        ("{}", "{email: hash}", "`email` was not masked, and is to be now"),
+        ("{email: hash}", "{}", "`email` was masked, and is not to be now"),
+    ] {
+        let source = |mask: &str| {
+            let text = format!("streams: {{clients: {{mode: upsert, key: [id], mask: {mask}}}}}\n");
+            project.write("sources/crm.yml", format!("type: mysql\nurl: \"${{CRM_URL}}\"\n{text}"));
+        };
+        source(before);
+        project.run_json(0, &["--max-quarantine", "1", "--full-refresh"]);
+        source(after);
+        let refused = project.run(&["run", "--max-quarantine", "1"]);
+        assert_eq!(refused.code, 4, "{}", refused.stderr);
+        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+        assert!(refused.stderr.contains("`millrace run --full-refresh`"), "{}", refused.stderr);
+    }
 }
 
 #[test]

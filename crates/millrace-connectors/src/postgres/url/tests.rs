@@ -102,6 +102,20 @@ fn the_rest() {
     assert!(server.tls.direct && server.tls.only_13 && !server.keepalive.on);
     assert_eq!(server.keepalive.idle, Some(Duration::from_secs(7)));
     assert_eq!(server.keepalive.unacknowledged, Some(Duration::from_millis(1500)));
+    let seconds = |n| Some(Duration::from_secs(n));
+    let own = parsed("postgres://h/d").keepalive;
+    assert_eq!(
+        (own.on, own.idle, own.interval, own.count, own.unacknowledged),
+        (true, seconds(60), seconds(10), Some(6), seconds(120))
+    );
+    let systems = parsed(
+        "postgres://h/d?keepalives_idle=0&keepalives_interval=0&keepalives_count=0&tcp_user_timeout=0",
+    );
+    let systems = systems.keepalive;
+    assert_eq!(
+        (systems.idle, systems.interval, systems.count, systems.unacknowledged),
+        (None, None, None, None)
+    );
     assert_eq!(parsed("postgres://h/d?connect_timeout=0").connect_timeout, Duration::from_hours(1));
     assert_eq!(parsed("postgres://h/d").application_name, "millrace");
 }

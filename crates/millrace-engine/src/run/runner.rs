@@ -1,0 +1,364 @@
+//! The steps of a run, one after the other. Each that only asks, or leaves nothing when it fails, is done again where its connection broke.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use millrace_core::digest::hex;
+use millrace_core::graph::Input;
+use millrace_core::name::{Ident, Naming, Relation, StreamName};
+use millrace_core::value::Value;
+use sha2::{Digest, Sha256};
+use tokio::time::sleep;
+
+use crate::compiled::Compiled;
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::event::{Event, StepKind};
+use crate::lease::Lease;
+use crate::model_run::Building;
+use crate::quality_run::run_test;
+use crate::run::{HeldBy, ModelSummary, RunOptions, RunStatus, RunSummary, StreamSummary};
+use crate::run::{published_by, record, rfc3339};
+use crate::state::{BuiltModel, LoadedStream, Publication, State};
+use crate::sync::{SyncContext, grouped, sync_stream};
+use crate::unfinished::sort_out;
+use crate::warehouse::{PublishOutcome, PublishRequest, Statement, Warehouse};
+use crate::{deletes, fault, model_run, names, publish, retry};
+
+/// A run that has the lease.
+pub(super) struct Runner<'a> {
+    pub(super) compiled: &'a Compiled,
+    pub(super) warehouse: &'a dyn Warehouse,
+    pub(super) options: &'a RunOptions,
+    pub(super) state: State<'a>,
+    pub(super) lease: Lease,
+    pub(super) now: i64,
+    pub(super) summary: &'a mut RunSummary,
+}
+
+impl Runner<'_> {
+    fn tell(&self, event: Event) {
+        (self.options.observer)(event);
+    }
+
+    /// Does something again whose connection broke: what leaves nothing when it fails, or finds what it left.
+    async fn again<T, A: Future<Output = Result<T>>>(
+        &self,
+        what: &str,
+        attempt: impl FnMut() -> A,
+    ) -> Result<T> {
+        retry::while_lost(what, &self.options.observer, sleep, attempt).await
+    }
+
+    /// From the first record of the run to the last of its tables.
+    pub(super) async fn run(&mut self) -> Result<()> {
+        let before = self.again("the beginning of the run", || self.begin()).await?;
+        self.summary.data_version = before.as_ref().map(|publication| publication.publication);
+        self.tell(Event::Begun(Box::new(self.summary.clone())));
+        let (streams, unfinished) = self.again("the beginning of the run", || self.make_ready()).await?;
+        let loaded = self.load(streams, unfinished).await?;
+        let models = self.build(&loaded, before.as_ref()).await?;
+        let fingerprint = self.fingerprint(&models);
+        if let Some(before) =
+            before.as_ref().filter(|before| before.fingerprint == fingerprint && !self.options.full_refresh)
+        {
+            self.summary.status = RunStatus::Unchanged;
+            let reason = format!("nothing is new since data version {}", before.publication);
+            self.tell(Event::Skipped {
+                kind: StepKind::Publish,
+                name: self.compiled.project.manifest.name.clone(),
+                reason,
+            });
+            return Ok(());
+        }
+        if !self.test(&models).await? {
+            self.hold(HeldBy::Tests);
+            return Ok(());
+        }
+        fault::reach("tests-passed");
+        if let Some(before) = before.as_ref().filter(|before| before.pinned) {
+            self.hold(HeldBy::Rollback { publication: before.publication });
+            return Ok(());
+        }
+        self.publish(models, fingerprint, before.as_ref()).await
+    }
+
+    /// Puts the run on record; returns what readers see.
+    async fn begin(&self) -> Result<Option<Publication>> {
+        let json = serde_json::to_value(&*self.summary).map_err(|error| {
+            Error::new(ErrorKind::Internal, "a summary cannot be written").caused_by(error)
+        })?;
+        let project = &self.compiled.project.manifest.name;
+        self.state.claim(project, &self.compiled.schemas, &self.lease).await?;
+        let started = Timestamp::from_microsecond(self.now).unwrap_or_default();
+        let mut begin = vec![self.state.tables().abandon_runs()];
+        begin.extend(self.state.tables().record_run(&record(self.summary, &json, started, None)));
+        self.write(begin).await?;
+        Ok(self.state.publications(1).await?.into_iter().next())
+    }
+
+    /// The last loads of all streams, and those that have not come to their end.
+    async fn make_ready(&self) -> Result<(Vec<LoadedStream>, Mutex<BTreeSet<StreamName>>)> {
+        // What a run that died, or was held, left behind.
+        publish::tidy(&self.state, &self.compiled.schemas, &self.lease).await?;
+        self.create_schemas().await?;
+        let streams = self.state.streams().await?;
+        let unfinished = sort_out(&self.state, self.compiled, &self.lease, self.options, self.now).await?;
+        Ok((streams, unfinished))
+    }
+
+    fn hold(&mut self, by: HeldBy) {
+        self.summary.status = RunStatus::Held;
+        self.summary.held = Some(by);
+    }
+
+    /// Runs statements in one transaction, as long as this run has the lease.
+    async fn write(&self, mut statements: Vec<Statement>) -> Result<()> {
+        statements.push(self.lease.guard());
+        self.warehouse.transact(&statements).await?;
+        Ok(())
+    }
+
+    async fn create_schemas(&self) -> Result<()> {
+        let schemas = &self.compiled.schemas;
+        let mut missing = Vec::new();
+        for name in [&schemas.raw, &schemas.build, &schemas.publish] {
+            // Only where it is missing: whoever runs may have no right to make schemas.
+            let sql = "select count(*) as n from information_schema.schemata where schema_name = $1";
+            if self.state.number(&Statement::with(sql, [Value::text(name)])).await? == Some(0) {
+                missing.push(Statement::new(format!("create schema if not exists {}", Ident::new(name))));
+            }
+        }
+        if missing.is_empty() { Ok(()) } else { self.write(missing).await }
+    }
+
+    async fn load(
+        &mut self,
+        before: Vec<LoadedStream>,
+        unfinished: Mutex<BTreeSet<StreamName>>,
+    ) -> Result<BTreeMap<StreamName, LoadedStream>> {
+        let context = SyncContext {
+            warehouse: self.warehouse,
+            run: &self.summary.run.clone(),
+            lease: &self.lease.clone(),
+            tables: &self.state.tables().clone(),
+            raw_schema: &self.compiled.schemas.raw,
+            naming: self.compiled.project.manifest.naming,
+            max_quarantine: self
+                .options
+                .max_quarantine
+                .unwrap_or(self.compiled.project.manifest.max_quarantine),
+            max_quarantine_forced: self.options.max_quarantine.is_some(),
+            full_refresh: self.options.full_refresh,
+            unfinished,
+            now: self.now,
+            observer: &self.options.observer,
+        };
+        let mut loaded = BTreeMap::new();
+        for stream in self.compiled.catalog.streams.values() {
+            let last = before.iter().find(|loaded| loaded.name == stream.name);
+            let mut outcome = sync_stream(stream, last, &context).await?;
+            fault::reach("load-committed");
+            deletes::remove(stream, last, &mut outcome, &self.state, &context).await?;
+            self.summary.streams.push(StreamSummary::of(&outcome));
+            loaded.insert(outcome.name, outcome.loaded);
+        }
+        Ok(loaded)
+    }
+
+    async fn build(
+        &mut self,
+        loaded: &BTreeMap<StreamName, LoadedStream>,
+        before: Option<&Publication>,
+    ) -> Result<Vec<BuiltModel>> {
+        let mut built: Vec<BuiltModel> = Vec::new();
+        for model in &self.compiled.graph.models {
+            let fingerprint = model_run::fingerprint(model, loaded, &built);
+            let known = before.and_then(|publication| publication.model(&model.name));
+            if let Some(known) =
+                known.filter(|known| known.fingerprint == fingerprint && !self.options.full_refresh)
+            {
+                let reason = "nothing it reads is new".to_owned();
+                self.tell(Event::Skipped {
+                    kind: StepKind::Build,
+                    name: model.name.clone(),
+                    reason: reason.clone(),
+                });
+                self.summary.models.push(ModelSummary::of(known, "unchanged", reason, 0));
+                let mut unchanged = BuiltModel { published: model.published, ..known.clone() };
+                if unchanged.columns.is_empty() {
+                    unchanged.columns = self.spelling(&unchanged.relation).await?;
+                }
+                built.push(unchanged);
+                continue;
+            }
+            let reason = match known {
+                None => "never built",
+                _ if self.options.full_refresh => "requested",
+                Some(_) => "its SQL or what it reads has changed",
+            };
+            self.tell(Event::Started { kind: StepKind::Build, name: model.name.clone() });
+            let relation = names::of_model(&self.compiled.schemas.build, &model.name, self.lease.fence());
+            let physical = |input: &Input| match input {
+                Input::Stream(name) => table_of(loaded, name),
+                Input::Model(name) => relation_of(&built, name),
+            };
+            let started = Instant::now();
+            let naming = self.compiled.project.manifest.naming;
+            let what = format!("the build of model `{}`", model.name);
+            let known = || model_run::known_columns(self.warehouse, naming, model, physical);
+            let known = self.again(&what, known).await?;
+            let building = Building::new(&self.state, &self.lease, model, relation, physical, &known);
+            let rows = self.again(&what, || building.attempt()).await?;
+            let mut done = building.built(rows, fingerprint);
+            done.columns = self.spelling(&done.relation).await?;
+            let duration_ms = started.elapsed().as_millis() as u64;
+            fault::reach("model-built");
+            let outcome =
+                done.rows.map_or_else(|| "view".to_owned(), |rows| format!("{} rows", grouped(rows)));
+            self.tell(Event::Done { kind: StepKind::Build, name: model.name.clone(), outcome, duration_ms });
+            self.summary.models.push(ModelSummary::of(&done, "built", reason.to_owned(), duration_ms));
+            built.push(done);
+        }
+        Ok(built)
+    }
+
+    /// The columns of a model's table, where their letter case may count.
+    async fn spelling(&self, table: &Relation) -> Result<Vec<String>> {
+        if self.compiled.project.manifest.naming != Naming::Source {
+            return Ok(Vec::new());
+        }
+        let select = format!("select * from {table}");
+        let what = format!("the look at table `{}.{}`", table.schema, table.name);
+        let columns = self.again(&what, || self.warehouse.describe(&select)).await?;
+        Ok(columns.into_iter().map(|column| column.name).collect())
+    }
+
+    /// Everything that decides on the publication: models, what is published of them, and what they are tested for.
+    fn fingerprint(&self, models: &[BuiltModel]) -> String {
+        let mut hasher = Sha256::new();
+        for model in models {
+            hasher.update(format!("{} {} {}\n", model.model, model.fingerprint, model.published));
+        }
+        for model in &self.compiled.project.models {
+            // Published as comments.
+            let columns: Vec<_> =
+                model.columns.iter().map(|column| (&column.name.text, &column.description)).collect();
+            hasher.update(format!("{} {:?} {columns:?}\n", model.name, model.description));
+        }
+        for test in &self.compiled.tests {
+            hasher.update(format!("{} {:?} {:?}\n", test.name(), test.check_text(), test.severity));
+        }
+        hex(&hasher.finalize())
+    }
+
+    /// Runs all data tests; false when one holds the publish.
+    async fn test(&mut self, models: &[BuiltModel]) -> Result<bool> {
+        let started = Instant::now();
+        if self.compiled.tests.is_empty() {
+            return Ok(true);
+        }
+        let name = format!("{} data tests", self.compiled.tests.len());
+        self.tell(Event::Started { kind: StepKind::Test, name: name.clone() });
+        let built = |name: &str| models.iter().find(|built| built.model == name);
+        for test in &self.compiled.tests {
+            let what = format!("data test `{}`", test.name());
+            let result = self.again(&what, || run_test(self.warehouse, test, built)).await?;
+            self.summary.tests.push(result);
+        }
+        let failed = self.summary.tests.iter().filter(|test| test.holds()).count();
+        let warned = self.summary.tests.iter().filter(|test| test.rows > 0 && !test.holds()).count();
+        let mut outcome = format!("{} passed", self.summary.tests.len() - failed - warned);
+        for (count, word) in [(failed, "failed"), (warned, "warned")] {
+            if count > 0 {
+                outcome.push_str(&format!(", {count} {word}"));
+            }
+        }
+        let duration_ms = started.elapsed().as_millis() as u64;
+        self.tell(Event::Done { kind: StepKind::Test, name, outcome, duration_ms });
+        Ok(failed == 0)
+    }
+
+    async fn publish(
+        &mut self,
+        models: Vec<BuiltModel>,
+        fingerprint: String,
+        before: Option<&Publication>,
+    ) -> Result<()> {
+        let started = Instant::now();
+        let number = before.map_or(1, |before| before.publication + 1);
+        let name = format!("data version {number}");
+        self.tell(Event::Started { kind: StepKind::Publish, name: name.clone() });
+        let fresh = |model: &&BuiltModel| {
+            before.and_then(|b| b.model(&model.model)).is_none_or(|b| b.relation != model.relation)
+        };
+        let tables = models.iter().filter(fresh).filter(|model| !model.is_view);
+        let tables: Vec<_> =
+            tables.map(|model| publish::prepared(self.compiled, model, &self.summary.tests)).collect();
+        self.again("the preparation of new tables", || self.warehouse.prepare(&tables)).await?;
+        let at = Timestamp::now();
+        let publication = Publication {
+            publication: number,
+            run: self.summary.run.clone(),
+            published_at: rfc3339(at),
+            fingerprint,
+            models,
+            rollback_to: None,
+            pinned: false,
+        };
+        let record = vec![
+            self.state.tables().record_publication(&publication, at.as_microsecond())?,
+            self.lease.guard(),
+        ];
+        let request = publish::request(self.compiled, &publication, before, record);
+        let is_again = AtomicBool::new(false);
+        let attempt = || self.try_publish(&request, is_again.swap(true, Ordering::Relaxed));
+        if let PublishOutcome::Blocked { by, hint } = self.again("the publish", attempt).await? {
+            self.hold(HeldBy::Blocked { what: by, hint });
+            return Ok(());
+        }
+        self.summary.status = RunStatus::Succeeded;
+        self.summary.data_version = Some(number);
+        fault::reach("published");
+        let published = publication.models.iter().filter(|model| model.published).count();
+        let duration_ms = started.elapsed().as_millis() as u64;
+        self.tell(Event::Done {
+            kind: StepKind::Publish,
+            name,
+            outcome: format!("{published} tables and views"),
+            duration_ms,
+        });
+        // Readers have the new version; what follows only keeps the warehouse small.
+        let tidy = || publish::tidy(&self.state, &self.compiled.schemas, &self.lease);
+        self.again("the dropping of what is not needed any more", tidy).await?;
+        fault::reach("retired");
+        self.warehouse.settle().await
+    }
+
+    /// Publishes. Where the connection broke before, its last word may have been heard all the same: that is looked at first, and again
+    /// where the present try is refused, since the server may have been at it until then.
+    async fn try_publish(&self, request: &PublishRequest, is_again: bool) -> Result<PublishOutcome> {
+        let done = Ok(PublishOutcome::Published { tries: 1 });
+        if is_again && published_by(&self.state, &self.summary.run).await?.is_some() {
+            return done;
+        }
+        match self.warehouse.publish(request).await {
+            Err(error) if is_again && error.kind().policy().retry != Retry::Now => {
+                if published_by(&self.state, &self.summary.run).await?.is_some() { done } else { Err(error) }
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+/// A stream that the catalogue has is always loaded before models are built.
+fn table_of(loaded: &BTreeMap<StreamName, LoadedStream>, name: &StreamName) -> Relation {
+    loaded.get(name).map_or_else(|| Relation::new("raw", name.to_string()), |stream| stream.table.clone())
+}
+
+fn relation_of(built: &[BuiltModel], name: &str) -> Relation {
+    let found = built.iter().find(|built| built.model == name);
+    found.map_or_else(|| Relation::new("build", name), |built| built.relation.clone())
+}
