@@ -252,8 +252,16 @@ pub(super) fn one_moment(server: &MariaDb, pairs: &[(&str, &str)]) {
             server.run(&trades(half, &mut seed));
         }
     };
+    // MariaDB gives one who asks at the same time another session's answer.
+    let watch = &|| {
+        let sql = "show session status like 'Binlog_snapshot%';".repeat(200);
+        while !ended.load(Ordering::Relaxed) {
+            server.run(&sql);
+        }
+    };
     let mut parallel_reads = 0;
     std::thread::scope(|scope| {
+        scope.spawn(watch);
         let traders = [0, 1].map(|half| scope.spawn(move || trade(half)));
         for _ in 0..15 {
             let loaded = load(&*source, &stream("accounts", &[]));
