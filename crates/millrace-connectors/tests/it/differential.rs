@@ -11,6 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use millrace_connectors::duckdb::DuckdbWarehouse;
 use millrace_connectors::postgres::Postgres;
+use millrace_core::digest::sha256;
 use millrace_core::name::Relation;
 use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::quarantine::QuarantinedRow;
@@ -215,6 +216,19 @@ fn compare(server: &MariaDb, lacks: &Lacks) {
     odd::zero_dates(server, &sides);
     charsets::all(server, &sides);
     floats::bit_by_bit(server, &sides);
+}
+
+/// Keys are compared by such hashes.
+#[test]
+fn both_warehouses_hash_a_text_as_anybody_does() {
+    for text in ["", "Ligne é 🦆", "a'b\\c"] {
+        let quoted = format!("'{}'", text.replace('\'', "''"));
+        for side in Side::both() {
+            let hash = side.warehouse.dialect().sha256(&quoted);
+            let found = side.query(&format!("select {hash}"));
+            assert_eq!(found[0][0].as_str(), Some(sha256(text).as_str()), "{}: {text}", side.name);
+        }
+    }
 }
 
 #[test]

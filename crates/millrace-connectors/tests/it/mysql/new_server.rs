@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use millrace_engine::keys::KeyHash;
 use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::mysql;
 
@@ -97,4 +98,12 @@ fn every_row_once_over_several_connections() {
 #[test]
 fn several_connections_see_one_moment() {
     super::parallel::one_moment(&with_gtids(), &[]);
+}
+
+/// It has no `md5()`.
+#[test]
+fn keys_are_told_by_another_hash() {
+    let server = mysql::start_9(&[]);
+    server.run(READER);
+    super::keys::told_by_sums(&server, KeyHash::Sha256);
 }
