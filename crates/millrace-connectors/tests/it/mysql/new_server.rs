@@ -107,3 +107,11 @@ fn keys_are_told_by_another_hash() {
     server.run(READER);
     super::keys::told_by_sums(&server, KeyHash::Sha256);
 }
+
+#[test]
+fn only_what_has_come_is_read_again() {
+    let server = mysql::start_9(&["--default-time-zone=+05:00"]);
+    server.run(READER);
+    super::incremental::read_again(&server);
+    super::incremental::numbers_and_days(&server);
+}

@@ -132,3 +132,10 @@ fn several_connections_see_one_moment() {
     server.run("grant replication client on *.* to reader");
     super::parallel::one_moment(&server, &[]);
 }
+
+#[test]
+fn only_what_has_come_is_read_again() {
+    let server = started();
+    super::incremental::read_again(&server);
+    super::incremental::numbers_and_days(&server);
+}
