@@ -50,7 +50,7 @@ mysql: ## fetch MySQL 5.6 for the tests, by checksum
 
 test-mysql: libduckdb ## tests against MySQL 9 too, from Debian sid (apt and dpkg-deb are needed)
 	@test -x .cache/mysql-9/usr/sbin/mysqld || cargo xtask mysql-9
-	cargo test --package millrace-connectors --features test-mysql-9 --test it -- mysql::new_server
+	cargo test --package millrace-connectors --features test-mysql-9 --test it -- new_server
 
 test-deps: ## install what the tests need
 	@cargo xtask test-deps

@@ -21,7 +21,9 @@ use crate::catalog::Stream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, StepKind};
 use crate::fault;
-use crate::keys::{KeyParts, KeyRequest, MOST_PARTS, differing, digits, hash, sums, sums_query, text_of};
+use crate::keys::{
+    KeyHash, KeyParts, KeyRequest, MOST_PARTS, Summed, differing, digits, hash, sums, sums_query, text_of,
+};
 use crate::merge::RawColumn;
 use crate::missing_rows::MissingRows;
 use crate::names;
@@ -166,12 +168,17 @@ impl Comparer<'_> {
     }
 
     /// The hash of a row's key in the raw table `t`; none where its text may not be the source's.
-    fn hash(&self) -> Option<String> {
+    fn hash(&self, by: KeyHash) -> Option<String> {
+        let dialect = self.context.warehouse.dialect();
+        let of = |text: &str| match by {
+            KeyHash::Md5 => format!("md5({text})"),
+            KeyHash::Sha256 => dialect.sha256(text),
+        };
         let text = |column: &RawColumn| {
             let name = format!("t.{}", Ident::new(&column.name));
             text_of(&name, column.data_type).filter(|_| column.masked.is_none())
         };
-        Some(hash(&self.key.iter().map(text).collect::<Option<Vec<String>>>()?))
+        Some(hash(&self.key.iter().map(text).collect::<Option<Vec<String>>>()?, of))
     }
 
     /// The columns as the source is to give them: such that what it gives equals what is in the raw table.
@@ -194,15 +201,17 @@ impl Comparer<'_> {
 
     /// The parts of the key set that differ; none where all keys have to be looked at.
     async fn parts(&self) -> Result<Option<KeyParts>> {
-        let Some(hash) = self.hash() else { return Ok(None) };
-        let digits = digits(self.loaded.rows);
-        let Some(theirs) = self.stream.source.key_sums(&self.request().await?, digits).await? else {
+        if self.hash(KeyHash::Md5).is_none() {
             return Ok(None);
-        };
+        }
+        let digits = digits(self.loaded.rows);
+        let theirs = self.stream.source.key_sums(&self.request().await?, digits).await?;
+        let Some(Summed { hash: by, sums: theirs }) = theirs else { return Ok(None) };
+        let Some(hash) = self.hash(by) else { return Ok(None) };
         let query = sums_query(&format!("{} as t", self.loaded.table), &hash, digits);
         let ours = self.context.warehouse.query(&Statement::new(query), QueryLimits::WORK).await?;
         let names = differing(&sums(&ours)?, &theirs);
-        Ok((names.len() <= MOST_PARTS).then_some(KeyParts { digits, names }))
+        Ok((names.len() <= MOST_PARTS).then_some(KeyParts { hash: by, digits, names }))
     }
 
     /// Looks at the keys of these parts one by one, and removes rows whose keys are gone. Where the connection broke before, it may have
@@ -215,7 +224,8 @@ impl Comparer<'_> {
             return Ok(done);
         }
         let request = self.request().await?;
-        let scope = Scope { parts: parts.zip(self.hash()) };
+        let hash = parts.as_ref().and_then(|parts| self.hash(parts.hash));
+        let scope = Scope { parts: parts.zip(hash) };
         let staging = self.staging();
         let columns: Vec<Column> =
             self.key.iter().map(|column| Column { nullable: false, ..column.column() }).collect();

@@ -1,6 +1,6 @@
 //! Sets of keys, compared by what they sum up to: in parts, so that only the parts that differ have to be looked at row by row.
 //!
-//! A key's text is hashed with MD5, which every database computes alike. The first hex digits of a hash say which part a key is in; its
+//! A key's text is hashed with MD5, which every database computes alike, or with SHA-256 where a source has no MD5 any more. The first hex digits of a hash say which part a key is in; its
 //! digits 5 to 20 are a number, and a part's keys sum up to their number and their sum. Two sets that differ have the same sums once in
 //! 2^64; and whatever the sums say, a row is removed only after its own key was looked for.
 
@@ -75,23 +75,43 @@ pub struct KeySum {
 /// Sums by part; a part without keys is left out.
 pub type KeySums = BTreeMap<String, KeySum>;
 
+/// How the texts of keys are hashed: by what the source has, since every warehouse has both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyHash {
+    /// `md5(text)` wherever there is one.
+    Md5,
+    /// [`millrace_core::sql::dialect::Dialect::sha256`] in a warehouse.
+    Sha256,
+}
+
+/// What the keys of a source sum up to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summed {
+    /// By which hash.
+    pub hash: KeyHash,
+    /// Part by part.
+    pub sums: KeySums,
+}
+
 /// Some parts of a key set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyParts {
+    /// By which hash they are told.
+    pub hash: KeyHash,
     /// Hex digits that name a part, 1 to 4.
     pub digits: usize,
     /// Their names, in lower case.
     pub names: Vec<String>,
 }
 
-/// The hash of a key of which these are the texts: SQL that every database reads alike. One column's hash is that of its text, several
+/// The hash of a key of which these are the texts: SQL, in which `of` makes the hash of a text. One column's hash is that of its text, several
 /// columns' that of their hashes one behind the other, so that `('a', 'bc')` and `('ab', 'c')` differ.
-pub fn hash(texts: &[String]) -> String {
+pub fn hash(texts: &[String], of: impl Fn(&str) -> String) -> String {
     match texts {
-        [text] => format!("md5({text})"),
+        [text] => of(text),
         texts => {
-            let hashes: Vec<String> = texts.iter().map(|text| format!("md5({text})")).collect();
-            format!("md5(concat({}))", hashes.join(", "))
+            let hashes: Vec<String> = texts.iter().map(|text| of(text)).collect();
+            of(&format!("concat({})", hashes.join(", ")))
         }
     }
 }

@@ -11,7 +11,7 @@ use millrace_core::schema::{Column, StreamSchema};
 use crate::batch::BatchSender;
 use crate::diagnosis::Diagnosis;
 use crate::error::{Error, ErrorKind, Result};
-use crate::keys::{KeyParts, KeyRequest, KeySums, RowKeys};
+use crate::keys::{KeyParts, KeyRequest, RowKeys, Summed};
 
 /// One stream, as its source is told to read it.
 #[derive(Debug, Clone)]
@@ -158,7 +158,7 @@ pub trait Source: Send + Sync {
 
     /// What the keys of a stream sum up to at one moment, in parts that the first `digits` of their hashes name (see [`crate::keys`]). None
     /// where the source cannot work that out by itself, or not for a key of such columns. Reads as [`Self::read`] does; changes nothing.
-    async fn key_sums(&self, _request: &KeyRequest, _digits: usize) -> Result<Option<KeySums>> {
+    async fn key_sums(&self, _request: &KeyRequest, _digits: usize) -> Result<Option<Summed>> {
         Ok(None)
     }
 

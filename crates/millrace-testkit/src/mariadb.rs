@@ -133,6 +133,11 @@ impl MariaDb {
 
     /// Runs statements and returns what they print: a row a line, columns with tabs between them.
     pub fn run(&self, sql: &str) -> String {
+        self.attempt(sql).unwrap_or_else(|said| panic!("{said}\n{sql}"))
+    }
+
+    /// The same, of statements that the server may refuse; then what it says.
+    pub fn attempt(&self, sql: &str) -> Result<String, String> {
         let mut client = self.client("mariadb");
         client.args(["--batch", "--raw", "--skip-column-names", "--binary-mode"]);
         let mut process = client
@@ -141,10 +146,14 @@ impl MariaDb {
             .stderr(Stdio::piped())
             .spawn()
             .expect("a client");
-        process.stdin.take().expect("its input").write_all(sql.as_bytes()).expect("written");
+        // A client that has met an error reads no more.
+        let written = process.stdin.take().expect("its input").write_all(sql.as_bytes());
         let output = process.wait_with_output().expect("its output");
-        assert!(output.status.success(), "{}\n{sql}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("UTF-8")
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        written.expect("written");
+        Ok(String::from_utf8(output.stdout).expect("UTF-8"))
     }
 
     /// Teaches the server a zone by its name, and makes it that of all sessions to come.
@@ -155,7 +164,10 @@ impl MariaDb {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "`{}` cannot be read: {said}", file.display());
         let rules = String::from_utf8(output.stdout).expect("UTF-8");
-        self.run(&format!("use mysql;\n{rules}\nset global time_zone = '{name}';"));
+        // Around the rows themselves there are statements of MariaDB's own.
+        let rows = rules.lines().skip_while(|line| !line.starts_with("INSERT INTO"));
+        let rows: Vec<&str> = rows.take_while(|line| !line.starts_with("UNLOCK TABLES")).collect();
+        self.run(&format!("use mysql;\n{}\nset global time_zone = '{name}';", rows.join("\n")));
     }
 
     /// Writes a dump into a file.

@@ -38,6 +38,10 @@ impl Dialect for DuckdbDialect {
             DataType::Bytes => "BLOB".into(),
         }
     }
+
+    fn sha256(&self, text: &str) -> String {
+        format!("sha256({text})")
+    }
 }
 
 /// The logical type of a type name as `DESCRIBE` prints it; none where there is no logical one.

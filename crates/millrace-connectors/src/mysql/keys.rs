@@ -7,7 +7,7 @@ use millrace_core::schema::{Column, DataType};
 use millrace_core::value::Value;
 use millrace_engine::batch::BatchSender;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::keys::{KeyParts, KeyRequest, KeySum, KeySums, RowKeys, SUMMED, hash};
+use millrace_engine::keys::{KeyHash, KeyParts, KeyRequest, KeySum, KeySums, RowKeys, SUMMED, Summed, hash};
 use millrace_engine::source::{Conversion, ReadRequest};
 use mysql_async::Row;
 
@@ -21,12 +21,32 @@ use crate::mysql_types::stored::Form;
 const AT_ONCE: usize = 200;
 
 /// SQL for the hash of a row's key; none where the text of a column is not the same here as in a warehouse.
-fn key_hash(table: &Table, columns: &[Column]) -> Option<String> {
+fn key_hash(table: &Table, columns: &[Column], by: KeyHash) -> Option<String> {
     let texts = columns.iter().map(|column| {
         let own = table.columns.iter().find(|own| own.name == column.name)?;
         text_of(&quoted(&own.name), own.origin.data_type, own.origin.form)
     });
-    Some(hash(&texts.collect::<Option<Vec<String>>>()?))
+    Some(hash(&texts.collect::<Option<Vec<String>>>()?, |text| match by {
+        KeyHash::Md5 => format!("md5({text})"),
+        KeyHash::Sha256 => format!("sha2({text}, 256)"),
+    }))
+}
+
+/// The hash that the server has: MD5 or, as MySQL from 9.6 on has that only as a component, SHA-256. None of neither.
+async fn own_hash(connection: &mut Connection, doing: &str) -> Result<Option<KeyHash>> {
+    for (hash, sql) in [(KeyHash::Md5, "select md5('')"), (KeyHash::Sha256, "select sha2('', 256)")] {
+        match connection.ask(sql, doing).await {
+            Ok(rows)
+                if rows.first().map(|row| text(row, 0)).transpose()?.is_some_and(|hash| !hash.is_empty()) =>
+            {
+                return Ok(Some(hash));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::SourceUnreadable => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 fn text_of(name: &str, data_type: DataType, form: Form) -> Option<String> {
@@ -47,21 +67,24 @@ pub(super) async fn sums(
     table: &Table,
     columns: &[Column],
     digits: usize,
-) -> Result<Option<KeySums>> {
-    let Some(hash) = key_hash(table, columns) else { return Ok(None) };
+) -> Result<Option<Summed>> {
+    let doing = doing(table);
+    let Some(by) = own_hash(connection, &doing).await? else { return Ok(None) };
+    let Some(hash) = key_hash(table, columns, by) else { return Ok(None) };
     let (first, count) = SUMMED;
     let sql = format!(
         "select substr({hash}, 1, {digits}), count(*), sum(cast(conv(substr({hash}, {first}, {count}), 16, 10) as unsigned)) from {} group by 1",
         quoted(&table.name)
     );
-    let rows = connection.ask(&sql, &doing(table)).await?;
+    let rows = connection.ask(&sql, &doing).await?;
     let strange =
         || Error::new(ErrorKind::SourceUnreadable, "the sums of a table's keys are not as they should be");
     let sum = |row: &Row| {
         let number = |at| text(row, at)?.parse::<i128>().map_err(|_| strange());
         Ok((text(row, 0)?, KeySum { rows: number(1)?, sum: number(2)? }))
     };
-    rows.iter().map(sum).collect::<Result<KeySums>>().map(Some)
+    let sums = rows.iter().map(sum).collect::<Result<KeySums>>()?;
+    Ok(Some(Summed { hash: by, sums }))
 }
 
 /// Sends the keys of some parts, in one statement.
@@ -74,7 +97,7 @@ pub(super) async fn read(
     batches: &BatchSender,
 ) -> Result<()> {
     let unknown = || Error::new(ErrorKind::Internal, "parts of keys were asked for that have none");
-    let hash = key_hash(table, &request.columns).ok_or_else(unknown)?;
+    let hash = key_hash(table, &request.columns, parts.hash).ok_or_else(unknown)?;
     let is_hex = |name: &&String| name.bytes().all(|byte| byte.is_ascii_hexdigit());
     let names: Vec<String> = parts.names.iter().filter(is_hex).map(|name| format!("'{name}'")).collect();
     let mut reader = Reader::new(table, &request.of_all_rows(), zero_dates_to_null, Arc::default());

@@ -37,7 +37,7 @@ use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
 use millrace_engine::batch::BatchSender;
 use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::keys::{KeyParts, KeyRequest, KeySums, RowKeys};
+use millrace_engine::keys::{KeyParts, KeyRequest, RowKeys, Summed};
 use millrace_engine::registry::SourceConnector;
 use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
 use mysql_async::prelude::Queryable;
@@ -246,7 +246,7 @@ impl Source for Server {
         Ok(Some(position))
     }
 
-    async fn key_sums(&self, request: &KeyRequest, digits: usize) -> Result<Option<KeySums>> {
+    async fn key_sums(&self, request: &KeyRequest, digits: usize) -> Result<Option<Summed>> {
         let settings = request.stream.settings.or(&self.settings);
         let mut connection = self.connect().await?;
         let table = table::find(&mut connection, wanted(&request.stream, &settings)).await?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec};
-use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::error::{ErrorKind, Result};
 
 use crate::mysql::connection::Connection;
 use crate::mysql::table::text;
@@ -32,6 +32,9 @@ const TRIES: u32 = 20;
 const SETTLED: Duration = Duration::from_millis(100);
 /// How often that is waited for.
 const SETTLED_TRIES: u32 = 5;
+/// How often each session has to say the same of its snapshot. MariaDB 10.11 writes down what it says of one in a place that it shares
+/// with all who ask at the same time, so one answer in a hundred or so may be another session's.
+const ROUNDS: u32 = 3;
 /// How long a lock may keep others waiting, in seconds.
 const LOCK: u32 = 5;
 
@@ -67,17 +70,28 @@ pub(super) async fn together(
 async fn by_session(connections: &mut [Connection]) -> Result<Together> {
     for _ in 0..TRIES {
         begin(connections).await?;
-        let places = connections.iter_mut().map(|connection| async {
-            let server = Variables::of(connection).await?;
-            let part = |name: &str| server.get(name).unwrap_or_default().to_owned();
-            Ok::<_, Error>((part("Binlog_snapshot_file"), part("Binlog_snapshot_position")))
-        });
-        let places = try_join_all(places).await?;
-        if places.iter().all(|place| *place == places[0] && !place.0.is_empty()) {
+        if all_at_one_place(connections).await? {
             return Ok(Ok(()));
         }
     }
     Ok(Err("too much is written to the server"))
+}
+
+/// Whether the sessions' snapshots were taken at one place of the binlog. They are asked one after the other, so that at least they do not
+/// get in each other's way.
+async fn all_at_one_place(connections: &mut [Connection]) -> Result<bool> {
+    let mut first = None;
+    for _ in 0..ROUNDS {
+        for connection in connections.iter_mut() {
+            let rows = connection.ask(SESSION_PLACE, DOING).await?;
+            let place = rows.iter().map(|row| text(row, 1)).collect::<Result<Vec<_>>>()?;
+            let is_said = place.len() == 2 && !place.contains(&String::new());
+            if !is_said || *first.get_or_insert_with(|| place.clone()) != place {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// The server is at the same place of its binlog before and after.
@@ -137,6 +151,10 @@ async fn begin(connections: &mut [Connection]) -> Result<()> {
 
 const DOING: &str = "the server's state cannot be seen";
 
+/// A session's snapshot: the file, and the position in it.
+const SESSION_PLACE: &str =
+    "show session status where variable_name in ('Binlog_snapshot_file', 'Binlog_snapshot_position')";
+
 /// Where the server is in its binlog. None where it does not say so to this user.
 async fn place(connection: &mut Connection) -> Result<Option<(String, String)>> {
     // The one is an error from MySQL 8.4 on, the other one before 8.2.
@@ -160,7 +178,7 @@ impl Variables {
     async fn of(connection: &mut Connection) -> Result<Self> {
         let mut values = BTreeMap::new();
         for sql in [
-            "show session status where variable_name in ('Binlog_snapshot_file', 'Binlog_snapshot_position', 'Slaves_running', 'Slave_running')",
+            "show session status where variable_name in ('Binlog_snapshot_file', 'Slaves_running', 'Slave_running')",
             "show variables where variable_name in ('log_bin', 'log_slave_updates', 'log_replica_updates', 'read_only', 'gtid_mode', 'wsrep_on', \
              'rpl_semi_sync_master_enabled', 'rpl_semi_sync_source_enabled')",
         ] {

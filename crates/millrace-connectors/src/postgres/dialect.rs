@@ -35,6 +35,10 @@ impl Dialect for PostgresDialect {
             DataType::Bytes => "bytea".into(),
         }
     }
+
+    fn sha256(&self, text: &str) -> String {
+        format!("encode(sha256(convert_to({text}, 'UTF8')), 'hex')")
+    }
 }
 
 /// The logical type of a result's column; none for a type whose values are read as text.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use millrace_connectors::duckdb::DuckdbWarehouse;
 use millrace_connectors::postgres::Postgres;
+use millrace_core::digest::sha256;
 use millrace_core::name::Relation;
 use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::quarantine::QuarantinedRow;
@@ -26,6 +27,8 @@ use millrace_engine::warehouse::{
 use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::postgres::PostgresServer;
 
+use crate::mysql::READER;
+use crate::mysql::values::Written;
 use crate::mysql_values::{Ask, answer, expression};
 use crate::reading::{discover, stream, wait};
 
@@ -183,29 +186,89 @@ fn agree(server: &MariaDb, sides: &[Side], table: &str, columns: &[(&str, Ask)])
     expected.iter().map(Vec::len).sum()
 }
 
-/// A server whose clocks are those of Paris.
-fn start() -> MariaDb {
-    let server = crate::mysql::start(&["--character-set-server=utf8mb4"]);
-    server.set_time_zone("Europe/Paris");
-    server
+/// What a server has not of all that is looked at.
+struct Lacks {
+    types: &'static [&'static str],
+    columns: &'static [&'static str],
 }
 
-#[test]
-fn every_type_in_both_warehouses_is_what_the_server_says() {
-    let server = start();
-    let sides = Side::both();
+/// Compares all that a server has, and what it has not with what is known of it. Its clocks are set to those of Paris.
+fn compare(server: &MariaDb, lacks: &Lacks) {
+    server.set_time_zone("Europe/Paris");
     assert_eq!(
         server.run("select timediff(from_unixtime(1711846800), from_unixtime(1711846799))").trim(),
         "01:00:01"
     );
-    let values = crate::mysql::values::write(&server, "Europe/Paris");
+    let sides = Side::both();
+    let (written, lacking) = crate::mysql::values::write(server, "Europe/Paris");
+    assert_eq!(lacking, lacks.types);
     let mut compared = 0;
-    for (table, ask) in &values {
-        compared += agree(&server, &sides, table, &[("v", *ask)]);
+    for Written { table, data_type, logical, ask, count } in &written {
+        let source = crate::mysql::live(server, "v");
+        let schema = discover(source.as_ref(), &stream(table, &[])).expect("columns").schema;
+        assert_eq!(schema.columns[1].data_type.to_string(), *logical, "{data_type}");
+        assert_eq!(agree(server, &sides, table, &[("v", *ask)]), *count, "{data_type}");
+        compared += count;
     }
-    assert!(compared > 150, "{compared}");
-    odd::columns(&server, &sides);
-    odd::zero_dates(&server, &sides);
-    charsets::all(&server, &sides);
-    floats::bit_by_bit(&server, &sides);
+    assert!(compared > 140, "{compared}");
+    crate::mysql::numbers(server, "v", 20_000);
+    assert_eq!(odd::columns(server, &sides), lacks.columns);
+    odd::zero_dates(server, &sides);
+    charsets::all(server, &sides);
+    floats::bit_by_bit(server, &sides);
+}
+
+/// Keys are compared by such hashes.
+#[test]
+fn both_warehouses_hash_a_text_as_anybody_does() {
+    for text in ["", "Ligne é 🦆", "a'b\\c"] {
+        let quoted = format!("'{}'", text.replace('\'', "''"));
+        for side in Side::both() {
+            let hash = side.warehouse.dialect().sha256(&quoted);
+            let found = side.query(&format!("select {hash}"));
+            assert_eq!(found[0][0].as_str(), Some(sha256(text).as_str()), "{}: {text}", side.name);
+        }
+    }
+}
+
+#[test]
+fn every_type_in_both_warehouses_is_what_mariadb_says() {
+    let server = crate::mysql::start(&["--character-set-server=utf8mb4"]);
+    let lacks = Lacks { types: &["vector(3)"], columns: &["text column_format compressed"] };
+    compare(&server, &lacks);
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn every_type_in_both_warehouses_is_what_mysql_5_6_says() {
+    let server = millrace_testkit::mysql::start(&["--character-set-server=utf8mb4"]);
+    server.run(READER);
+    let lacks = Lacks {
+        types: &["decimal(38,38)", "json", "vector(3)", "uuid", "inet6", "inet4"],
+        columns: &[
+            "int as (a * 2) virtual",
+            "varchar(20) as (concat('é', a)) stored",
+            "int default 7 invisible",
+            "varchar(20) default (concat('a', 'b'))",
+            "text compressed",
+            "text column_format compressed",
+        ],
+    };
+    compare(&server, &lacks);
+}
+
+#[cfg(feature = "test-mysql-9")]
+mod new_server {
+    use super::{Lacks, READER, compare};
+
+    #[test]
+    fn every_type_in_both_warehouses_is_what_mysql_9_says() {
+        let server = millrace_testkit::mysql::start_9(&[]);
+        server.run(READER);
+        let lacks = Lacks {
+            types: &["decimal(38,38)", "uuid", "inet6", "inet4"],
+            columns: &["text compressed", "text column_format compressed"],
+        };
+        compare(&server, &lacks);
+    }
 }

@@ -24,7 +24,8 @@ mod tls;
 pub(crate) mod values;
 
 /// A user who may read everything, and nothing else.
-const READER: &str = "create user reader identified by 'p@ss:w/rd'; grant select on *.* to reader;";
+pub(crate) const READER: &str =
+    "create user reader identified by 'p@ss:w/rd'; grant select on *.* to reader;";
 
 /// Starts a server with a user `reader`.
 pub(crate) fn start(options: &[&str]) -> MariaDb {
@@ -35,6 +36,15 @@ pub(crate) fn start(options: &[&str]) -> MariaDb {
     server.run(&anonymous);
     server.run(READER);
     server
+}
+
+/// A table `numbers` with the numbers from 1 on, in a database that is there. MariaDB alone has such sequences of its own.
+pub(crate) fn numbers(server: &MariaDb, database: &str, count: u32) {
+    let rows: Vec<String> = (1..=count).map(|number| format!("({number})")).collect();
+    server.run(&format!(
+        "create table {database}.numbers (seq int primary key); insert into {database}.numbers values {};",
+        rows.join(", ")
+    ));
 }
 
 /// The address of a database for that user.

@@ -112,9 +112,8 @@ pub(crate) fn make_types(server: &MariaDb) {
 /// The expression whose value, in hex, is what the server says of a column.
 pub(crate) fn expression(name: &str, ask: Ask) -> String {
     match ask {
-        Ask::Text | Ask::Float | Ask::Double => {
-            format!("hex(convert(cast(`{name}` as char) using utf8mb4))")
-        }
+        // Without a `cast`, which in MySQL 5.6 ends at a byte that its charset has not, where the protocol has a `?`.
+        Ask::Text | Ask::Float | Ask::Double | Ask::Micros => format!("hex(convert(`{name}` using utf8mb4))"),
         Ask::Number | Ask::Flag => format!("hex(cast(cast(`{name}` + 0 as unsigned) as char))"),
         Ask::Decimal => format!("hex(cast(`{name}` + 0 as char))"),
         Ask::Moment => format!("hex(date_format(`{name}`, '%Y-%m-%dT%H:%i:%s.%f'))"),
@@ -122,9 +121,9 @@ pub(crate) fn expression(name: &str, ask: Ask) -> String {
         Ask::Instant => {
             format!("hex(cast(cast(unix_timestamp(`{name}`) * 1000000 as signed) as char))")
         }
-        Ask::Micros => format!("hex(cast(cast(time_to_sec(`{name}`) * 1000000 as signed) as char))"),
         Ask::Bytes => format!("hex(`{name}`)"),
-        Ask::Geometry => format!("hex(st_aswkb(`{name}`))"),
+        // MySQL 8 and later write a latitude first there, though they keep the longitude first. Others pass over such a comment.
+        Ask::Geometry => format!("hex(st_aswkb(`{name}`/*!80000 , 'axis-order=long-lat'*/))"),
     }
 }
 
@@ -143,10 +142,20 @@ pub(crate) fn answer(hex: &str, ask: Ask) -> Option<String> {
         Ask::Instant => Value::TimestampTz(text().parse().expect("a number")).to_string(),
         Ask::Float => text().parse::<f32>().expect("a float").to_string(),
         Ask::Double => text().parse::<f64>().expect("a double").to_string(),
-        Ask::Micros => format!("{}us", text()),
+        Ask::Micros => format!("{}us", micros(&text())),
         Ask::Flag => (text() == "1").to_string(),
         Ask::Moment => text().trim_end_matches('0').trim_end_matches('.').to_owned(),
     })
+}
+
+/// A TIME in microseconds, from `[-]HHH:MM:SS[.ffffff]`.
+fn micros(text: &str) -> i64 {
+    let digits = text.trim_start_matches('-');
+    let (clock, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let number = |text: &str| text.parse::<i64>().expect("a number");
+    let seconds = clock.split(':').fold(0, |sum, part| sum * 60 + number(part));
+    let micros = seconds * 1_000_000 + number(&format!("{fraction:0<6}"));
+    if text.starts_with('-') { -micros } else { micros }
 }
 
 /// The server's own words for all values of the table.

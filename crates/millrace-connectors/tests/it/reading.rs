@@ -83,8 +83,20 @@ pub(crate) fn discover(source: &dyn Source, stream: &StreamRequest) -> Result<Di
 pub(crate) fn load(source: &dyn Source, stream: &StreamRequest) -> Result<Loaded> {
     let discovered = discover(source, stream)?;
     let loaded = read(source, stream, &discovered.schema)?;
-    assert_eq!(loaded.outcome.cursor, discovered.position, "discovery and read see the same files");
+    let [read, seen] =
+        [&loaded.outcome.cursor, &discovered.position].map(|at| at.as_ref().map(without_stamps));
+    assert_eq!(read, seen, "discovery and read see the same files");
     Ok(loaded)
+}
+
+/// A position without what the file system says of files. A file that was written less than two seconds ago has no stamp yet, and so may get
+/// one between two looks.
+fn without_stamps(position: &Cursor) -> Cursor {
+    let mut position = position.clone();
+    if let Cursor::Files { files, .. } = &mut position {
+        files.iter_mut().for_each(|file| file.stamp = None);
+    }
+    position
 }
 
 /// Reads a stream with the columns of a schema.

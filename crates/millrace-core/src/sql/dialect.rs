@@ -10,4 +10,7 @@ pub trait Dialect: Send + Sync {
 
     /// The column type in which a logical type is stored.
     fn column_type(&self, data_type: DataType) -> String;
+
+    /// SQL for the SHA-256 of a text's UTF-8, in 64 hex digits in lower case; `text` is SQL for the text.
+    fn sha256(&self, text: &str) -> String;
 }

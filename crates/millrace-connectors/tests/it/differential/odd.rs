@@ -6,30 +6,63 @@ use super::{Side, agree};
 use crate::mysql_values::Ask;
 use crate::reading::{discover, stream};
 
+/// Columns of a kind that not every server has, with a value for each of three rows; none where the server gives it one.
+type Kind = (&'static str, &'static str, Ask, Option<[&'static str; 3]>);
+
+const KINDS: [Kind; 9] = [
+    ("a", "int", Ask::Text, Some(["1", "null", "-5"])),
+    ("g", "int as (a * 2) virtual", Ask::Text, None),
+    ("s", "varchar(20) as (concat('é', a)) stored", Ask::Text, None),
+    ("h", "int default 7 invisible", Ask::Text, None),
+    ("x", "varchar(20) default (concat('a', 'b'))", Ask::Text, None),
+    ("c", "text compressed", Ask::Text, Some(["repeat('é', 1000)", "null", "''"])),
+    ("z", "text column_format compressed", Ask::Text, Some(["repeat('é', 1000)", "null", "''"])),
+    ("p", "binary(3)", Ask::Bytes, Some(["'a'", "null", "''"])),
+    ("e", "enum('x','y')", Ask::Text, Some(["'y'", "null", "'z'"])),
+];
+
 /// Generated, invisible and compressed columns, instants written in both hours that clocks show twice, and a default that came with the
-/// column.
-pub(super) fn columns(server: &MariaDb, sides: &[Side]) {
+/// column. Returns the columns that the server has not.
+pub(super) fn columns(server: &MariaDb, sides: &[Side]) -> Vec<&'static str> {
+    let probe = |definition: &str| {
+        let sql =
+            format!("create table v.probe (id int primary key, a int, b {definition}); drop table v.probe;");
+        server.attempt(&sql).is_ok()
+    };
+    let (kinds, lacking): (Vec<Kind>, Vec<Kind>) =
+        KINDS.iter().copied().partition(|(_, definition, ..)| probe(definition));
+    let definitions: Vec<String> =
+        kinds.iter().map(|(name, definition, ..)| format!("{name} {definition}")).collect();
+    let given = || kinds.iter().filter_map(|(name, _, _, values)| Some((*name, (*values)?)));
+    let names: Vec<&str> = given().map(|(name, _)| name).collect();
+    let row = |at: usize| given().map(|(_, values)| values[at]).collect::<Vec<_>>().join(", ");
+    // Where a server can, it leaves the rows as they are.
+    let instant = ["", ", algorithm=instant"].map(|how| {
+        format!(
+            "alter table v.odd add column later timestamp(3) not null default '2024-07-01 12:00:00.125'{how}"
+        )
+    });
+    server.run(&format!(
+        "use v; set names utf8mb4; set sql_mode = ''; create table odd (id int primary key, {});
+         insert into odd (id, {}) values (1, {}), (2, {}), (3, {});",
+        definitions.join(", "),
+        names.join(", "),
+        row(0),
+        row(1),
+        row(2),
+    ));
+    if server.attempt(&instant[1]).is_err() {
+        server.run(&instant[0]);
+    }
     server.run(
-        "use v; create table odd (id int primary key, a int, g int as (a * 2) virtual, s varchar(20) as (concat('é', a)) stored,
-           h int invisible default 7, c text compressed, p binary(3), e enum('x','y'));
-         set sql_mode = '';
-         insert into odd (id, a, c, p, e) values (1, 1, repeat('é', 1000), 'a', 'y'), (2, null, null, null, null), (3, -5, '', '', 'z');
-         alter table odd add column later timestamp(3) not null default '2024-07-01 12:00:00.125', algorithm=instant;
-         set time_zone = '+00:00';
-         insert into odd (id, a, later) select seq, seq, from_unixtime(1729983600 + (seq - 10) * 900.001) from seq_10_to_30;
-         insert into odd (id, a, later) select seq, seq, from_unixtime(1711801800 + seq * 900) from seq_40_to_60;",
+        "use v; set time_zone = '+00:00';
+         insert into odd (id, a, later) select seq, seq, from_unixtime(1729983600 + (seq - 10) * 900.001) from numbers where seq between 10 and 30;
+         insert into odd (id, a, later) select seq, seq, from_unixtime(1711801800 + seq * 900) from numbers where seq between 40 and 60;",
     );
-    let columns = [
-        ("a", Ask::Text),
-        ("g", Ask::Text),
-        ("s", Ask::Text),
-        ("h", Ask::Text),
-        ("c", Ask::Text),
-        ("p", Ask::Bytes),
-        ("e", Ask::Text),
-        ("later", Ask::Instant),
-    ];
+    let columns = kinds.iter().map(|(name, _, ask, _)| (*name, *ask));
+    let columns: Vec<(&str, Ask)> = columns.chain([("later", Ask::Instant)]).collect();
     assert_eq!(agree(server, sides, "odd", &columns), 45 * columns.len());
+    lacking.iter().map(|(_, definition, ..)| *definition).collect()
 }
 
 /// Days that are none: set aside, each with its column, or NULL and counted, as the stream says.

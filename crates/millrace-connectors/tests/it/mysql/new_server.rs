@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use millrace_engine::keys::KeyHash;
 use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::mysql;
 
+use super::READER;
 use crate::reading::{load, source, stream};
 
 /// What comes of a user's connection with parameters: whether it is encrypted.
@@ -78,4 +80,38 @@ fn passwords_types_and_its_own_certificate() {
             "1|{\"a\": [1, null]}|-12345678901234567890123456789012345.000000000000000000000000000001|é|18446744073709551615"
         ]
     );
+}
+
+/// A server that tells of transactions on their way, and a user who may see where it is in its binlog.
+fn with_gtids() -> MariaDb {
+    let server = mysql::start_9(&["--gtid-mode=ON", "--enforce-gtid-consistency=ON"]);
+    server.run(READER);
+    server.run("grant replication client on *.* to reader");
+    server
+}
+
+#[test]
+fn every_row_once_over_several_connections() {
+    super::parallel::every_row_once(&with_gtids());
+}
+
+#[test]
+fn several_connections_see_one_moment() {
+    super::parallel::one_moment(&with_gtids(), &[]);
+}
+
+/// It has no `md5()`.
+#[test]
+fn keys_are_told_by_another_hash() {
+    let server = mysql::start_9(&[]);
+    server.run(READER);
+    super::keys::told_by_sums(&server, KeyHash::Sha256);
+}
+
+#[test]
+fn only_what_has_come_is_read_again() {
+    let server = mysql::start_9(&["--default-time-zone=+05:00"]);
+    server.run(READER);
+    super::incremental::read_again(&server);
+    super::incremental::numbers_and_days(&server);
 }

@@ -118,3 +118,24 @@ fn what_has_come_is_read_and_what_is_refused_is_said() {
 fn url_of(server: &MariaDb, database: &str) -> String {
     format!("mysql://root@127.0.0.1:{}/{database}", server.port())
 }
+
+#[test]
+fn every_row_once_over_several_connections() {
+    let server = started();
+    server.run("grant replication client on *.* to reader");
+    super::parallel::every_row_once(&server);
+}
+
+#[test]
+fn several_connections_see_one_moment() {
+    let server = started();
+    server.run("grant replication client on *.* to reader");
+    super::parallel::one_moment(&server, &[]);
+}
+
+#[test]
+fn only_what_has_come_is_read_again() {
+    let server = started();
+    super::incremental::read_again(&server);
+    super::incremental::numbers_and_days(&server);
+}
