@@ -115,6 +115,7 @@ impl Ranges {
                 left: state.left.clone(),
                 end: self.end.clone(),
                 converted: state.converted.clone(),
+                stripped: BTreeMap::new(),
             })?;
             state.rows = 0;
             self.marked.notify_waiters();

@@ -30,3 +30,4 @@ mod schemas;
 mod server;
 mod shop;
 mod streams;
+mod together;
