@@ -35,6 +35,9 @@ pub enum Cursor {
         end: Option<Box<Cursor>>,
         /// Lossy conversions so far, by column.
         converted: BTreeMap<String, u64>,
+        /// Rows so far out of whose texts U+0000 was taken, by column. The engine counts those; a source leaves it empty.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        stripped: BTreeMap<String, u64>,
     },
 }
 

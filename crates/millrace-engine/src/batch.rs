@@ -71,6 +71,9 @@ pub fn arrow_schema(columns: &[Column]) -> Arc<Schema> {
 /// What is done to a batch before it is sent.
 pub(crate) type Stage = Arc<dyn Fn(Batch) -> Result<Batch> + Send + Sync>;
 
+/// What is added to a mark before it is sent.
+pub(crate) type Note = Arc<dyn Fn(Cursor) -> Cursor + Send + Sync>;
+
 /// The sending end. Waits while the batches on their way hold more than the queue's bytes.
 #[derive(Clone)]
 pub struct BatchSender {
@@ -78,6 +81,7 @@ pub struct BatchSender {
     room: Arc<Semaphore>,
     capacity: usize,
     stage: Option<Stage>,
+    note: Option<Note>,
 }
 
 impl std::fmt::Debug for BatchSender {
@@ -124,7 +128,7 @@ pub fn batch_queue(bytes: usize) -> (BatchSender, BatchReceiver) {
     let capacity = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS);
     let room = Arc::new(Semaphore::new(capacity));
     let (sender, receiver) = mpsc::unbounded_channel();
-    let sender = BatchSender { sender, room: Arc::clone(&room), capacity, stage: None };
+    let sender = BatchSender { sender, room: Arc::clone(&room), capacity, stage: None, note: None };
     (sender, BatchReceiver { queue: Some(Queue { receiver, room }), rest: None })
 }
 
@@ -143,6 +147,12 @@ impl BatchSender {
         Self { stage: Some(stage), ..self }
     }
 
+    /// The same end, which adds that to each mark.
+    #[must_use]
+    pub(crate) fn noting(self, note: Note) -> Self {
+        Self { note: Some(note), ..self }
+    }
+
     /// Sends a batch, waiting for room. An error means that the receiver is gone: stop reading.
     pub async fn send(&self, batch: Batch) -> Result<()> {
         let batch = match &self.stage {
@@ -154,8 +164,13 @@ impl BatchSender {
         self.sender.send(Item::Batch(batch, permit)).map_err(|_| stopped())
     }
 
-    /// Says that whoever has all batches so far can go on from there later. What was sent may then be committed without the rest.
+    /// Says that whoever has all batches so far can go on from there later. What was sent may then be committed without the rest. No batch
+    /// may be on its way here meanwhile. No value of a column that is excluded or masked may be in it.
     pub fn mark(&self, at: Cursor) -> Result<()> {
+        let at = match &self.note {
+            Some(note) => note(at),
+            None => at,
+        };
         self.sender.send(Item::Mark(Box::new(at))).map_err(|_| stopped())
     }
 

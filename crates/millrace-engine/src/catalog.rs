@@ -46,6 +46,7 @@ impl Stream {
             stream: self.name.stream.clone(),
             settings: self.options.settings.clone(),
             excluded: self.options.choice.left_out(),
+            masked: self.options.choice.masked.iter().map(|name| name.text.clone()).collect(),
             mode: self.options.mode,
         }
     }

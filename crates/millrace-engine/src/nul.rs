@@ -1,9 +1,11 @@
 //! The character U+0000 in texts, which not every warehouse can hold, taken out where the stream says so (`nul: strip`).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use millrace_core::cursor::Cursor;
 use millrace_core::schema::Column;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -18,11 +20,34 @@ pub(crate) struct Stripped {
 }
 
 impl Stripped {
-    /// For batches of these columns.
-    pub(crate) fn of(columns: &[Column]) -> Arc<Self> {
+    /// For batches of these columns, of a load that may go on at a mark.
+    pub(crate) fn of(columns: &[Column], mark: Option<&Cursor>) -> Arc<Self> {
         let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-        let rows = Mutex::new(vec![0; names.len()]);
+        let before = |name: &String| match mark {
+            Some(Cursor::Ranges { stripped, .. }) => stripped.get(name).copied().unwrap_or_default(),
+            _ => 0,
+        };
+        let rows = Mutex::new(names.iter().map(before).collect());
         Arc::new(Self { names, rows })
+    }
+
+    /// The same mark with what was taken out before it.
+    pub(crate) fn note(&self, mut mark: Cursor) -> Cursor {
+        if let Cursor::Ranges { stripped, .. } = &mut mark {
+            *stripped = self.met();
+        }
+        mark
+    }
+
+    /// Rows by column, where there are some.
+    fn met(&self) -> BTreeMap<String, u64> {
+        let rows = self.rows();
+        let met = self.names.iter().zip(rows.iter()).filter(|(_, rows)| **rows > 0);
+        met.map(|(name, &rows)| (name.clone(), rows)).collect()
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same rows without it.
@@ -30,7 +55,7 @@ impl Stripped {
         if !rows.columns().iter().any(has_nul) {
             return Ok(rows);
         }
-        let mut counts = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.rows();
         let strip = |(column, count): (&ArrayRef, &mut u64)| -> ArrayRef {
             let Some(texts) = column.as_string_opt::<i32>().filter(|_| has_nul(column)) else {
                 return Arc::clone(column);
@@ -47,9 +72,8 @@ impl Stripped {
 
     /// What was taken out so far.
     pub(crate) fn conversions(&self) -> Vec<Conversion> {
-        let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let met = self.names.iter().zip(rows.iter()).filter(|(_, rows)| **rows > 0);
-        met.map(|(name, &rows)| Conversion { column: name.clone(), what: "U+0000 taken out", rows }).collect()
+        let conversion = |(column, rows)| Conversion { column, what: "U+0000 taken out", rows };
+        self.met().into_iter().map(conversion).collect()
     }
 }
 
@@ -74,7 +98,7 @@ mod tests {
         let column = |name: &str, data_type| Column { name: name.into(), data_type, nullable: true };
         let columns =
             [column("n", DataType::Int32), column("a", DataType::Text), column("b", DataType::Text)];
-        let stripped = Stripped::of(&columns);
+        let stripped = Stripped::of(&columns, None);
         let batch = |a: [Option<&str>; 3], b: [Option<&str>; 3]| {
             let arrays: Vec<ArrayRef> = vec![
                 Arc::new(Int32Array::from(vec![0, 256, 3])),
@@ -93,5 +117,12 @@ mod tests {
         stripped.strip(part).expect("nothing to do");
         let conversion = Conversion { column: "a".into(), what: "U+0000 taken out", rows: 2 };
         assert_eq!(stripped.conversions(), [conversion]);
+        // What a later run goes on with.
+        let (left, converted) = (Vec::new(), BTreeMap::new());
+        let mark = Cursor::Ranges { key: Vec::new(), left, end: None, converted, stripped: BTreeMap::new() };
+        let again = Stripped::of(&columns, Some(&stripped.note(mark)));
+        again.strip(batch([None; 3], [Some("\0"), Some("\0"), None])).expect("it can be stripped");
+        let rows = |column: &str, rows| Conversion { column: column.into(), what: "U+0000 taken out", rows };
+        assert_eq!(again.conversions(), [rows("a", 2), rows("b", 2)]);
     }
 }

@@ -24,8 +24,17 @@ pub struct StreamRequest {
     /// Columns of the source that the project leaves out: never delivered, never a reason for quarantine, and of whatever type,
     /// also one that the source cannot read.
     pub excluded: LeftOut,
+    /// Columns of which only masks are kept: like those of excluded ones, their values stand in no cursor and no mark.
+    pub masked: Vec<String>,
     /// What becomes of the rows of earlier loads. With [`ReadMode::Incremental`] the stream is read only as far as it has grown.
     pub mode: ReadMode,
+}
+
+impl StreamRequest {
+    /// Whether values of a column are not to be kept.
+    pub fn hides(&self, column: &str) -> bool {
+        self.excluded.contains(column) || self.masked.iter().any(|masked| masked == column)
+    }
 }
 
 /// What to read.

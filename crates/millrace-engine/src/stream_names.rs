@@ -54,6 +54,7 @@ pub(crate) fn found(
             stream: stream.name.clone(),
             settings: stream.options.settings.clone(),
             excluded: stream.options.choice.left_out(),
+            masked: Vec::new(),
             mode: ReadMode::Full,
         };
         taken.extend(source.reads(&request).map(|name| name.to_lowercase()));

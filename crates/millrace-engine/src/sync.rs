@@ -231,8 +231,8 @@ pub(crate) async fn load(
             })?,
         )),
     };
-    // What is merged is committed at once; and a mark has values of the key, which are not to be kept where the source's are masked.
-    let in_parts = !continues && stream.options.choice.masked.is_empty();
+    // What is merged is committed at once.
+    let in_parts = !continues;
     let other = unfinished(stream, continues, context).await?;
     let unfinished = match &other {
         Some(unfinished) if in_parts && unfinished.columns == columns => {
@@ -249,8 +249,11 @@ pub(crate) async fn load(
         None => (table, mode),
     };
     let (mut sender, receiver) = batch_queue(QUEUE_BYTES);
-    let stripped = (stream.options.nul == OnNul::Strip).then(|| Stripped::of(&target.source_columns));
+    let mark = unfinished.map(|unfinished| &unfinished.position);
+    let stripped = (stream.options.nul == OnNul::Strip).then(|| Stripped::of(&target.source_columns, mark));
     if let Some(stripped) = stripped.clone() {
+        let counted = Arc::clone(&stripped);
+        sender = sender.noting(Arc::new(move |mark| counted.note(mark)));
         sender = sender.through(Arc::new(move |batch| {
             Ok(Batch { rows: stripped.strip(batch.rows)?, quarantined: batch.quarantined })
         }));

@@ -78,6 +78,7 @@ pub(crate) fn request(columns: &[&str]) -> ReadRequest {
             stream: "s".to_owned(),
             settings: Settings::default(),
             excluded: LeftOut::default(),
+            masked: Vec::new(),
             mode: ReadMode::Full,
         },
         columns: columns.iter().map(column).collect(),

@@ -96,8 +96,8 @@ pub(super) async fn plan(
     let Some(layout) = layout else { return Ok(None) };
     let by_bytes = |bytes: u64, least, most| (bytes / layout.row_bytes).clamp(least, most);
     let range_rows = number("range_rows").unwrap_or_else(|| by_bytes(RANGE_BYTES, 1000, 1_000_000));
-    // What is left is recorded by values of the key, which must not be where the project leaves them out.
-    let is_hidden = layout.key.iter().any(|column| request.stream.excluded.contains(&column.name));
+    // What is left is recorded by values of the key, which must not be where the project leaves them out or masks them.
+    let is_hidden = layout.key.iter().any(|column| request.stream.hides(&column.name));
     let part_rows = (settings.text("moment") != Some("required") && !is_hidden)
         .then(|| number("chunk_rows").unwrap_or_else(|| by_bytes(PART_BYTES, 100_000, 5_000_000)));
     let cut = Cut { table: table.name.clone(), layout, condition: String::new(), range_rows };

@@ -115,6 +115,7 @@ impl Ranges {
                 left: state.left.clone(),
                 end: self.end.clone(),
                 converted: state.converted.clone(),
+                stripped: BTreeMap::new(),
             })?;
             state.rows = 0;
             self.marked.notify_waiters();
@@ -141,8 +142,10 @@ impl Ranges {
     }
 
     async fn take(&self, state: &mut Progress, connection: &mut Connection) -> Result<Option<KeyRange>> {
-        while let Some(range) = state.left.pop() {
+        while let Some(range) = state.left.last().cloned() {
+            // Should the connection break here, the range is still left, for a mark that another reader may set.
             let mut parts = self.cut.parts(connection, &range).await?;
+            state.left.pop();
             let Some(first) = parts.first.take() else { return Ok(Some(range)) };
             state.left.extend(parts.rest.into_iter().rev());
             if parts.is_small {

@@ -9,6 +9,7 @@ use crate::mysql_values::{COLUMNS, ask, compare, make_types};
 use crate::reading::{load, source, stream, wait};
 use millrace_testkit::mariadb::MariaDb;
 
+mod breaking;
 mod columns;
 mod incremental;
 mod keys;

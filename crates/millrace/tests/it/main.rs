@@ -31,3 +31,4 @@ mod secrets;
 mod server;
 mod shop;
 mod streams;
+mod together;
