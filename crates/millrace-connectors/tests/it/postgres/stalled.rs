@@ -52,9 +52,9 @@ fn assert_stalled(error: &Error, word: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_never_arrives_and_an_answer_that_never_comes() {
-    let server = PostgresServer::shared();
     const SENT: &[&[u8]] = &[b"begin isolation"];
     const ANSWERED: &[&[u8]] = &[b"BEGIN\0"];
+    let server = PostgresServer::shared();
     for (way, texts) in [(Way::ToServer, SENT), (Way::ToClient, ANSWERED)] {
         let (warehouse, proxy, database) = behind(server);
         proxy.set(Fault { way, when: When::Texts(texts), how: How::Stall });
