@@ -15,9 +15,10 @@ use millrace_engine::error::{Error, ErrorKind};
 use tokio::time::{Instant, timeout};
 use tokio_postgres::SimpleQueryMessage;
 
-use super::connect::Unreached;
+use super::connect::{Connected, Unreached};
 use super::pool::{Pool, Route};
 use super::session::literal;
+use super::url::Host;
 use crate::silence::shown;
 
 /// After how long without a word from the server it is looked at, where the project does not say.
@@ -36,10 +37,13 @@ pub(super) struct Backend {
     process: u32,
     /// When it began, as a text of PostgreSQL's.
     began: String,
+    /// When its server was started, as such a text: a name may lead to several.
+    server: String,
 }
 
 /// The last statement of what begins a transaction: it gives what the transaction is known by.
-pub(super) const WHO: &str = "select pg_catalog.pg_backend_pid(), pg_catalog.now()";
+pub(super) const WHO: &str =
+    "select pg_catalog.pg_backend_pid(), pg_catalog.now(), pg_catalog.pg_postmaster_start_time()";
 
 impl Backend {
     /// From the answer to that.
@@ -48,14 +52,17 @@ impl Backend {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         })?;
-        Some(Self { process: row.get(0)?.parse().ok()?, began: row.get(1)?.to_owned() })
+        let text = |at| row.get(at).map(str::to_owned);
+        Some(Self { process: row.get(0)?.parse().ok()?, began: text(1)?, server: text(2)? })
     }
 
-    /// The columns say whether the process is in this transaction and whether it waits for its client; no row where there is no such process.
+    /// One row: whether the server can say it, whether the process is in this transaction, and whether it waits for its client.
     fn looked_at(&self) -> String {
         format!(
-            "select coalesce(xact_start = {}::timestamptz, false), coalesce(wait_event_type = 'Client', false), \
-             pg_catalog.current_setting('track_activities') from pg_catalog.pg_stat_activity where pid = {}",
+            "select pg_catalog.pg_postmaster_start_time() = {}::timestamptz and pg_catalog.current_setting('track_activities') = 'on', \
+             coalesce(a.xact_start = {}::timestamptz, false), coalesce(a.wait_event_type = 'Client', false) \
+             from (select 1) as one left join pg_catalog.pg_stat_activity as a on a.pid = {}",
+            literal(&self.server),
             literal(&self.began),
             self.process
         )
@@ -107,11 +114,22 @@ enum Seen {
     Unreachable(Error),
 }
 
+/// A connection for one look, which ends with it, answered or not.
+struct Beside(Connected);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.0.task.abort();
+    }
+}
+
 /// Waits for answers of one transaction.
 #[derive(Clone, Copy)]
 pub(super) struct Watch<'a> {
     pub(super) pool: &'a Arc<Pool>,
     pub(super) route: Route,
+    /// Where the connection leads that is watched.
+    pub(super) host: &'a Host,
     pub(super) backend: Option<&'a Backend>,
 }
 
@@ -148,7 +166,7 @@ impl Watch<'_> {
     }
 
     async fn look(&self) -> Seen {
-        let sql = self.backend.map_or_else(|| "select true, false, 'off'".to_owned(), Backend::looked_at);
+        let sql = self.backend.map_or_else(|| "select false, false, false".to_owned(), Backend::looked_at);
         let answered = timeout(LOOK, self.ask(&sql)).await;
         let answer = match answered {
             Ok(Ok(answer)) => answer,
@@ -165,17 +183,16 @@ impl Watch<'_> {
             _ => None,
         });
         match found {
-            Some([_, _, "off"]) => Seen::AtWork,
-            Some(["t", "t", _]) => Seen::Waiting,
-            Some(["t", _, _]) => Seen::AtWork,
-            None | Some(_) => Seen::Over,
+            Some(["t", "t", "t"]) => Seen::Waiting,
+            Some(["t", "f", _]) => Seen::Over,
+            _ => Seen::AtWork,
         }
     }
 
     /// Asks over a connection that is made for it alone.
     async fn ask(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Unreached> {
-        let connected = self.pool.beside(self.route).await?;
-        let answer = connected.client.simple_query(sql).await;
+        let beside = Beside(self.pool.beside(self.route, self.host).await?);
+        let answer = beside.0.client.simple_query(sql).await;
         answer.map_err(|error| Unreached {
             code: error.code().map(|code| code.code().to_owned()),
             error: super::failure::statement_error(&error, sql),
