@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 use tokio_postgres::SimpleQueryMessage;
 
 use super::connect::{Connected, Unreached};
+use super::failure::statement_error;
 use super::pool::{Pool, Route};
 use super::session::literal;
 use super::url::Host;
@@ -157,8 +158,7 @@ impl Watch<'_> {
             against = if matches!(seen, Seen::AtWork) { 0 } else { against + 1 };
             if against >= LOOKS {
                 if let (Seen::Waiting, Some(backend)) = (&seen, self.backend) {
-                    // Where that fails the server finds out by itself, later.
-                    let _ = timeout(LOOK, self.ask(&backend.ended())).await;
+                    self.end(backend).await;
                 }
                 return Err(Trouble::Silent(self.stalled(seen, began.elapsed())));
             }
@@ -166,17 +166,24 @@ impl Watch<'_> {
     }
 
     async fn look(&self) -> Seen {
-        let sql = self.backend.map_or_else(|| "select false, false, false".to_owned(), Backend::looked_at);
-        let answered = timeout(LOOK, self.ask(&sql)).await;
-        let answer = match answered {
-            Ok(Ok(answer)) => answer,
+        let late = || {
+            let message = format!("the server has not answered within {}", shown(LOOK));
+            Unreached { code: None, error: Error::new(ErrorKind::WarehouseUnreachable, message) }
+        };
+        let beside = match timeout(LOOK, self.beside()).await.unwrap_or_else(|_| Err(late())) {
+            Ok(beside) => beside,
             // Who refuses, is there.
-            Ok(Err(Unreached { code: Some(_), .. })) => return Seen::AtWork,
-            Ok(Err(unreached)) => return Seen::Unreachable(unreached.error),
-            Err(_) => {
-                let message = format!("the server has not answered within {}", shown(LOOK));
-                return Seen::Unreachable(Error::new(ErrorKind::WarehouseUnreachable, message));
+            Err(Unreached { code: Some(_), .. }) => return Seen::AtWork,
+            Err(unreached) => return Seen::Unreachable(unreached.error),
+        };
+        let sql = self.backend.map_or_else(|| "select false, false, false".to_owned(), Backend::looked_at);
+        let answer = match timeout(LOOK, beside.0.client.simple_query(&sql)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) if error.code().is_none() => {
+                return Seen::Unreachable(statement_error(&error, &sql));
             }
+            // A pooler without a free session lets in, and does not answer.
+            Ok(Err(_)) | Err(_) => return Seen::AtWork,
         };
         let found = answer.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some([0, 1, 2].map(|at| row.get(at).unwrap_or_default())),
@@ -189,14 +196,18 @@ impl Watch<'_> {
         }
     }
 
-    /// Asks over a connection that is made for it alone.
-    async fn ask(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Unreached> {
-        let beside = Beside(self.pool.beside(self.route, self.host).await?);
-        let answer = beside.0.client.simple_query(sql).await;
-        answer.map_err(|error| Unreached {
-            code: error.code().map(|code| code.code().to_owned()),
-            error: super::failure::statement_error(&error, sql),
-        })
+    async fn beside(&self) -> Result<Beside, Unreached> {
+        self.pool.beside(self.route, self.host).await.map(Beside)
+    }
+
+    /// Ends what is left of the transaction. Where that fails the server finds out by itself, later.
+    async fn end(&self, backend: &Backend) {
+        let ended = timeout(LOOK, async {
+            if let Ok(beside) = self.beside().await {
+                let _ = beside.0.client.simple_query(&backend.ended()).await;
+            }
+        });
+        let _ = ended.await;
     }
 
     fn stalled(&self, seen: Seen, silent: Duration) -> Error {
