@@ -23,6 +23,8 @@ const SOON: Duration = Duration::from_secs(3);
 /// A connection.
 pub(super) struct Connected {
     pub(super) client: Client,
+    /// Where it leads.
+    pub(super) host: Host,
     /// Why it ended, once it has.
     pub(super) ended: Arc<OnceLock<String>>,
     /// Such as 150004; 0 where the server does not say.
@@ -179,7 +181,7 @@ async fn one(
     if !fits(&client, target).await.map_err(Failed::Driver)? {
         return Err(Failed::Target);
     }
-    Ok(Connected { client, ended, version, task, tls: tls.clone() })
+    Ok(Connected { client, host: host.clone(), ended, version, task, tls: tls.clone() })
 }
 
 /// `15.4 (Debian …)` as 150004, `9.6.2` as 90600: as far as anybody asks.

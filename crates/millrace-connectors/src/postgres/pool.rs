@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::connect::{Connected, Unreached, connect, reach_now};
 use super::tls::MakeTls;
-use super::url::Server;
+use super::url::{Host, Server, Target};
 use super::watch::{Backend, Watch};
 
 /// How long a connection is kept that nobody uses.
@@ -71,9 +71,10 @@ impl Pool {
         self.silence
     }
 
-    /// A connection beside those that are counted, which is used once.
-    pub(super) async fn beside(&self, route: Route) -> Result<Connected, Unreached> {
-        reach_now(self.to(route), &self.tls).await
+    /// A connection beside those that are counted, to the host of one of them.
+    pub(super) async fn beside(&self, route: Route, host: &Host) -> Result<Connected, Unreached> {
+        let server = Server { hosts: vec![host.clone()], target: Target::Any, ..self.to(route).clone() };
+        reach_now(&server, &self.tls).await
     }
 
     fn to(&self, route: Route) -> &Server {
@@ -139,7 +140,7 @@ impl Pool {
 impl Taken {
     /// Waits for answers of a transaction on it.
     pub(super) fn watch<'a>(&'a self, backend: Option<&'a Backend>) -> Watch<'a> {
-        Watch { pool: &self.pool, route: self.route, backend }
+        Watch { pool: &self.pool, route: self.route, host: &self.connected.host, backend }
     }
 
     /// How long its server may take to answer at all.

@@ -15,9 +15,11 @@ use millrace_engine::error::{Error, ErrorKind};
 use tokio::time::{Instant, timeout};
 use tokio_postgres::SimpleQueryMessage;
 
-use super::connect::Unreached;
+use super::connect::{Connected, Unreached};
+use super::failure::statement_error;
 use super::pool::{Pool, Route};
 use super::session::literal;
+use super::url::Host;
 use crate::silence::shown;
 
 /// After how long without a word from the server it is looked at, where the project does not say.
@@ -36,10 +38,13 @@ pub(super) struct Backend {
     process: u32,
     /// When it began, as a text of PostgreSQL's.
     began: String,
+    /// When its server was started, as such a text: a name may lead to several.
+    server: String,
 }
 
 /// The last statement of what begins a transaction: it gives what the transaction is known by.
-pub(super) const WHO: &str = "select pg_catalog.pg_backend_pid(), pg_catalog.now()";
+pub(super) const WHO: &str =
+    "select pg_catalog.pg_backend_pid(), pg_catalog.now(), pg_catalog.pg_postmaster_start_time()";
 
 impl Backend {
     /// From the answer to that.
@@ -48,14 +53,17 @@ impl Backend {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         })?;
-        Some(Self { process: row.get(0)?.parse().ok()?, began: row.get(1)?.to_owned() })
+        let text = |at| row.get(at).map(str::to_owned);
+        Some(Self { process: row.get(0)?.parse().ok()?, began: text(1)?, server: text(2)? })
     }
 
-    /// The columns say whether the process is in this transaction and whether it waits for its client; no row where there is no such process.
+    /// One row: whether the server can say it, whether the process is in this transaction, and whether it waits for its client.
     fn looked_at(&self) -> String {
         format!(
-            "select coalesce(xact_start = {}::timestamptz, false), coalesce(wait_event_type = 'Client', false), \
-             pg_catalog.current_setting('track_activities') from pg_catalog.pg_stat_activity where pid = {}",
+            "select pg_catalog.pg_postmaster_start_time() = {}::timestamptz and pg_catalog.current_setting('track_activities') = 'on', \
+             coalesce(a.xact_start = {}::timestamptz, false), coalesce(a.wait_event_type = 'Client', false) \
+             from (select 1) as one left join pg_catalog.pg_stat_activity as a on a.pid = {}",
+            literal(&self.server),
             literal(&self.began),
             self.process
         )
@@ -107,11 +115,22 @@ enum Seen {
     Unreachable(Error),
 }
 
+/// A connection for one look, which ends with it, answered or not.
+struct Beside(Connected);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.0.task.abort();
+    }
+}
+
 /// Waits for answers of one transaction.
 #[derive(Clone, Copy)]
 pub(super) struct Watch<'a> {
     pub(super) pool: &'a Arc<Pool>,
     pub(super) route: Route,
+    /// Where the connection leads that is watched.
+    pub(super) host: &'a Host,
     pub(super) backend: Option<&'a Backend>,
 }
 
@@ -139,8 +158,7 @@ impl Watch<'_> {
             against = if matches!(seen, Seen::AtWork) { 0 } else { against + 1 };
             if against >= LOOKS {
                 if let (Seen::Waiting, Some(backend)) = (&seen, self.backend) {
-                    // Where that fails the server finds out by itself, later.
-                    let _ = timeout(LOOK, self.ask(&backend.ended())).await;
+                    self.end(backend).await;
                 }
                 return Err(Trouble::Silent(self.stalled(seen, began.elapsed())));
             }
@@ -148,38 +166,48 @@ impl Watch<'_> {
     }
 
     async fn look(&self) -> Seen {
-        let sql = self.backend.map_or_else(|| "select true, false, 'off'".to_owned(), Backend::looked_at);
-        let answered = timeout(LOOK, self.ask(&sql)).await;
-        let answer = match answered {
-            Ok(Ok(answer)) => answer,
+        let late = || {
+            let message = format!("the server has not answered within {}", shown(LOOK));
+            Unreached { code: None, error: Error::new(ErrorKind::WarehouseUnreachable, message) }
+        };
+        let beside = match timeout(LOOK, self.beside()).await.unwrap_or_else(|_| Err(late())) {
+            Ok(beside) => beside,
             // Who refuses, is there.
-            Ok(Err(Unreached { code: Some(_), .. })) => return Seen::AtWork,
-            Ok(Err(unreached)) => return Seen::Unreachable(unreached.error),
-            Err(_) => {
-                let message = format!("the server has not answered within {}", shown(LOOK));
-                return Seen::Unreachable(Error::new(ErrorKind::WarehouseUnreachable, message));
+            Err(Unreached { code: Some(_), .. }) => return Seen::AtWork,
+            Err(unreached) => return Seen::Unreachable(unreached.error),
+        };
+        let sql = self.backend.map_or_else(|| "select false, false, false".to_owned(), Backend::looked_at);
+        let answer = match timeout(LOOK, beside.0.client.simple_query(&sql)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) if error.code().is_none() => {
+                return Seen::Unreachable(statement_error(&error, &sql));
             }
+            // A pooler without a free session lets in, and does not answer.
+            Ok(Err(_)) | Err(_) => return Seen::AtWork,
         };
         let found = answer.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some([0, 1, 2].map(|at| row.get(at).unwrap_or_default())),
             _ => None,
         });
         match found {
-            Some([_, _, "off"]) => Seen::AtWork,
-            Some(["t", "t", _]) => Seen::Waiting,
-            Some(["t", _, _]) => Seen::AtWork,
-            None | Some(_) => Seen::Over,
+            Some(["t", "t", "t"]) => Seen::Waiting,
+            Some(["t", "f", _]) => Seen::Over,
+            _ => Seen::AtWork,
         }
     }
 
-    /// Asks over a connection that is made for it alone.
-    async fn ask(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Unreached> {
-        let connected = self.pool.beside(self.route).await?;
-        let answer = connected.client.simple_query(sql).await;
-        answer.map_err(|error| Unreached {
-            code: error.code().map(|code| code.code().to_owned()),
-            error: super::failure::statement_error(&error, sql),
-        })
+    async fn beside(&self) -> Result<Beside, Unreached> {
+        self.pool.beside(self.route, self.host).await.map(Beside)
+    }
+
+    /// Ends what is left of the transaction. Where that fails the server finds out by itself, later.
+    async fn end(&self, backend: &Backend) {
+        let ended = timeout(LOOK, async {
+            if let Ok(beside) = self.beside().await {
+                let _ = beside.0.client.simple_query(&backend.ended()).await;
+            }
+        });
+        let _ = ended.await;
     }
 
     fn stalled(&self, seen: Seen, silent: Duration) -> Error {

@@ -236,7 +236,7 @@ impl Torn {
     /// Each trouble as often as the environment says, once where it says nothing.
     #[expect(clippy::print_stdout, reason = "a test that fails shows what it printed")]
     fn all(&mut self, troubles: &[Trouble]) {
-        let rounds = std::env::var("MILLRACE_TORTURE_ROUNDS").map_or(1, |n| n.parse().expect("a number"));
+        let rounds = rounds();
         let mut random = Random::new();
         let bytes = self.measure();
         let mut through = 0;
@@ -247,6 +247,11 @@ impl Torn {
         }
         println!("{through} of {} runs came through", rounds * troubles.len());
     }
+}
+
+/// How often each trouble is met: once where the environment says nothing.
+fn rounds() -> usize {
+    std::env::var("MILLRACE_TORTURE_ROUNDS").map_or(1, |n| n.parse().expect("a number"))
 }
 
 /// Half of what an undisturbed run gets.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use millrace_engine::error::ErrorKind;
 use millrace_engine::source::Source;
+use millrace_testkit::certificates::{Authority, Wanted};
 use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::proxy::{Fault, How, Proxy, Way, When};
 
-use super::start;
+use super::{READER, start};
 use crate::reading::{discover, load, read, source, stream};
 
 fn patient(server: &MariaDb, port: u16, mode: &str, read_timeout: &str) -> Arc<dyn Source> {
@@ -19,17 +20,25 @@ fn patient(server: &MariaDb, port: u16, mode: &str, read_timeout: &str) -> Arc<d
 
 #[test]
 fn silence_in_the_middle_of_rows_ends_a_read() {
-    let server = start(&[]);
+    let server = MariaDb::start_with(
+        &Authority::new("a root").sign(Wanted { common: "db", ..Wanted::default() }),
+        &[],
+    );
+    server.run(READER);
     let proxy = Proxy::start(server.port());
-    for (way, bytes) in [(Way::ToClient, 100_000), (Way::ToServer, 1_300)] {
-        let source = patient(&server, proxy.port(), "DISABLED", "300ms");
+    for (mode, way, bytes) in [
+        ("DISABLED", Way::ToClient, 100_000),
+        ("DISABLED", Way::ToServer, 1_300),
+        ("REQUIRED", Way::ToClient, 100_000),
+    ] {
+        let source = patient(&server, proxy.port(), mode, "300ms");
         let schema = discover(source.as_ref(), &stream("t", &[])).expect("readable").schema;
         proxy.set(Fault { way, when: When::Bytes(bytes), how: How::Stall });
         let error = read(source.as_ref(), &stream("t", &[]), &schema).expect_err("it is silent");
-        assert!(proxy.clear(), "{way:?}: not met");
-        assert_eq!(error.kind(), ErrorKind::SourceLost, "{way:?}: {error}");
+        assert!(proxy.clear(), "{mode} {way:?}: not met");
+        assert_eq!(error.kind(), ErrorKind::SourceLost, "{mode} {way:?}: {error}");
         let said = format!("`127.0.0.1:{}` has said nothing for 300 ms", proxy.port());
-        assert!(error.to_string().contains(&said), "{way:?}: {error}");
+        assert!(error.to_string().contains(&said), "{mode} {way:?}: {error}");
         let hint = error.to_diagnostic().hint.expect("a hint");
         assert!(hint.contains("`read_timeout`"), "{hint}");
         proxy.let_go();

@@ -11,14 +11,19 @@ use millrace_core::schema::DataType;
 use millrace_engine::error::{Error, ErrorKind};
 use millrace_engine::registry::WarehouseConnector;
 use millrace_engine::warehouse::{LoadMode, Statement, Warehouse};
-use millrace_testkit::postgres::PostgresServer;
+use millrace_testkit::postgres::{PgBouncer, PostgresServer};
 use millrace_testkit::proxy::{Fault, How, Proxy, Way, When};
 
 use super::{Finish, column, load, one, run};
 
 /// A warehouse behind a proxy, in a new database, whose server is looked at after a tenth of a second of silence.
 fn behind(server: &PostgresServer) -> (Arc<dyn Warehouse>, Proxy, String) {
-    let proxy = Proxy::start(server.port());
+    behind_port(server, server.port())
+}
+
+/// The same before another port that leads to the server.
+fn behind_port(server: &PostgresServer, port: u16) -> (Arc<dyn Warehouse>, Proxy, String) {
+    let proxy = Proxy::start(port);
     let database = server.database();
     let url = format!("postgres://postgres@127.0.0.1:{}/{database}?sslmode=disable", proxy.port());
     let settings = [("url", url.as_str()), ("silence", "100ms")];
@@ -52,9 +57,9 @@ fn assert_stalled(error: &Error, word: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_never_arrives_and_an_answer_that_never_comes() {
-    let server = PostgresServer::shared();
     const SENT: &[&[u8]] = &[b"begin isolation"];
     const ANSWERED: &[&[u8]] = &[b"BEGIN\0"];
+    let server = PostgresServer::shared();
     for (way, texts) in [(Way::ToServer, SENT), (Way::ToClient, ANSWERED)] {
         let (warehouse, proxy, database) = behind(server);
         proxy.set(Fault { way, when: When::Texts(texts), how: How::Stall });
@@ -100,6 +105,22 @@ async fn a_server_at_work_is_waited_for() {
     let (warehouse, _proxy, _) = behind(server);
     run(&*warehouse, &["create table t as select 1 as a from pg_sleep(0.8)"]).await;
     assert_eq!(one(&*warehouse, "select 1 from pg_sleep(0.5)").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_pooler() {
+    let server = PostgresServer::shared();
+    let pooler = PgBouncer::start(server, 2);
+    let (warehouse, proxy, database) = behind_port(server, pooler.port());
+    proxy.set(Fault { way: Way::ToServer, when: When::Texts(&[b"begin isolation"]), how: How::Stall });
+    let failed = warehouse.transact(&[Statement::new("create table t (a int)")]).await;
+    assert_stalled(&failed.expect_err("nothing comes"), "of the server waits for this side");
+    assert_undone(server, &database).await;
+    run(&*warehouse, &["create table t (a int)"]).await;
+    // One that has no session left to be asked in says nothing of the statement that has the last one.
+    let narrow = PgBouncer::start(server, 1);
+    let (warehouse, _proxy, _) = behind_port(server, narrow.port());
+    run(&*warehouse, &["create table t as select 1 as a from pg_sleep(0.6)"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

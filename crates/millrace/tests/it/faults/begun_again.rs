@@ -1,6 +1,6 @@
 //! Steps of a run whose connection to the warehouse breaks, or stalls: each begins again, and is done once.
 
-use super::{Fault, How, Torn, Way, When, middle};
+use super::{Fault, How, Random, Torn, Way, When, middle, rounds};
 
 /// By what of it each step is known.
 const MODEL: &[&[u8]] = &[b"create table \"build\".\"orders__r"];
@@ -60,8 +60,9 @@ pub(super) fn steps(torn: &mut Torn) {
 
 /// The way does not break, but nothing comes over it any more.
 pub(super) fn stalls(torn: &mut Torn) {
-    let manifest =
-        torn.project.read("millrace.yml").replace("sslmode=disable\"", "sslmode=disable\", silence: 200ms");
+    // A connection that was used before is asked for two seconds.
+    let patience = "sslmode=disable&connect_timeout=2\", silence: 200ms";
+    let manifest = torn.project.read("millrace.yml").replace("sslmode=disable\"", patience);
     torn.project.write("millrace.yml", manifest);
     let source = torn.project.read("sources/crm.yml").replace("streams:", "read_timeout: 500ms\nstreams:");
     torn.project.write("sources/crm.yml", source);
@@ -76,4 +77,16 @@ pub(super) fn stalls(torn: &mut Torn) {
     torn.comes_through(Way::ToServer, when, How::Stall, Some("the load of stream `crm.orders`"));
     torn.comes_through(Way::ToServer, When::Texts(MODEL), How::Stall, Some("the build of model `orders`"));
     torn.comes_through(Way::ToServer, When::Texts(RECORDED), How::Stall, Some("the publish"));
+    let bytes = torn.measure();
+    let mut random = Random::new();
+    for n in 0..rounds() {
+        for way in [Way::ToServer, Way::ToClient] {
+            let at = random.within(bytes[1][way as usize]);
+            let (ended, said) =
+                torn.run(|torn| &torn.warehouse, Fault { way, when: When::Bytes(at), how: How::Stall });
+            torn.warehouse.let_go();
+            assert!(ended.success(), "{n}: {way:?} after {at} bytes: {said}");
+            torn.assert_whole(&format!("{way:?} stalls after {at} bytes"));
+        }
+    }
 }
