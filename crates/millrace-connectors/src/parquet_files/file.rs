@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use arrow_schema::{Field, Schema};
+use bytes::Bytes;
 use millrace_core::cursor::FileState;
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::schema::{Column, DataType};
@@ -16,18 +17,22 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{FileMetaData, ParquetMetaDataBuilder, RowGroupMetaData};
+use parquet::file::metadata::{
+    FileMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader, RowGroupMetaData,
+};
 use parquet::schema::types::SchemaDescriptor;
 
 use crate::files::input::{open_file, unreadable};
 use crate::files::paths::{InputFile, Place};
-use crate::files::remote::Download;
+use crate::files::remote::{Download, Object};
 use crate::files::stamp;
 use crate::parquet_files::pages::Pages;
 use crate::parquet_files::schema;
 
 /// Bytes that are hashed at a time.
 const BLOCK: usize = 1 << 20;
+/// Bytes at the end of a file of another machine that are asked for: footers of most files are within.
+const END: u64 = 64 << 10;
 
 /// A file whose footer was read.
 pub(super) struct ParquetFile {
@@ -41,6 +46,48 @@ pub(super) struct ParquetFile {
     footer: ArrowReaderMetadata,
     /// The same with bytes for texts, as the file is read.
     untyped: ArrowReaderMetadata,
+}
+
+/// The columns of a file. Those that nobody wants may be of any type; one that is not read stands there as text. Of a file of another machine
+/// only the end is fetched, where the server hands out parts.
+pub(super) fn columns(file: &InputFile, scratch: &Path, excluded: &LeftOut) -> Result<Vec<Column>> {
+    let end = match &file.place {
+        Place::Disk(_) => None,
+        Place::Remote(object) => end(&file.name, object)?,
+    };
+    let footer = match end {
+        Some(footer) => footer,
+        None => ParquetFile::open(file, scratch)?.footer,
+    };
+    let fields = footer.schema().fields().iter().enumerate();
+    let column = |(index, field): (usize, &Arc<Field>)| {
+        let column = schema::column(&file.name, field, footer.parquet_schema(), index);
+        if column.is_err() && excluded.contains(field.name()) {
+            return Ok(Column { name: field.name().clone(), data_type: DataType::Text, nullable: true });
+        }
+        column
+    };
+    fields.map(column).collect()
+}
+
+/// The footer of a file of another machine.
+fn end(name: &str, object: &Object) -> Result<Option<ArrowReaderMetadata>> {
+    let mut wanted = END;
+    loop {
+        let Some((end, size)) = object.end(wanted)? else { return Ok(None) };
+        let mut reader = ParquetMetaDataReader::new();
+        match reader.try_parse_sized(&Bytes::from(end), size) {
+            // It says how much it needs: more than there was, or the file is no good.
+            Err(ParquetError::NeedMoreData(needed)) if needed as u64 > wanted => wanted = needed as u64,
+            Err(error) => return Err(broken(name, &error)),
+            Ok(()) => {
+                let footer = reader
+                    .finish()
+                    .and_then(|footer| ArrowReaderMetadata::try_new(Arc::new(footer), options()));
+                return footer.map(Some).map_err(|error| broken(name, &error));
+            }
+        }
+    }
 }
 
 impl ParquetFile {
@@ -85,19 +132,6 @@ impl ParquetFile {
     pub(super) fn is_int96(&self, field: usize) -> bool {
         schema::is_int96(&self.descriptor().root_schema().get_fields()[field])
             && *self.fields()[field].data_type() == schema::NANOSECONDS
-    }
-
-    /// Its columns. Those that nobody wants may be of any type; one that is not read stands there as text.
-    pub(super) fn columns(&self, excluded: &LeftOut) -> Result<Vec<Column>> {
-        let fields = self.fields().iter().enumerate();
-        let column = |(index, field): (usize, &Arc<Field>)| {
-            let column = schema::column(&self.name, field, self.descriptor(), index);
-            if column.is_err() && excluded.contains(field.name()) {
-                return Ok(Column { name: field.name().clone(), data_type: DataType::Text, nullable: true });
-            }
-            column
-        };
-        fields.map(column).collect()
     }
 
     /// Its row groups, in the order of its rows.

@@ -102,7 +102,7 @@ impl Source for ParquetSource {
             let scratch = project_dir.join(SCRATCH);
             let mut columns = Vec::new();
             for (at, file) in selection.read.iter().enumerate() {
-                schema::add(&mut columns, ParquetFile::open(file, &scratch)?.columns(&excluded)?, at == 0);
+                schema::add(&mut columns, file::columns(file, &scratch, &excluded)?, at == 0);
             }
             Ok(Discovered { schema: StreamSchema { columns, primary_key: Vec::new() }, position: None })
         })

@@ -364,3 +364,21 @@ fn a_damaged_file_is_told_from_a_bug() {
     }
     assert!(damaged > bytes.len() / 4, "{damaged} of {}", bytes.len());
 }
+
+/// A column `id` of 1, 2 and 3 in one page, which is not packed, with its checksum; written by pyarrow 26 with `write_page_checksum=True`.
+const WITH_CHECKSUM: &str = "504152311500153c153c15facad7a90d1c15061500150615061c0000000200000006010100000000000000020000000000000003000000000000001504192c35001806736368656d611502001504250218026964001606191c191c26001c150419250600191802696415001606166e166e2608491c150015001502003c290619260006000000166e16062608166e002820706172717565742d6370702d6172726f772076657273696f6e2032362e302e31191c1c0000007c00000050415231";
+
+#[test]
+fn a_page_is_held_against_its_checksum() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let byte = |at: usize| u8::from_str_radix(&WITH_CHECKSUM[at..at + 2], 16).expect("hex");
+    let mut bytes: Vec<u8> = (0..WITH_CHECKSUM.len()).step_by(2).map(byte).collect();
+    std::fs::write(dir.path().join("a.parquet"), &bytes).expect("written");
+    let outcome = read(dir.path(), "a.parquet", request(&["id int64"])).expect("readable");
+    assert_eq!(outcome.lines(), ["1", "2", "3"]);
+    let two = bytes.windows(8).position(|value| value == [2, 0, 0, 0, 0, 0, 0, 0]).expect("it is not packed");
+    bytes[two] = 5;
+    std::fs::write(dir.path().join("a.parquet"), &bytes).expect("written");
+    let error = read(dir.path(), "a.parquet", request(&["id int64"])).expect_err("it was 2");
+    assert_eq!(error.kind(), ErrorKind::SourceUnreadable);
+}

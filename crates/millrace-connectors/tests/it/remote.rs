@@ -4,12 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
 use millrace_core::cursor::Cursor;
 use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::project::source_file::ReadMode;
 use millrace_engine::error::ErrorKind;
 use millrace_engine::source::{Source, StreamRequest};
 use millrace_testkit::web::{Reply, Request, WebServer};
+use parquet::arrow::ArrowWriter;
 
 use crate::reading::{discover, load, read_since, source, stream, wait};
 
@@ -280,4 +283,49 @@ fn objects_of_a_bucket_are_listed_and_read() {
     let half = with(stream("s", &[("path", "s3://shop/in/*.csv")]), "s3", &[("access_key", "AKID")]);
     let half = discover(source.as_ref(), &half).expect_err("half a key");
     assert!(half.to_string().contains("belong together"), "{half}");
+}
+
+/// A file of Parquet with so many columns.
+fn parquet_file(columns: usize) -> Vec<u8> {
+    let fields = (0..columns).map(|n| Field::new(format!("column_number_{n}"), DataType::Int64, true));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let array: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let rows = RecordBatch::try_new(Arc::clone(&schema), vec![array; columns]).expect("a batch");
+    let mut file = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut file, schema, None).expect("a writer");
+    writer.write(&rows).expect("written");
+    writer.close().expect("closed");
+    file
+}
+
+#[test]
+fn of_a_parquet_file_only_the_end_tells_the_columns() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (columns, parts, asked) in [(2, true, 1), (2_000, true, 2), (2, false, 2)] {
+        let file = parquet_file(columns);
+        let served = file.clone();
+        let server = WebServer::start(move |request: &Request| {
+            let wanted =
+                request.headers.get("range").and_then(|range| range.strip_prefix("bytes=-")?.parse().ok());
+            match wanted.filter(|_| parts) {
+                Some(bytes) => {
+                    let from = served.len().saturating_sub(bytes);
+                    let range = format!("bytes {from}-{}/{}", served.len() - 1, served.len());
+                    Reply::of(206, &served[from..]).with("content-range", range)
+                }
+                None => Reply::of(200, served.clone()),
+            }
+        });
+        let source = source("parquet", folder.path(), &[]);
+        let stream = stream("s", &[("path", &server.address("/a.parquet"))]);
+        let schema = discover(source.as_ref(), &stream).expect("readable").schema;
+        assert_eq!(schema.columns.len(), columns);
+        let requests = server.requests();
+        assert_eq!(requests.len(), asked, "{columns} columns");
+        assert_eq!(requests.iter().all(|request| request.headers.contains_key("range")), parts);
+        let loaded = read_since(source.as_ref(), &stream, &schema, None).expect("readable");
+        assert_eq!((loaded.rows.len(), loaded.quarantined.len()), (3, 0));
+        let Some(Cursor::Files { files, .. }) = &loaded.outcome.cursor else { panic!("a cursor of files") };
+        assert_eq!(files[0].hash, blake3::hash(&file).to_hex().as_str());
+    }
 }

@@ -6,6 +6,7 @@ mod bucket;
 mod download;
 mod web;
 
+use std::io::Read as _;
 use std::sync::Arc;
 
 use millrace_core::cursor::FileState;
@@ -100,6 +101,21 @@ impl Object {
             return Err(self.unreachable("the server answers with something else than the file"));
         };
         Ok((Download::new(Arc::clone(self), body, etag.clone(), length), etag))
+    }
+
+    /// So many of its last bytes, or all where it has fewer, and how many it has. None where the server hands out no parts.
+    pub(crate) fn end(&self, bytes: u64) -> Result<Option<(Vec<u8>, u64)>> {
+        let answer = self.ask(&Ask::End(bytes))?;
+        let Answer { status: 206, body: Some(body), start: Some(start), length: Some(length), .. } = answer
+        else {
+            return Ok(None);
+        };
+        let mut end = Vec::new();
+        body.take(bytes).read_to_end(&mut end).map_err(|error| self.unreachable(&error.to_string()))?;
+        if end.len() as u64 == length {
+            return Ok(Some((end, start + length)));
+        }
+        Err(self.unreachable("the connection ended before the part did"))
     }
 
     /// Whether the server says that it still is what it was; false where it does not say.

@@ -89,11 +89,13 @@ pub(super) enum Ask<'a> {
     IfNot(&'a str),
     /// The rest of the file of that entity tag, from a byte on.
     Rest(&'a str, u64),
+    /// So many bytes at the end of the file.
+    End(u64),
 }
 
 /// What a server answers.
 pub(super) struct Answer {
-    /// 200, 206 or 304.
+    /// 200, 206, 304 or, where an end is asked for, 416.
     pub(super) status: u16,
     /// None where nothing has changed.
     pub(super) body: Option<Box<dyn Read + Send>>,
@@ -142,6 +144,7 @@ fn once(name: &str, address: &WebAddress, ask: &Ask<'_>) -> Result<Response<ureq
             Ask::Rest(etag, from) => {
                 request = request.header("if-range", *etag).header("range", format!("bytes={from}-"));
             }
+            Ask::End(bytes) => request = request.header("range", format!("bytes=-{bytes}")),
         }
         let response = request.call().map_err(|error| failed(name, &error))?;
         if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
@@ -197,6 +200,7 @@ fn answer(name: &str, response: Response<ureq::Body>, ask: &Ask<'_>) -> Result<A
         Ask::All => status == 200,
         Ask::IfNot(_) => status == 200 || status == 304,
         Ask::Rest(..) => status == 200 || status == 206,
+        Ask::End(_) => status == 200 || status == 206 || status == 416,
     };
     if !asked_for {
         return Err(refused(name, status));
