@@ -61,6 +61,7 @@ pub(crate) fn stream(name: &str, pairs: &[(&str, &str)]) -> StreamRequest {
         settings: settings(pairs),
         excluded: LeftOut::default(),
         mode: ReadMode::Full,
+        masked: Vec::new(),
     }
 }
 
