@@ -37,7 +37,7 @@ pub(super) struct Part {
     pub(super) read: Vec<(usize, ArrayRef)>,
     /// By column: what is asked for.
     pub(super) made: Vec<(usize, ArrayRef)>,
-    /// Rows that a column does not take.
+    /// Rows that a column does not take: which row, which column, and why.
     pub(super) refused: Vec<(usize, usize, Refusal)>,
 }
 
@@ -58,7 +58,7 @@ impl<'a> Share<'a> {
         limits: Limits,
     ) -> Vec<Self> {
         let weights = weights(file);
-        let total: usize = wanted.iter().map(|wanted| weights[wanted.field]).sum();
+        let total = wanted.iter().map(|wanted| weights[wanted.field]).fold(0, usize::saturating_add);
         let threads = limits.threads.min(wanted.len()).min(total / limits.piece.max(1) + 1).max(1);
         let empty = || (0, Self { file, wanted: Vec::new(), refuses_nul, limits });
         let mut shares: Vec<(usize, Self)> = (0..threads).map(|_| empty()).collect();
@@ -67,7 +67,7 @@ impl<'a> Share<'a> {
         for wanted in wanted {
             if let Some((weight, share)) = shares.iter_mut().min_by_key(|(weight, _)| *weight) {
                 // One more for what every column costs.
-                *weight += weights[wanted.field] + 1;
+                *weight = weight.saturating_add(weights[wanted.field]).saturating_add(1);
                 share.wanted.push(wanted);
             }
         }
@@ -107,6 +107,9 @@ impl<'a> Share<'a> {
             };
             let micros = micros.iter().flat_map(RecordBatch::columns);
             let micros: Vec<(usize, &ArrayRef)> = moments.iter().copied().zip(micros).collect();
+            if micros.len() != moments.len() {
+                return Err(self.file.broken(&"its moments end too early"));
+            }
             rows += read.num_rows();
             if parts.send(Ok(self.part(&read, &micros)?)).is_err() {
                 return Ok(false);
@@ -172,7 +175,7 @@ fn with_nul(array: &ArrayRef, found: impl FnMut(usize)) {
 
 /// How many rows of a group are a batch, by what it is said to hold.
 fn batch_rows(group: &RowGroupMetaData, limits: Limits) -> usize {
-    let bytes: i64 = group.columns().iter().map(unpacked).sum();
+    let bytes = group.columns().iter().map(unpacked).fold(0, i64::saturating_add);
     let row = (bytes / group.num_rows().max(1)).max(1) as usize;
     (limits.batch_bytes / row).max(FEWEST_ROWS).min(limits.batch_rows)
 }
@@ -184,10 +187,11 @@ fn unpacked(column: &parquet::file::metadata::ColumnChunkMetaData) -> i64 {
 
 /// Bytes of each of the file's fields.
 fn weights(file: &ParquetFile) -> Vec<usize> {
-    let mut weights = vec![0; file.fields().len()];
+    let mut weights = vec![0_usize; file.fields().len()];
     for group in file.groups() {
         for (leaf, column) in group.columns().iter().enumerate() {
-            weights[file.descriptor().get_column_root_idx(leaf)] += unpacked(column) as usize;
+            let weight = &mut weights[file.descriptor().get_column_root_idx(leaf)];
+            *weight = weight.saturating_add(unpacked(column) as usize);
         }
     }
     weights
