@@ -187,7 +187,7 @@ fn unpacked(column: &parquet::file::metadata::ColumnChunkMetaData) -> i64 {
 
 /// Bytes of each of the file's fields.
 fn weights(file: &ParquetFile) -> Vec<usize> {
-    let mut weights = vec![0; file.fields().len()];
+    let mut weights = vec![0_usize; file.fields().len()];
     for group in file.groups() {
         for (leaf, column) in group.columns().iter().enumerate() {
             let weight = &mut weights[file.descriptor().get_column_root_idx(leaf)];
