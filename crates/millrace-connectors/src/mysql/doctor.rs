@@ -5,8 +5,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use millrace_core::project::settings::Settings;
 use millrace_engine::diagnosis::{Diagnosis, Layer};
 use millrace_engine::error::{ErrorKind, Result};
+use millrace_engine::source::StreamRequest;
 use mysql_async::from_row_opt;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -14,9 +16,9 @@ use tokio_rustls::TlsConnector;
 use crate::files::input::blocking;
 use crate::mysql::address::{Address, SslMode};
 use crate::mysql::connection::Connection;
-use crate::mysql::failure;
 use crate::mysql::reach::{Unreached, dial};
 use crate::mysql::wire::{Packet, REQUEST, TLS};
+use crate::mysql::{failure, privileges};
 use crate::tls::Refusal;
 use crate::tls::chain::{Judged, judge};
 use crate::way::{self, LAYERS, LOOK, Place};
@@ -29,10 +31,15 @@ const CAPABILITIES: u32 = TLS | 0x0200 | 0x8000;
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// Looks at the way to a server, as far as it goes.
-pub(super) async fn diagnose(settings: Result<(Address, Duration)>, project_dir: &Path) -> Diagnosis {
+pub(super) async fn diagnose(
+    reached: Result<(Address, Duration)>,
+    project_dir: &Path,
+    settings: &Settings,
+    streams: &[StreamRequest],
+) -> Diagnosis {
     let mut found = Diagnosis::default();
-    let (address, read_timeout) = match settings {
-        Ok(settings) => settings,
+    let (address, read_timeout) = match reached {
+        Ok(reached) => reached,
         Err(error) => {
             found.ends(Layer::Settings, &error, &LAYERS);
             return found;
@@ -47,7 +54,7 @@ pub(super) async fn diagnose(settings: Result<(Address, Duration)>, project_dir:
         Ok(mut connection) => {
             found.good(Layer::Authentication, format!("user `{}` is let in", address.user));
             found.good(Layer::Database, format!("`{}` is there", address.database));
-            inside(&mut found, &mut connection, &address).await;
+            inside(&mut found, &mut connection, settings, streams).await;
             connection.close().await;
         }
         Err(Unreached { layer, error }) => {
@@ -121,13 +128,19 @@ async fn papers(address: &Address, project_dir: &Path) -> Result<Option<Judged>,
 }
 
 /// What a session sees.
-async fn inside(found: &mut Diagnosis, connection: &mut Connection, address: &Address) {
+async fn inside(
+    found: &mut Diagnosis,
+    connection: &mut Connection,
+    settings: &Settings,
+    streams: &[StreamRequest],
+) {
+    let address = connection.address().clone();
     let visible = "select count(*) from information_schema.tables where table_schema = database()";
     match number(connection, visible).await {
         Ok(0) => found.doubtful(
             Layer::Privileges,
             format!("user `{}` sees no table in `{}`", address.user, address.database),
-            failure::grant(None, address),
+            failure::grant(None, &address),
         ),
         Ok(tables) => {
             let are = if tables == 1 { "table or view" } else { "tables and views" };
@@ -135,9 +148,15 @@ async fn inside(found: &mut Diagnosis, connection: &mut Connection, address: &Ad
         }
         Err(error) => found.failed(Layer::Privileges, &error),
     }
-    match settings(connection).await {
-        Ok(settings) => server(found, &settings),
+    if let Err(error) = privileges::tables(found, connection, settings, streams).await {
+        found.failed(Layer::Privileges, &error);
+    }
+    match variables(connection).await {
+        Ok(variables) => server(found, &variables),
         Err(error) => found.failed(Layer::Server, &error),
+    }
+    if let Err(error) = privileges::moment(found, connection, settings, streams).await {
+        found.failed(Layer::Server, &error);
     }
 }
 
@@ -147,7 +166,7 @@ async fn number(connection: &mut Connection, sql: &str) -> Result<u64> {
 }
 
 /// Variables of the server by name, as far as it has them.
-async fn settings(connection: &mut Connection) -> Result<BTreeMap<String, String>> {
+async fn variables(connection: &mut Connection) -> Result<BTreeMap<String, String>> {
     let sql = "show global variables where variable_name in ('version', 'version_comment', 'log_bin', 'binlog_format', \
                'binlog_row_image', 'gtid_mode', 'gtid_strict_mode', 'sql_mode', 'time_zone', 'system_time_zone', \
                'max_statement_time', 'max_execution_time')";

@@ -222,6 +222,11 @@ pub(super) fn grant_lock(address: &Address) -> String {
     )
 }
 
+/// The statement that lets the user see where the server is in its binlog.
+pub(super) fn grant_place(address: &Address) -> String {
+    format!("Run on the server: grant replication client on *.* to {}@'%'", literal(&address.user))
+}
+
 /// A name in quotes, in a statement for people to run.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))

@@ -15,6 +15,7 @@ mod incremental;
 mod keys;
 mod layout;
 mod parallel;
+mod privileges;
 mod ranges;
 mod reach;
 mod read;
@@ -199,9 +200,9 @@ impl Source for Server {
         stream.settings.text("table").map(str::to_owned)
     }
 
-    async fn diagnose(&self, _streams: &[StreamRequest]) -> Diagnosis {
+    async fn diagnose(&self, streams: &[StreamRequest]) -> Diagnosis {
         let reached = self.address().and_then(|address| Ok((address, self.read_timeout()?)));
-        doctor::diagnose(reached, &self.context.project_dir).await
+        doctor::diagnose(reached, &self.context.project_dir, &self.settings, streams).await
     }
 
     async fn streams(&self) -> Result<Vec<String>> {

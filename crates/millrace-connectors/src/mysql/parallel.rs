@@ -69,6 +69,11 @@ pub(super) struct Plan {
     by_ranges: bool,
 }
 
+/// Over how many connections a large table may be read.
+pub(super) fn connections(settings: &Settings) -> usize {
+    settings.text("connections").and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_CONNECTIONS)
+}
+
 /// Says how to read a table by ranges of its key, if that is what is to be done.
 pub(super) async fn plan(
     connection: &mut Connection,
@@ -104,8 +109,7 @@ pub(super) async fn plan(
     let rows = cut.rows(connection).await?;
     let ranges = rows / range_rows;
     let by_ranges = unfinished.is_some() || part_rows.is_some_and(|part_rows| rows > part_rows);
-    let wanted = number("connections").map_or(DEFAULT_CONNECTIONS, |number| number as usize);
-    let connections = if ranges < FEWEST_RANGES { 1 } else { wanted.min(ranges as usize) };
+    let connections = if ranges < FEWEST_RANGES { 1 } else { connections(settings).min(ranges as usize) };
     Ok((connections > 1 || by_ranges).then_some(Plan { connections, cut, part_rows, by_ranges }))
 }
 

@@ -53,7 +53,25 @@ pub(super) async fn together(
         return locked(connections, table, other.await?).await;
     }
     let Some(first) = connections.first_mut() else { return Ok(Ok(())) };
-    let server = Variables::of(first).await?;
+    match way(first).await? {
+        Ok(Way::Session) => by_session(connections).await,
+        Ok(Way::Server { tells }) => by_server(connections, tells).await,
+        Err(why) => Ok(Err(why)),
+    }
+}
+
+/// How a server tells that connections see the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Each session says where its snapshot is.
+    Session,
+    /// The server says where it is, and with GTIDs also of transactions on their way.
+    Server { tells: bool },
+}
+
+/// How this server tells it to this user, or why it does not, in words.
+pub(super) async fn way(connection: &mut Connection) -> Result<std::result::Result<Way, &'static str>> {
+    let server = Variables::of(connection).await?;
     if server.get("log_bin") != Some("ON") {
         return Ok(Err("the server keeps no binlog"));
     }
@@ -61,10 +79,21 @@ pub(super) async fn together(
         return Ok(Err("the binlog of this replica has not all that changes"));
     }
     if server.get("Binlog_snapshot_file").is_some() {
-        return by_session(connections).await;
+        return Ok(Ok(Way::Session));
     }
-    by_server(connections, &server).await
+    // What waits for a replica's answer may take as long as it likes between binlog and rows.
+    let waits_for_others =
+        ["rpl_semi_sync_master_enabled", "rpl_semi_sync_source_enabled"].map(|name| server.get(name));
+    // With GTIDs the server tells of transactions on their way.
+    let tells = server.get("gtid_mode") == Some("ON");
+    if !tells && waits_for_others.contains(&Some("ON")) {
+        return Ok(Err("the server has no GTIDs, and waits for replicas"));
+    }
+    Ok(if place(connection).await?.is_none() { Err(NO_PLACE) } else { Ok(Way::Server { tells }) })
 }
+
+/// Why a user without `REPLICATION CLIENT` reads over one connection.
+pub(super) const NO_PLACE: &str = "the user may not see the server's binlog position";
 
 /// Each session knows where in the binlog its snapshot was taken.
 async fn by_session(connections: &mut [Connection]) -> Result<Together> {
@@ -95,19 +124,11 @@ async fn all_at_one_place(connections: &mut [Connection]) -> Result<bool> {
 }
 
 /// The server is at the same place of its binlog before and after.
-async fn by_server(connections: &mut [Connection], server: &Variables) -> Result<Together> {
-    // What waits for a replica's answer may take as long as it likes between binlog and rows.
-    let waits_for_others =
-        ["rpl_semi_sync_master_enabled", "rpl_semi_sync_source_enabled"].map(|name| server.get(name));
-    // With GTIDs the server tells of transactions on their way.
-    let tells = server.get("gtid_mode") == Some("ON");
-    if !tells && waits_for_others.contains(&Some("ON")) {
-        return Ok(Err("the server has no GTIDs, and waits for replicas"));
-    }
+async fn by_server(connections: &mut [Connection], tells: bool) -> Result<Together> {
     for _ in 0..if tells { TRIES } else { SETTLED_TRIES } {
         let before = place(&mut connections[0]).await?;
         let Some(before) = before else {
-            return Ok(Err("the user may not see the server's binlog position"));
+            return Ok(Err(NO_PLACE));
         };
         let is_settled = if tells {
             let rows = connections[0].ask("select @@global.gtid_owned", DOING).await?;

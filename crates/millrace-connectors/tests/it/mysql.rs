@@ -11,6 +11,7 @@ use millrace_testkit::mariadb::MariaDb;
 
 mod breaking;
 mod columns;
+mod doctor;
 mod incremental;
 mod keys;
 mod moment;

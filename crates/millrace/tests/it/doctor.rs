@@ -130,6 +130,8 @@ fn each_layer_of_a_mysql_server() {
     // It may write there and not read: the stream says so.
     let answer = look(&url("writer:s3cret", "localhost", port, "shop", full));
     assert_eq!(answer.ended.code, 3, "{}", answer.ended.stdout);
+    assert_eq!(answer.state("privileges"), ["good", "doubtful"], "{}", answer.ended.stdout);
+    assert!(answer.ended.stdout.contains("user `writer` may not read `clients`"), "{}", answer.ended.stdout);
     let stream = answer.findings.iter().find(|finding| finding["what"] == "stream crm.clients").expect("one");
     assert_eq!(stream["state"], "failed", "{stream}");
     assert!(
@@ -140,9 +142,15 @@ fn each_layer_of_a_mysql_server() {
     let answer = look(&url(reader, "localhost", port, "shop", full));
     answer.assert_good();
     let said = &answer.ended.stdout;
-    for words in
-        ["CN=our root", "sees 1 table", "binary log ROW, row image FULL", "STRICT_TRANS_TABLES", "10.11"]
-    {
+    for words in [
+        "CN=our root",
+        "sees 1 table",
+        "may read each stream's table",
+        "several connections can read at one moment",
+        "binary log ROW, row image FULL",
+        "STRICT_TRANS_TABLES",
+        "10.11",
+    ] {
         assert!(said.contains(words), "{words}: {said}");
     }
     let broken = look("mysql://reader@localhost/shop?ssl-mod=x");

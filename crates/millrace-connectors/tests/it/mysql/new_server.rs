@@ -7,6 +7,7 @@ use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::mysql;
 
 use super::READER;
+use super::doctor::{assert_says, findings};
 use crate::reading::{load, source, stream};
 
 /// What comes of a user's connection with parameters: whether it is encrypted.
@@ -114,4 +115,33 @@ fn only_what_has_come_is_read_again() {
     server.run(READER);
     super::incremental::read_again(&server);
     super::incremental::numbers_and_days(&server);
+}
+
+/// Without GTIDs, and with a user who may or may not see where it is in its binlog.
+#[test]
+fn doctor_and_a_quiet_server() {
+    let server = mysql::start_9(&["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"]);
+    server.run(READER);
+    server.run("create database d; create database p; create table d.t (id int primary key)");
+    super::numbers(&server, "p", 2000);
+    let why = "the user may not see the server's binlog position";
+    let read = || {
+        let loaded =
+            load(&*super::parallel::parallel(&server, &[]), &stream("numbers", &[])).expect("readable");
+        assert_eq!(loaded.rows.len(), 2000);
+        loaded.outcome.how
+    };
+    assert_says(
+        &findings(&server, &[], &["t"]),
+        &[
+            "server good: 9.",
+            "server good: binary log ROW, row image FULL",
+            &format!("server doubtful: large tables are read over one connection: {why}"),
+            "grant replication client on *.* to 'reader'@'%'",
+        ],
+    );
+    assert_eq!(read(), Some(format!("over one connection: {why}")));
+    server.run("grant replication client on *.* to reader");
+    assert_says(&findings(&server, &[], &["t"]), &["can read at one moment, while little is written"]);
+    assert_eq!(read().as_deref(), Some("over 3 connections"));
 }

@@ -7,6 +7,7 @@ use millrace_engine::source::StreamRequest;
 use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::mysql;
 
+use super::doctor::{assert_says, findings};
 use super::{READER, live, url};
 use crate::reading::{discover, load, read_since, source, stream, wait};
 
@@ -138,4 +139,22 @@ fn only_what_has_come_is_read_again() {
     let server = started();
     super::incremental::read_again(&server);
     super::incremental::numbers_and_days(&server);
+}
+
+#[test]
+fn doctor_says_what_keeps_it_from_one_moment() {
+    let server = started();
+    server.run("create database d; create table d.t (id int primary key)");
+    let found = findings(&server, &[], &["t"]);
+    let why = "server doubtful: large tables are read over one connection: the user may not see the server's binlog position";
+    assert_says(
+        &found,
+        &[why, "grant replication client on *.* to 'reader'@'%'", "may read each stream's table"],
+    );
+    server.run("grant replication client on *.* to reader");
+    let found = findings(&server, &[], &["t"]);
+    assert_says(
+        &found,
+        &["server good: several connections can read at one moment", "of transactions on their way"],
+    );
 }

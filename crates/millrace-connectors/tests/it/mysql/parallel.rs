@@ -17,7 +17,7 @@ use crate::reading::{Loaded, discover, load, read_since, source, stream};
 const RANGE: u64 = 100;
 
 /// A source that reads over three connections, in ranges of a hundred rows.
-fn parallel(server: &MariaDb, pairs: &[(&str, &str)]) -> Arc<dyn Source> {
+pub(super) fn parallel(server: &MariaDb, pairs: &[(&str, &str)]) -> Arc<dyn Source> {
     let url = url(server, "p");
     let mut all = vec![("url", url.as_str()), ("connections", "3"), ("range_rows", "100")];
     all.extend(pairs);
