@@ -95,7 +95,9 @@ pub(crate) fn load(source: &dyn Source, stream: &StreamRequest) -> Result<Loaded
 fn without_stamps(position: &Cursor) -> Cursor {
     let mut position = position.clone();
     if let Cursor::Files { files, .. } = &mut position {
-        files.iter_mut().for_each(|file| file.stamp = None);
+        for file in files.iter_mut() {
+            file.stamp = None;
+        }
     }
     position
 }
