@@ -5,6 +5,7 @@ use super::{Fault, How, Random, Torn, Way, When, middle, rounds};
 /// By what of it each step is known.
 const MODEL: &[&[u8]] = &[b"create table \"build\".\"orders__r"];
 const COMMITTED: &[&[u8]] = &[b"create table \"build\".\"orders__r", b"commit\0"];
+const HOOK: &[&[u8]] = &[b"add column hooked", b"commit\0"];
 const TEST: &[&[u8]] = &[b"where \"id\" is null"];
 const INDEXED: &[&[u8]] = &[b"analyze \"build\""];
 const RECORDED: &[&[u8]] = &[b"(publication, run, published_at"];
@@ -40,12 +41,15 @@ impl Torn {
 pub(super) fn steps(torn: &mut Torn) {
     torn.project.write(
         "models/orders.yml",
-        "models:\n  - name: orders\n    columns: [{name: id, data_tests: [not_null, unique]}]\n",
+        // A hook that fails where it has run before on the same table.
+        "models:\n  - name: orders\n    post_hook: alter table {{ this }} add column hooked int\n    \
+         columns: [{name: id, data_tests: [not_null, unique]}]\n",
     );
     torn.project.run_json(0, &["--env", torn.env]);
     for (texts, what, hows) in [
         (MODEL, Some("the build of model `orders`"), UNHEARD),
         (COMMITTED, Some("the build of model `orders`"), BOTH),
+        (HOOK, Some("the build of model `orders`"), BOTH),
         // A question is asked again without a word.
         (TEST, None, UNHEARD),
         (INDEXED, Some("the preparation of new tables"), UNHEARD),
