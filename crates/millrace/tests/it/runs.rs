@@ -212,7 +212,7 @@ fn a_merge_survives_other_columns_in_postgres() {
 #[test]
 fn a_source_that_is_read_otherwise_is_read_anew() {
     let source = |more: &str| format!("type: csv\npath: data/n.csv\n{more}streams: {{n: {{}}}}\n");
-    let project = tiny(&source(""), ("data/n.csv", "id;v\n1;x\n"), "select * from files.n");
+    let project = tiny(&source("delimiter: ','\n"), ("data/n.csv", "id;v\n1;x\n"), "select * from files.n");
     project.run_json(0, &[]);
     assert_eq!(project.rows("select * from numbers"), [["1;x"]]);
     project.write("sources/files.yml", source("delimiter: ';'\n"));
