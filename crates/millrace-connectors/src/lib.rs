@@ -54,8 +54,8 @@ mod way;
 
 use millrace_engine::registry::Registry;
 
-/// Adds every connector of this build. Fails where an engine that is linked in does not start.
-pub fn register(registry: &mut Registry) -> millrace_engine::error::Result<()> {
+/// Adds every connector of this build.
+pub fn register(registry: &mut Registry) {
     #[cfg(feature = "csv")]
     registry.add_source(csv_files::Csv);
     #[cfg(feature = "json")]
@@ -73,7 +73,6 @@ pub fn register(registry: &mut Registry) -> millrace_engine::error::Result<()> {
     #[cfg(feature = "duckdb")]
     {
         registry.add_warehouse(duckdb::Duckdb);
-        registry.set_portable(std::sync::Arc::new(duckdb::DuckdbAnalyzer::new()?), duckdb::open_scratch);
+        registry.set_portable(std::sync::Arc::new(duckdb::DuckdbAnalyzer::default()), duckdb::open_scratch);
     }
-    Ok(())
 }

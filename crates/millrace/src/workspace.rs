@@ -67,10 +67,10 @@ pub(crate) fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// The connectors of this build.
-pub(crate) fn registry() -> Result<Registry, Failure> {
+pub(crate) fn registry() -> Registry {
     let mut registry = Registry::default();
-    millrace_connectors::register(&mut registry)?;
-    Ok(registry)
+    millrace_connectors::register(&mut registry);
+    registry
 }
 
 /// A project's files, read and not compiled yet.
@@ -86,7 +86,7 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// Reads the files; fails only where there is no project to speak of.
     pub(crate) fn read(place: &Where) -> Result<Self, Failure> {
-        let registry = registry()?;
+        let registry = registry();
         let dir = place.project.clone();
         let files = folder::read(&dir).map_err(|error| {
             let message = format!("the project in `{}` cannot be read", dir.display());

@@ -6,29 +6,26 @@ use duckdb::Connection;
 use millrace_core::sql::analyzer::{
     ColumnReference, FunctionReference, Output, ParsedSql, SqlAnalyzer, SyntaxError, TableReference,
 };
-use millrace_engine::error::{Error, ErrorKind, Result};
 use serde::Deserialize as _;
 use serde_json::Value as Json;
 
 /// Trees of long expressions are deep: each operator of `a || b || …` adds a level. The parser itself stops at 1,000.
 const STACK_BYTES: usize = 256 * 1024 * 1024;
 
-/// Reads the portable dialect with an engine in memory that never sees data.
+/// Reads the portable dialect with an engine in memory that never sees data. It starts with the first text that is read, since a project
+/// without models needs none.
+#[derive(Default)]
 pub struct DuckdbAnalyzer {
-    connection: Mutex<Connection>,
+    connection: Mutex<Option<Connection>>,
 }
 
 impl DuckdbAnalyzer {
-    /// Starts the engine.
-    pub fn new() -> Result<Self> {
-        let connection = Connection::open_in_memory().map_err(|error| {
-            Error::new(ErrorKind::Internal, "the SQL parser did not start").caused_by(error)
-        })?;
-        Ok(Self { connection: Mutex::new(connection) })
-    }
-
     fn tree(&self, sql: &str) -> std::result::Result<String, duckdb::Error> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = match &mut *connection {
+            Some(started) => started,
+            none => none.insert(Connection::open_in_memory()?),
+        };
         connection
             .query_row("select cast(json_serialize_sql($1::varchar) as varchar)", [sql], |row| row.get(0))
     }
@@ -200,7 +197,7 @@ mod tests {
     use super::*;
 
     fn tables(sql: &str) -> Vec<String> {
-        let analyzer = DuckdbAnalyzer::new().expect("an engine");
+        let analyzer = DuckdbAnalyzer::default();
         let parsed = analyzer.analyze(sql).expect("it is SQL");
         parsed.tables.iter().map(|table| format!("{}@{}", table.path.join("."), table.at)).collect()
     }
@@ -222,7 +219,7 @@ mod tests {
 
     #[test]
     fn long_expressions_do_not_overflow() {
-        let analyzer = DuckdbAnalyzer::new().expect("an engine");
+        let analyzer = DuckdbAnalyzer::default();
         let long = format!("select {}", vec!["a"; 400].join(" || "));
         assert_eq!(analyzer.analyze(&long).expect("it is SQL").columns.len(), 400);
         assert!(analyzer.analyze(&"(".repeat(100_000)).is_err());
@@ -230,7 +227,7 @@ mod tests {
 
     #[test]
     fn what_is_no_select_is_told_apart() {
-        let analyzer = DuckdbAnalyzer::new().expect("an engine");
+        let analyzer = DuckdbAnalyzer::default();
         let error = analyzer.analyze("drop table x").expect_err("no select");
         assert!(error.not_a_select);
         let error = analyzer.analyze("select a fro b").expect_err("no SQL");
@@ -243,7 +240,7 @@ mod tests {
 
     #[test]
     fn outputs_have_names_and_places_and_are_calculated_or_not() {
-        let analyzer = DuckdbAnalyzer::new().expect("an engine");
+        let analyzer = DuckdbAnalyzer::default();
         for (sql, expected) in [
             ("a", (Some("a"), false)),
             ("t.B as c", (Some("c"), false)),
@@ -273,7 +270,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn no_text_panics(text in "(select |from |with a as \\(|\\)|[a-z.,'\"\\*é\u{0} \n;-]){0,30}") {
-            let analyzer = DuckdbAnalyzer::new().expect("an engine");
+            let analyzer = DuckdbAnalyzer::default();
             if let Ok(parsed) = analyzer.analyze(&text) {
                 for table in &parsed.tables {
                     prop_assert!(text.is_char_boundary(table.at));

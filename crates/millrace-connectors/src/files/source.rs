@@ -25,7 +25,7 @@ use crate::files::selection::{Selection, position};
 use crate::files::window::Window;
 
 /// Bytes at the beginning of a stream from which its columns are guessed.
-const GLANCE: usize = 4 << 20;
+const GLANCE: usize = 2 << 20;
 
 /// The key under which sources and streams say how much of their files `capture` looks at.
 pub(crate) const SAMPLE: KeySpec = KeySpec::optional(

@@ -125,7 +125,13 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
     }
 
     /// The next byte that is no space; spaces before it are consumed. None at the end of the file.
+    #[inline]
     fn peek(&mut self) -> Result<Option<u8>> {
+        if let Some(&byte) = self.window.rest().first()
+            && !is_space(byte)
+        {
+            return Ok(Some(byte));
+        }
         loop {
             let rest = self.window.rest();
             let mut lines = 0;

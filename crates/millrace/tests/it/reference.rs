@@ -15,7 +15,7 @@ type Page = (String, String);
 
 fn registry() -> Registry {
     let mut registry = Registry::default();
-    millrace_connectors::register(&mut registry).expect("connectors");
+    millrace_connectors::register(&mut registry);
     registry
 }
 
