@@ -26,7 +26,7 @@ fn connectors() -> &'static Connectors {
     static CONNECTORS: OnceLock<Connectors> = OnceLock::new();
     CONNECTORS.get_or_init(|| {
         let mut registry = Registry::default();
-        millrace_connectors::register(&mut registry).expect("connectors");
+        millrace_connectors::register(&mut registry);
         let mut connectors = Connectors::default();
         for source in registry.sources() {
             connectors.add_source(source.kind(), source.source_spec(), source.stream_spec());

@@ -104,6 +104,7 @@ impl Object {
     }
 
     /// So many of its last bytes, or all where it has fewer, and how many it has. None where the server hands out no parts.
+    #[cfg(feature = "parquet")]
     pub(crate) fn end(&self, bytes: u64) -> Result<Option<(Vec<u8>, u64)>> {
         let answer = self.ask(&Ask::End(bytes))?;
         let Answer { status: 206, body: Some(body), start: Some(start), length: Some(length), .. } = answer

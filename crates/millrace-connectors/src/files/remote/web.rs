@@ -90,6 +90,7 @@ pub(super) enum Ask<'a> {
     /// The rest of the file of that entity tag, from a byte on.
     Rest(&'a str, u64),
     /// So many bytes at the end of the file.
+    #[cfg(feature = "parquet")]
     End(u64),
 }
 
@@ -144,6 +145,7 @@ fn once(name: &str, address: &WebAddress, ask: &Ask<'_>) -> Result<Response<ureq
             Ask::Rest(etag, from) => {
                 request = request.header("if-range", *etag).header("range", format!("bytes={from}-"));
             }
+            #[cfg(feature = "parquet")]
             Ask::End(bytes) => request = request.header("range", format!("bytes=-{bytes}")),
         }
         let response = request.call().map_err(|error| failed(name, &error))?;
@@ -200,6 +202,7 @@ fn answer(name: &str, response: Response<ureq::Body>, ask: &Ask<'_>) -> Result<A
         Ask::All => status == 200,
         Ask::IfNot(_) => status == 200 || status == 304,
         Ask::Rest(..) => status == 200 || status == 206,
+        #[cfg(feature = "parquet")]
         Ask::End(_) => status == 200 || status == 206 || status == 416,
     };
     if !asked_for {
