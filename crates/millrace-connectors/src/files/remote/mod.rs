@@ -6,6 +6,7 @@ mod bucket;
 mod download;
 mod web;
 
+#[cfg(feature = "parquet")]
 use std::io::Read as _;
 use std::sync::Arc;
 
