@@ -288,7 +288,8 @@ pub(crate) fn read_digits(text: &[u8], mut at: usize, number: &mut i64) -> usize
     at
 }
 
-const ONES: u64 = u64::from_le_bytes([1; 8]);
+/// A one in each byte: times a byte, that byte eight times.
+pub(crate) const ONES: u64 = u64::from_le_bytes([1; 8]);
 
 /// The number whose digits are the eight bytes, from the lowest to the highest: pairs, then fours, then all of them.
 fn eight_digits(digits: u64) -> i64 {

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::files::cell::Refusal;
-use crate::files::number::{Short, read_digits};
+use crate::files::number::{ONES, Short, read_digits};
 
 /// Levels of objects and arrays within each other, the record's own counted.
 pub(super) const MAX_DEPTH: usize = 512;
@@ -201,8 +201,7 @@ fn number(text: &[u8], start: usize) -> Scan<(usize, Option<Short>)> {
     Ok((at, short))
 }
 
-const ONES: u64 = u64::from_le_bytes([1; 8]);
-const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+const HIGHS: u64 = ONES * 0x80;
 
 /// Scans a string from the byte after its opening quote on. Returns where it ends, after its closing quote, and whether there
 /// are escapes in it.

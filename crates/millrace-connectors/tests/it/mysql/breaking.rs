@@ -7,10 +7,11 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::Int32Type;
 use millrace_core::cursor::Cursor;
 use millrace_engine::batch::{Batch, Rest, batch_queue};
-use millrace_engine::source::{Drift, ReadRequest, Source};
+use millrace_engine::source::Source;
 use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::proxy::{Fault, How, Proxy, Way, When};
 
+use super::moment::request;
 use super::{start, url};
 use crate::reading::{discover, read_since, source, stream, wait};
 
@@ -30,17 +31,7 @@ fn ids(batch: &Batch) -> Vec<i32> {
 
 /// Reads up to where it breaks: the rows up to the last mark, and that mark.
 fn broken(source: &dyn Source, server: &MariaDb, proxy: &Proxy, bytes: u64) -> (Vec<i32>, Option<Cursor>) {
-    let stream = stream("t", &[]);
-    let schema = discover(source, &stream).expect("columns").schema;
-    let request = ReadRequest {
-        stream,
-        columns: schema.columns,
-        key: schema.primary_key,
-        quarantine_unknown_columns: false,
-        quarantine_nul: false,
-        cursor: None,
-        drift: Drift::default(),
-    };
+    let request = request(source, stream("t", &[]));
     proxy.set(Fault { way: Way::ToServer, when: When::Bytes(bytes), how: How::Stall });
     let (sender, mut batches) = batch_queue(1 << 20);
     let (mut kept, mut mark) = (Vec::new(), None);

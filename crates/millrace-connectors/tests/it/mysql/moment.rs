@@ -20,7 +20,8 @@ fn start_big() -> MariaDb {
     server
 }
 
-fn request(source: &dyn Source, stream: StreamRequest) -> ReadRequest {
+/// All of a stream, with the columns that it has.
+pub(super) fn request(source: &dyn Source, stream: StreamRequest) -> ReadRequest {
     let schema = discover(source, &stream).expect("readable").schema;
     ReadRequest {
         stream,
