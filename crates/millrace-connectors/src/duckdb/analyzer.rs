@@ -20,24 +20,29 @@ pub struct DuckdbAnalyzer {
 }
 
 impl DuckdbAnalyzer {
-    fn tree(&self, sql: &str) -> std::result::Result<String, duckdb::Error> {
+    /// The parse tree as JSON, or what is wrong, in words.
+    fn tree(&self, sql: &str) -> Result<String, String> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let connection = match &mut *connection {
             Some(started) => started,
-            none => none.insert(Connection::open_in_memory()?),
+            none => none.insert(
+                Connection::open_in_memory()
+                    .map_err(|error| format!("the SQL parser did not start: {error}"))?,
+            ),
         };
         connection
             .query_row("select cast(json_serialize_sql($1::varchar) as varchar)", [sql], |row| row.get(0))
+            .map_err(|error| error.to_string())
     }
 }
 
 impl SqlAnalyzer for DuckdbAnalyzer {
-    fn analyze(&self, sql: &str) -> std::result::Result<ParsedSql, SyntaxError> {
+    fn analyze(&self, sql: &str) -> Result<ParsedSql, SyntaxError> {
         let unparsed = |message: String| SyntaxError { message, position: None, not_a_select: false };
         if sql.contains('\0') {
             return Err(unparsed("it holds a NUL byte".to_owned()));
         }
-        let tree = self.tree(sql).map_err(|error| unparsed(error.to_string()))?;
+        let tree = self.tree(sql).map_err(unparsed)?;
         std::thread::scope(|scope| {
             let walk =
                 std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || parsed(&tree));
@@ -49,7 +54,7 @@ impl SqlAnalyzer for DuckdbAnalyzer {
     }
 }
 
-fn parsed(tree: &str) -> std::result::Result<ParsedSql, SyntaxError> {
+fn parsed(tree: &str) -> Result<ParsedSql, SyntaxError> {
     let mut deserializer = serde_json::Deserializer::from_str(tree);
     deserializer.disable_recursion_limit();
     let tree = Json::deserialize(&mut deserializer).map_err(|error| SyntaxError {
