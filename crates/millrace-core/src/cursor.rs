@@ -41,6 +41,21 @@ pub enum Cursor {
     },
 }
 
+impl Cursor {
+    /// Whether both are the same place of a stream, so that between them there is nothing to read. By what files are known again without
+    /// being read may differ.
+    pub fn is_at(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Files { files, kept }, Self::Files { files: others, kept: others_kept }) => {
+                kept == others_kept
+                    && files.len() == others.len()
+                    && files.iter().zip(others).all(|(file, other)| file.is_same(other))
+            }
+            _ => self == other,
+        }
+    }
+}
+
 /// Rows with these values in the first columns of a key, and with values of the next column between two bounds. Values are texts, as the
 /// source writes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,4 +94,11 @@ pub struct FileState {
     /// gave it. A file of which it still says the same is the same, and need not be read to know. None where it may have changed since without another stamp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<String>,
+}
+
+impl FileState {
+    /// Whether both are a file of one name and content.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.path, self.size, &self.hash) == (&other.path, other.size, &other.hash)
+    }
 }

@@ -55,10 +55,10 @@ pub async fn plan(compiled: &Compiled, warehouse: &dyn Warehouse) -> Result<Vec<
             }
             Some(last) => match &last.position {
                 None => (true, "it keeps no position"),
-                Some(end) if stream.source.position(&stream.request(), end).await?.as_ref() == Some(end) => {
-                    (false, "nothing is new")
-                }
-                Some(_) => (true, "it has something new"),
+                Some(end) => match stream.source.position(&stream.request(), end).await? {
+                    Some(now) if now.is_at(end) => (false, "nothing is new"),
+                    _ => (true, "it has something new"),
+                },
             },
         };
         if needed {

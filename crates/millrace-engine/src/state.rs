@@ -292,10 +292,6 @@ impl Tables {
 
     /// The statements that make a load the stream's present one.
     pub fn record_load(&self, stream: &LoadedStream, run: &str, at: i64) -> Result<Vec<Statement>> {
-        let unwritable =
-            |error| Error::new(ErrorKind::Internal, "a checkpoint cannot be written").caused_by(error);
-        let position = stream.position.as_ref().map(serde_json::to_string).transpose().map_err(unwritable)?;
-        let columns = stream.columns.as_ref().map(serde_json::to_string).transpose().map_err(unwritable)?;
         let name = || [Value::text(&stream.name.source), Value::text(&stream.name.stream)];
         let mut values: Vec<Value> = name().to_vec();
         values.extend([
@@ -303,11 +299,11 @@ impl Tables {
             Value::text(&stream.table.name),
             Value::Int(stream.load_number),
             Value::text(&stream.spec),
-            position.map_or(Value::Null, Value::Text),
+            json(stream.position.as_ref())?,
             Value::Int(i128::from(stream.rows)),
             Value::TimestampTz(at),
             Value::text(run),
-            columns.map_or(Value::Null, Value::Text),
+            json(stream.columns.as_ref())?,
             Value::Int(i128::from(stream.moments)),
         ]);
         let streams = self.table("streams");
@@ -321,6 +317,18 @@ impl Tables {
                 values,
             ),
         ])
+    }
+
+    /// The statement that writes the position of a stream anew, where its present load is still this one.
+    pub(crate) fn record_position(&self, stream: &LoadedStream) -> Result<Statement> {
+        let sql = format!(
+            "update {} set position = $1 where source = $2 and stream = $3 and load_number = $4",
+            self.table("streams")
+        );
+        let StreamName { source, stream: name } = &stream.name;
+        let number = Value::Int(stream.load_number);
+        let values = [json(stream.position.as_ref())?, Value::text(source), Value::text(name), number];
+        Ok(Statement::with(sql, values))
     }
 
     /// The question whether a load of a run is the stream's present one.
@@ -358,6 +366,15 @@ impl Tables {
         let number = Value::Int(i128::from(publication.publication));
         Ok(Statement::guard(sql, [Value::Text(publication.to_json()?), number]))
     }
+}
+
+/// What is recorded of a load as JSON; null where there is none of it.
+fn json<T: Serialize>(part: Option<&T>) -> Result<Value> {
+    let text = part.map(serde_json::to_string).transpose();
+    let text = text.map_err(|error| {
+        Error::new(ErrorKind::Internal, "a checkpoint cannot be written").caused_by(error)
+    })?;
+    Ok(text.map_or(Value::Null, Value::Text))
 }
 
 /// What is recorded of a run.

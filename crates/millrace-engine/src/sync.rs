@@ -96,13 +96,19 @@ pub async fn sync_stream(
     let same = before.filter(|before| !context.full_refresh && before.spec == spec);
     if let Some(before) = same
         && let Some(last) = &before.position
-        && position(stream, last, &what, context).await?.as_ref() == Some(last)
+        && let Some(now) = position(stream, last, &what, context).await?
+        && now.is_at(last)
     {
+        let mut loaded = before.clone();
+        if now != *last {
+            loaded.position = Some(now);
+            remember(&loaded, &what, context).await?;
+        }
         let reason = "nothing is new".to_owned();
         (context.observer)(Event::Skipped { kind: StepKind::Load, name, reason });
         return Ok(StreamOutcome {
             name: stream.name.clone(),
-            loaded: before.clone(),
+            loaded,
             rows: 0,
             quarantined: 0,
             removed: 0,
@@ -152,6 +158,13 @@ async fn position(
 ) -> Result<Option<Cursor>> {
     let request = stream.request();
     retry::while_lost(what, context.observer, sleep, || stream.source.position(&request, last)).await
+}
+
+/// Writes down by what the place that a stream is at can be told sooner the next time.
+async fn remember(loaded: &LoadedStream, what: &str, context: &SyncContext<'_>) -> Result<()> {
+    let statements = [context.tables.record_position(loaded)?, context.lease.guard()];
+    retry::while_lost(what, context.observer, sleep, || context.warehouse.transact(&statements)).await?;
+    Ok(())
 }
 
 /// 1234567 as people read it: `1,234,567`.
@@ -237,7 +250,7 @@ pub(crate) async fn load(
     let unfinished = match &other {
         Some(unfinished) if in_parts && unfinished.columns == columns => {
             let there = stream.source.position(&stream.request(), &unfinished.position).await?;
-            other.as_ref().filter(|_| there.as_ref() == Some(&unfinished.position))
+            other.as_ref().filter(|_| there.is_some_and(|there| there.is_at(&unfinished.position)))
         }
         _ => None,
     };

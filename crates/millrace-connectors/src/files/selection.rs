@@ -67,7 +67,8 @@ impl Selection {
     }
 }
 
-/// What the files of a stream with these settings are now. Equal to `last` where a load would find nothing new.
+/// What the files of a stream with these settings are now. At `last` where a load would find nothing new; then it has the stamps by which
+/// they need not be read again, also of those that were too young for one when they were loaded.
 pub(crate) async fn position(
     context: &SourceContext,
     settings: Settings,
@@ -85,12 +86,8 @@ fn present(project_dir: &Path, settings: &Settings, last: &Cursor) -> Result<Cur
     for file in found {
         let known = look_up(before, &file);
         let same = known.map(|known| unchanged(&file, known)).transpose()?.flatten();
-        files.push(match (known, same) {
-            // What else is known of it may have changed without its content.
-            (Some(known), Some(_)) => known.clone(),
-            // A load will read it. Until then it is enough to know that it is another one.
-            _ => FileState { path: file.name, size: 0, hash: String::new(), stamp: None },
-        });
+        // A load will read what has changed. Until then it is enough to know that it is another one.
+        files.push(same.unwrap_or(FileState { path: file.name, size: 0, hash: String::new(), stamp: None }));
     }
     Ok(cursor(files, kept))
 }
@@ -125,7 +122,7 @@ fn gone<'a>(found: &[InputFile], known: &'a [FileState]) -> impl Iterator<Item =
 /// What is to be remembered of a file whose content is what it was; none where it is not.
 fn unchanged(file: &InputFile, known: &FileState) -> Result<Option<FileState>> {
     let now = state(file, known)?;
-    Ok(((now.size, &now.hash) == (known.size, &known.hash)).then_some(now))
+    Ok(now.is_same(known).then_some(now))
 }
 
 fn has_changed(file: &InputFile) -> Error {

@@ -34,7 +34,9 @@ impl Drops<'_> {
 
     fn is_new(&self) -> bool {
         self.last.as_ref().is_none_or(|last| {
-            wait(self.source.position(&self.stream, last)).expect("a position").as_ref() != Some(last)
+            wait(self.source.position(&self.stream, last))
+                .expect("a position")
+                .is_none_or(|now| !now.is_at(last))
         })
     }
 

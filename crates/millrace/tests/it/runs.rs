@@ -1,8 +1,11 @@
 //! Runs after the first: what is new, what is not, what goes wrong.
 
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use millrace_testkit::postgres::PostgresServer;
+use millrace_testkit::web::{Reply, Request, WebServer};
 
 use crate::millrace::{Project, command};
 
@@ -37,6 +40,33 @@ fn two_lines_of_yaml_are_a_source() {
         project.read("sources/orders.schema.yml").contains("{name: OrderID, type: int64, nullable: false}")
     );
     assert_eq!(project.run(&["capture", "--json"]).json()["captured"][0]["status"], "unchanged");
+}
+
+#[test]
+fn what_turns_out_not_to_be_new_is_looked_at_once() {
+    let version = Arc::new(AtomicU32::new(1));
+    let served = Arc::clone(&version);
+    let server = WebServer::start(move |request: &Request| {
+        let tag = format!("\"v{}\"", served.load(Ordering::SeqCst));
+        let is_known = request.headers.get("if-none-match").is_some_and(|known| *known == tag);
+        let (status, body) = if is_known { (304, "") } else { (200, "{\"id\": 1}\n") };
+        Reply::of(status, body).with("etag", tag)
+    });
+    let source =
+        format!("type: ndjson\npath: {}\nstreams: {{n: {{key: [id]}}}}\n", server.address("/n.ndjson"));
+    let project = tiny(&source, ("README.md", "A file of another machine.\n"), "select id from files.n");
+    assert_eq!(project.run_json(0, &[])["status"], "succeeded");
+    // Another tag, the same bytes: they are fetched, and the tag is written down.
+    version.store(2, Ordering::SeqCst);
+    let known = || {
+        server.requests();
+        assert_eq!(project.run_json(0, &[])["status"], "unchanged");
+        let tags = server.requests().into_iter().map(|request| request.headers.get("if-none-match").cloned());
+        tags.collect::<Vec<_>>()
+    };
+    let tag = |tag: &str| Some(tag.to_owned());
+    assert_eq!(known(), [tag("\"v1\""), None]);
+    assert_eq!(known(), [tag("\"v2\"")]);
 }
 
 #[test]
