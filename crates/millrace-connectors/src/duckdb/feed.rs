@@ -15,10 +15,7 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use duckdb::Connection;
 use duckdb::core::{DataChunkHandle, LogicalTypeHandle, LogicalTypeId};
-use duckdb::vtab::{
-    BindInfo, InitInfo, TableFunctionInfo, VTab, record_batch_to_duckdb_data_chunk,
-    to_duckdb_logical_type_for_field,
-};
+use duckdb::vtab::{BindInfo, InitInfo, TableFunctionInfo, VTab, to_duckdb_logical_type_for_field};
 use millrace_engine::batch::{Batch, BatchReceiver};
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::warehouse::FinishLoad;
@@ -26,6 +23,7 @@ use tokio::runtime::Handle;
 
 use super::failure::statement_error;
 use super::load::{storable, storable_schema};
+use super::vector::fill;
 
 /// Rows that DuckDB takes at a time.
 const VECTOR: usize = 2048;
@@ -263,7 +261,7 @@ impl VTab for Table {
             Err(error) => Err(error),
         };
         match converted {
-            Ok(rows) => record_batch_to_duckdb_data_chunk(&rows, output),
+            Ok(rows) => fill(&rows, output),
             Err(error) => {
                 let message = error.to_string();
                 feed.state().failed.get_or_insert(error);

@@ -8,6 +8,7 @@ mod feed;
 mod load;
 mod publish;
 mod value;
+mod vector;
 mod warehouse;
 
 use std::path::Path;

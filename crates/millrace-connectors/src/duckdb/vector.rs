@@ -1,0 +1,361 @@
+//! Rows as DuckDB's vectors hold them.
+//!
+//! The crate's own conversion asks DuckDB for memory for each text, and counts the digits of each decimal by division (1.10505). Both are written
+//! here, and everything else is left to it. This is the one module with unsafe code. See ADR 0023.
+
+use std::error::Error as StdError;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Decimal128Type;
+use arrow_array::{Array, RecordBatch};
+use arrow_buffer::NullBuffer;
+use arrow_schema::DataType;
+use duckdb::core::{
+    ArrayVector, DataChunkHandle, FlatVector, Inserter, ListVector, LogicalTypeHandle, LogicalTypeId,
+    StructVector,
+};
+use duckdb::vtab::arrow::{WritableVector, write_arrow_array_to_vector};
+
+type Result<T> = std::result::Result<T, Box<dyn StdError>>;
+
+/// Fills a chunk with rows. They are no more than a vector takes, and columns have the types that Arrow's are given in DuckDB.
+pub(super) fn fill(rows: &RecordBatch, chunk: &mut DataChunkHandle) -> Result<()> {
+    for (place, column) in rows.columns().iter().enumerate() {
+        match column.data_type() {
+            DataType::Utf8 => {
+                let texts = column.as_string::<i32>();
+                let mut vector = chunk.flat_vector(place);
+                fill_texts(texts.value_data(), texts.value_offsets(), &mut vector)?;
+                fill_nulls(texts.nulls(), &mut vector);
+            }
+            DataType::Decimal128(precision, _) => {
+                let numbers = column.as_primitive::<Decimal128Type>();
+                let mut vector = chunk.flat_vector(place);
+                fill_decimals(numbers.values(), numbers.nulls(), *precision, &mut vector)?;
+                fill_nulls(numbers.nulls(), &mut vector);
+            }
+            _ => write_arrow_array_to_vector(column, &mut Column { chunk, place })?,
+        }
+    }
+    chunk.set_len(rows.num_rows());
+    Ok(())
+}
+
+fn fill_nulls(nulls: Option<&NullBuffer>, vector: &mut FlatVector<'_>) {
+    for row in nulls.into_iter().flat_map(|nulls| (0..nulls.len()).filter(|row| nulls.is_null(*row))) {
+        vector.set_null(row);
+    }
+}
+
+/// Texts that lie one behind the other in `bytes`, from an offset to the next. DuckDB copies them all at once, into memory that lives as long as
+/// the vector, and each then points into that.
+fn fill_texts(bytes: &[u8], offsets: &[i32], vector: &mut FlatVector<'_>) -> Result<()> {
+    let (Some(&first), Some(&end)) = (offsets.first(), offsets.last()) else { return Ok(()) };
+    let all = &bytes[first as usize..end as usize];
+    let copy = if all.len() > Text::INLINE {
+        vector.insert(0, all);
+        cells::<Text>(vector, 1)?[0].address()
+    } else {
+        0
+    };
+    let texts = cells::<Text>(vector, offsets.len() - 1)?;
+    for (text, ends) in texts.iter_mut().zip(offsets.windows(2)) {
+        let (start, end) = ((ends[0] - first) as usize, (ends[1] - first) as usize);
+        *text = Text::new(&all[start..end], copy + start as u64);
+    }
+    Ok(())
+}
+
+fn fill_decimals(
+    numbers: &[i128],
+    nulls: Option<&NullBuffer>,
+    precision: u8,
+    vector: &mut FlatVector<'_>,
+) -> Result<()> {
+    match precision {
+        ..=4 => fill_numbers::<i16>(numbers, nulls, precision, vector),
+        5..=9 => fill_numbers::<i32>(numbers, nulls, precision, vector),
+        10..=18 => fill_numbers::<i64>(numbers, nulls, precision, vector),
+        _ => fill_numbers::<Huge>(numbers, nulls, precision, vector),
+    }
+}
+
+fn fill_numbers<T: Cell + From128>(
+    numbers: &[i128],
+    nulls: Option<&NullBuffer>,
+    precision: u8,
+    vector: &mut FlatVector<'_>,
+) -> Result<()> {
+    let limit = 10_u128.pow(precision.into());
+    let numbers_and_cells = numbers.iter().zip(cells::<T>(vector, numbers.len())?);
+    for (row, (&number, cell)) in numbers_and_cells.enumerate() {
+        if number.unsigned_abs() < limit {
+            *cell = T::low_part(number);
+        } else if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+            *cell = T::low_part(0);
+        } else {
+            return Err(format!("{number} has more than {precision} digits").into());
+        }
+    }
+    Ok(())
+}
+
+/// What a vector of some type has for each row.
+trait Cell: Copy {
+    /// Whether it is a type whose rows are these.
+    fn is_of(of: &LogicalTypeHandle) -> bool;
+}
+
+/// A number that fits, of fewer bytes.
+trait From128 {
+    fn low_part(number: i128) -> Self;
+}
+
+fn is_decimal(of: &LogicalTypeHandle, least: u8, most: u8) -> bool {
+    of.id() == LogicalTypeId::Decimal && (least..=most).contains(&of.decimal_width())
+}
+
+macro_rules! whole_number {
+    ($type:ty, $least:literal to $most:literal digits) => {
+        impl Cell for $type {
+            fn is_of(of: &LogicalTypeHandle) -> bool {
+                is_decimal(of, $least, $most)
+            }
+        }
+
+        impl From128 for $type {
+            fn low_part(number: i128) -> Self {
+                number as Self
+            }
+        }
+    };
+}
+
+whole_number!(i16, 1 to 4 digits);
+whole_number!(i32, 5 to 9 digits);
+whole_number!(i64, 10 to 18 digits);
+
+/// `duckdb_hugeint`: the lower half, then the upper one. It is not aligned as a number of Rust's is.
+type Huge = [u64; 2];
+
+impl Cell for Huge {
+    fn is_of(of: &LogicalTypeHandle) -> bool {
+        is_decimal(of, 19, 38)
+    }
+}
+
+impl From128 for Huge {
+    fn low_part(number: i128) -> Self {
+        [number as u64, (number >> 64) as u64]
+    }
+}
+
+/// `duckdb_string_t`: the length, and of a text that is not longer than twelve bytes all of it; of a longer one its first four bytes, and
+/// where it lies.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Text([u8; 16]);
+
+// Addresses are of eight bytes, as on all machines that there is a libduckdb for.
+const _: () = assert!(size_of::<Text>() == size_of::<duckdb::ffi::duckdb_string_t>());
+const _: () = assert!(size_of::<usize>() == size_of::<u64>());
+
+impl Cell for Text {
+    fn is_of(of: &LogicalTypeHandle) -> bool {
+        of.id() == LogicalTypeId::Varchar
+    }
+}
+
+impl Text {
+    const INLINE: usize = 12;
+
+    fn new(text: &[u8], address: u64) -> Self {
+        let mut cell = [0; 16];
+        cell[..4].copy_from_slice(&(text.len() as u32).to_ne_bytes());
+        if text.len() <= Self::INLINE {
+            cell[4..4 + text.len()].copy_from_slice(text);
+        } else {
+            cell[4..8].copy_from_slice(&text[..4]);
+            cell[8..].copy_from_slice(&address.to_ne_bytes());
+        }
+        Self(cell)
+    }
+
+    /// Where a text of more than twelve bytes lies.
+    fn address(self) -> u64 {
+        let mut address = [0; 8];
+        address.copy_from_slice(&self.0[8..]);
+        u64::from_ne_bytes(address)
+    }
+}
+
+/// The first rows of a vector, to be written.
+#[expect(unsafe_code, reason = "the crate hands out a vector's memory only so")]
+fn cells<'vector, T: Cell>(vector: &'vector mut FlatVector<'_>, rows: usize) -> Result<&'vector mut [T]> {
+    if rows > vector.capacity() || !T::is_of(&vector.logical_type()) {
+        return Err("rows do not fit into a vector".into());
+    }
+    // SAFETY: The vector's type says that its rows are of `T`, which any bytes are, and it has room for so many. While the slice lives the
+    // vector is borrowed, and nobody else has one of this place.
+    Ok(unsafe { vector.as_mut_slice_with_len(rows) })
+}
+
+/// One column of a chunk.
+struct Column<'a> {
+    chunk: &'a mut DataChunkHandle,
+    place: usize,
+}
+
+impl WritableVector for Column<'_> {
+    fn flat_vector(&mut self) -> FlatVector<'_> {
+        self.chunk.flat_vector(self.place)
+    }
+
+    fn list_vector(&mut self) -> ListVector<'_> {
+        self.chunk.list_vector(self.place)
+    }
+
+    fn array_vector(&mut self) -> ArrayVector<'_> {
+        self.chunk.array_vector(self.place)
+    }
+
+    fn struct_vector(&mut self) -> StructVector<'_> {
+        self.chunk.struct_vector(self.place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use arrow_array::{ArrayRef, BooleanArray, Decimal128Array, StringArray};
+    use arrow_select::concat::concat_batches;
+    use duckdb::Connection;
+    use duckdb::vtab::{BindInfo, InitInfo, TableFunctionInfo, VTab, to_duckdb_logical_type_for_field};
+    use proptest::prelude::{any, proptest};
+
+    use super::*;
+
+    /// Rows that a table function gives, once.
+    struct Given;
+
+    static GIVEN: Mutex<BTreeMap<i64, RecordBatch>> = Mutex::new(BTreeMap::new());
+    static LAST: AtomicI64 = AtomicI64::new(0);
+
+    impl VTab for Given {
+        type InitData = AtomicBool;
+        type BindData = RecordBatch;
+
+        fn bind(bind: &BindInfo) -> Result<RecordBatch> {
+            let number = bind.get_parameter(0).to_int64();
+            let rows =
+                GIVEN.lock().unwrap_or_else(PoisonError::into_inner).remove(&number).ok_or("no rows")?;
+            for field in rows.schema().fields() {
+                bind.add_result_column(field.name(), to_duckdb_logical_type_for_field(field)?);
+            }
+            Ok(rows)
+        }
+
+        fn init(_: &InitInfo) -> Result<AtomicBool> {
+            Ok(AtomicBool::new(false))
+        }
+
+        fn func(function: &TableFunctionInfo<Self>, output: &mut DataChunkHandle) -> Result<()> {
+            if function.get_init_data().swap(true, Ordering::Relaxed) {
+                output.set_len(0);
+                return Ok(());
+            }
+            fill(function.get_bind_data(), output)
+        }
+
+        fn parameters() -> Option<Vec<LogicalTypeHandle>> {
+            Some(vec![LogicalTypeHandle::from(LogicalTypeId::Bigint)])
+        }
+    }
+
+    fn rows(columns: Vec<ArrayRef>) -> RecordBatch {
+        let named = columns.into_iter().enumerate().map(|(at, column)| (at.to_string(), column));
+        RecordBatch::try_from_iter_with_nullable(named.map(|(name, column)| (name, column, true)))
+            .expect("rows")
+    }
+
+    /// Rows as DuckDB gives them back.
+    fn through(rows: &RecordBatch) -> Result<RecordBatch> {
+        let number = LAST.fetch_add(1, Ordering::Relaxed);
+        GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(number, rows.clone());
+        let connection = Connection::open_in_memory()?;
+        connection.register_table_function::<Given>("given")?;
+        let mut statement = connection.prepare(&format!("select * from given({number})"))?;
+        let arrived: Vec<RecordBatch> = statement.query_arrow([])?.collect();
+        Ok(concat_batches(&rows.schema(), &arrived)?)
+    }
+
+    fn decimals(numbers: Vec<Option<i128>>, precision: u8, scale: i8) -> ArrayRef {
+        let numbers = Decimal128Array::from(numbers).with_precision_and_scale(precision, scale);
+        Arc::new(numbers.expect("a decimal's type"))
+    }
+
+    proptest! {
+        #[test]
+        fn texts_and_numbers_of_any_length_arrive(
+            values in proptest::collection::vec(
+                (any::<Option<String>>(), proptest::option::of("[a-zé]{0,14}"), any::<Option<bool>>(), any::<Option<i64>>()),
+                0..40,
+            ),
+            skipped in 0..40_usize,
+        ) {
+            let texts: StringArray = values.iter().map(|value| value.0.as_deref()).collect();
+            let words: StringArray = values.iter().map(|value| value.1.as_deref()).collect();
+            let flags: BooleanArray = values.iter().map(|value| value.2).collect();
+            let numbers = |precision: u8| {
+                let limit = 10_i128.pow(u32::from(precision));
+                let fit = |number: i64| i128::from(number) * i128::from(number) % limit * i128::from(number.signum());
+                decimals(values.iter().map(|value| value.3.map(fit)).collect(), precision, 0)
+            };
+            let mut columns: Vec<ArrayRef> = vec![Arc::new(texts), Arc::new(words), Arc::new(flags)];
+            columns.extend([1, 4, 5, 9, 10, 18, 19, 38].map(numbers));
+            let rows = rows(columns);
+            // Offsets of a part do not begin with zero.
+            let skipped = skipped.min(values.len());
+            let part = rows.slice(skipped, values.len() - skipped);
+            let arrived = through(&part).expect("they fit");
+            assert_eq!(arrived.columns(), part.columns());
+        }
+    }
+
+    #[test]
+    fn the_least_and_the_greatest_of_each_width_arrive() {
+        for precision in 1..=38 {
+            let most = 10_i128.pow(precision.into()) - 1;
+            let rows = rows(vec![decimals(vec![Some(most), Some(-most), None, Some(0)], precision, 0)]);
+            assert_eq!(through(&rows).expect("they fit").columns(), rows.columns(), "{precision}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_too_long_is_an_error_and_none_is_none() {
+        let numbers = [1_000_i128, 1_000].into_iter().collect::<Vec<_>>();
+        let of = |nulls: Vec<bool>| {
+            let numbers = Decimal128Array::new(numbers.clone().into(), Some(nulls.into()));
+            rows(vec![Arc::new(numbers.with_precision_and_scale(3, 0).expect("a decimal's type"))])
+        };
+        let refused = through(&of(vec![false, true])).expect_err("it does not fit");
+        assert!(refused.to_string().contains("1000 has more than 3 digits"), "{refused}");
+        let none = through(&of(vec![false, false])).expect("none is of any length");
+        assert_eq!(none.column(0).null_count(), 2);
+    }
+
+    #[test]
+    fn a_vector_of_another_type_or_too_short_is_not_written() {
+        let types = [LogicalTypeHandle::from(LogicalTypeId::Varchar), LogicalTypeHandle::decimal(9, 2)];
+        let chunk = DataChunkHandle::new(&types);
+        assert!(cells::<i64>(&mut chunk.flat_vector(0), 1).is_err());
+        assert!(cells::<i64>(&mut chunk.flat_vector(1), 1).is_err());
+        assert!(cells::<Text>(&mut chunk.flat_vector(1), 1).is_err());
+        let room = chunk.flat_vector(0).capacity();
+        assert_eq!(cells::<Text>(&mut chunk.flat_vector(0), room).expect("there is room").len(), room);
+        assert!(cells::<Text>(&mut chunk.flat_vector(0), room + 1).is_err());
+    }
+}
