@@ -46,6 +46,12 @@ static SPEC: MapSpec = MapSpec {
             KeyKind::Integer(1, 1024),
             "Threads; as many as the machine has by default.",
         ),
+        KeySpec::optional(
+            "storage_version",
+            KeyKind::Text,
+            "The oldest version of DuckDB that is to read a file that is made, such as `v1.0.0`; `v1.3.0` by default, from which on texts are stored \
+             quicker. A file that is there stays as it is.",
+        ),
     ],
 };
 
@@ -64,7 +70,8 @@ impl WarehouseConnector for Duckdb {
 
     fn open(&self, project_dir: &Path, settings: &Settings) -> Result<Arc<dyn Warehouse>> {
         let path = settings.text("path").unwrap_or(":memory:");
-        let options = ["memory_limit", "threads"].iter().filter_map(|key| Some((*key, settings.text(key)?)));
+        let options = ["memory_limit", "threads", "storage_version"];
+        let options = options.iter().filter_map(|key| Some((*key, settings.text(key)?)));
         if path == ":memory:" {
             return Ok(Arc::new(DuckdbWarehouse::open_in_memory()?));
         }

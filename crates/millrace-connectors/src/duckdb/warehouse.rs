@@ -30,6 +30,11 @@ use super::value::{from_duckdb, to_duckdb};
 const SESSION: &str = "set errors_as_json = true; set integer_division = true; \
     set default_null_order = 'nulls_last_on_asc_first_on_desc'; set TimeZone = 'UTC';";
 
+/// What DuckDB calls the oldest version of its own that is to read a new file.
+const STORAGE_VERSION: &str = "storage_compatibility_version";
+/// The first one that stores texts by a dictionary of compressed ones (`DICT_FSST`), without trying both ways for each.
+const DEFAULT_STORAGE_VERSION: &str = "v1.3.0";
+
 /// How long giving back space may take.
 const MOST_SETTLING: Duration = Duration::from_secs(5);
 
@@ -47,8 +52,11 @@ struct File {
 
 impl File {
     fn open(&self) -> Result<Connection> {
-        let config = self.options.iter().try_fold(config()?, |config, (key, value)| {
-            config.with(key, value).map_err(|error| {
+        let config =
+            config()?.with(STORAGE_VERSION, DEFAULT_STORAGE_VERSION).map_err(|error| refused(&error))?;
+        let config = self.options.iter().try_fold(config, |config, (key, value)| {
+            let option = if key == "storage_version" { STORAGE_VERSION } else { key };
+            config.with(option, value).map_err(|error| {
                 Error::new(ErrorKind::WarehouseUnreachable, format!("DuckDB does not take `{key}: {value}`"))
                     .caused_by(error)
             })
@@ -152,7 +160,11 @@ fn config() -> Result<Config> {
     let config = Config::default().enable_autoload_extension(false);
     config
         .and_then(|config| config.with("autoinstall_known_extensions", "false"))
-        .map_err(|error| Error::new(ErrorKind::Internal, "DuckDB refused its configuration").caused_by(error))
+        .map_err(|error| refused(&error))
+}
+
+fn refused(error: &duckdb::Error) -> Error {
+    Error::new(ErrorKind::Internal, "DuckDB refused its configuration").caused_by(error)
 }
 
 /// Interrupts the query when it is dropped: the caller no longer waits.

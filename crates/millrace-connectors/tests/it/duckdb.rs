@@ -1,5 +1,6 @@
 //! The DuckDB warehouse by its contract: every logical type there and back, all or nothing, limits.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -301,4 +302,25 @@ fn a_file_that_is_no_database_is_told() {
     let error = DuckdbWarehouse::open(&path, []).err().expect("it cannot be opened");
     assert_eq!(error.kind(), ErrorKind::WarehouseUnreachable);
     assert_eq!(std::fs::read(&path).expect("it is still there").len(), 5100);
+}
+
+#[tokio::test]
+async fn a_new_file_is_for_the_oldest_reader_that_is_asked_for() {
+    async fn version(path: &Path, options: &[(&str, &str)]) -> Value {
+        let warehouse = DuckdbWarehouse::open(path, options.iter().copied()).expect("a file");
+        warehouse.transact(&[Statement::new("create table if not exists t (i int)")]).await.expect("made");
+        let sql = "select tags['storage_version'] from duckdb_databases() where path is not null";
+        rows(&warehouse, sql).await.data[0][0].clone()
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (plain, old) = (folder.path().join("plain.duckdb"), folder.path().join("old.duckdb"));
+    assert_eq!(version(&plain, &[]).await, Value::text("v1.3.0+"));
+    assert_eq!(version(&old, &[("storage_version", "v1.0.0")]).await, Value::text("v1.0.0+"));
+    // What is there stays.
+    assert_eq!(version(&old, &[]).await, Value::text("v1.0.0+"));
+    let none = folder.path().join("none.duckdb");
+    let refused = DuckdbWarehouse::open(&none, [("storage_version", "1.3")]).err().expect("no such version");
+    assert_eq!(refused.kind(), ErrorKind::WarehouseUnreachable);
+    assert!(refused.to_string().contains("`storage_version: 1.3`"), "{refused}");
+    assert!(!none.exists());
 }
