@@ -12,7 +12,10 @@ use crate::page::{HEAD, Options, Row, project, replace, version};
 use crate::{Outcome, rows, say};
 
 /// How often everything is run, in turn; the quickest counts.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
+
+/// The sources: a type, and what its file has.
+const KINDS: [(&str, &str); 2] = [("ndjson", "lines"), ("json", "array")];
 
 /// Sums over the numbers that a double does not hold, which have to arrive.
 const SUMS: &str = "select count(*), sum(reference), sum(rate), sum(amount), max(length(note)) from raw.";
@@ -27,43 +30,9 @@ pub(crate) fn bench(options: &Options) -> Outcome {
     let data = folder.join("data");
     say(&format!("writing {} orders", options.orders));
     let sums = rows::long_orders(&data, options.orders).map_err(|error| error.to_string())?;
-    let server = PostgresServer::start(&[]);
-    server.run("postgres", "create database files");
-    let url = format!("{}?sslmode=disable", server.url("files"));
-
-    let mut table = [
-        "lines → DuckDB",
-        "array → DuckDB",
-        "duckdb: read_json of the lines",
-        "lines → PostgreSQL",
-        "array → PostgreSQL",
-        "psql: \\copy of the same as CSV",
-    ]
-    .map(Row::new);
-    for _ in 0..ROUNDS {
-        for (at, (kind, name)) in [("ndjson", "lines"), ("json", "array")].into_iter().enumerate() {
-            source(&folder, kind).map_err(|error| error.to_string())?;
-            let file = folder.join(".millrace/files.duckdb");
-            // What there is none of need not go.
-            let _ = fs::remove_dir_all(folder.join(".millrace"));
-            table[at].took(options.millrace(&folder, "duckdb", &[("BENCH_POSTGRES_URL", &url)])?);
-            let in_duckdb = Command::new("duckdb")
-                .args(["-readonly", "-list", "-noheader", "-separator", "|"])
-                .arg(&file)
-                .arg("-c")
-                .arg(SUMS.to_owned() + &raw_table(&folder)?)
-                .output()
-                .map_err(|error| error.to_string())?;
-            same(&sums, String::from_utf8_lossy(&in_duckdb.stdout).trim(), name)?;
-            server.run("files", "drop schema if exists raw, build, publish, _millrace cascade");
-            table[3 + at].took(options.millrace(&folder, "postgres", &[("BENCH_POSTGRES_URL", &url)])?);
-            let name_in = "select table_name from information_schema.tables where table_schema = 'raw'";
-            let raw = server.run("files", name_in);
-            same(&sums, &server.run("files", &(SUMS.to_owned() + raw.trim())), name)?;
-        }
-        table[2].took(duckdb(&folder)?);
-        table[5].took(psql(&folder, &server, &url)?);
-    }
+    // A server that has been loaded tidies up by itself, so it is not there yet.
+    let in_duckdb = duckdb(options, &folder, &sums)?;
+    let in_postgres = postgres(options, &folder, &sums)?;
 
     let mut out = String::new();
     let size = fs::metadata(data.join("orders.ndjson")).map_err(|error| error.to_string())?.len();
@@ -75,10 +44,63 @@ pub(crate) fn bench(options: &Options) -> Outcome {
         versions.join(", ")
     );
     out.push_str(HEAD);
-    for (at, row) in table.iter().enumerate() {
-        out.push_str(&row.line(&table[at / 3 * 3 + 2]));
+    for table in [&in_duckdb[..], &in_postgres[..]] {
+        for row in table {
+            out.push_str(&row.line(&table[KINDS.len()]));
+        }
     }
     replace("files", &out)
+}
+
+/// Both files into DuckDB, then the reference.
+fn duckdb(options: &Options, folder: &Path, sums: &str) -> Result<[Row; 4], String> {
+    let mut table = [
+        "lines → DuckDB",
+        "array → DuckDB",
+        "duckdb: read_json of the lines",
+        "the same into a file for 1.3 and later",
+    ]
+    .map(Row::new);
+    for _ in 0..ROUNDS {
+        for ((kind, name), row) in KINDS.into_iter().zip(&mut table) {
+            source(folder, kind).map_err(|error| error.to_string())?;
+            // What there is none of need not go.
+            let _ = fs::remove_dir_all(folder.join(".millrace"));
+            row.took(options.millrace(folder, "duckdb", &[("BENCH_POSTGRES_URL", "")])?);
+            let loaded = Command::new("duckdb")
+                .args(["-readonly", "-list", "-noheader", "-separator", "|"])
+                .arg(folder.join(".millrace/files.duckdb"))
+                .arg("-c")
+                .arg(SUMS.to_owned() + &raw_table(folder)?)
+                .output()
+                .map_err(|error| error.to_string())?;
+            same(sums, String::from_utf8_lossy(&loaded.stdout).trim(), name)?;
+        }
+        table[2].took(read_json(folder, false)?);
+        table[3].took(read_json(folder, true)?);
+    }
+    Ok(table)
+}
+
+/// Both files into PostgreSQL, then the reference.
+fn postgres(options: &Options, folder: &Path, sums: &str) -> Result<[Row; 3], String> {
+    let server = PostgresServer::start(&[]);
+    server.run("postgres", "create database files");
+    let url = format!("{}?sslmode=disable", server.url("files"));
+    let mut table =
+        ["lines → PostgreSQL", "array → PostgreSQL", "psql: \\copy of the same as CSV"].map(Row::new);
+    for _ in 0..ROUNDS {
+        for ((kind, name), row) in KINDS.into_iter().zip(&mut table) {
+            source(folder, kind).map_err(|error| error.to_string())?;
+            server.run("files", "drop schema if exists raw, build, publish, _millrace cascade");
+            row.took(options.millrace(folder, "postgres", &[("BENCH_POSTGRES_URL", &url)])?);
+            let name_in = "select table_name from information_schema.tables where table_schema = 'raw'";
+            let raw = server.run("files", name_in);
+            same(sums, &server.run("files", &(SUMS.to_owned() + raw.trim())), name)?;
+        }
+        table[2].took(psql(folder, &server, &url)?);
+    }
+    Ok(table)
 }
 
 /// Has the project read lines, or an array.
@@ -100,14 +122,17 @@ fn same(expected: &str, found: &str, what: &str) -> Outcome {
     if expected == found { Ok(()) } else { Err(format!("{what}: expected {expected}, found {found}")) }
 }
 
-fn duckdb(folder: &Path) -> Result<Measured, String> {
+/// The reference, into a file as DuckDB makes it, or `for_later` as Millrace does.
+fn read_json(folder: &Path, for_later: bool) -> Result<Measured, String> {
     let file = folder.join("reference.duckdb");
     let _ = fs::remove_file(&file);
-    let sql = format!(
-        "create table orders as select * from read_json('{}/orders.ndjson')",
-        folder.join("data").display()
-    );
-    run(Command::new("duckdb").arg(&file).arg("-c").arg(sql))
+    let select = format!("select * from read_json('{}/orders.ndjson')", folder.join("data").display());
+    let mut command = Command::new("duckdb");
+    if for_later {
+        let attach = format!("attach '{}' as later (storage_version 'v1.3.0')", file.display());
+        return run(command.arg("-c").arg(format!("{attach}; create table later.orders as {select}")));
+    }
+    run(command.arg(&file).arg("-c").arg(format!("create table orders as {select}")))
 }
 
 fn psql(folder: &Path, server: &PostgresServer, url: &str) -> Result<Measured, String> {

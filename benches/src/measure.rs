@@ -18,6 +18,8 @@ pub(crate) struct Measured {
 /// Runs a command to its end; its stderr goes to ours.
 pub(crate) fn run(command: &mut Command) -> Result<Measured, String> {
     let what = format!("{command:?}");
+    // What others have left to be written would be written while this one runs, and waited for when it syncs.
+    Command::new("sync").status().map_err(|error| format!("`sync` does not start: {error}"))?;
     let started = Instant::now();
     let mut child = command
         .stdin(Stdio::null())
