@@ -199,6 +199,11 @@ impl PostgresServer {
     }
 }
 
+/// Starts a pooler again when it ends, as services are. Debian's PgBouncer 1.18 may end itself when a statement is cancelled ("server in bad
+/// state: 11", <https://github.com/pgbouncer/pgbouncer/issues/822>, mended in 1.20).
+const KEPT_ALIVE: &str =
+    "trap 'kill -KILL $pid; exit' USR1; while :; do \"$0\" \"$1\" & pid=$!; wait $pid; sleep 0.05; done";
+
 /// A PgBouncer in transaction mode before a server, gone when it is dropped.
 #[derive(Debug)]
 pub struct PgBouncer {
@@ -222,9 +227,10 @@ impl PgBouncer {
                 folder = folder.display()
             ),
         );
-        let command =
-            vec![program("pgbouncer").display().to_string(), folder.join("ini").display().to_string()];
-        let watch = Watched::start(&command, &folder, user(), "KILL");
+        let command = ["sh", "-c", KEPT_ALIVE].map(str::to_owned).into_iter();
+        let pooler = [program("pgbouncer"), folder.join("ini")].map(|path| path.display().to_string());
+        let command: Vec<String> = command.chain(pooler).collect();
+        let watch = Watched::start(&command, &folder, user(), "USR1");
         let deadline = Instant::now() + Duration::from_secs(30);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
