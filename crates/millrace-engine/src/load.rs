@@ -169,7 +169,7 @@ impl StreamLoad {
             self.limit
         );
         let mut error = Error::new(ErrorKind::ContractBroken, message)
-            .hint("Mend the source or its captured schema, or allow more with `--max-quarantine`.");
+            .hint("Mend the source or its captured schema, or allow more with `--max-quarantine`, or for good with `max_quarantine` of the stream or of `millrace.yml`.");
         for row in self.quarantined.iter().take(5) {
             error = error.caused_by(describe(row));
         }

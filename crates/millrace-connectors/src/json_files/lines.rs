@@ -78,6 +78,10 @@ pub(super) fn walk<R: Read, S: Records>(
             Some(at) if searched + at <= limits.record => searched + at + 1,
             None if window.ended() && rest.len() <= limits.record => rest.len(),
             found if found.is_some() || rest.len() > limits.record => {
+                if first && begins_array(trimmed(rest)) {
+                    return Err(is_array(window.name()));
+                }
+                first = false;
                 too_long(window, limits.record, records)?;
                 searched = 0;
                 continue;
@@ -92,16 +96,13 @@ pub(super) fn walk<R: Read, S: Records>(
         if length == 0 {
             return Ok(());
         }
+        if first && is_array_file(window, length)? {
+            return Err(is_array(window.name()));
+        }
+        let rest = window.rest();
         let ends = rest[length - 1] == b'\n';
         let line = trimmed(&rest[..length]);
         if !line.is_empty() {
-            if first && line == b"[" {
-                return Err(Error::new(
-                    ErrorKind::SourceUnreadable,
-                    format!("file `{}` starts with an array, not with an object a line", window.name()),
-                )
-                .hint("Write `type: json` in the source."));
-            }
             first = false;
             let refusal = if line[0] == b'{' {
                 match scratch.scan(line) {
@@ -125,6 +126,31 @@ pub(super) fn walk<R: Read, S: Records>(
             window.consume(length);
         }
     }
+}
+
+/// Whether a text is how an array of objects begins.
+fn begins_array(text: &[u8]) -> bool {
+    text.strip_prefix(b"[").is_some_and(|within| trimmed(within).starts_with(b"{"))
+}
+
+/// Whether a file is an array, and not lines, by its first line of some bytes.
+fn is_array_file<R: Read>(window: &mut Window<R>, length: usize) -> Result<bool> {
+    let line = trimmed(&window.rest()[..length]);
+    if !begins_array(line) {
+        return Ok(line == b"[");
+    }
+    // With others behind it, it is a record that is none.
+    while trimmed(&window.rest()[length..]).is_empty() {
+        if !window.fill()? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_array(name: &str) -> Error {
+    let message = format!("file `{name}` starts with an array, not with an object a line");
+    Error::new(ErrorKind::SourceUnreadable, message).hint("Write `type: json` in the source.")
 }
 
 /// A line beyond the limit: quarantine keeps its beginning, the rest is passed over.

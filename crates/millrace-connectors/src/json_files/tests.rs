@@ -106,6 +106,8 @@ fn lines() {
             &[],
             &["1 broken-record {\"a\":1}{\"a\":2}", "2 broken-record [1]", "3 broken-record 7"],
         ),
+        ("[{\"a\":1}]\n{\"a\":2}", &["2"], &["1 broken-record [{\"a\":1}]"]),
+        ("[1]\n", &[], &["1 broken-record [1]"]),
         ("{\"a\":1}\n{\"a\":2", &["1"], &["2 broken-record {\"a\":2"]),
         // An array's bracket further down, where a piece may begin, is a bad line and no more.
         (
@@ -144,6 +146,8 @@ fn a_line_beyond_the_limit_goes_to_quarantine() {
         assert_eq!(outcome.lines(), ["1", "3"], "block {block}");
         assert_eq!(outcome.quarantined.iter().map(|row| row.line).collect::<Vec<_>>(), [2]);
         let array = format!("[{}]", text.trim_end().replace('\n', ","));
+        let told = read(Ndjson, &[], array.as_bytes(), &request(&["a text"]), limits).expect_err("no lines");
+        assert!(told.to_string().contains("starts with an array"), "{told}");
         read(Json, &[], array.as_bytes(), &request(&["a text"]), limits).expect_err("too large for an array");
     }
 }
@@ -175,7 +179,9 @@ fn documents() {
         let message = error(Json, &[("records", path)], text);
         assert!(message.contains(expected), "{path} {text}: {message}");
     }
-    assert!(error(Ndjson, &[], "[\n{\"a\":1}\n]").contains("type: json"));
+    for array in ["[\n{\"a\":1}\n]", "[{\"a\":1},{\"a\":2}]", "\n [ {\"a\":1},\r\n", "[{\"a\":1}]\n\n \n"] {
+        assert!(error(Ndjson, &[], array).contains("type: json"), "{array}");
+    }
 }
 
 #[test]
