@@ -202,7 +202,7 @@ impl PostgresServer {
 /// Starts a pooler again when it ends, as services are. Debian's PgBouncer 1.18 may end itself when a statement is cancelled ("server in bad
 /// state: 11", <https://github.com/pgbouncer/pgbouncer/issues/822>, mended in 1.20).
 const KEPT_ALIVE: &str =
-    "trap 'kill -KILL $pid; exit' USR1; while :; do \"$0\" \"$1\" & pid=$!; wait $pid; sleep 0.05; done";
+    "trap 'kill -KILL $!; wait $!; exit' USR1; while :; do \"$0\" \"$1\" & wait $!; sleep 0.05; done";
 
 /// A PgBouncer in transaction mode before a server, gone when it is dropped.
 #[derive(Debug)]
