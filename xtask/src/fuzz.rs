@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::{Outcome, root, say};
 
-/// What tells libFuzzer where a run has been and what it compared. Our own code has no `unsafe`, so there is no address sanitizer, which
+/// What tells libFuzzer where a run has been and what it compared. What is fuzzed has no `unsafe` of ours, so there is no address sanitizer, which
 /// would need a nightly compiler.
 const FLAGS: [&str; 6] = [
     "-Cpasses=sancov-module",

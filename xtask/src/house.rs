@@ -114,11 +114,10 @@ fn nothing_names_a_machine() {
 
 #[test]
 fn code_is_unsafe_in_one_module() {
-    let word = ["unsafe", "_code"].concat();
-    let with: Vec<PathBuf> = files(&["benches", "crates", "fuzz", "xtask"], &[".rs"])
-        .into_iter()
-        .filter(|path| text(path).contains(&word))
-        .collect();
+    // The fuzz targets are a workspace of their own, without the lint.
+    let words = ["_code", " {", " fn", " impl"].map(|after| ["unsafe", after].concat());
+    let mut with = files(&["benches", "crates", "fuzz", "xtask"], &[".rs"]);
+    with.retain(|path| words.iter().any(|word| text(path).contains(word)));
     assert_eq!(with, [root().join("crates/millrace-connectors/src/duckdb/vector.rs")]);
 }
 

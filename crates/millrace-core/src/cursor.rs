@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A position in a stream. It becomes a checkpoint when it commits with the rows that it covers.
+/// A position in a stream. It becomes a checkpoint when it commits with the rows that it covers, or later, when it is found to be the same place
+/// by other signs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Cursor {

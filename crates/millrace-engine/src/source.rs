@@ -154,7 +154,7 @@ pub trait Source: Send + Sync {
 
     /// The present position of a stream without looking at its rows; must be cheap. None where that is not possible. `last` is where its
     /// last load ended: the answer is at it ([`Cursor::is_at`]) where nothing is new, and what is known to be as it was then need not be looked
-    /// at. Where `last` is a mark of a read that did not come to its end ([`BatchSender::mark`]), the answer is equal to it if [`Self::read`] can go
+    /// at. Such an answer becomes the checkpoint where it knows more than `last` does, so the next load must be able to begin from it. Where `last` is a mark of a read that did not come to its end ([`BatchSender::mark`]), the answer is equal to it if [`Self::read`] can go
     /// on from there, and none otherwise.
     async fn position(&self, stream: &StreamRequest, last: &Cursor) -> Result<Option<Cursor>>;
 

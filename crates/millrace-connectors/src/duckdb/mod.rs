@@ -49,7 +49,7 @@ static SPEC: MapSpec = MapSpec {
         KeySpec::optional(
             "storage_version",
             KeyKind::Text,
-            "The oldest version of DuckDB that is to read a file that is made, such as `v1.0.0`; `v1.3.0` by default, from which on texts are stored \
+            "The oldest version of DuckDB that is to be able to read a new file, such as `v1.0.0`; `v1.3.0` by default, from which on texts are stored \
              quicker. A file that is there stays as it is.",
         ),
     ],

@@ -4,6 +4,7 @@
 //! here, and everything else is left to it. This is the one module with unsafe code. See ADR 0023.
 
 use std::error::Error as StdError;
+use std::mem::MaybeUninit;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Decimal128Type;
@@ -18,8 +19,12 @@ use duckdb::vtab::arrow::{WritableVector, write_arrow_array_to_vector};
 
 type Result<T> = std::result::Result<T, Box<dyn StdError>>;
 
-/// Fills a chunk with rows. They are no more than a vector takes, and columns have the types that Arrow's are given in DuckDB.
+/// Fills a chunk with rows, which are no more than a vector takes. Its columns have the types that Arrow's are given in DuckDB; that there are
+/// as many, and that those filled here have the type, is held against it.
 pub(super) fn fill(rows: &RecordBatch, chunk: &mut DataChunkHandle) -> Result<()> {
+    if rows.num_columns() != chunk.num_columns() {
+        return Err(format!("{} columns for {}", rows.num_columns(), chunk.num_columns()).into());
+    }
     for (place, column) in rows.columns().iter().enumerate() {
         match column.data_type() {
             DataType::Utf8 => {
@@ -28,9 +33,13 @@ pub(super) fn fill(rows: &RecordBatch, chunk: &mut DataChunkHandle) -> Result<()
                 fill_texts(texts.value_data(), texts.value_offsets(), &mut vector)?;
                 fill_nulls(texts.nulls(), &mut vector);
             }
-            DataType::Decimal128(precision, _) => {
+            DataType::Decimal128(precision, scale) => {
                 let numbers = column.as_primitive::<Decimal128Type>();
                 let mut vector = chunk.flat_vector(place);
+                let into = vector.logical_type();
+                if (*precision, *scale) != (into.decimal_width(), into.decimal_scale() as i8) {
+                    return Err("decimals of another precision or scale".into());
+                }
                 fill_decimals(numbers.values(), numbers.nulls(), *precision, &mut vector)?;
                 fill_nulls(numbers.nulls(), &mut vector);
             }
@@ -52,18 +61,24 @@ fn fill_nulls(nulls: Option<&NullBuffer>, vector: &mut FlatVector<'_>) {
 fn fill_texts(bytes: &[u8], offsets: &[i32], vector: &mut FlatVector<'_>) -> Result<()> {
     let (Some(&first), Some(&end)) = (offsets.first(), offsets.last()) else { return Ok(()) };
     let all = &bytes[first as usize..end as usize];
-    let copy = if all.len() > Text::INLINE {
-        vector.insert(0, all);
-        cells::<Text>(vector, 1)?[0].address()
-    } else {
-        0
-    };
+    let copy = if all.len() > Text::INLINE { copy_of(all, vector)? } else { 0 };
     let texts = cells::<Text>(vector, offsets.len() - 1)?;
     for (text, ends) in texts.iter_mut().zip(offsets.windows(2)) {
         let (start, end) = ((ends[0] - first) as usize, (ends[1] - first) as usize);
-        *text = Text::new(&all[start..end], copy + start as u64);
+        text.write(Text::new(&all[start..end], copy + start as u64));
     }
     Ok(())
+}
+
+/// Where in a vector's memory a copy of some bytes is; more than a cell holds.
+#[expect(unsafe_code, reason = "what DuckDB has written is read")]
+fn copy_of(bytes: &[u8], vector: &mut FlatVector<'_>) -> Result<u64> {
+    cells::<Text>(vector, 1)?[0].write(Text::new(&[], 0));
+    vector.insert(0, bytes);
+    // SAFETY: This cell has been written, at the latest just above.
+    let copy = unsafe { cells::<Text>(vector, 1)?[0].assume_init() };
+    // Of bytes that are not UTF-8 it takes no note, and says nothing.
+    if copy.length as usize == bytes.len() { Ok(copy.address()) } else { Err("DuckDB refuses a text".into()) }
 }
 
 fn fill_decimals(
@@ -90,9 +105,9 @@ fn fill_numbers<T: Cell + From128>(
     let numbers_and_cells = numbers.iter().zip(cells::<T>(vector, numbers.len())?);
     for (row, (&number, cell)) in numbers_and_cells.enumerate() {
         if number.unsigned_abs() < limit {
-            *cell = T::low_part(number);
+            cell.write(T::low_part(number));
         } else if nulls.is_some_and(|nulls| nulls.is_null(row)) {
-            *cell = T::low_part(0);
+            cell.write(T::low_part(0));
         } else {
             return Err(format!("{number} has more than {precision} digits").into());
         }
@@ -153,8 +168,12 @@ impl From128 for Huge {
 /// `duckdb_string_t`: the length, and of a text that is not longer than twelve bytes all of it; of a longer one its first four bytes, and
 /// where it lies.
 #[derive(Clone, Copy)]
-#[repr(transparent)]
-struct Text([u8; 16]);
+#[repr(C)]
+struct Text {
+    length: u32,
+    start: [u8; 4],
+    rest: [u8; 8],
+}
 
 // Addresses are of eight bytes, as on all machines that there is a libduckdb for.
 const _: () = assert!(size_of::<Text>() == size_of::<duckdb::ffi::duckdb_string_t>());
@@ -170,33 +189,34 @@ impl Text {
     const INLINE: usize = 12;
 
     fn new(text: &[u8], address: u64) -> Self {
-        let mut cell = [0; 16];
-        cell[..4].copy_from_slice(&(text.len() as u32).to_ne_bytes());
+        let mut cell = Self { length: text.len() as u32, start: [0; 4], rest: [0; 8] };
+        let (start, rest) = text.split_at(text.len().min(4));
+        cell.start[..start.len()].copy_from_slice(start);
         if text.len() <= Self::INLINE {
-            cell[4..4 + text.len()].copy_from_slice(text);
+            cell.rest[..rest.len()].copy_from_slice(rest);
         } else {
-            cell[4..8].copy_from_slice(&text[..4]);
-            cell[8..].copy_from_slice(&address.to_ne_bytes());
+            cell.rest = address.to_ne_bytes();
         }
-        Self(cell)
+        cell
     }
 
     /// Where a text of more than twelve bytes lies.
     fn address(self) -> u64 {
-        let mut address = [0; 8];
-        address.copy_from_slice(&self.0[8..]);
-        u64::from_ne_bytes(address)
+        u64::from_ne_bytes(self.rest)
     }
 }
 
 /// The first rows of a vector, to be written.
 #[expect(unsafe_code, reason = "the crate hands out a vector's memory only so")]
-fn cells<'vector, T: Cell>(vector: &'vector mut FlatVector<'_>, rows: usize) -> Result<&'vector mut [T]> {
+fn cells<'vector, T: Cell>(
+    vector: &'vector mut FlatVector<'_>,
+    rows: usize,
+) -> Result<&'vector mut [MaybeUninit<T>]> {
     if rows > vector.capacity() || !T::is_of(&vector.logical_type()) {
         return Err("rows do not fit into a vector".into());
     }
-    // SAFETY: The vector's type says that its rows are of `T`, which any bytes are, and it has room for so many. While the slice lives the
-    // vector is borrowed, and nobody else has one of this place.
+    // SAFETY: The vector's type says that its rows are of `T`, and it has room for so many. What they are before they are written nobody has
+    // said, which is what `MaybeUninit` stands for. While the slice lives the vector is borrowed, and nobody else has one of this place.
     Ok(unsafe { vector.as_mut_slice_with_len(rows) })
 }
 
@@ -348,6 +368,16 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_no_text_are_refused() {
+        let chunk = DataChunkHandle::new(&[LogicalTypeHandle::from(LogicalTypeId::Varchar)]);
+        let mut vector = chunk.flat_vector(0);
+        for bytes in [&b"a text of more than twelve bytes"[..], b"twelve and a half \xC3"] {
+            let filled = fill_texts(bytes, &[0, 12, bytes.len() as i32], &mut vector);
+            assert_eq!(filled.is_ok(), bytes.is_ascii());
+        }
+    }
+
+    #[test]
     fn a_vector_of_another_type_or_too_short_is_not_written() {
         let types = [LogicalTypeHandle::from(LogicalTypeId::Varchar), LogicalTypeHandle::decimal(9, 2)];
         let chunk = DataChunkHandle::new(&types);
@@ -357,5 +387,16 @@ mod tests {
         let room = chunk.flat_vector(0).capacity();
         assert_eq!(cells::<Text>(&mut chunk.flat_vector(0), room).expect("there is room").len(), room);
         assert!(cells::<Text>(&mut chunk.flat_vector(0), room + 1).is_err());
+        let texts = || Arc::new(StringArray::from(vec!["a"])) as ArrayRef;
+        for (columns, fit) in [
+            (vec![texts(), decimals(vec![Some(1)], 9, 2)], true),
+            (vec![texts(), decimals(vec![Some(1)], 9, 3)], false),
+            (vec![texts(), decimals(vec![Some(1)], 8, 2)], false),
+            (vec![texts(), texts()], false),
+            (vec![texts()], false),
+        ] {
+            let mut chunk = DataChunkHandle::new(&types);
+            assert_eq!(fill(&rows(columns), &mut chunk).is_ok(), fit);
+        }
     }
 }

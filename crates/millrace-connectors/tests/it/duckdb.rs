@@ -318,6 +318,7 @@ async fn a_new_file_is_for_the_oldest_reader_that_is_asked_for() {
     assert_eq!(version(&old, &[("storage_version", "v1.0.0")]).await, Value::text("v1.0.0+"));
     // What is there stays.
     assert_eq!(version(&old, &[]).await, Value::text("v1.0.0+"));
+    assert_eq!(version(&plain, &[("storage_version", "v1.0.0")]).await, Value::text("v1.3.0+"));
     let none = folder.path().join("none.duckdb");
     let refused = DuckdbWarehouse::open(&none, [("storage_version", "1.3")]).err().expect("no such version");
     assert_eq!(refused.kind(), ErrorKind::WarehouseUnreachable);
