@@ -4,7 +4,11 @@ use std::fs::Metadata;
 use std::time::{Duration, SystemTime};
 
 /// The coarsest clock of a file system (FAT's), in whose tick a second change leaves no trace.
-const TICK: Duration = Duration::from_secs(2);
+const COARSE: Duration = Duration::from_secs(2);
+/// More than the tick of those that count in less than hundredths of a second: a kernel's clock ticks a hundred times a second or more.
+const FINE: Duration = Duration::from_millis(100);
+/// What times are multiples of where a file system counts in hundredths of a second (exFAT), or in more.
+const HUNDREDTH: u32 = 10_000_000;
 
 /// When a file was changed, and which file it is. On Unix this includes the time of the last change of the file's record (`st_ctime`),
 /// which, unlike the time of its content, no program can set back.
@@ -19,7 +23,13 @@ pub(crate) fn settled(metadata: &Metadata, now: SystemTime) -> Option<String> {
     let (modified, changed, _) = parts(metadata)?;
     // A time to come says nothing either.
     let age = now.duration_since(modified.max(changed)).ok()?;
-    if age > TICK { of(metadata) } else { None }
+    if age > tick(changed) { of(metadata) } else { None }
+}
+
+/// In what time a change is sure to get another stamp than the one that came at `changed`.
+fn tick(changed: SystemTime) -> Duration {
+    let part = changed.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    if part.is_multiple_of(HUNDREDTH) { COARSE } else { FINE }
 }
 
 #[cfg(unix)]
@@ -48,11 +58,23 @@ mod tests {
         let path = folder.path().join("a");
         std::fs::write(&path, "one").expect("written");
         let metadata = std::fs::metadata(&path).expect("a file");
-        let now = SystemTime::now();
-        assert_eq!(settled(&metadata, now), None, "a moment ago");
-        assert_eq!(settled(&metadata, now - Duration::from_hours(1)), None, "of the future");
-        assert_eq!(settled(&metadata, now + Duration::from_secs(3)), of(&metadata));
+        let (modified, changed, _) = parts(&metadata).expect("times");
+        let written = modified.max(changed);
+        assert_eq!(settled(&metadata, written + Duration::from_millis(50)), None, "a moment ago");
+        assert_eq!(settled(&metadata, written - Duration::from_hours(1)), None, "of the future");
+        assert_eq!(settled(&metadata, written + Duration::from_secs(3)), of(&metadata));
         assert!(of(&metadata).is_some());
+    }
+
+    #[test]
+    fn times_tell_how_a_file_system_counts() {
+        let at = |nanos| SystemTime::UNIX_EPOCH + Duration::new(1_800_000_000, nanos);
+        for coarse in [0, 10_000_000, 990_000_000] {
+            assert_eq!(tick(at(coarse)), COARSE, "{coarse}");
+        }
+        for fine in [1, 4_000_000, 123_456_700, 999_999_999] {
+            assert_eq!(tick(at(fine)), FINE, "{fine}");
+        }
     }
 
     #[test]
