@@ -5,10 +5,11 @@
 
 use std::error::Error as StdError;
 use std::mem::MaybeUninit;
+use std::ops::RangeInclusive;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Decimal128Type;
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, Decimal128Array, RecordBatch};
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 use duckdb::core::{
@@ -40,7 +41,12 @@ pub(super) fn fill(rows: &RecordBatch, chunk: &mut DataChunkHandle) -> Result<()
                 if (*precision, *scale) != (into.decimal_width(), into.decimal_scale() as i8) {
                     return Err("decimals of another precision or scale".into());
                 }
-                fill_decimals(numbers.values(), numbers.nulls(), *precision, &mut vector)?;
+                match precision {
+                    ..=4 => fill_decimals(numbers, &mut vector, |number| number as i16)?,
+                    5..=9 => fill_decimals(numbers, &mut vector, |number| number as i32)?,
+                    10..=18 => fill_decimals(numbers, &mut vector, |number| number as i64)?,
+                    _ => fill_decimals(numbers, &mut vector, huge)?,
+                }
                 fill_nulls(numbers.nulls(), &mut vector);
             }
             _ => write_arrow_array_to_vector(column, &mut Column { chunk, place })?,
@@ -81,35 +87,21 @@ fn copy_of(bytes: &[u8], vector: &mut FlatVector<'_>) -> Result<u64> {
     if copy.length as usize == bytes.len() { Ok(copy.address()) } else { Err("DuckDB refuses a text".into()) }
 }
 
-fn fill_decimals(
-    numbers: &[i128],
-    nulls: Option<&NullBuffer>,
-    precision: u8,
+/// Decimals of which `cell` makes what the vector has for each.
+fn fill_decimals<T: Cell>(
+    numbers: &Decimal128Array,
     vector: &mut FlatVector<'_>,
+    cell: impl Fn(i128) -> T,
 ) -> Result<()> {
-    match precision {
-        ..=4 => fill_numbers::<i16>(numbers, nulls, precision, vector),
-        5..=9 => fill_numbers::<i32>(numbers, nulls, precision, vector),
-        10..=18 => fill_numbers::<i64>(numbers, nulls, precision, vector),
-        _ => fill_numbers::<Huge>(numbers, nulls, precision, vector),
-    }
-}
-
-fn fill_numbers<T: Cell + From128>(
-    numbers: &[i128],
-    nulls: Option<&NullBuffer>,
-    precision: u8,
-    vector: &mut FlatVector<'_>,
-) -> Result<()> {
-    let limit = 10_u128.pow(precision.into());
-    let numbers_and_cells = numbers.iter().zip(cells::<T>(vector, numbers.len())?);
-    for (row, (&number, cell)) in numbers_and_cells.enumerate() {
+    let limit = 10_u128.pow(numbers.precision().into());
+    let cells = cells::<T>(vector, numbers.len())?;
+    for (row, (&number, into)) in numbers.values().iter().zip(cells).enumerate() {
         if number.unsigned_abs() < limit {
-            cell.write(T::low_part(number));
-        } else if nulls.is_some_and(|nulls| nulls.is_null(row)) {
-            cell.write(T::low_part(0));
+            into.write(cell(number));
+        } else if numbers.is_null(row) {
+            into.write(cell(0));
         } else {
-            return Err(format!("{number} has more than {precision} digits").into());
+            return Err(format!("{number} has more than {} digits", numbers.precision()).into());
         }
     }
     Ok(())
@@ -121,48 +113,39 @@ trait Cell: Copy {
     fn is_of(of: &LogicalTypeHandle) -> bool;
 }
 
-/// A number that fits, of fewer bytes.
-trait From128 {
-    fn low_part(number: i128) -> Self;
+fn is_decimal(of: &LogicalTypeHandle, digits: RangeInclusive<u8>) -> bool {
+    of.id() == LogicalTypeId::Decimal && digits.contains(&of.decimal_width())
 }
 
-fn is_decimal(of: &LogicalTypeHandle, least: u8, most: u8) -> bool {
-    of.id() == LogicalTypeId::Decimal && (least..=most).contains(&of.decimal_width())
+impl Cell for i16 {
+    fn is_of(of: &LogicalTypeHandle) -> bool {
+        is_decimal(of, 1..=4)
+    }
 }
 
-macro_rules! whole_number {
-    ($type:ty, $least:literal to $most:literal digits) => {
-        impl Cell for $type {
-            fn is_of(of: &LogicalTypeHandle) -> bool {
-                is_decimal(of, $least, $most)
-            }
-        }
-
-        impl From128 for $type {
-            fn low_part(number: i128) -> Self {
-                number as Self
-            }
-        }
-    };
+impl Cell for i32 {
+    fn is_of(of: &LogicalTypeHandle) -> bool {
+        is_decimal(of, 5..=9)
+    }
 }
 
-whole_number!(i16, 1 to 4 digits);
-whole_number!(i32, 5 to 9 digits);
-whole_number!(i64, 10 to 18 digits);
+impl Cell for i64 {
+    fn is_of(of: &LogicalTypeHandle) -> bool {
+        is_decimal(of, 10..=18)
+    }
+}
 
 /// `duckdb_hugeint`: the lower half, then the upper one. It is not aligned as a number of Rust's is.
 type Huge = [u64; 2];
 
 impl Cell for Huge {
     fn is_of(of: &LogicalTypeHandle) -> bool {
-        is_decimal(of, 19, 38)
+        is_decimal(of, 19..=38)
     }
 }
 
-impl From128 for Huge {
-    fn low_part(number: i128) -> Self {
-        [number as u64, (number >> 64) as u64]
-    }
+fn huge(number: i128) -> Huge {
+    [number as u64, (number >> 64) as u64]
 }
 
 /// `duckdb_string_t`: the length, and of a text that is not longer than twelve bytes all of it; of a longer one its first four bytes, and
@@ -250,7 +233,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
     use std::sync::{Arc, Mutex, PoisonError};
 
-    use arrow_array::{ArrayRef, BooleanArray, Decimal128Array, StringArray};
+    use arrow_array::{ArrayRef, BooleanArray, StringArray};
     use arrow_select::concat::concat_batches;
     use duckdb::Connection;
     use duckdb::vtab::{BindInfo, InitInfo, TableFunctionInfo, VTab, to_duckdb_logical_type_for_field};
@@ -356,9 +339,8 @@ mod tests {
 
     #[test]
     fn a_number_that_is_too_long_is_an_error_and_none_is_none() {
-        let numbers = [1_000_i128, 1_000].into_iter().collect::<Vec<_>>();
         let of = |nulls: Vec<bool>| {
-            let numbers = Decimal128Array::new(numbers.clone().into(), Some(nulls.into()));
+            let numbers = Decimal128Array::new(vec![1_000, 1_000].into(), Some(nulls.into()));
             rows(vec![Arc::new(numbers.with_precision_and_scale(3, 0).expect("a decimal's type"))])
         };
         let refused = through(&of(vec![false, true])).expect_err("it does not fit");
