@@ -165,6 +165,8 @@ mod tests {
         let path = folder.path().join("a.csv");
         let file = InputFile { place: Place::Disk(path.clone()), name: "a.csv".to_owned() };
         std::fs::write(&path, "one").expect("written");
+        let to_come = SystemTime::now() + std::time::Duration::from_hours(1);
+        File::options().write(true).open(&path).and_then(|file| file.set_modified(to_come)).expect("a time");
         let stamp = stamp::of(&std::fs::metadata(&path).expect("a file"));
         assert!(stamp.is_some());
         let known = |hash: &str, stamp: &Option<String>| FileState {
@@ -175,6 +177,7 @@ mod tests {
         };
         let read = Input::open(&file).and_then(Input::finish).expect("a state");
         assert_eq!(read.hash, blake3::hash(b"one").to_hex().as_str());
+        assert_eq!(read.stamp, None, "its time has not come");
         // A hash that nobody could have read.
         let trusted = known("none", &stamp);
         assert_eq!(state(&file, &trusted).expect("a state"), trusted);

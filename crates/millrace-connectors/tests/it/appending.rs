@@ -7,7 +7,7 @@ use millrace_core::project::source_file::ReadMode;
 use millrace_engine::error::ErrorKind;
 use millrace_engine::source::{Source, StreamRequest};
 
-use crate::reading::{discover, read_since, source, stream, wait};
+use crate::reading::{discover, is_new, read_since, source, stream};
 
 fn write(dir: &Path, name: &str, text: &str) {
     std::fs::write(dir.join(name), text).expect("written");
@@ -33,11 +33,7 @@ impl Drops<'_> {
     }
 
     fn is_new(&self) -> bool {
-        self.last.as_ref().is_none_or(|last| {
-            wait(self.source.position(&self.stream, last))
-                .expect("a position")
-                .is_none_or(|now| !now.is_at(last))
-        })
+        self.last.as_ref().is_none_or(|last| is_new(self.source, &self.stream, last))
     }
 
     fn fails(&self) -> ErrorKind {

@@ -9,7 +9,7 @@ use millrace_core::cursor::{Cursor, FileState};
 use millrace_engine::error::ErrorKind;
 use millrace_engine::source::Drift;
 
-use crate::reading::{discover, load, read, source, stream, wait};
+use crate::reading::{discover, is_new, load, read, source, stream, wait};
 
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -50,8 +50,7 @@ fn a_pattern_reads_its_files_in_order_packed_or_not() {
     assert_eq!(files[0].size, packed.len() as u64, "bytes on disk");
     assert_eq!(files[0].hash, blake3::hash(&packed).to_hex().as_str());
     let last = loaded.outcome.cursor.clone().expect("a cursor");
-    let is_new =
-        || wait(source.position(&orders, &last)).expect("a position").is_none_or(|now| !now.is_at(&last));
+    let is_new = || is_new(source.as_ref(), &orders, &last);
     assert!(!is_new());
     assert_eq!(wait(source.streams()).expect("streams"), ["src"]);
     write(dir.path(), "data/orders_3.ndjson", b"\n");

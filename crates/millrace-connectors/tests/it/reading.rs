@@ -75,6 +75,11 @@ pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
         .block_on(work)
 }
 
+/// Whether a load that comes after another, which ended at `last`, would find anything.
+pub(crate) fn is_new(source: &dyn Source, stream: &StreamRequest, last: &Cursor) -> bool {
+    wait(source.position(stream, last)).expect("a position").is_none_or(|now| !now.is_at(last))
+}
+
 /// The columns of a stream.
 pub(crate) fn discover(source: &dyn Source, stream: &StreamRequest) -> Result<Discovered> {
     wait(source.discover(stream))

@@ -14,7 +14,7 @@ use millrace_engine::source::{Source, StreamRequest};
 use millrace_testkit::web::{Reply, Request, WebServer};
 use parquet::arrow::ArrowWriter;
 
-use crate::reading::{discover, load, read_since, source, stream, wait};
+use crate::reading::{discover, is_new, load, read_since, source, stream, wait};
 
 const ROWS: &str = "id,n\n1,a\n2,b\n3,c\n";
 
@@ -63,8 +63,7 @@ fn a_file_without_a_tag_is_known_by_its_bytes() {
     });
     let (source, stream) = csv(&server, "/a.csv");
     let last = load(source.as_ref(), &stream).expect("readable").outcome.cursor.expect("a cursor");
-    let is_new =
-        || wait(source.position(&stream, &last)).expect("a position").is_none_or(|now| !now.is_at(&last));
+    let is_new = || is_new(source.as_ref(), &stream, &last);
     assert!(!is_new());
     version.store(1, Ordering::SeqCst);
     assert!(is_new());
