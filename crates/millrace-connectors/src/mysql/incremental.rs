@@ -1,12 +1,14 @@
 //! A table read only as far as a column of it, its cursor, has grown since the last load.
 //!
-//! The greatest value is fixed before the first row is read. A transaction that began earlier may commit rows with smaller values later, so
+//! The greatest value is fixed before the first row is read. Of dates and moments it is the greatest that the server's clock has come to: a row
+//! that is ahead of it would otherwise keep all others from being read for as long (`extent.rs`). A transaction that began earlier may commit rows with smaller values later, so
 //! each read begins some way back, by the lag, and what it finds again is merged by the key. Whether anything is new is told by the greatest
 //! value and a sum over the rows within the lag, which a late row changes too. See ADR 0012.
 
 use std::time::Duration;
 
 use millrace_core::cursor::Cursor;
+use millrace_core::diagnostic::Diagnostic;
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec};
@@ -15,6 +17,7 @@ use millrace_core::suggest::did_you_mean;
 use millrace_engine::error::{Error, ErrorKind, Result};
 
 use crate::mysql::connection::Connection;
+use crate::mysql::extent::{Clock, Extent, cannot_be_read, extent};
 use crate::mysql::quoted;
 use crate::mysql::table::{Table, text};
 
@@ -42,6 +45,8 @@ pub(super) struct Growth {
     /// As the server spells it.
     column: String,
     lag: Lag,
+    /// Whether its moments have no zone, so that whoever writes them may mean another than UTC.
+    is_local: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +63,8 @@ pub(super) struct Part {
     pub(super) condition: String,
     /// Where it ends.
     pub(super) cursor: Option<Cursor>,
+    /// What people should know of it.
+    pub(super) notices: Vec<Diagnostic>,
 }
 
 impl Growth {
@@ -99,7 +106,7 @@ impl Growth {
                 "Write `10m` for dates and moments (there are s, m, h and d), a whole number for numbers.",
             )
         })?;
-        Ok(Self { column: column.name.clone(), lag })
+        Ok(Self { column: column.name.clone(), lag, is_local: data_type == DataType::Timestamp })
     }
 
     /// What to read that has come since `last`; all rows where there is no last time, or it says nothing of this column.
@@ -111,17 +118,21 @@ impl Growth {
         last: Option<&Cursor>,
     ) -> Result<Part> {
         let column = quoted(&self.column);
-        let Some(greatest) = self.greatest(connection, table).await? else {
+        let extent = self.extent(connection, table).await?;
+        if extent.is_empty() {
             return Ok(Part { cursor: Some(self.cursor(None, String::new())), ..Part::default() });
-        };
-        let window = self.window(connection, table, excluded, &greatest).await?;
-        let up_to = format!("{column} <= {}", literal(&greatest)?);
-        let condition = match self.last(last).and_then(|last| self.after(last)) {
+        }
+        let window = self.window(connection, table, excluded, &extent).await?;
+        let up_to = extent.condition(&column)?;
+        // One that is ahead is of an earlier version, which took such a value for how far it had come: what it missed is not known.
+        let last = self.last(last).filter(|last| !extent.is_ahead(last));
+        let condition = match last.and_then(|last| self.after(last)) {
             Some(after) => format!("{after} and {up_to}"),
             // Rows without a value are seen this once.
             None => format!("{up_to} or {column} is null"),
         };
-        Ok(Part { condition, cursor: Some(self.cursor(Some(greatest), window)) })
+        let notices = extent.notice(&table.name, &self.column).into_iter().collect();
+        Ok(Part { condition, cursor: Some(self.cursor(extent.greatest, window)), notices })
     }
 
     /// Where a read would end now, as far as that tells it from `last`.
@@ -132,14 +143,13 @@ impl Growth {
         excluded: &LeftOut,
         last: &Cursor,
     ) -> Result<Cursor> {
-        let greatest = self.greatest(connection, table).await?;
-        match &greatest {
-            Some(value) if self.last(Some(last)) == Some(value) => {
-                let window = self.window(connection, table, excluded, value).await?;
-                Ok(self.cursor(greatest, window))
-            }
-            _ => Ok(self.cursor(greatest, String::new())),
-        }
+        let extent = self.extent(connection, table).await?;
+        let window = if !extent.is_empty() && self.last(Some(last)) == extent.greatest.as_deref() {
+            self.window(connection, table, excluded, &extent).await?
+        } else {
+            String::new()
+        };
+        Ok(self.cursor(extent.greatest, window))
     }
 
     fn cursor(&self, value: Option<String>, window: String) -> Cursor {
@@ -153,20 +163,23 @@ impl Growth {
         }
     }
 
-    async fn greatest(&self, connection: &mut Connection, table: &Table) -> Result<Option<String>> {
-        let sql = format!("select cast(max({}) as char) from {}", quoted(&self.column), quoted(&table.name));
-        let rows = connection.ask(&sql, &doing(table)).await?;
-        let value = rows.first().map(|row| text(row, 0)).transpose()?;
-        Ok(value.filter(|value| !value.is_empty()))
+    /// How far the column has grown, by the server's clock where it is a date or a moment.
+    async fn extent(&self, connection: &mut Connection, table: &Table) -> Result<Extent> {
+        let clock = match self.lag {
+            Lag::Number(_) => None,
+            Lag::Days(days) => Some(Clock { is_date: true, is_local: true, lag: days * DAY }),
+            Lag::Seconds(lag) => Some(Clock { is_date: false, is_local: self.is_local, lag }),
+        };
+        extent(connection, &quoted(&self.column), &table.name, clock).await
     }
 
-    /// A sum over what the rows within the lag hold.
+    /// A sum over what the rows within the lag hold, and those that are ahead of the clock.
     async fn window(
         &self,
         connection: &mut Connection,
         table: &Table,
         excluded: &LeftOut,
-        value: &str,
+        extent: &Extent,
     ) -> Result<String> {
         let columns = table.columns.iter().filter(|column| !excluded.contains(&column.name));
         // As bytes: texts of several character sets cannot be put together otherwise.
@@ -174,8 +187,9 @@ impl Growth {
             let name = quoted(&column.name);
             format!("isnull({name}), cast({name} as binary)")
         });
-        let up_to = format!("{} <= {}", quoted(&self.column), literal(value)?);
-        let after = self.after(value).map(|after| format!("{after} and ")).unwrap_or_default();
+        let up_to = extent.condition(&quoted(&self.column))?;
+        let after = extent.greatest.as_ref().and_then(|value| self.after(value));
+        let after = after.map(|after| format!("{after} and ")).unwrap_or_default();
         let sql = format!(
             "select concat_ws(' ', count(*), sum(crc32(concat_ws(0x1f, {})))) from {} where {after}{up_to}",
             cells.collect::<Vec<_>>().join(", "),
@@ -203,11 +217,11 @@ impl Growth {
 }
 
 fn doing(table: &Table) -> String {
-    format!("table `{}` cannot be read", table.name)
+    cannot_be_read(&table.name)
 }
 
 /// A number or moment that the server has written, for a statement.
-fn literal(value: &str) -> Result<String> {
+pub(super) fn literal(value: &str) -> Result<String> {
     if value.bytes().all(|byte| byte.is_ascii_digit() || b"-: .".contains(&byte)) {
         let is_number = value.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
         return Ok(if is_number { value.to_owned() } else { format!("'{value}'") });
