@@ -43,9 +43,10 @@ export interface Trigger {
   attempt: number;
 }
 
-/** What keeps a run that was built from being published. */
+/** What keeps a run from being published. */
 export type Held =
   | { by: "tests" }
+  | { by: "sources"; problems: ApiError[] }
   | { by: "blocked"; what: string[]; hint: string }
   | { by: "rollback"; data_version: number };
 
@@ -79,6 +80,8 @@ export interface Run {
   /** In lists only those that had something new. */
   streams: RunStream[];
   failed_tests: TestResult[];
+  /** What it told while it ran. */
+  notices: ApiError[];
   error: ApiError | null;
 }
 

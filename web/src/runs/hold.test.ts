@@ -21,6 +21,11 @@ describe("what is told above the numbers", () => {
     expect(hold).toMatchObject({ kind: "tests", failed: 1, tests: [failure, warning] });
   });
 
+  it("is what a source has lost", () => {
+    const problems = [{ code: "stream-emptied", message: "stream `s.t` has no rows any more", hint: null }];
+    expect(holdsOf(project({ last_result: held({ by: "sources", problems }) }))).toMatchObject([{ kind: "sources", problems }]);
+  });
+
   it("is who is in the way", () => {
     const last_result = held({ by: "blocked", what: ["view `v`"], hint: "Drop it." });
     expect(holdsOf(project({ last_result }))).toMatchObject([{ kind: "blocked", what: ["view `v`"], hint: "Drop it." }]);

@@ -5,6 +5,7 @@ export type Hold =
   | { kind: "rollback"; rollback: Rollback; run: Run | null }
   | { kind: "lifted"; run: Run }
   | { kind: "tests"; run: Run; tests: TestResult[]; failed: number }
+  | { kind: "sources"; run: Run; problems: ApiError[] }
   | { kind: "blocked"; run: Run; what: string[]; hint: string }
   | { kind: "failed"; run: Run; error: ApiError | null };
 
@@ -21,6 +22,9 @@ export function holdsOf({ rollback, last_result: run }: Project): Hold[] {
   if (run?.status === "failed") holds.push({ kind: "failed", run, error: run.error });
   if (run?.status !== "held") return holds;
   switch (run.held?.by) {
+    case "sources":
+      holds.push({ kind: "sources", run, problems: run.held.problems });
+      break;
     case "blocked":
       holds.push({ kind: "blocked", run, what: run.held.what, hint: run.held.hint });
       break;

@@ -17,6 +17,7 @@ export function run(more: Partial<Run> = {}): Run {
     models_unchanged: 0,
     streams: [],
     failed_tests: [],
+    notices: [],
     error: null,
     ...more,
   };
