@@ -151,11 +151,41 @@ codes! {
     /// `deletes: reconcile` compares keys and removes rows that the source has no more, as often as `reconcile_every` says. Where the source
     /// never deletes, or that does not matter, `deletes: ignore` says so. Until then dashboards that show such rows say that.
     DeletesUnseen = "deletes-unseen",
+    /// Rows have a cursor that the clock of their server has not come to yet.
+    ///
+    /// A stream of `mode: incremental` is read as far as its cursor has grown. A row that is dated ahead does not count for that, so that it
+    /// keeps no others from being read; it is read again by each run that finds something new. Whole numbers have no such clock.
+    CursorAhead = "cursor-ahead",
     /// A stream's columns or types are no longer those of its captured schema.
     ///
     /// What happens then is the stream's `contract:`. With `evolve` new columns are loaded and numbers widened; with `freeze` the run
     /// stops; with `quarantine` the rows that differ are set aside. `millrace capture` writes the new state down.
     SchemaDrift = "schema-drift",
+    /// A column that models read is gone from its stream, so its values would be NULL; the run is held.
+    ///
+    /// Often it was renamed in the source. Nothing is built or published, and what the stream had before stays, until somebody decides: where
+    /// the column has another name now, name that one in the models; then `millrace capture` writes down the columns that the source has, and the next run goes on.
+    ColumnVanished = "column-vanished",
+    /// A stream had rows, and now has none, or fewer than the project lets it lose; the run is held.
+    ///
+    /// An export that failed often leaves an empty file. What the stream had before stays, nothing is built or published, and each run looks
+    /// again. If the rows are meant to be gone, `millrace run --allow-empty` lets that pass once, `allow_empty: true` of the stream for good, and
+    /// `max_shrink` of the stream or of `millrace.yml` says which share may go.
+    StreamEmptied = "stream-emptied",
+    /// A stream has lost more than half of its rows since its last load.
+    ///
+    /// They were replaced all the same. `max_shrink: 50%` of the stream or of `millrace.yml` holds a run that finds that.
+    StreamShrunk = "stream-shrunk",
+    /// The project has a stream no longer that an earlier run has loaded.
+    ///
+    /// Its rows in quarantine end at once. Its raw table is kept as long as publications are that were made with it, so that a stream which is
+    /// taken out by mistake goes on when it is put back.
+    StreamRemoved = "stream-removed",
+    /// A larger share of a stream's rows is in quarantine than after its last load.
+    ///
+    /// `select * from _millrace.quarantine` has each with its place and reason. `max_quarantine` of the stream or of `millrace.yml` says how many
+    /// may be set aside before a run fails.
+    QuarantineGrew = "quarantine-grew",
     /// More rows of a stream went to quarantine than allowed, or its contract forbids what was found.
     ///
     /// Nothing of that stream was loaded. `millrace run --max-quarantine N` or `N%` allows more; the rows' places and reasons are in
@@ -178,6 +208,11 @@ codes! {
     SourceUnreadable = "source-unreadable",
     /// The warehouse could not be opened or reached.
     WarehouseUnreachable = "warehouse-unreachable",
+    /// The file of the warehouse was deleted or replaced while this program had it open.
+    ///
+    /// What it would write now goes into the deleted file, and nobody would find it. Stop the server, put the file back or start with a new one,
+    /// and start the server again.
+    WarehouseReplaced = "warehouse-replaced",
     /// Another process owns the DuckDB file.
     ///
     /// A DuckDB file belongs to one process at a time. While a `millrace serve` of the project has it, all other commands ask that

@@ -13,8 +13,10 @@ use crate::project::Project;
 use crate::project::model_file::{ModelDef, start_of};
 use crate::sql::analyzer::{ColumnReference, SqlAnalyzer, TableReference};
 use crate::sql::column_names::{KnownColumns, quoted_columns};
+use crate::sql::columns_read::ColumnsRead;
 use crate::sql::template::{self, Hook, TemplateContext};
 use crate::sql::text;
+use crate::sql::volatile::{self, Changes};
 use crate::suggest::did_you_mean;
 
 /// What a name in FROM means.
@@ -35,6 +37,8 @@ pub struct Reference {
     pub input: Input,
     /// The name by which the rest of the SQL knows the table, where the text gives no alias.
     pub alias: Option<String>,
+    /// Its columns that the SQL reads.
+    pub read: ColumnsRead,
 }
 
 /// A model, ready to be built.
@@ -60,6 +64,8 @@ pub struct Model {
     pub columns: Vec<ColumnReference>,
     /// Names that it gives itself, in lower case.
     pub aliases: BTreeSet<String>,
+    /// When its rows change though nothing that it reads does.
+    pub changes: Changes,
     /// Whether readers see it. A view that reads a raw table, itself or through other views, is not published, because nothing
     /// published may depend on a raw table.
     pub published: bool,
@@ -71,6 +77,12 @@ impl Model {
     /// What it reads, each once.
     pub fn inputs(&self) -> BTreeSet<&Input> {
         self.references.iter().map(|reference| &reference.input).collect()
+    }
+
+    /// Whether it reads a column of a stream, by the warehouse's name of that.
+    pub fn reads(&self, stream: &StreamName, column: &str) -> bool {
+        let of_stream = |input: &Input| matches!(input, Input::Stream(name) if name == stream);
+        self.references.iter().any(|reference| of_stream(&reference.input) && reference.read.reads(column))
     }
 
     /// The replacements that turn its SQL into that on physical tables, which have the columns of `known`.
@@ -203,7 +215,8 @@ impl Resolver<'_> {
             match self.input(table) {
                 Some(input) => {
                     let alias = (!table.has_alias).then(|| table.path.last().cloned().unwrap_or_default());
-                    references.push(Reference { range, input, alias });
+                    let read = table.read.clone();
+                    references.push(Reference { range, input, alias, read });
                 }
                 None => {
                     whole = false;
@@ -215,6 +228,7 @@ impl Resolver<'_> {
             return None;
         }
         references.sort_by_key(|reference| reference.range.start);
+        let changes = volatile::changes(&parsed);
         let materialization = rendered.materialization.or(def.materialization).unwrap_or_default();
         let post_hooks = self.hooks(def, materialization, &rendered.post_hooks, diagnostics)?;
         let mut fingerprint = format!("{materialization:?}\n{sql}");
@@ -236,6 +250,7 @@ impl Resolver<'_> {
             references,
             columns: parsed.columns,
             aliases: parsed.aliases,
+            changes,
             published: false,
             fingerprint,
         })

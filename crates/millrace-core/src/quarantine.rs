@@ -1,9 +1,9 @@
 //! Rows that could not be loaded.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why a row is in quarantine. A closed list, so that it can be counted and filtered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum QuarantineCode {
     /// The text is not a record of the format (broken JSON, a CSV row with too many fields).

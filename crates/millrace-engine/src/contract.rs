@@ -21,6 +21,8 @@ pub struct Target {
     pub warehouse_columns: Vec<Column>,
     /// The key under the warehouse's names.
     pub key: Vec<String>,
+    /// Columns that the captured schema has and the source no longer, which stay empty. Under the source's names.
+    pub gone: Vec<String>,
 }
 
 /// Reconciles what is captured with what is seen. `drift` receives what people should know.
@@ -36,11 +38,12 @@ pub fn reconcile(
     let kept = |column: &&Column| !left_out.contains(&column.name);
     let mut columns: Vec<Column> = Vec::new();
     let mut notes: Vec<String> = Vec::new();
+    let mut gone: Vec<String> = Vec::new();
     match captured {
         None => columns.extend(observed.columns.iter().filter(kept).cloned()),
         Some(captured) => {
             for column in captured.columns.iter().filter(kept) {
-                columns.push(captured_column(name, options, column, observed, &mut notes)?);
+                columns.push(captured_column(name, options, column, observed, &mut notes, &mut gone)?);
             }
             let new =
                 observed.columns.iter().filter(kept).filter(|column| captured.column(&column.name).is_none());
@@ -102,7 +105,7 @@ pub fn reconcile(
     } else {
         key_names.iter().map(|column| naming.column(column)).collect()
     };
-    Ok(Target { source_columns: columns, warehouse_columns, key })
+    Ok(Target { source_columns: columns, warehouse_columns, key, gone })
 }
 
 fn captured_column(
@@ -111,6 +114,7 @@ fn captured_column(
     column: &Column,
     observed: &StreamSchema,
     notes: &mut Vec<String>,
+    gone: &mut Vec<String>,
 ) -> Result<Column> {
     // Nothing was seen of an empty file.
     if observed.columns.is_empty() {
@@ -119,6 +123,7 @@ fn captured_column(
     let Some(seen) = observed.column(&column.name) else {
         if column.nullable && options.contract.columns != OnChange::Freeze {
             notes.push(format!("column `{}` is gone and stays empty", column.name));
+            gone.push(column.name.clone());
             return Ok(column.clone());
         }
         let message = format!("stream `{name}` no longer has column `{}`", column.name);
@@ -231,6 +236,8 @@ mod tests {
             contract: Contract { columns, types },
             nul: OnNul::Error,
             max_quarantine: None,
+            allow_empty: false,
+            max_shrink: None,
             settings: Settings::default(),
         }
     }

@@ -20,6 +20,7 @@ use crate::batch::{Batch, batch_queue};
 use crate::catalog::Stream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, StepKind};
+use crate::fall::Fall;
 use crate::fault;
 use crate::keys::{
     KeyHash, KeyParts, KeyRequest, MOST_PARTS, Summed, differing, digits, hash, sums, sums_query, text_of,
@@ -31,7 +32,9 @@ use crate::retry::while_lost;
 use crate::source::StreamRequest;
 use crate::state::{LoadedStream, State};
 use crate::sync::{StreamOutcome, SyncContext, grouped};
-use crate::warehouse::{FinishLoad, LoadMode, LoadOutcome, LoadRequest, QueryLimits, Statement};
+use crate::warehouse::{
+    FinishLoad, LoadMode, LoadOutcome, LoadRequest, QueryLimits, Statement, Statements, made,
+};
 
 /// Bytes of keys that may wait between the source and the warehouse.
 const QUEUE_BYTES: usize = 8 * 1024 * 1024;
@@ -45,13 +48,15 @@ pub struct Comparison {
     pub removed: u64,
     /// Keys that the source had and the raw table had not: of rows in quarantine, or that came since they were last read.
     pub missing: u64,
+    /// Rows that it would have removed, and left because they were more than the project lets the stream lose.
+    pub withheld: u64,
 }
 
 impl State<'_> {
     /// The last comparison of a stream's keys; none where there was none.
     pub async fn last_comparison(&self, stream: &StreamName) -> Result<Option<Comparison>> {
         let sql = format!(
-            "select compared_at, removed, missing from {} where source = $1 and stream = $2",
+            "select compared_at, removed, missing, withheld from {} where source = $1 and stream = $2",
             self.tables().table("key_comparisons")
         );
         let rows = self.warehouse().query(&Statement::with(sql, name_of(stream)), QueryLimits::STATE).await?;
@@ -61,7 +66,12 @@ impl State<'_> {
         let row = rows.row(0);
         let number = |value: &Value| value.as_int().unwrap_or_default() as u64;
         let Value::TimestampTz(at) = row[0] else { return Ok(None) };
-        Ok(Some(Comparison { at: *at, removed: number(row[1]), missing: number(row[2]) }))
+        Ok(Some(Comparison {
+            at: *at,
+            removed: number(row[1]),
+            missing: number(row[2]),
+            withheld: number(row[3]),
+        }))
     }
 }
 
@@ -72,11 +82,16 @@ pub async fn is_due(stream: &Stream, state: &State<'_>, now: i64) -> Result<bool
         return Ok(false);
     }
     let last = state.last_comparison(&stream.name).await?;
+    // What was withheld is looked at again until somebody has decided, or the rows are back.
+    if last.is_some_and(|last| last.withheld > 0) {
+        return Ok(true);
+    }
     let since = last.map(|last| Duration::from_micros(now.saturating_sub(last.at).unsigned_abs()));
     Ok(stream.options.deletes.is_due(since))
 }
 
 /// Removes rows that the source has deleted, where that is asked for and due; `outcome` then says so. `before` is the load before this run's.
+/// Fails with [`ErrorKind::StreamEmptied`], and removes nothing, where that would be more than the project lets the stream lose.
 pub(crate) async fn remove(
     stream: &Stream,
     before: Option<&LoadedStream>,
@@ -93,7 +108,8 @@ pub(crate) async fn remove(
         stream.options.mode == ReadMode::Incremental && before.table != loaded.table
     });
     let key: Vec<RawColumn> = loaded.columns.iter().flatten().filter(|column| column.key).cloned().collect();
-    let comparer = Comparer { stream, state, context, loaded, key };
+    let fall = Fall::of(stream, loaded.rows, context);
+    let comparer = Comparer { stream, state, context, loaded, key, fall: fall.clone() };
     if comparer.key.is_empty() {
         // An earlier version of this program loaded it, and did not say what the key is; the next load of new rows does.
         return Ok(());
@@ -115,6 +131,14 @@ pub(crate) async fn remove(
     let compare = || comparer.compare(parts.clone(), is_again.swap(true, Ordering::Relaxed));
     let compared = while_lost(&what, context.observer, sleep, compare).await?;
     let missing = MissingRows { stream, context, keys: comparer.staging(), key: comparer.key };
+    if compared.withheld > 0 {
+        missing.forget().await?;
+        return Err(fall.withheld(compared.withheld));
+    }
+    let (before, removed) = (outcome.loaded.rows, compared.removed);
+    if let Some(warning) = fall.to(before.saturating_sub(removed)).ok().flatten() {
+        (context.observer)(Event::Notice(Box::new(warning)));
+    }
     outcome.removed = compared.removed;
     if compared.removed > 0 {
         outcome.unchanged = false;
@@ -141,6 +165,8 @@ struct Comparer<'a> {
     loaded: &'a LoadedStream,
     /// Columns of the raw table.
     key: Vec<RawColumn>,
+    /// How many of its rows may go.
+    fall: Fall,
 }
 
 /// The rows of which the keys are compared: those of some parts, or all.
@@ -279,7 +305,15 @@ impl Comparer<'_> {
         let here = format!("exists (select 1 from {raw} as t where {same})");
         let missing = format!("(select count(*) from {staging} as k where not {here})");
         let mut statements = self.record(&removed, &missing, &scope.params()).to_vec();
-        statements.push(Statement::with(format!("delete from {raw} as t where {}", gone(1)), scope.params()));
+        let comparisons = self.context.tables.table("key_comparisons");
+        statements.push(Statement::with(
+            format!(
+                "delete from {raw} as t where {} and exists (select 1 from {comparisons} as c \
+                 where c.source = $1 and c.stream = $2 and c.withheld = 0)",
+                gone(3)
+            ),
+            name_of(&self.stream.name).into_iter().chain(scope.params()),
+        ));
         // A changed table is another load to the models that read it.
         statements.push(Statement::with(
             format!(
@@ -293,17 +327,20 @@ impl Comparer<'_> {
         statements
     }
 
-    /// Puts a comparison on record: SQL for the rows that it removes and misses, with its parameters from `$5` on.
-    fn record(&self, removed: &str, missing: &str, params: &[Value]) -> [Statement; 2] {
+    /// Puts a comparison on record: SQL for the rows that are gone and missing, with its parameters from `$5` on. Where more are gone than may go,
+    /// they are withheld.
+    fn record(&self, gone: &str, missing: &str, params: &[Value]) -> [Statement; 2] {
         let table = self.context.tables.table("key_comparisons");
         let name = || name_of(&self.stream.name);
         let about = [Value::TimestampTz(self.context.now), Value::text(self.context.run)];
+        let most = i64::try_from(self.fall.may_go()).unwrap_or(i64::MAX);
         [
             Statement::with(format!("delete from {table} where source = $1 and stream = $2"), name()),
             Statement::with(
                 format!(
-                    "insert into {table} (source, stream, compared_at, run, removed, missing) \
-                     select $1, $2, $3, $4, {removed}, {missing}"
+                    "insert into {table} (source, stream, compared_at, run, removed, missing, withheld) \
+                     select $1, $2, $3, $4, case when n.gone <= {most} then n.gone else 0 end, n.missing, \
+                     case when n.gone <= {most} then 0 else n.gone end from (select {gone} as gone, {missing} as missing) as n"
                 ),
                 name().into_iter().chain(about).chain(params.iter().cloned()),
             ),
@@ -329,7 +366,7 @@ impl FinishLoad for KeyLoad {
         Ok(())
     }
 
-    async fn finish(mut self: Box<Self>, _: LoadOutcome) -> Result<Vec<Statement>> {
+    async fn finish(mut self: Box<Self>, _: LoadOutcome) -> Result<Statements> {
         let closed = |_| Error::new(ErrorKind::Internal, "a source ended without a word");
         (&mut self.has_ended).await.map_err(closed)??;
         if self.unreadable > 0 {
@@ -342,6 +379,6 @@ impl FinishLoad for KeyLoad {
                 .hint("Mend the source or its captured schema; until then, `deletes: ignore`."));
         }
         fault::reach("load-rows-written");
-        Ok(self.statements)
+        Ok(made(self.statements))
     }
 }

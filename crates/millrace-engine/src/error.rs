@@ -23,12 +23,18 @@ pub enum ErrorKind {
     SourceUnreadable,
     /// More rows went to quarantine than allowed, or the contract of the stream forbids what was found.
     ContractBroken,
+    /// A stream had rows, and would have none or too few of them left. Holds the run.
+    StreamEmptied,
+    /// A column that models read is gone from its stream. Holds the run.
+    ColumnVanished,
     /// The stream differs from the schema with which it was read, so that its columns have to be worked out first. Nobody is shown it.
     SchemaDrift,
     /// The warehouse cannot be opened or reached.
     WarehouseUnreachable,
     /// The connection to the warehouse broke while it was used.
     WarehouseLost,
+    /// What this program has open is not the warehouse that others would open: its file was deleted or replaced.
+    WarehouseReplaced,
     /// Another process owns the warehouse.
     WarehouseLocked,
     /// Another run holds the warehouse's lease.
@@ -57,6 +63,13 @@ pub enum ErrorKind {
     Cancelled,
     /// A bug of ours.
     Internal,
+}
+
+impl ErrorKind {
+    /// Whether it holds a run, which leaves what is there as it is, and does not fail it.
+    pub fn holds(self) -> bool {
+        matches!(self, Self::StreamEmptied | Self::ColumnVanished)
+    }
 }
 
 /// Whether something that failed is worth another try.
@@ -101,6 +114,15 @@ impl ErrorKind {
                 Never,
                 Some("Mend the source, or say in the stream's `contract:` what may change."),
             ),
+            Self::StreamEmptied => (
+                Code::StreamEmptied,
+                1,
+                Never,
+                Some(
+                    "Look at the source. If that is meant, `millrace run --allow-empty` lets it pass once, `allow_empty: true` of the stream for good.",
+                ),
+            ),
+            Self::ColumnVanished => (Code::ColumnVanished, 1, Never, None),
             Self::SchemaDrift => (Code::SchemaDrift, 4, Later, None),
             Self::WarehouseUnreachable => {
                 (Code::WarehouseUnreachable, 3, Later, Some("`millrace doctor` says what it sees."))
@@ -108,6 +130,14 @@ impl ErrorKind {
             Self::WarehouseLost => {
                 (Code::WarehouseUnreachable, 3, Now, Some("Run again; `millrace doctor` says what it sees."))
             }
+            Self::WarehouseReplaced => (
+                Code::WarehouseReplaced,
+                3,
+                Never,
+                Some(
+                    "Stop what has it open (a `millrace serve`, perhaps), put the file back or begin with a new one, and start it again.",
+                ),
+            ),
             Self::WarehouseLocked => (
                 Code::WarehouseLocked,
                 3,

@@ -2,10 +2,12 @@
 //!
 //! Names no database product; connectors do that, behind the traits of [`source`] and [`warehouse`].
 
+mod aside;
 pub mod batch;
 pub mod cancel;
 pub mod catalog;
 pub mod check;
+mod clock;
 pub mod compiled;
 pub mod contract;
 
@@ -14,17 +16,20 @@ mod destination;
 pub mod diagnosis;
 pub mod error;
 pub mod event;
+mod fall;
 pub mod fault;
 pub mod keys;
 pub mod lease;
 mod load;
 mod load_columns;
 mod mask;
+mod mended;
 pub mod merge;
 pub mod migrate;
 mod missing_rows;
 pub mod model_run;
 mod names;
+mod notices;
 mod nul;
 mod owner;
 pub mod plan;
@@ -34,11 +39,13 @@ mod quarantine;
 pub mod readable;
 pub mod reader;
 pub mod registry;
+mod removed;
 pub mod report;
 mod retry;
 pub mod rollback;
 pub mod run;
 pub mod scheduler;
+mod share;
 pub mod source;
 pub mod state;
 pub mod strangers;
@@ -47,4 +54,5 @@ pub mod summary;
 pub mod sync;
 pub mod trigger;
 pub mod unfinished;
+mod vanished;
 pub mod warehouse;

@@ -3,20 +3,27 @@
 use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
+use millrace_core::cursor::Cursor;
 use millrace_core::project::manifest::QuarantineLimit;
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
 use tokio::sync::oneshot;
 
+use crate::aside::{Aside, AsideRow};
 use crate::batch::{Batch, BatchReceiver, Rest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
+use crate::fall::Fall;
 use crate::load_columns::Unknown;
+use crate::mended::Mended;
 use crate::nul::Stripped;
+use crate::quarantine::Recording;
 use crate::source::{Conversion, ReadOutcome};
 use crate::state::{LoadedStream, Tables};
 use crate::sync::grouped;
 use crate::unfinished::Unfinished;
-use crate::warehouse::{FinishLoad, LoadMode, LoadOutcome, LoadRequest, Statement, Warehouse};
+use crate::warehouse::{
+    FinishLoad, LoadMode, LoadOutcome, LoadRequest, Statement, Statements, Warehouse, made,
+};
 use crate::{fault, quarantine};
 
 /// A load that has been committed.
@@ -101,9 +108,15 @@ pub(crate) struct StreamLoad {
     pub(crate) keep_quarantine: bool,
     pub(crate) limit: QuarantineLimit,
     pub(crate) rows: u64,
+    /// How many of its rows the stream may lose.
+    pub(crate) fall: Fall,
     /// Rows that earlier parts have put into quarantine.
     pub(crate) quarantined_before: u64,
-    pub(crate) quarantined: Vec<QuarantinedRow>,
+    pub(crate) aside: Aside,
+    /// Keys in quarantine that this load brings.
+    pub(crate) mended: Mended,
+    /// Where the load before ended, whose rows stay.
+    pub(crate) since: Option<Cursor>,
     pub(crate) stripped: Option<Arc<Stripped>>,
     pub(crate) has_ended: oneshot::Receiver<Result<ReadOutcome>>,
     /// What comes after this part, if it is one.
@@ -116,24 +129,23 @@ pub(crate) struct StreamLoad {
 impl StreamLoad {
     /// Rows in quarantine so far.
     fn quarantined(&self) -> u64 {
-        self.quarantined_before + self.quarantined.len() as u64
+        self.quarantined_before + self.aside.len()
     }
 
     /// The statements that record what this transaction has put into quarantine.
-    fn insert_quarantined(&self) -> Vec<Statement> {
+    fn recorded(&mut self, replaces: bool) -> Result<Recording> {
         let about = quarantine::About {
-            stream: &self.stream.name,
-            run: self.runs.last().map_or("", String::as_str),
+            stream: self.stream.name.clone(),
+            run: self.runs.last().cloned().unwrap_or_default(),
             now: self.now,
-            hide_raw: self.hide_raw,
+            tables: self.tables.clone(),
         };
-        quarantine::inserted(&about, &self.tables, &self.quarantined)
+        quarantine::recorded(about, std::mem::take(&mut self.aside), replaces)
     }
 
     /// Records how far a load has come of which more follows.
-    fn part(mut self, outcome: LoadOutcome, rest: Rest) -> Result<Vec<Statement>> {
-        let mut statements = std::mem::take(&mut self.forget);
-        statements.extend(self.insert_quarantined());
+    fn part(mut self, outcome: LoadOutcome, rest: Rest) -> Result<Statements> {
+        let first = std::mem::take(&mut self.forget);
         let unfinished = Unfinished {
             name: self.stream.name.clone(),
             table: self.stream.table.clone(),
@@ -146,17 +158,17 @@ impl StreamLoad {
             moments: self.stream.moments,
             loaded_at: self.now,
         };
-        statements.extend(self.tables.record_unfinished(&unfinished, self.committed)?);
-        statements.push(self.guard.clone());
+        let recorded = self.recorded(false)?;
+        let mut last = self.tables.record_unfinished(&unfinished, self.committed)?;
+        last.push(self.guard.clone());
         fault::reach("part-rows-written");
         self.committed = Some(unfinished.rows);
         self.quarantined_before = unfinished.quarantined;
-        self.quarantined.clear();
         if let Some(report) = self.report.take() {
             // Gone only where nobody waits for the load any more; then it will be rolled back.
             let _ = report.send(Report::Part(Box::new(self), rest.batches));
         }
-        Ok(statements)
+        Ok(Box::new(made(first).chain(recorded).chain(made(last))))
     }
 
     fn too_many(&self) -> Error {
@@ -170,7 +182,7 @@ impl StreamLoad {
         );
         let mut error = Error::new(ErrorKind::ContractBroken, message)
             .hint("Mend the source or its captured schema, or allow more with `--max-quarantine`, or for good with `max_quarantine` of the stream or of `millrace.yml`.");
-        for row in self.quarantined.iter().take(5) {
+        for row in self.aside.first() {
             error = error.caused_by(describe(row));
         }
         error
@@ -199,7 +211,12 @@ impl FinishLoad for StreamLoad {
             );
             return Err(Error::new(ErrorKind::ContractBroken, message).caused_by(describe(row)));
         }
-        self.quarantined.extend(batch.quarantined.iter().cloned());
+        self.mended.loaded(&batch.rows);
+        for origin in &batch.quarantined {
+            let row = AsideRow::of(origin, self.hide_raw, self.mended.of_text(&origin.raw));
+            self.mended.set_aside(row.key_sha256.as_ref());
+            self.aside.push(&row, origin)?;
+        }
         // A wholly wrong schema is told early; a share is otherwise judged at the end.
         let count = self.quarantined();
         let hopeless = match self.limit {
@@ -215,7 +232,7 @@ impl FinishLoad for StreamLoad {
         Ok(())
     }
 
-    async fn finish(mut self: Box<Self>, outcome: LoadOutcome) -> Result<Vec<Statement>> {
+    async fn finish(mut self: Box<Self>, outcome: LoadOutcome) -> Result<Statements> {
         if let Some(rest) = self.rest.take().and_then(|mut rest| rest.try_recv().ok()) {
             return self.part(outcome, rest);
         }
@@ -225,25 +242,34 @@ impl FinishLoad for StreamLoad {
         if self.limit.exceeded(quarantined, self.rows + quarantined) {
             return Err(self.too_many());
         }
+        if let Some(warning) = self.fall.to(outcome.rows_in_table)? {
+            (self.observer)(Event::Notice(Box::new(warning)));
+        }
         self.stream.position = ended.cursor;
         self.stream.rows = outcome.rows_in_table;
         if !self.counts_empty && outcome.rows_read == 0 {
             self.stream.load_number -= 1;
         }
         let (name, tables) = (&self.stream.name, &self.tables);
-        let mut statements = std::mem::take(&mut self.forget);
+        let mut first = std::mem::take(&mut self.forget);
         if let Some(committed) = self.committed {
-            statements.push(quarantine::replaced_but(name, tables, &self.runs));
-            statements.push(tables.finish_unfinished(name, committed));
+            first.push(quarantine::replaced_but(name, tables, &self.runs));
+            first.push(tables.finish_unfinished(name, committed));
+        } else if self.keep_quarantine {
+            let (before, after) = (self.since.as_ref(), self.stream.position.as_ref());
+            first.extend(quarantine::read_again(name, tables, before, after));
+            first.extend(quarantine::mended(name, tables, &self.mended.come()));
         } else {
-            let replaced = quarantine::replaced(name, tables, &self.quarantined, self.keep_quarantine);
-            statements.extend(replaced);
+            first.push(quarantine::replaced(name, tables));
         }
-        statements.extend(self.insert_quarantined());
         let run = self.runs.last().map_or("", String::as_str);
-        statements.extend(tables.record_load(&self.stream, run, self.now)?);
-        statements.push(self.guard.clone());
+        let mut last = tables.record_load(&self.stream, run, self.now)?;
+        last.push(self.guard.clone());
+        let recorded = self.recorded(self.keep_quarantine && self.committed.is_none())?;
         fault::reach("load-rows-written");
+        for notice in ended.notices {
+            (self.observer)(Event::Notice(Box::new(notice)));
+        }
         let (mut conversions, how) = (ended.conversions, ended.how);
         conversions.extend(self.stripped.iter().flat_map(|stripped| stripped.conversions()));
         if let Some(report) = self.report.take() {
@@ -251,6 +277,6 @@ impl FinishLoad for StreamLoad {
             // Gone only where nobody waits for the load any more; then it will be rolled back.
             let _ = report.send(Report::Whole(Box::new(done)));
         }
-        Ok(statements)
+        Ok(Box::new(made(first).chain(recorded).chain(made(last))))
     }
 }

@@ -17,6 +17,7 @@ use crate::source::Drift;
 use crate::state::LoadedStream;
 use crate::strangers::strangers;
 use crate::sync::{Reading, SyncContext, load};
+use crate::vanished;
 use crate::warehouse::QueryLimits;
 
 /// A load whose connection was lost when it was about to commit, so that it may be there or not.
@@ -87,7 +88,7 @@ async fn as_captured(
 ) -> Result<Option<LoadDone>> {
     let contract = stream.options.contract;
     let columns = contract.columns != OnChange::Quarantine;
-    let drift = Drift { columns, types: contract.types == OnChange::Evolve, ..Drift::default() };
+    let drift = Drift { columns, gone: true, types: contract.types == OnChange::Evolve, ..Drift::default() };
     as_known(stream, captured, drift, before, spec, context, unknown).await
 }
 
@@ -101,7 +102,7 @@ async fn as_loaded(
     context: &SyncContext<'_>,
     unknown: &Unknown,
 ) -> Result<Option<LoadDone>> {
-    let drift = Drift { columns: true, types: true, missing: true, guessed: false };
+    let drift = Drift { columns: true, types: true, missing: true, ..Drift::default() };
     as_known(stream, loaded, drift, before, spec, context, unknown).await
 }
 
@@ -220,5 +221,6 @@ async fn as_discovered(
         return Err(Error::new(ErrorKind::SourceUnreadable, message)
             .hint(format!("Run `millrace capture {}` once when it has rows.", name.source)));
     }
+    vanished::refuse(stream, before, &target, &discovered.schema, context).await?;
     load(stream, before, &target, spec, Reading::Grown(Drift::default()), context, unknown).await
 }

@@ -8,7 +8,10 @@ use crate::state::State;
 use crate::warehouse::{QueryLimits, Statement};
 
 /// The version that this program writes.
-pub const STATE_VERSION: i128 = 6;
+pub const STATE_VERSION: i128 = 7;
+
+/// The first version whose runs have the fence of their lease on record.
+pub(crate) const FENCED_RUNS: i128 = 7;
 
 /// The statements that bring the state from each version to the next; the first from nothing. `{s}` is the schema.
 const MIGRATIONS: [&[&str]; STATE_VERSION as usize] = [
@@ -59,6 +62,19 @@ const MIGRATIONS: [&[&str]; STATE_VERSION as usize] = [
          loaded_at timestamptz not null, primary key (source, stream))",
         // How many moments the rows of a raw table are of; none stands for one.
         "alter table {s}.streams add column moments bigint",
+    ],
+    &[
+        // The fence of the lease under which a run was recorded: it grows with each run, whatever clocks say. None of earlier versions' runs.
+        "alter table {s}.runs add column fence bigint",
+        // Rows of the stream in quarantine after its last load, with which those after the next one are compared; none where an
+        // earlier version loaded it.
+        "alter table {s}.streams add column quarantined bigint",
+        // The digest of the key of a row in quarantine, where its text has one: the row ends when one of its key is loaded. See `mended.rs`.
+        "alter table {s}.quarantine add column key_sha256 varchar",
+        // The data version since which a stream is not in the project any more; none of one that is. See `removed.rs`.
+        "alter table {s}.streams add column removed_in bigint",
+        // Rows that a comparison of keys would have removed, and did not because they were too many; see `deletes.rs`.
+        "alter table {s}.key_comparisons add column withheld bigint",
     ],
 ];
 

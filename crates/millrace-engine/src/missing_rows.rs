@@ -74,10 +74,17 @@ impl MissingRows<'_> {
                 }
             };
         }
-        let keys = [(self.keys.clone(), false)];
-        let drop = || context.warehouse.retire(&keys);
-        while_lost(&what, context.observer, sleep, drop).await?;
+        self.forget().await?;
         Ok(words)
+    }
+
+    /// Drops the table that holds their keys.
+    pub(crate) async fn forget(&self) -> Result<()> {
+        let keys = [(self.keys.clone(), false)];
+        let drop = || self.context.warehouse.retire(&keys);
+        let what = format!("the comparison of the keys of stream `{}`", self.stream.name);
+        while_lost(&what, self.context.observer, sleep, drop).await?;
+        Ok(())
     }
 
     /// Their keys; none where rows cannot be asked for by them, or are too many.

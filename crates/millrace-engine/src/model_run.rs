@@ -12,6 +12,7 @@ use millrace_core::sql::column_names::KnownColumns;
 use millrace_core::sql::text;
 use sha2::{Digest, Sha256};
 
+use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::fault;
 use crate::lease::Lease;
@@ -153,9 +154,10 @@ pub(crate) async fn known_columns(
     Ok(known)
 }
 
-/// What decides on a model's content: its own SQL, and the loads and models that it reads.
+/// What decides on a model's content: its own SQL, the loads and models that it reads, and the day or the run where it changes with them.
 pub(crate) fn fingerprint(
     model: &Model,
+    clock: &Clock,
     loaded: &BTreeMap<StreamName, LoadedStream>,
     built: &[BuiltModel],
 ) -> String {
@@ -173,6 +175,9 @@ pub(crate) fn fingerprint(
                 hasher.update(format!("\nmodel {name} {version:?}"));
             }
         }
+    }
+    if let Some(version) = clock.version(model) {
+        hasher.update(format!("\nclock {version}"));
     }
     hex(&hasher.finalize())
 }

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_core::graph::Input;
 use millrace_core::name::StreamName;
+use millrace_core::sql::volatile::Changes;
 use serde::Serialize;
 
+use crate::clock::{self, Clock};
 use crate::compiled::Compiled;
 use crate::deletes::is_due;
 use crate::error::Result;
@@ -72,6 +74,8 @@ pub async fn plan(compiled: &Compiled, warehouse: &dyn Warehouse) -> Result<Vec<
     }
     let by_name: BTreeMap<StreamName, LoadedStream> =
         loaded.into_iter().map(|known| (known.name.clone(), known)).collect();
+    // No run is called so.
+    let clock = Clock::of("", &compiled.graph, warehouse).await?;
     let mut rebuilt: BTreeSet<&str> = BTreeSet::new();
     let mut built: Vec<BuiltModel> = Vec::new();
     for model in &compiled.graph.models {
@@ -83,10 +87,13 @@ pub async fn plan(compiled: &Compiled, warehouse: &dyn Warehouse) -> Result<Vec<
         let (needed, reason) = match (known, upstream) {
             (None, _) => (true, "never built".to_owned()),
             (_, Some(name)) => (true, format!("`{name}` changes")),
-            (Some(known), None) if known.fingerprint == model_run::fingerprint(model, &by_name, &built) => {
+            (Some(known), None)
+                if known.fingerprint == model_run::fingerprint(model, &clock, &by_name, &built) =>
+            {
                 (false, "nothing it reads is new".to_owned())
             }
-            (Some(_), None) => (true, "its SQL has changed".to_owned()),
+            (Some(_), None) if model.changes == Changes::Never => (true, "its SQL has changed".to_owned()),
+            (Some(_), None) => (true, clock::reason(model)),
         };
         if needed {
             rebuilt.insert(&model.name);

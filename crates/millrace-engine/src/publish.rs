@@ -174,6 +174,8 @@ mod tests {
             rows: 0,
             columns: None,
             moments: 1,
+            quarantined: None,
+            removed_in: None,
         };
         let names: Vec<_> = needed(&kept, &[stream]).into_iter().map(|relation| relation.name).collect();
         assert_eq!(names, ["fact__r1", "old__r1", "stg__r2", "s__t__r4"]);

@@ -5,14 +5,23 @@ use millrace_core::diagnostic::Diagnostic;
 
 use crate::compiled::Compiled;
 use crate::quality_run::TestResult;
-use crate::summary::{HeldBy, RunSummary};
+use crate::summary::{HeldBy, RunNotice, RunSummary};
 
 /// Diagnostics of a run without an error: each data test that found rows at its place, then what else holds the run.
 pub fn findings(compiled: &Compiled, summary: &RunSummary) -> Vec<Diagnostic> {
     let tests = summary.tests.iter().filter(|result| result.rows > 0);
     let mut found: Vec<Diagnostic> = tests.map(|result| of_test(compiled, result)).collect();
+    if let Some(HeldBy::Sources { problems }) = &summary.held {
+        found.extend(problems.iter().map(of_problem));
+    }
     found.extend(summary.held.as_ref().and_then(of_hold));
     found
+}
+
+fn of_problem(problem: &RunNotice) -> Diagnostic {
+    let code = Code::ALL.iter().copied().find(|code| code.as_str() == problem.code);
+    let diagnostic = Diagnostic::error(code.unwrap_or(Code::SourceUnreadable), &problem.message);
+    diagnostic.maybe_hint(problem.hint.clone())
 }
 
 fn of_test(compiled: &Compiled, result: &TestResult) -> Diagnostic {
@@ -33,7 +42,7 @@ fn of_test(compiled: &Compiled, result: &TestResult) -> Diagnostic {
 /// What holds a run, where it is no data test.
 fn of_hold(held: &HeldBy) -> Option<Diagnostic> {
     Some(match held {
-        HeldBy::Tests => return None,
+        HeldBy::Tests | HeldBy::Sources { .. } => return None,
         HeldBy::Blocked { what, hint } => what.iter().fold(
             Diagnostic::error(Code::PublishBlocked, "the run is built and tested, but cannot be published")
                 .hint(hint),

@@ -14,10 +14,11 @@ use crate::compiled::Compiled;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::lease::{Held, Holder, IsGone, Lease};
+use crate::notices::Notices;
 use crate::publish::KEPT;
 use crate::run::runner::Runner;
 use crate::state::{RunRecord, State};
-pub use crate::summary::{HeldBy, ModelSummary, RunError, RunStatus, RunSummary, StreamSummary};
+pub use crate::summary::{HeldBy, ModelSummary, RunError, RunNotice, RunStatus, RunSummary, StreamSummary};
 use crate::trigger::{Trigger, TriggerKind};
 use crate::warehouse::Warehouse;
 use crate::{fault, retry};
@@ -29,6 +30,8 @@ mod runner;
 pub struct RunOptions {
     /// How many rows of a stream may go to quarantine, where the command says so.
     pub max_quarantine: Option<QuarantineLimit>,
+    /// Whether streams may lose all of their rows, or more of them than the project lets them.
+    pub allow_empty: bool,
     /// Load and build everything anew.
     pub full_refresh: bool,
     /// Why it runs.
@@ -56,6 +59,8 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &RunOptions) -> RunEnd {
     let started = Instant::now();
     let now = Timestamp::now();
+    let notices = Notices::default();
+    let options = &RunOptions { observer: notices.keeping(&options.observer), ..options.clone() };
     let mut summary = RunSummary {
         run: run_id(now),
         status: RunStatus::Running,
@@ -67,6 +72,7 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
         streams: Vec::new(),
         models: Vec::new(),
         tests: Vec::new(),
+        notices: Vec::new(),
         held: None,
         error: None,
         duration_ms: 0,
@@ -88,14 +94,14 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
                 let _ = timeout(LAST_WORDS, warehouse.transact(&abandoned)).await;
             }
             fail(&mut summary, &error);
-            finish(&mut summary, started);
+            finish(&mut summary, &notices, started);
             return (summary, Some(error));
         }
     };
     if let Some(error) = run_elsewhere(&state, &options.trigger).await {
         let _ = warehouse.transact(&[lease.release()]).await;
         fail(&mut summary, &error);
-        finish(&mut summary, started);
+        finish(&mut summary, &notices, started);
         return (summary, Some(error));
     }
     fault::reach("lease-taken");
@@ -108,6 +114,7 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
         lease: lease.clone(),
         now: now.as_microsecond(),
         summary: &mut summary,
+        problems: Vec::new(),
     };
     let outcome = tokio::select! {
         biased;
@@ -117,7 +124,14 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
     drop(keeper);
     let mut error = outcome.err();
     if let Some(stopped) = &error {
-        match has_published(&state, &summary.run).await {
+        // Once it has published, the run knows; the warehouse may be gone by then.
+        let published = match summary.status {
+            RunStatus::Succeeded => summary.data_version,
+            // What it has published is in a file that nobody finds.
+            _ if stopped.kind() == ErrorKind::WarehouseReplaced => None,
+            _ => has_published(&state, &summary.run).await,
+        };
+        match published {
             Some(number) => {
                 summary.status = RunStatus::Succeeded;
                 summary.data_version = Some(number);
@@ -134,19 +148,48 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
             None => fail(&mut summary, stopped),
         }
     }
-    let end = finish(&mut summary, started);
-    let Ok(json) = serde_json::to_value(&summary) else { return (summary, error) };
-    let mut statements = state.tables().record_run(&record(&summary, &json, now, Some(end))).to_vec();
-    // A run that was superseded has no lease to give back, but its record is its own.
-    statements.push(lease.release());
-    let record = || warehouse.transact(&statements);
-    let recorded = retry::while_lost("the record of the run", &options.observer, sleep, record);
-    let recorded = timeout(LAST_WORDS, recorded).await;
-    // Where the warehouse cannot be written, that is most likely the run's own error already.
-    if let (Ok(Err(second)), None) = (recorded, &error) {
-        return (summary, Some(second));
+    let end = finish(&mut summary, &notices, started);
+    if let Err(unwritten) = write_down(&summary, warehouse, &state, &lease, options, (now, end)).await {
+        // Readers have the new version, and the next run puts that on record. What failed a run is its error already.
+        if summary.status == RunStatus::Succeeded {
+            let unwritten = unwritten.to_diagnostic();
+            let message = "the run has published, but its end is not on record".to_owned();
+            let notice = Diagnostic::warning(unwritten.code, message)
+                .caused_by(unwritten.to_string())
+                .hint("The next run puts on record that this one has published.");
+            (options.observer)(Event::Notice(Box::new(notice)));
+            summary.notices = notices.all();
+        } else if error.is_none() {
+            return (summary, Some(unwritten));
+        }
     }
     (summary, error)
+}
+
+/// Puts the end of a run on record and gives its lease back. A run that was superseded has none to give back, but its record is its own.
+async fn write_down(
+    summary: &RunSummary,
+    warehouse: &Arc<dyn Warehouse>,
+    state: &State<'_>,
+    lease: &Lease,
+    options: &RunOptions,
+    (started, ended): (Timestamp, Timestamp),
+) -> Result<()> {
+    let json = serde_json::to_value(summary)
+        .map_err(|error| Error::new(ErrorKind::Internal, "a summary cannot be written").caused_by(error))?;
+    let record = record(summary, &json, started, Some(ended), lease.fence());
+    let mut statements = state.tables().record_run(&record).to_vec();
+    statements.push(lease.release());
+    let write = || warehouse.transact(&statements);
+    let written = retry::while_lost("the record of the run", &options.observer, sleep, write);
+    match timeout(LAST_WORDS, written).await {
+        Ok(written) => written.map(drop),
+        Err(_) => {
+            let message =
+                format!("the warehouse did not take the record of the run within {} s", LAST_WORDS.as_secs());
+            Err(Error::new(ErrorKind::TimedOut, message))
+        }
+    }
 }
 
 /// What readers see of a run that ended early: it may have come as far as to publish, also where the answer to that was lost.
@@ -199,8 +242,9 @@ fn fail(summary: &mut RunSummary, error: &Error) {
     });
 }
 
-fn finish(summary: &mut RunSummary, started: Instant) -> Timestamp {
+fn finish(summary: &mut RunSummary, notices: &Notices, started: Instant) -> Timestamp {
     let end = Timestamp::now();
+    summary.notices = notices.all();
     summary.finished_at = Some(rfc3339(end));
     summary.duration_ms = started.elapsed().as_millis() as u64;
     end
@@ -211,6 +255,7 @@ fn record<'a>(
     json: &'a serde_json::Value,
     started: Timestamp,
     finished: Option<Timestamp>,
+    fence: i64,
 ) -> RunRecord<'a> {
     RunRecord {
         run: &summary.run,
@@ -219,6 +264,7 @@ fn record<'a>(
         status: summary.status.as_str(),
         summary: json,
         scheduled_for: summary.trigger.scheduled_for.map(Timestamp::as_microsecond),
+        fence,
     }
 }
 

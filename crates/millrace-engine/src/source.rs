@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use millrace_core::cursor::Cursor;
+use millrace_core::diagnostic::Diagnostic;
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::project::source_file::ReadMode;
 use millrace_core::schema::{Column, StreamSchema};
@@ -65,6 +66,8 @@ pub struct ReadRequest {
 pub struct Drift {
     /// A field that is neither asked for nor excluded, or a column that no record has.
     pub columns: bool,
+    /// A column that no record has.
+    pub gone: bool,
     /// A value that does not fit its column.
     pub types: bool,
     /// A value that is missing where the column needs one.
@@ -83,6 +86,8 @@ pub struct ReadOutcome {
     pub conversions: Vec<Conversion>,
     /// How it was read, in a few words for people, where that is worth telling: `over 4 connections`.
     pub how: Option<String>,
+    /// Warnings about what was read, for people: a record that looks as if it had swallowed others. They name places, never a value.
+    pub notices: Vec<Diagnostic>,
 }
 
 /// A lossy conversion that was asked for, and how often it was made.

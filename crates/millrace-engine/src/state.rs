@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::merge::RawColumn;
+use crate::migrate::FENCED_RUNS;
 use crate::warehouse::{QueryLimits, Statement, Warehouse};
 
 /// What times of a schedule are compared with: no time after it is dealt with, though a server whose clock was ahead may have said so.
@@ -35,6 +36,10 @@ pub struct LoadedStream {
     pub columns: Option<Vec<RawColumn>>,
     /// Of how many moments its rows are: more than one where a load was gone on with after it had died.
     pub moments: u32,
+    /// Its rows in quarantine after that load; none where an earlier version of this program loaded it.
+    pub quarantined: Option<u64>,
+    /// The data version since which the project has no such stream; none where it has it.
+    pub removed_in: Option<u64>,
 }
 
 /// The record of one publish.
@@ -166,6 +171,8 @@ impl<'w> State<'w> {
                     rows: value("row_count").as_int().unwrap_or_default() as u64,
                     columns: columns.map_err(unreadable)?,
                     moments: value("moments").as_int().map_or(1, |moments| moments as u32),
+                    quarantined: value("quarantined").as_int().map(|rows| rows as u64),
+                    removed_in: value("removed_in").as_int().map(|number| number as u64),
                 })
             })
             .collect()
@@ -188,13 +195,24 @@ impl<'w> State<'w> {
             .collect()
     }
 
-    /// Summaries of runs, the newest first.
+    /// Summaries of runs, the newest first: in the order in which they had the lease. Clocks, of which one may have been ahead, decide only
+    /// among those that an earlier version of this program recorded.
     pub async fn runs(&self, limit: usize) -> Result<Vec<Json>> {
-        let sql = format!(
-            "select summary from {} order by started_at desc, run desc limit {limit}",
-            self.tables.table("runs")
-        );
-        let rows = self.warehouse.query(&Statement::new(sql), QueryLimits::STATE).await?;
+        let runs = self.tables.table("runs");
+        let ordered = |fence: &str| {
+            let sql =
+                format!("select summary from {runs} order by {fence}started_at desc, run desc limit {limit}");
+            Statement::new(sql)
+        };
+        let rows = match self.warehouse.query(&ordered("coalesce(fence, 0) desc, "), QueryLimits::STATE).await
+        {
+            Ok(rows) => rows,
+            // What an earlier version left has no such column until a run brings it forward.
+            Err(_) if self.version().await?.is_some_and(|version| version < FENCED_RUNS) => {
+                self.warehouse.query(&ordered(""), QueryLimits::STATE).await?
+            }
+            Err(error) => return Err(error),
+        };
         let summaries = rows.data.first().into_iter().flatten().filter_map(Value::as_str);
         Ok(summaries.filter_map(|text| serde_json::from_str(text).ok()).collect())
     }
@@ -239,13 +257,17 @@ impl<'w> State<'w> {
 }
 
 impl Tables {
-    /// The statement that marks runs whose process died as failed. Only for the holder of the lease.
-    pub fn abandon_runs(&self) -> Statement {
-        Statement::new(format!(
-            "update {} set status = 'failed', \
-             summary = replace(summary, '\"status\":\"running\"', '\"status\":\"failed\"') where status = 'running'",
-            self.table("runs")
-        ))
+    /// The statements that say of runs whose process died, or could not write how it ended, that they failed; or that they succeeded, where
+    /// they have published. Only for the holder of the lease.
+    pub fn abandon_runs(&self) -> [Statement; 2] {
+        let (runs, publications) = (self.table("runs"), self.table("publications"));
+        let ended = |status: &str, which: &str| {
+            Statement::new(format!(
+                "update {runs} set status = '{status}', \
+                 summary = replace(summary, '\"status\":\"running\"', '\"status\":\"{status}\"') where status = 'running'{which}"
+            ))
+        };
+        [ended("succeeded", &format!(" and run in (select run from {publications})")), ended("failed", "")]
     }
 
     /// The statements that record up to when the times of the schedule are dealt with. What was recorded later stays, unless it lies in
@@ -276,7 +298,8 @@ impl Tables {
             Statement::with(format!("delete from {runs} where run = $1"), [Value::text(record.run)]),
             Statement::with(
                 format!(
-                    "insert into {runs} (run, started_at, finished_at, status, summary, scheduled_for) values ($1, $2, $3, $4, $5, $6)"
+                    "insert into {runs} (run, started_at, finished_at, status, summary, scheduled_for, fence) \
+                     values ($1, $2, $3, $4, $5, $6, $7)"
                 ),
                 [
                     Value::text(record.run),
@@ -285,12 +308,13 @@ impl Tables {
                     Value::text(record.status),
                     Value::text(record.summary.to_string()),
                     record.scheduled_for.map_or(Value::Null, Value::TimestampTz),
+                    Value::Int(record.fence.into()),
                 ],
             ),
         ]
     }
 
-    /// The statements that make a load the stream's present one.
+    /// The statements that make a load the stream's present one; they come after those that record what it has put into quarantine.
     pub fn record_load(&self, stream: &LoadedStream, run: &str, at: i64) -> Result<Vec<Statement>> {
         let name = || [Value::text(&stream.name.source), Value::text(&stream.name.stream)];
         let mut values: Vec<Value> = name().to_vec();
@@ -306,13 +330,16 @@ impl Tables {
             json(stream.columns.as_ref())?,
             Value::Int(i128::from(stream.moments)),
         ]);
-        let streams = self.table("streams");
+        values.extend(name());
+        let (streams, quarantine) = (self.table("streams"), self.table("quarantine"));
         Ok(vec![
             Statement::with(format!("delete from {streams} where source = $1 and stream = $2"), name()),
             Statement::with(
                 format!(
                     "insert into {streams} (source, stream, raw_schema, raw_table, load_number, spec, position, row_count, \
-                     loaded_at, run, table_columns, moments) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+                     loaded_at, run, table_columns, moments, quarantined) \
+                     select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, count(*) \
+                     from {quarantine} where source = $13 and stream = $14"
                 ),
                 values,
             ),
@@ -392,4 +419,6 @@ pub struct RunRecord<'a> {
     pub summary: &'a Json,
     /// The time of the schedule that it stands for.
     pub scheduled_for: Option<i64>,
+    /// The fence of its lease, by which runs are ordered.
+    pub fence: i64,
 }

@@ -1,5 +1,6 @@
 //! The record of a run.
 
+use millrace_core::diagnostic::Diagnostic;
 use serde::{Deserialize, Serialize};
 
 use crate::quality_run::TestResult;
@@ -17,7 +18,7 @@ pub enum RunStatus {
     Succeeded,
     /// Nothing was new; nothing was published.
     Unchanged,
-    /// It was built, but nothing was published: a data test failed, or something is in the way.
+    /// Nothing was published: a data test failed, a source has lost what was there, or something is in the way.
     Held,
     /// Something failed; nothing was published.
     Failed,
@@ -122,12 +123,40 @@ pub struct RunError {
     pub hint: Option<String>,
 }
 
-/// What keeps a run that was built from being published.
+/// Something that a run told while it ran: columns that have come or gone, a connection that broke, a stream that has shrunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunNotice {
+    /// Code of the diagnostic.
+    pub code: String,
+    /// Its message with causes.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl RunNotice {
+    /// As the record of a run has it.
+    pub fn of(diagnostic: &Diagnostic) -> Self {
+        Self {
+            code: diagnostic.code.as_str().to_owned(),
+            message: diagnostic.to_string(),
+            hint: diagnostic.hint.clone(),
+        }
+    }
+}
+
+/// What keeps a run from being published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum HeldBy {
     /// Data tests of severity `error` found rows.
     Tests,
+    /// What sources hold is not what may replace what was loaded: a stream has lost its rows, or a column that models read. Nothing was
+    /// built.
+    Sources {
+        /// What is wrong, one for each stream.
+        problems: Vec<RunNotice>,
+    },
     /// Readers or relations of somebody else are in the way.
     Blocked {
         /// Who or what, one sentence each.
@@ -166,6 +195,9 @@ pub struct RunSummary {
     pub models: Vec<ModelSummary>,
     /// Data tests that ran.
     pub tests: Vec<TestResult>,
+    /// What it told while it ran, in that order, each once.
+    #[serde(default)]
+    pub notices: Vec<RunNotice>,
     /// For a held run: what holds it.
     #[serde(default)]
     pub held: Option<HeldBy>,
@@ -173,4 +205,15 @@ pub struct RunSummary {
     pub error: Option<RunError>,
     /// From start to end.
     pub duration_ms: u64,
+}
+
+impl RunSummary {
+    /// Whether any stream has other rows than before the run.
+    pub fn has_news(&self) -> bool {
+        let is_new = |stream: &StreamSummary| {
+            let rows = stream.rows_loaded + stream.rows_quarantined + stream.rows_removed;
+            stream.status == "loaded" && (rows > 0 || stream.rows_in_table == 0)
+        };
+        self.streams.iter().any(is_new)
+    }
 }

@@ -8,28 +8,34 @@ use millrace_core::code::Code;
 use millrace_core::cursor::Cursor;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::digest::sha256;
+use millrace_core::graph::Model;
 use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
+use millrace_core::project::shrink::Shrink;
 use millrace_core::project::source_file::{OnChange, OnNul, ReadMode};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use crate::aside::Aside;
 use crate::batch::{Batch, batch_queue};
 use crate::catalog::Stream;
 use crate::contract::Target;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, StepKind};
+use crate::fall::Fall;
 use crate::keys::RowKeys;
 use crate::lease::Lease;
 use crate::load::{LoadDone, StreamLoad, parts};
 use crate::load_columns::Unknown;
+use crate::mended::Mended;
 use crate::nul::Stripped;
+use crate::removed::is_read_whole;
 use crate::source::{Conversion, Drift, ReadOutcome, ReadRequest};
 use crate::state::{LoadedStream, Tables};
 use crate::unfinished::Unfinished;
 use crate::warehouse::{LoadMode, LoadRequest, QueryLimits, Warehouse};
-use crate::{load_columns, retry};
+use crate::{load_columns, retry, share};
 
 /// Bytes of batches that may wait between the reader and the warehouse.
 const QUEUE_BYTES: usize = 48 * 1024 * 1024;
@@ -73,8 +79,14 @@ pub struct SyncContext<'a> {
     pub max_quarantine: QuarantineLimit,
     /// Whether the limit was given on the command line and goes before the streams' own.
     pub max_quarantine_forced: bool,
+    /// The share of their rows that streams without a word of their own may lose.
+    pub max_shrink: Option<Shrink>,
+    /// Whether streams may lose all of their rows, and as many as they like, in this run.
+    pub allow_empty: bool,
     /// Whether to load also what has not changed.
     pub full_refresh: bool,
+    /// The models, of which some read the stream.
+    pub models: &'a [Model],
     /// Streams of which a load may have been committed in part: by an earlier run, or by this one before its connection broke.
     pub unfinished: Mutex<BTreeSet<StreamName>>,
     /// Now, in microseconds since 1970 UTC.
@@ -94,6 +106,8 @@ pub async fn sync_stream(
     let spec = fingerprint(stream, context.naming);
     let what = format!("the load of stream `{name}`");
     let same = before.filter(|before| !context.full_refresh && before.spec == spec);
+    // What it had in quarantine ended when the project had it no longer.
+    let same = same.filter(|before| before.removed_in.is_none() || !is_read_whole(before));
     if let Some(before) = same
         && let Some(last) = &before.position
         && let Some(now) = position(stream, last, &what, context).await?
@@ -122,6 +136,9 @@ pub async fn sync_stream(
     let attempt = || load_columns::attempt(stream, before, &spec, context, &unknown);
     let LoadDone { loaded, outcome, quarantined, conversions, how } =
         retry::while_lost(&what, context.observer, sleep, attempt).await?;
+    if quarantined > 0 {
+        share::watch(before, &loaded, &what, context).await?;
+    }
     let duration_ms = started.elapsed().as_millis() as u64;
     let mut words = format!("{} rows", grouped(outcome.rows_read));
     if quarantined > 0 {
@@ -277,6 +294,10 @@ pub(crate) async fn load(
     if !runs.iter().any(|run| run == context.run) {
         runs.push(context.run.to_owned());
     }
+    let mut mended = Mended::of(stream, target);
+    if continues {
+        mended.look_up(stream, context.tables, context.warehouse).await?;
+    }
     let finish = StreamLoad {
         stream: LoadedStream {
             name: stream.name.clone(),
@@ -291,6 +312,8 @@ pub(crate) async fn load(
                 (None, Some((_, before))) => before.moments,
                 (None, None) => 1,
             },
+            quarantined: None,
+            removed_in: None,
         },
         counts_empty: by_key.is_none(),
         runs,
@@ -314,8 +337,11 @@ pub(crate) async fn load(
             .map(|unfinished| unfinished.rows)
             .or(by_key.map(|(_, before)| before.rows))
             .unwrap_or_default(),
+        fall: Fall::of(stream, before.map_or(0, |before| before.rows), context),
         quarantined_before: unfinished.map_or(0, |unfinished| unfinished.quarantined),
-        quarantined: Vec::new(),
+        aside: Aside::default(),
+        mended,
+        since: since.clone().filter(|_| continues),
         stripped,
         has_ended,
         rest: None,

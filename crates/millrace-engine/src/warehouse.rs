@@ -163,14 +163,22 @@ pub struct LoadOutcome {
     pub rows_in_table: u64,
 }
 
+/// Statements that are made one by one while they run, since all of them together may be too much to hold.
+pub type Statements = Box<dyn Iterator<Item = Result<Statement>> + Send>;
+
+/// Statements that are there already.
+pub fn made(statements: Vec<Statement>) -> Statements {
+    Box::new(statements.into_iter().map(Ok))
+}
+
 /// The last word before a load commits: the engine gives the statements that make the checkpoint and the quarantine durable,
 /// or an error, which rolls everything back.
 #[async_trait]
 pub trait FinishLoad: Send {
     /// Looks at a batch before it is written: counts, keeps what is quarantined. An error ends the load.
     fn saw(&mut self, batch: &crate::batch::Batch) -> Result<()>;
-    /// Called once, after the last row was written into the open transaction.
-    async fn finish(self: Box<Self>, outcome: LoadOutcome) -> Result<Vec<Statement>>;
+    /// Called once, after the last row was written into the open transaction. The warehouse runs what it returns, one after the other.
+    async fn finish(self: Box<Self>, outcome: LoadOutcome) -> Result<Statements>;
 }
 
 /// A table that is about to be published: what makes it quick to read and plain to others.
@@ -262,6 +270,13 @@ pub trait Warehouse: Send + Sync {
 
     /// Whether no other process can have the warehouse while this object lives. A run that left its lease behind is dead then.
     fn is_exclusive(&self) -> bool;
+
+    /// Fails with [`ErrorKind::WarehouseReplaced`] where what this object writes to is not what somebody who opens the warehouse now would
+    /// find: a file that was deleted or replaced under it. Asked before each run and around each publish; must be cheap. A server, which is found
+    /// by its address each time, has no such thing.
+    async fn check_identity(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Makes tables quick to read before they are published: keys, indexes, statistics. Called once for each run, after the data
     /// tests. May do nothing. What is there already is left as it is.

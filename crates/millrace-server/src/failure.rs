@@ -97,9 +97,10 @@ fn status_of(code: Code) -> StatusCode {
         }
         Code::RowsGone => StatusCode::GONE,
         Code::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-        Code::WarehouseUnreachable | Code::WarehouseLocked | Code::OutOfResources => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Code::WarehouseUnreachable
+        | Code::WarehouseReplaced
+        | Code::WarehouseLocked
+        | Code::OutOfResources => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

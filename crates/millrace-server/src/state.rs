@@ -176,6 +176,8 @@ impl AppState {
 
     /// The newest publication; none before the first.
     pub(crate) async fn latest(&self) -> Result<Option<Snapshot>> {
+        // What is still open may be what nobody finds any more.
+        self.warehouse().check_identity().await?;
         if !self.has_state().await? {
             self.inner.live.looked(None);
             return Ok(None);

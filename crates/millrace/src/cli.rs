@@ -171,6 +171,9 @@ pub(crate) struct Run {
     /// Load and build everything anew
     #[arg(long)]
     pub(crate) full_refresh: bool,
+    /// Let streams lose all of their rows, or more of them than `max_shrink` says
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
     /// How long to wait for another run or for another process that holds the warehouse: `30s`, `10m`
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     pub(crate) wait: Duration,

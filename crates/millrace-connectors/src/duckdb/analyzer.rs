@@ -1,13 +1,17 @@
 //! Names in SQL, from DuckDB's own parse tree (`json_serialize_sql`).
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use duckdb::Connection;
 use millrace_core::sql::analyzer::{
     ColumnReference, FunctionReference, Output, ParsedSql, SqlAnalyzer, SyntaxError, TableReference,
 };
+use millrace_core::sql::columns_read::ColumnsRead;
 use serde::Deserialize as _;
 use serde_json::Value as Json;
+
+use super::reading::{Reading, place};
 
 /// Trees of long expressions are deep: each operator of `a || b || …` adds a level. The parser itself stops at 1,000.
 const STACK_BYTES: usize = 256 * 1024 * 1024;
@@ -16,23 +20,41 @@ const STACK_BYTES: usize = 256 * 1024 * 1024;
 /// without models needs none.
 #[derive(Default)]
 pub struct DuckdbAnalyzer {
-    connection: Mutex<Option<Connection>>,
+    engine: Mutex<Option<Engine>>,
+}
+
+/// An engine that only parses.
+struct Engine {
+    connection: Connection,
+    /// Its functions that give another value with each call.
+    volatile: Arc<BTreeSet<String>>,
+}
+
+impl Engine {
+    fn start() -> duckdb::Result<Self> {
+        let connection = Connection::open_in_memory()?;
+        let sql = "select distinct lower(function_name) from duckdb_functions() where stability = 'VOLATILE'";
+        let names =
+            connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<duckdb::Result<_>>()?;
+        Ok(Self { connection, volatile: Arc::new(names) })
+    }
 }
 
 impl DuckdbAnalyzer {
-    /// The parse tree as JSON, or what is wrong, in words.
-    fn tree(&self, sql: &str) -> Result<String, String> {
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = match &mut *connection {
+    /// The parse tree as JSON and the volatile functions, or what is wrong, in words.
+    fn tree(&self, sql: &str) -> Result<(String, Arc<BTreeSet<String>>), String> {
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        let engine = match &mut *engine {
             Some(started) => started,
-            none => none.insert(
-                Connection::open_in_memory()
-                    .map_err(|error| format!("the SQL parser did not start: {error}"))?,
-            ),
+            none => none
+                .insert(Engine::start().map_err(|error| format!("the SQL parser did not start: {error}"))?),
         };
-        connection
-            .query_row("select cast(json_serialize_sql($1::varchar) as varchar)", [sql], |row| row.get(0))
-            .map_err(|error| error.to_string())
+        let tree = engine.connection.query_row(
+            "select cast(json_serialize_sql($1::varchar) as varchar)",
+            [sql],
+            |row| row.get(0),
+        );
+        Ok((tree.map_err(|error| error.to_string())?, Arc::clone(&engine.volatile)))
     }
 }
 
@@ -42,10 +64,11 @@ impl SqlAnalyzer for DuckdbAnalyzer {
         if sql.contains('\0') {
             return Err(unparsed("it holds a NUL byte".to_owned()));
         }
-        let tree = self.tree(sql).map_err(unparsed)?;
+        let (tree, volatile) = self.tree(sql).map_err(unparsed)?;
         std::thread::scope(|scope| {
-            let walk =
-                std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || parsed(&tree));
+            let walk = std::thread::Builder::new()
+                .stack_size(STACK_BYTES)
+                .spawn_scoped(scope, || parsed(&tree, &volatile));
             match walk.map(std::thread::ScopedJoinHandle::join) {
                 Ok(Ok(parsed)) => parsed,
                 Ok(Err(_)) | Err(_) => Err(unparsed("the parse tree could not be read".to_owned())),
@@ -54,7 +77,7 @@ impl SqlAnalyzer for DuckdbAnalyzer {
     }
 }
 
-fn parsed(tree: &str) -> Result<ParsedSql, SyntaxError> {
+fn parsed(tree: &str, volatile: &BTreeSet<String>) -> Result<ParsedSql, SyntaxError> {
     let mut deserializer = serde_json::Deserializer::from_str(tree);
     deserializer.disable_recursion_limit();
     let tree = Json::deserialize(&mut deserializer).map_err(|error| SyntaxError {
@@ -71,11 +94,16 @@ fn parsed(tree: &str) -> Result<ParsedSql, SyntaxError> {
     let mut walk = Walk {
         parsed: ParsedSql { statements: statements.len(), ..ParsedSql::default() },
         scope: Vec::new(),
+        volatile,
+        reading: Reading::default(),
     };
     for statement in statements {
         walk.node(statement);
     }
     let outputs = statements.first().and_then(|statement| statement["node"]["select_list"].as_array());
+    for table in &mut walk.parsed.tables {
+        table.read = walk.reading.of(table.at);
+    }
     walk.parsed.outputs = outputs.into_iter().flatten().map(output).collect();
     Ok(walk.parsed)
 }
@@ -89,12 +117,6 @@ fn output(expression: &Json) -> Output {
     let own = expression["column_names"].as_array().and_then(|path| path.last()).and_then(text);
     let name = text(&expression["alias"]).or(own);
     Output { name, at: first_place(expression), calculated: is_calculated(expression), call, modified }
-}
-
-/// Where a node is in the text. A place that is not in the text is written as the greatest u64.
-fn place(node: &Json) -> Option<usize> {
-    let at = node["query_location"].as_u64().and_then(|at| usize::try_from(at).ok())?;
-    (at != usize::MAX).then_some(at)
 }
 
 /// The first place of an expression and all below it: an operator's own is behind its left side.
@@ -123,13 +145,15 @@ fn is_calculated(expression: &Json) -> bool {
     }
 }
 
-struct Walk {
+struct Walk<'v> {
     parsed: ParsedSql,
     /// Names that WITH defines where the walk is.
     scope: Vec<String>,
+    volatile: &'v BTreeSet<String>,
+    reading: Reading,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn node(&mut self, node: &Json) {
         match node {
             Json::Array(items) => items.iter().for_each(|item| self.node(item)),
@@ -151,10 +175,17 @@ impl Walk {
                         }
                     }
                 }
+                let is_select = node["type"] == "SELECT_NODE";
+                if is_select {
+                    self.reading.enter(&node["from_table"]);
+                }
                 for (key, value) in fields {
                     if key != "cte_map" {
                         self.node(value);
                     }
+                }
+                if is_select {
+                    self.reading.leave();
                 }
                 self.scope.truncate(before);
             }
@@ -174,6 +205,8 @@ impl Walk {
 
     fn note(&mut self, node: &Json) {
         self.note_aliases(node);
+        self.reading.note(node);
+        self.parsed.is_sampled |= node["sample"].is_object();
         let Some(at) = place(node) else { return };
         let text = |key: &str| node[key].as_str().unwrap_or_default().to_owned();
         if node["type"] == "BASE_TABLE" {
@@ -183,14 +216,20 @@ impl Walk {
                 .collect();
             let defined_here = path.len() == 1 && self.scope.contains(&path[0].to_lowercase());
             if !defined_here {
-                self.parsed.tables.push(TableReference { path, at, has_alias: !text("alias").is_empty() });
+                let has_alias = !text("alias").is_empty();
+                self.parsed.tables.push(TableReference { path, at, has_alias, read: ColumnsRead::default() });
             }
         } else if node["class"] == "COLUMN_REF" {
             let names = node["column_names"].as_array().into_iter().flatten();
             let path = names.filter_map(|name| name.as_str().map(str::to_owned)).collect();
             self.parsed.columns.push(ColumnReference { path, at });
         } else if node["class"] == "FUNCTION" || node["class"] == "WINDOW" {
-            self.parsed.functions.push(FunctionReference { name: text("function_name").to_lowercase(), at });
+            let name = text("function_name").to_lowercase();
+            let is_volatile = self.volatile.contains(&name);
+            // Versions of the engine differ in what they call them.
+            let arguments = ["children", "arguments"].into_iter().filter_map(|key| node[key].as_array());
+            let arguments = arguments.map(Vec::len).sum();
+            self.parsed.functions.push(FunctionReference { name, at, arguments, is_volatile });
         }
     }
 }

@@ -56,8 +56,8 @@ pub(super) fn load(
             .map_err(|error| statement_error(&error))?;
         let outcome = LoadOutcome { rows_read, rows_in_table: rows_in_table as u64 };
         let statements = tokio::runtime::Handle::current().block_on(finish.finish(outcome))?;
-        for statement in &statements {
-            execute(connection, statement)?;
+        for statement in statements {
+            execute(connection, &statement?)?;
         }
         Ok(outcome)
     })

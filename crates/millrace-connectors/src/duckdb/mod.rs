@@ -7,6 +7,7 @@ mod failure;
 mod feed;
 mod load;
 mod publish;
+mod reading;
 mod value;
 mod vector;
 mod warehouse;

@@ -48,6 +48,8 @@ pub struct DuckdbWarehouse {
 struct File {
     path: PathBuf,
     options: Vec<(String, String)>,
+    /// Which file it is; none where the system does not say.
+    identity: Mutex<Option<Identity>>,
 }
 
 impl File {
@@ -62,7 +64,46 @@ impl File {
             })
         })?;
         let connection = Connection::open_with_flags(&self.path, config);
-        connection.map_err(|error| open_error(&self.path, &error))
+        let connection = connection.map_err(|error| open_error(&self.path, &error))?;
+        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = Identity::of(&self.path);
+        Ok(connection)
+    }
+
+    /// Fails where the path no longer leads to the file that is open.
+    fn check(&self) -> Result<()> {
+        let opened = *self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(opened), found) = (opened, Identity::of(&self.path)) else { return Ok(()) };
+        if found == Some(opened) {
+            return Ok(());
+        }
+        let what = if found.is_none() && !self.path.exists() {
+            "was deleted"
+        } else {
+            "was replaced by another file"
+        };
+        let message = format!("the warehouse `{}` {what} while it was open", self.path.display());
+        Err(Error::new(ErrorKind::WarehouseReplaced, message))
+    }
+}
+
+/// Tells a file apart from all others of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    #[cfg(unix)]
+    fn of(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(Self { device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    #[cfg(not(unix))]
+    fn of(_path: &Path) -> Option<Self> {
+        None
     }
 }
 
@@ -96,7 +137,7 @@ impl DuckdbWarehouse {
     /// Opens a file, making it where it is not there. Blocks.
     pub fn open<'a>(path: &Path, options: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
         let options = options.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let file = File { path: path.to_owned(), options: options.collect() };
+        let file = File { path: path.to_owned(), options: options.collect(), identity: Mutex::new(None) };
         let engine = Mutex::new(Engine::new(file.open()?)?);
         Ok(Self { file: Some(file), engine })
     }
@@ -319,6 +360,11 @@ impl Warehouse for DuckdbWarehouse {
     fn is_exclusive(&self) -> bool {
         // The file is locked by the engine, and one in memory is nobody else's anyway.
         true
+    }
+
+    async fn check_identity(&self) -> Result<()> {
+        // One in memory is nobody else's.
+        self.file.as_ref().map_or(Ok(()), File::check)
     }
 
     async fn prepare(&self, _tables: &[PreparedTable]) -> Result<()> {

@@ -341,7 +341,8 @@ impl Loader {
     /// Sends what is left. `is_part` says that rows of an earlier load are of the same stream: what these lack, those may have.
     pub(crate) fn finish(mut self, is_part: bool) -> Result<()> {
         self.settle();
-        if self.drift.columns && !is_part && self.any && !self.met.iter().all(|met| *met) {
+        if (self.drift.columns || self.drift.gone) && !is_part && self.any && !self.met.iter().all(|met| *met)
+        {
             return Err(drifted());
         }
         if self.guess.is_some_and(|guess| !guess.holds()) {

@@ -247,7 +247,12 @@ impl<F: Format> Source for FileSource<F> {
         self.walk(&request.stream, request.cursor, how, |loader, walked| {
             let walked = walked?;
             loader.finish(walked.is_part)?;
-            Ok(ReadOutcome { cursor: Some(walked.cursor), conversions: Vec::new(), how: None })
+            Ok(ReadOutcome {
+                cursor: Some(walked.cursor),
+                conversions: Vec::new(),
+                how: None,
+                notices: Vec::new(),
+            })
         })
         .await
     }

@@ -130,7 +130,7 @@ async fn fill(
         session.batch(&format!("set local default_statistics_target = {SAMPLE}; analyze {table}")).await?;
     }
     for statement in finish.finish(outcome).await? {
-        session.execute(&statement).await?;
+        session.execute(&statement?).await?;
     }
     Ok(outcome)
 }

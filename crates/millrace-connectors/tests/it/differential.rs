@@ -22,7 +22,7 @@ use millrace_engine::error::{ErrorKind, Result};
 use millrace_engine::registry::WarehouseConnector as _;
 use millrace_engine::source::{Drift, ReadOutcome, ReadRequest, Source, StreamRequest};
 use millrace_engine::warehouse::{
-    FinishLoad, LoadMode, LoadOutcome, LoadRequest, QueryLimits, Statement, Warehouse,
+    FinishLoad, LoadMode, LoadOutcome, LoadRequest, QueryLimits, Statement, Statements, Warehouse, made,
 };
 use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::postgres::PostgresServer;
@@ -142,8 +142,8 @@ impl FinishLoad for Aside {
         Ok(())
     }
 
-    async fn finish(self: Box<Self>, _outcome: LoadOutcome) -> Result<Vec<Statement>> {
-        Ok(Vec::new())
+    async fn finish(self: Box<Self>, _outcome: LoadOutcome) -> Result<Statements> {
+        Ok(made(Vec::new()))
     }
 }
 

@@ -19,7 +19,7 @@ use millrace_core::value::{Decimal, Value};
 use millrace_engine::batch::{Batch, arrow_schema, batch_queue};
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::warehouse::{
-    FinishLoad, LoadMode, LoadOutcome, LoadRequest, QueryLimits, Rows, Statement, Warehouse,
+    FinishLoad, LoadMode, LoadOutcome, LoadRequest, QueryLimits, Rows, Statement, Statements, Warehouse, made,
 };
 
 /// Ends a load well, or with an error.
@@ -31,8 +31,8 @@ impl FinishLoad for Finish {
         Ok(())
     }
 
-    async fn finish(self: Box<Self>, _outcome: LoadOutcome) -> Result<Vec<Statement>> {
-        self.0.map_or(Ok(Vec::new()), Err)
+    async fn finish(self: Box<Self>, _outcome: LoadOutcome) -> Result<Statements> {
+        self.0.map_or(Ok(made(Vec::new())), Err)
     }
 }
 

@@ -9,7 +9,8 @@ use millrace_core::schema::{Column, DataType};
 use millrace_engine::batch::{Batch, arrow_schema, batch_queue};
 use millrace_engine::error::Result;
 use millrace_engine::warehouse::{
-    FinishLoad, Former, LoadMode, LoadOutcome, LoadRequest, Merge, QueryLimits, Statement, Warehouse,
+    FinishLoad, Former, LoadMode, LoadOutcome, LoadRequest, Merge, QueryLimits, Statement, Statements,
+    Warehouse, made,
 };
 
 /// Into a table with the columns that arrive.
@@ -29,8 +30,8 @@ impl FinishLoad for Nothing {
         Ok(())
     }
 
-    async fn finish(self: Box<Self>, _outcome: LoadOutcome) -> Result<Vec<Statement>> {
-        Ok(Vec::new())
+    async fn finish(self: Box<Self>, _outcome: LoadOutcome) -> Result<Statements> {
+        Ok(made(Vec::new()))
     }
 }
 

@@ -24,7 +24,7 @@ use millrace_engine::batch::{Batch, arrow_schema, batch_queue};
 use millrace_engine::error::{Error, Result};
 use millrace_engine::registry::WarehouseConnector;
 use millrace_engine::warehouse::{
-    FinishLoad, LoadMode, LoadOutcome, LoadRequest, QueryLimits, Rows, Statement, Warehouse,
+    FinishLoad, LoadMode, LoadOutcome, LoadRequest, QueryLimits, Rows, Statement, Statements, Warehouse, made,
 };
 
 use millrace_testkit::postgres::PostgresServer;
@@ -65,8 +65,8 @@ impl FinishLoad for Finish {
         Ok(())
     }
 
-    async fn finish(self: Box<Self>, _outcome: LoadOutcome) -> Result<Vec<Statement>> {
-        self.0
+    async fn finish(self: Box<Self>, _outcome: LoadOutcome) -> Result<Statements> {
+        self.0.map(made)
     }
 }
 

@@ -132,7 +132,7 @@ pub(crate) fn read_since(
         schema: schema.clone(),
         rows: Vec::new(),
         quarantined: Vec::new(),
-        outcome: ReadOutcome { cursor: None, conversions: Vec::new(), how: None },
+        outcome: ReadOutcome { cursor: None, conversions: Vec::new(), how: None, notices: Vec::new() },
     };
     let (sender, mut receiver) = batch_queue(1 << 20);
     let (outcome, ()) = wait(async {

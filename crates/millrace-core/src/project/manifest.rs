@@ -12,6 +12,7 @@ use crate::project::environment::{Environment, environment};
 use crate::project::mask_salt::{MASK_SALT, MaskSalt, mask_salt};
 use crate::project::schedule::{NOTIFY, Notify, SCHEDULE, Schedule, notify, schedule};
 use crate::project::settings::{Setting, Settings};
+use crate::project::shrink::{MAX_SHRINK, Shrink, max_shrink};
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::yaml::{Node, Scalar};
 
@@ -46,6 +47,7 @@ pub static MANIFEST: MapSpec = MapSpec {
             KeyKind::Text,
             "Rows of a stream that may go to quarantine before a run gives up: a number, or a share such as `5%`. The default is `5%`; `--max-quarantine` overrides it.",
         ),
+        MAX_SHRINK,
         KeySpec::optional("serve", KeyKind::Map(&SERVE), "How `millrace serve` listens and who may read."),
         KeySpec::optional(
             "schedule",
@@ -227,6 +229,8 @@ pub struct Manifest {
     pub folders: BTreeMap<String, Materialization>,
     /// How many rows of a stream may go to quarantine.
     pub max_quarantine: QuarantineLimit,
+    /// The share of its rows that a stream may lose from one load to the next, where the project says so.
+    pub max_shrink: Option<Shrink>,
     /// How the server listens.
     pub serve: ServeSettings,
     /// When a server runs the project by itself.
@@ -262,6 +266,7 @@ impl Manifest {
                 Err(message) => decoder.report(Code::WrongValue, &value.range, message, None),
             }
         }
+        manifest.max_shrink = max_shrink(node.get("max_shrink"), decoder);
         for (name, value) in decoder.entries(node, "environments") {
             manifest.environments.extend(environment(name, value, decoder));
         }

@@ -16,6 +16,7 @@ pub mod reference;
 pub mod schedule;
 pub mod semantic_file;
 pub mod settings;
+pub mod shrink;
 pub mod source_file;
 pub mod spec;
 pub mod stream_pattern;

@@ -10,6 +10,7 @@ use crate::project::decode::{Decoder, Spanned};
 use crate::project::deletes::{Deletes, deletes};
 use crate::project::manifest::{QuarantineLimit, kind_of};
 use crate::project::settings::Settings;
+use crate::project::shrink::{ALLOW_EMPTY, MAX_SHRINK, Shrink, allow_empty, max_shrink};
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::stream_pattern::{StreamPattern, is_pattern};
 use crate::project::yaml::Node;
@@ -56,6 +57,8 @@ pub static STREAM: MapSpec = MapSpec {
             "What becomes of a text with the character U+0000: it is loaded where the warehouse can hold it, else the load fails and names the column (`error`, the default); its row goes to quarantine in every warehouse (`quarantine`); or the character is taken out, and the rows are counted (`strip`).",
         ),
         KeySpec::optional("max_quarantine", KeyKind::Text, "As in `millrace.yml`, for this stream."),
+        ALLOW_EMPTY,
+        MAX_SHRINK,
     ],
 };
 
@@ -193,6 +196,10 @@ pub struct StreamOptions {
     pub nul: OnNul,
     /// How many rows may go to quarantine, where the stream says so.
     pub max_quarantine: Option<QuarantineLimit>,
+    /// Whether it may lose all of its rows.
+    pub allow_empty: bool,
+    /// The share of its rows that it may lose from one load to the next, where the stream says so.
+    pub max_shrink: Option<Shrink>,
     /// The connector's own settings of the stream.
     pub settings: Settings,
 }
@@ -341,6 +348,8 @@ fn stream_options(
         },
         nul,
         max_quarantine,
+        allow_empty: allow_empty(node, defaults),
+        max_shrink: max_shrink(either("max_shrink"), decoder),
         settings: own.or(&default_settings),
     }
 }

@@ -102,6 +102,8 @@ mod tests {
                 deletes: Deletes::Unsaid,
                 contract: Contract { columns: OnChange::Evolve, types: OnChange::Quarantine },
                 max_quarantine: None,
+                allow_empty: false,
+                max_shrink: None,
                 nul: OnNul::Error,
                 settings: Settings::default(),
             },

@@ -1,5 +1,7 @@
 //! What the core wants to know of a piece of SQL. An engine's own parser answers.
 
+use crate::sql::columns_read::ColumnsRead;
+
 /// Reads SQL of one dialect.
 pub trait SqlAnalyzer: Send + Sync {
     /// Names of tables, columns and functions in a text of select statements. Pure: the answer depends on the text alone.
@@ -32,6 +34,8 @@ pub struct ParsedSql {
     pub functions: Vec<FunctionReference>,
     /// Expressions of the first statement's outermost select list.
     pub outputs: Vec<Output>,
+    /// Whether it takes a sample of rows, which is another one each time.
+    pub is_sampled: bool,
 }
 
 /// A table in FROM.
@@ -43,6 +47,8 @@ pub struct TableReference {
     pub at: usize,
     /// Whether the text gives it an alias.
     pub has_alias: bool,
+    /// Its columns that the text reads.
+    pub read: ColumnsRead,
 }
 
 /// A column, qualified or not.
@@ -61,6 +67,10 @@ pub struct FunctionReference {
     pub name: String,
     /// Byte at which it starts.
     pub at: usize,
+    /// How many arguments it is given.
+    pub arguments: usize,
+    /// Whether the parser's engine says that it gives another value with each call.
+    pub is_volatile: bool,
 }
 
 /// One expression of a select list.

@@ -2,7 +2,9 @@
 
 pub mod analyzer;
 pub mod column_names;
+pub mod columns_read;
 pub mod dialect;
 pub mod spelling;
 pub mod template;
 pub mod text;
+pub mod volatile;

@@ -9,23 +9,25 @@ use jiff::Timestamp;
 use millrace_core::digest::hex;
 use millrace_core::graph::Input;
 use millrace_core::name::{Ident, Naming, Relation, StreamName};
+use millrace_core::project::source_file::SourceDef;
 use millrace_core::value::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
+use crate::clock::{self, Clock};
 use crate::compiled::Compiled;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::event::{Event, StepKind};
 use crate::lease::Lease;
 use crate::model_run::Building;
 use crate::quality_run::run_test;
-use crate::run::{HeldBy, ModelSummary, RunOptions, RunStatus, RunSummary, StreamSummary};
+use crate::run::{HeldBy, ModelSummary, RunNotice, RunOptions, RunStatus, RunSummary, StreamSummary};
 use crate::run::{published_by, record, rfc3339};
 use crate::state::{BuiltModel, LoadedStream, Publication, State};
 use crate::sync::{SyncContext, grouped, sync_stream};
 use crate::unfinished::sort_out;
 use crate::warehouse::{PublishOutcome, PublishRequest, Statement, Warehouse};
-use crate::{deletes, fault, model_run, names, publish, retry};
+use crate::{deletes, fault, model_run, names, publish, quarantine, removed, retry};
 
 /// A run that has the lease.
 pub(super) struct Runner<'a> {
@@ -36,6 +38,8 @@ pub(super) struct Runner<'a> {
     pub(super) lease: Lease,
     pub(super) now: i64,
     pub(super) summary: &'a mut RunSummary,
+    /// Streams that hold the run.
+    pub(super) problems: Vec<RunNotice>,
 }
 
 impl Runner<'_> {
@@ -54,23 +58,39 @@ impl Runner<'_> {
 
     /// From the first record of the run to the last of its tables.
     pub(super) async fn run(&mut self) -> Result<()> {
+        self.warehouse.check_identity().await?;
         let before = self.again("the beginning of the run", || self.begin()).await?;
         self.summary.data_version = before.as_ref().map(|publication| publication.publication);
         self.tell(Event::Begun(Box::new(self.summary.clone())));
         let (streams, unfinished) = self.again("the beginning of the run", || self.make_ready()).await?;
         let loaded = self.load(streams, unfinished).await?;
+        if !self.problems.is_empty() {
+            let problems = std::mem::take(&mut self.problems);
+            self.hold(HeldBy::Sources { problems });
+            return Ok(());
+        }
         let models = self.build(&loaded, before.as_ref()).await?;
         let fingerprint = self.fingerprint(&models);
         if let Some(before) =
             before.as_ref().filter(|before| before.fingerprint == fingerprint && !self.options.full_refresh)
         {
             self.summary.status = RunStatus::Unchanged;
-            let reason = format!("nothing is new since data version {}", before.publication);
+            let news = if self.summary.has_news() {
+                "nothing that is published has changed"
+            } else {
+                "nothing is new"
+            };
+            let reason = format!("{news} since data version {}", before.publication);
             self.tell(Event::Skipped {
                 kind: StepKind::Publish,
                 name: self.compiled.project.manifest.name.clone(),
                 reason,
             });
+            let present = before.publication;
+            if self.again("the end of the run", || self.sort_out_removed(present)).await? {
+                let tidy = || publish::tidy(&self.state, &self.compiled.schemas, &self.lease);
+                self.again("the dropping of what is not needed any more", tidy).await?;
+            }
             return Ok(());
         }
         if !self.test(&models).await? {
@@ -93,8 +113,14 @@ impl Runner<'_> {
         let project = &self.compiled.project.manifest.name;
         self.state.claim(project, &self.compiled.schemas, &self.lease).await?;
         let started = Timestamp::from_microsecond(self.now).unwrap_or_default();
-        let mut begin = vec![self.state.tables().abandon_runs()];
-        begin.extend(self.state.tables().record_run(&record(self.summary, &json, started, None)));
+        let mut begin = self.state.tables().abandon_runs().to_vec();
+        begin.extend(self.state.tables().record_run(&record(
+            self.summary,
+            &json,
+            started,
+            None,
+            self.lease.fence(),
+        )));
         self.write(begin).await?;
         Ok(self.state.publications(1).await?.into_iter().next())
     }
@@ -103,10 +129,16 @@ impl Runner<'_> {
     async fn make_ready(&self) -> Result<(Vec<LoadedStream>, Mutex<BTreeSet<StreamName>>)> {
         // What a run that died, or was held, left behind.
         publish::tidy(&self.state, &self.compiled.schemas, &self.lease).await?;
+        self.write(vec![quarantine::without_old_texts(self.state.tables(), self.now)]).await?;
         self.create_schemas().await?;
         let streams = self.state.streams().await?;
         let unfinished = sort_out(&self.state, self.compiled, &self.lease, self.options, self.now).await?;
         Ok((streams, unfinished))
+    }
+
+    /// What becomes of streams that the project has no longer, now that what readers see was made without them.
+    async fn sort_out_removed(&self, present: u64) -> Result<bool> {
+        removed::sort_out(&self.state, self.compiled, &self.lease, present, &self.options.observer).await
     }
 
     fn hold(&mut self, by: HeldBy) {
@@ -151,20 +183,35 @@ impl Runner<'_> {
                 .max_quarantine
                 .unwrap_or(self.compiled.project.manifest.max_quarantine),
             max_quarantine_forced: self.options.max_quarantine.is_some(),
+            max_shrink: self.compiled.project.manifest.max_shrink,
+            allow_empty: self.options.allow_empty,
+            models: &self.compiled.graph.models,
             full_refresh: self.options.full_refresh,
             unfinished,
             now: self.now,
             observer: &self.options.observer,
         };
         let mut loaded = BTreeMap::new();
+        let mut problems: Vec<Error> = emptied_sources(self.compiled, &before, &context);
         for stream in self.compiled.catalog.streams.values() {
             let last = before.iter().find(|loaded| loaded.name == stream.name);
-            let mut outcome = sync_stream(stream, last, &context).await?;
+            // A stream that holds the run is left as it was. The others go on, so that all that is wrong is told at once.
+            let mut outcome = match sync_stream(stream, last, &context).await {
+                Err(error) if error.kind().holds() => {
+                    problems.push(error);
+                    continue;
+                }
+                outcome => outcome?,
+            };
             fault::reach("load-committed");
-            deletes::remove(stream, last, &mut outcome, &self.state, &context).await?;
+            match deletes::remove(stream, last, &mut outcome, &self.state, &context).await {
+                Err(error) if error.kind().holds() => problems.push(error),
+                removed => removed?,
+            }
             self.summary.streams.push(StreamSummary::of(&outcome));
             loaded.insert(outcome.name, outcome.loaded);
         }
+        self.problems = problems.iter().map(|problem| RunNotice::of(&problem.to_diagnostic())).collect();
         Ok(loaded)
     }
 
@@ -174,8 +221,10 @@ impl Runner<'_> {
         before: Option<&Publication>,
     ) -> Result<Vec<BuiltModel>> {
         let mut built: Vec<BuiltModel> = Vec::new();
+        let clock = || Clock::of(&self.summary.run, &self.compiled.graph, self.warehouse);
+        let clock = self.again("the look at the warehouse's day", clock).await?;
         for model in &self.compiled.graph.models {
-            let fingerprint = model_run::fingerprint(model, loaded, &built);
+            let fingerprint = model_run::fingerprint(model, &clock, loaded, &built);
             let known = before.and_then(|publication| publication.model(&model.name));
             if let Some(known) =
                 known.filter(|known| known.fingerprint == fingerprint && !self.options.full_refresh)
@@ -195,9 +244,9 @@ impl Runner<'_> {
                 continue;
             }
             let reason = match known {
-                None => "never built",
-                _ if self.options.full_refresh => "requested",
-                Some(_) => "its SQL or what it reads has changed",
+                None => "never built".to_owned(),
+                _ if self.options.full_refresh => "requested".to_owned(),
+                Some(_) => clock::reason(model),
             };
             self.tell(Event::Started { kind: StepKind::Build, name: model.name.clone() });
             let relation = names::of_model(&self.compiled.schemas.build, &model.name, self.lease.fence());
@@ -219,7 +268,7 @@ impl Runner<'_> {
             let outcome =
                 done.rows.map_or_else(|| "view".to_owned(), |rows| format!("{} rows", grouped(rows)));
             self.tell(Event::Done { kind: StepKind::Build, name: model.name.clone(), outcome, duration_ms });
-            self.summary.models.push(ModelSummary::of(&done, "built", reason.to_owned(), duration_ms));
+            self.summary.models.push(ModelSummary::of(&done, "built", reason, duration_ms));
             built.push(done);
         }
         Ok(built)
@@ -313,12 +362,15 @@ impl Runner<'_> {
             self.lease.guard(),
         ];
         let request = publish::request(self.compiled, &publication, before, record);
+        self.warehouse.check_identity().await?;
         let is_again = AtomicBool::new(false);
         let attempt = || self.try_publish(&request, is_again.swap(true, Ordering::Relaxed));
         if let PublishOutcome::Blocked { by, hint } = self.again("the publish", attempt).await? {
             self.hold(HeldBy::Blocked { what: by, hint });
             return Ok(());
         }
+        // Nobody will find what was published into a file that is gone.
+        self.warehouse.check_identity().await?;
         self.summary.status = RunStatus::Succeeded;
         self.summary.data_version = Some(number);
         fault::reach("published");
@@ -331,6 +383,7 @@ impl Runner<'_> {
             duration_ms,
         });
         // Readers have the new version; what follows only keeps the warehouse small.
+        self.again("the end of the run", || self.sort_out_removed(number)).await?;
         let tidy = || publish::tidy(&self.state, &self.compiled.schemas, &self.lease);
         self.again("the dropping of what is not needed any more", tidy).await?;
         fault::reach("retired");
@@ -351,6 +404,28 @@ impl Runner<'_> {
             outcome => outcome,
         }
     }
+}
+
+/// The errors for sources that list no stream any more, and had some with rows: the streams of such a source are gone with its tables, and
+/// nothing would be said of them.
+fn emptied_sources(compiled: &Compiled, before: &[LoadedStream], context: &SyncContext<'_>) -> Vec<Error> {
+    let lists = |source: &&SourceDef| source.streams.is_none() || !source.patterns.is_empty();
+    let sources = compiled.project.sources.iter().filter(lists);
+    let emptied = sources.filter_map(|source| {
+        let of_source = |name: &StreamName| name.source == source.name;
+        let has_some = compiled.catalog.streams.keys().any(of_source);
+        let lost = before.iter().filter(|loaded| of_source(&loaded.name) && loaded.removed_in.is_none());
+        let rows: u64 = lost.map(|loaded| loaded.rows).sum();
+        (!has_some && rows > 0 && !source.defaults.allow_empty && !context.allow_empty).then(|| {
+            let message = format!(
+                "source `{}` has no streams any more; they had {} rows, which stay",
+                source.name,
+                grouped(rows)
+            );
+            Error::new(ErrorKind::StreamEmptied, message)
+        })
+    });
+    emptied.collect()
 }
 
 /// A stream that the catalogue has is always loaded before models are built.

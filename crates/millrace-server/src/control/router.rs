@@ -137,6 +137,7 @@ async fn version(State(control): State<Control>) -> Answer<VersionAnswer> {
 
 async fn query(State(control): State<Control>, Json(request): Json<QueryRequest>) -> Answer<QueryAnswer> {
     let (statement, limits) = request.parts();
+    control.state.warehouse().check_identity().await.map_err(failed)?;
     let rows = control.state.warehouse().query(&statement, limits).await.map_err(failed)?;
     Ok(Json(rows.into()))
 }
@@ -155,6 +156,7 @@ async fn runs(State(control): State<Control>, Json(asked): Json<RunAsked>) -> Re
     let handle = control.state.runs().start(RunRequest {
         trigger: Trigger::by(TriggerKind::Command),
         full_refresh: asked.full_refresh,
+        allow_empty: asked.allow_empty,
         max_quarantine: limit,
         vars: asked.vars,
         wait: Duration::from_millis(asked.wait_ms),

@@ -127,6 +127,9 @@ pub(super) struct VersionAnswer {
 pub struct RunAsked {
     /// Load and build everything anew.
     pub full_refresh: bool,
+    /// Let streams lose all of their rows.
+    #[serde(default)]
+    pub allow_empty: bool,
     /// What `--max-quarantine` says: `10`, `5%`.
     pub max_quarantine: Option<String>,
     /// What `--var` says.

@@ -75,6 +75,8 @@ pub struct RunRequest {
     pub trigger: Trigger,
     /// Load and build everything anew.
     pub full_refresh: bool,
+    /// Let streams lose all of their rows.
+    pub allow_empty: bool,
     /// How many rows of a stream may go to quarantine, where somebody says so.
     pub max_quarantine: Option<QuarantineLimit>,
     /// Variables of templates, over the server's own.

@@ -57,6 +57,7 @@ impl Work {
         let options = RunOptions {
             max_quarantine: request.max_quarantine,
             full_refresh: request.full_refresh,
+            allow_empty: request.allow_empty,
             trigger: request.trigger,
             holder: self.runner.holder.clone(),
             is_gone: self.runner.is_gone,

@@ -10,7 +10,7 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_core::project::schedule::NotifyOn;
 use millrace_core::quality::TestSeverity;
 use millrace_engine::compiled::Compiled;
-use millrace_engine::run::{HeldBy, RunStatus};
+use millrace_engine::run::{HeldBy, RunNotice, RunStatus};
 use millrace_engine::trigger::Trigger;
 use serde::Serialize;
 use tokio::time::sleep;
@@ -44,13 +44,15 @@ pub(super) struct Notice {
     data_version: Option<u64>,
     /// What went wrong, each with its code, as `millrace run` says it.
     problems: Vec<Problem>,
+    /// What the run told while it ran, each with its code: columns that have come or gone, streams that have shrunk, quarantine that grew.
+    notices: Vec<Problem>,
     /// Data tests of severity `error` that found rows; 20 at most.
     failed_tests: Vec<FailedTest>,
 }
 
 #[derive(Debug, Serialize)]
 struct Problem {
-    code: &'static str,
+    code: String,
     message: String,
     hint: Option<String>,
 }
@@ -88,6 +90,14 @@ pub(super) fn notice(compiled: &Compiled, trigger: &Trigger, end: &RunEnd) -> Op
             text.push_str(&format!(" (and {} more)", problems.len() - 1));
         }
     }
+    let notices: Vec<Problem> =
+        summary.into_iter().flat_map(|summary| &summary.notices).map(of_notice).collect();
+    if let Some(first) = notices.first() {
+        text.push_str(&format!(" Note: {}", first.message));
+        if notices.len() > 1 {
+            text.push_str(&format!(" (and {} more)", notices.len() - 1));
+        }
+    }
     let tests = summary.map(|summary| summary.tests.as_slice()).unwrap_or_default();
     let failed = tests.iter().filter(|test| test.severity == TestSeverity::Error && test.rows > 0);
     Some(Notice {
@@ -101,6 +111,7 @@ pub(super) fn notice(compiled: &Compiled, trigger: &Trigger, end: &RunEnd) -> Op
         finished_at: summary.and_then(|summary| summary.finished_at.clone()),
         data_version: summary.and_then(|summary| summary.data_version),
         problems,
+        notices,
         failed_tests: failed
             .take(MOST_TESTS)
             .map(|test| FailedTest { test: test.test.clone(), rows: test.rows })
@@ -130,7 +141,15 @@ fn problems(ran: &Ran) -> Vec<Diagnostic> {
 fn problem(diagnostic: &Diagnostic) -> Problem {
     let causes = diagnostic.causes.iter().map(String::as_str);
     let message: Vec<&str> = std::iter::once(diagnostic.message.as_str()).chain(causes).collect();
-    Problem { code: diagnostic.code.as_str(), message: message.join(": "), hint: diagnostic.hint.clone() }
+    Problem {
+        code: diagnostic.code.as_str().to_owned(),
+        message: message.join(": "),
+        hint: diagnostic.hint.clone(),
+    }
+}
+
+fn of_notice(notice: &RunNotice) -> Problem {
+    Problem { code: notice.code.clone(), message: notice.message.clone(), hint: notice.hint.clone() }
 }
 
 /// Posts it, again where that may help. Says why not without the address, which may be a secret.

@@ -2,7 +2,7 @@
 
 use millrace_core::quality::TestSeverity;
 use millrace_engine::quality_run::TestResult;
-use millrace_engine::run::{self as engine, ModelSummary, RunSummary, StreamSummary};
+use millrace_engine::run::{self as engine, ModelSummary, RunNotice, RunSummary, StreamSummary};
 use millrace_engine::trigger;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -41,6 +41,8 @@ pub(crate) struct Run {
     pub(crate) streams: Vec<RunStream>,
     /// Data tests that found rows.
     pub(crate) failed_tests: Vec<DataTest>,
+    /// What it told while it ran: columns that have come or gone, streams that have shrunk, quarantine that grew, connections that broke.
+    pub(crate) notices: Vec<ErrorObject>,
     /// Why it failed, where it did; `null` also where its process died.
     #[schema(required)]
     pub(crate) error: Option<ErrorObject>,
@@ -102,6 +104,11 @@ pub(crate) enum RunStatus {
 pub(crate) enum Held {
     /// Data tests of severity `error`; `failed_tests` has them.
     Tests,
+    /// What sources hold is not what may replace what was loaded: a stream has lost its rows, or a column that models read. Nothing was built.
+    Sources {
+        /// What is wrong, one for each stream.
+        problems: Vec<ErrorObject>,
+    },
     /// Readers or relations of somebody else.
     Blocked {
         /// Who or what, one sentence each.
@@ -221,6 +228,7 @@ impl Run {
             models_unchanged: count("unchanged"),
             streams: run.streams.iter().map(RunStream::from).collect(),
             failed_tests: run.tests.iter().filter(|test| test.rows > 0).map(DataTest::from).collect(),
+            notices: run.notices.iter().map(notice).collect(),
             error: run.error.as_ref().map(|error| ErrorObject {
                 code: error.code.clone(),
                 message: error.message.clone(),
@@ -248,11 +256,18 @@ impl From<&RunSummary> for RunDetails {
     }
 }
 
+fn notice(notice: &RunNotice) -> ErrorObject {
+    ErrorObject { code: notice.code.clone(), message: notice.message.clone(), hint: notice.hint.clone() }
+}
+
 /// A record of an older version does not say what holds it: it was data tests then.
 fn held(run: &RunSummary) -> Option<Held> {
     use millrace_engine::run::HeldBy;
     match &run.held {
         Some(HeldBy::Tests) => Some(Held::Tests),
+        Some(HeldBy::Sources { problems }) => {
+            Some(Held::Sources { problems: problems.iter().map(notice).collect() })
+        }
         Some(HeldBy::Blocked { what, hint }) => {
             Some(Held::Blocked { what: what.clone(), hint: hint.clone() })
         }

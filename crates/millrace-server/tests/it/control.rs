@@ -137,8 +137,13 @@ async fn a_run_is_followed_from_afar() {
     let mut shop = tiny(&[]).await;
     shop.state = shop.state.with_runner(runner(&[]));
     let served = served(shop).await;
-    let asked =
-        RunAsked { full_refresh: false, max_quarantine: Some("5%".into()), vars: Vec::new(), wait_ms: 0 };
+    let asked = RunAsked {
+        full_refresh: false,
+        allow_empty: false,
+        max_quarantine: Some("5%".into()),
+        vars: Vec::new(),
+        wait_ms: 0,
+    };
     let run = served.client.run(&asked).await.expect("a run");
     let end = run.follow(&silent()).await.expect("an end");
     let summary = end.summary.expect("it ran");

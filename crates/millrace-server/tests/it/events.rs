@@ -55,6 +55,7 @@ async fn open_pages_hear_of_publishes_and_runs() {
         streams: Vec::new(),
         models: Vec::new(),
         tests: Vec::new(),
+        notices: Vec::new(),
         held: None,
         error: None,
         duration_ms: 0,

@@ -47,6 +47,7 @@ async fn the_last_run_says_why_nothing_is_new() {
         status: "held",
         summary: &summary,
         scheduled_for: None,
+        fence: 0,
     });
     shop.warehouse.transact(&statements).await.expect("a record");
     let project = shop.get("/api/v1/project").await;

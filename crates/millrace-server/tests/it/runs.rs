@@ -97,6 +97,7 @@ pub(crate) async fn record(warehouse: &dyn Warehouse, at: i64, summary: &Json) {
         status: text("status"),
         summary,
         scheduled_for: None,
+        fence: 0,
     });
     warehouse.transact(&statements).await.expect("a record");
 }

@@ -42,6 +42,7 @@ pub(super) async fn run(args: &Run) -> Outcome {
     let options = RunOptions {
         max_quarantine: args.max_quarantine,
         full_refresh: args.full_refresh,
+        allow_empty: args.allow_empty,
         wait: args.wait,
         ..options(&workspace, cancelled_by_signals())
     };
@@ -69,6 +70,7 @@ pub(super) fn options(workspace: &Workspace, cancel: Cancel) -> RunOptions {
     RunOptions {
         max_quarantine: None,
         full_refresh: false,
+        allow_empty: false,
         trigger: Trigger::by(TriggerKind::Command),
         holder: process::holder(),
         is_gone: process::is_gone,
@@ -118,9 +120,9 @@ pub(super) fn report(
             (format!("held: nothing was published; readers still see data version {version}"), exit::HELD)
         }
         RunStatus::Unchanged => {
-            let news = match loaded {
-                0 => "nothing is new".to_owned(),
-                _ => format!("{rows} rows loaded, which nothing published reads"),
+            let news = match summary.has_news() {
+                false => "nothing is new".to_owned(),
+                true => format!("{rows} rows loaded{removed}, which nothing published reads"),
             };
             (format!("unchanged: {news}; data version {version}"), exit::DONE)
         }

@@ -30,6 +30,7 @@ pub(super) async fn run(args: &Run, server: &Server, environment: &str, texts: &
     ));
     let asked = RunAsked {
         full_refresh: args.full_refresh,
+        allow_empty: args.allow_empty,
         max_quarantine: args.max_quarantine.map(written),
         vars: args.place.vars.clone(),
         wait_ms: args.wait.as_millis() as u64,

@@ -82,6 +82,12 @@ pub(super) async fn status(args: &Status) -> Outcome {
     if let Some(words) = ended.as_ref().and_then(|run| hold(run, args.rows.is_some())) {
         terminal::data_line(&format!("\n{words}"));
     }
+    if let Some(run) = ended.as_ref().filter(|run| !run.notices.is_empty()) {
+        terminal::data_line(&format!("\nrun {} has said:", run.run));
+        for notice in &run.notices {
+            terminal::data_line(&format!("  {}: {}", notice.code, notice.message));
+        }
+    }
     for (test, rows) in &found {
         terminal::data_line(&format!("\n{}", failing_text(test, rows)));
     }
@@ -192,6 +198,13 @@ fn hold(run: &RunSummary, rows_follow: bool) -> Option<String> {
             lines.push(format!("held: run {} is built and tested, but something is in the way", run.run));
             lines.extend(what.iter().map(|what| format!("  {what}")));
             lines.push(format!("  {hint}"));
+        }
+        (RunStatus::Held, Some(HeldBy::Sources { problems })) => {
+            lines.push(format!("held: run {} has built and published nothing", run.run));
+            for problem in problems {
+                lines.push(format!("  {}: {}", problem.code, problem.message));
+                lines.extend(problem.hint.iter().map(|hint| format!("  {hint}")));
+            }
         }
         (RunStatus::Held, Some(HeldBy::Rollback { publication })) => {
             lines.push(format!(

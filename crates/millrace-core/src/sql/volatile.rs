@@ -1,0 +1,117 @@
+//! Whether a text gives the same rows each time that its tables are the same.
+
+use crate::sql::analyzer::ParsedSql;
+
+/// When a text may give other rows though nothing that it reads has changed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Changes {
+    /// Never.
+    #[default]
+    Never,
+    /// On another day, by the warehouse's `current_date`. What it calls, as people write it.
+    Daily(String),
+    /// Each time. What it calls, as people write it.
+    Always(String),
+}
+
+/// What gives the present day.
+const DAYS: [&str; 2] = ["current_date", "today"];
+
+/// What gives the present moment, or depends on it or on the session. The engine's parser knows its own functions that are different with
+/// each call; these are the same within a statement, and those that only other warehouses have.
+const MOMENTS: [&str; 22] = [
+    "now",
+    "current_timestamp",
+    "localtimestamp",
+    "current_time",
+    "localtime",
+    "current_localtime",
+    "current_localtimestamp",
+    "get_current_time",
+    "get_current_timestamp",
+    "transaction_timestamp",
+    "statement_timestamp",
+    "clock_timestamp",
+    "timeofday",
+    "getdate",
+    "txid_current",
+    "pg_current_xact_id",
+    "nextval",
+    "currval",
+    "lastval",
+    "random",
+    "random_normal",
+    "gen_random_bytes",
+];
+
+/// Ways to read what no stream and no model is: files and other databases, which nobody watches.
+fn reads_elsewhere(name: &str) -> bool {
+    name.starts_with("read_") || name.ends_with("_scan") || ["glob", "sniff_csv", "dblink"].contains(&name)
+}
+
+/// When the rows of a text change by themselves.
+pub fn changes(parsed: &ParsedSql) -> Changes {
+    let mut found = Changes::Never;
+    let mut note = |change: Changes| {
+        if found < change {
+            found = change;
+        }
+    };
+    for function in &parsed.functions {
+        let name = function.name.as_str();
+        let call = format!("{name}()");
+        // Of one moment: the time since then.
+        let is_since = name == "age" && function.arguments == 1;
+        if DAYS.contains(&name) {
+            note(Changes::Daily(call));
+        } else if function.is_volatile || is_since || MOMENTS.contains(&name) || reads_elsewhere(name) {
+            note(Changes::Always(call));
+        }
+    }
+    // Words that are written without brackets look like columns.
+    for column in &parsed.columns {
+        if let [name] = column.path.as_slice() {
+            let name = name.to_lowercase();
+            let is_word = name.starts_with("current_") || name.starts_with("local");
+            if DAYS.contains(&name.as_str()) && is_word {
+                note(Changes::Daily(name));
+            } else if is_word && MOMENTS.contains(&name.as_str()) {
+                note(Changes::Always(name));
+            }
+        }
+    }
+    if parsed.is_sampled {
+        note(Changes::Always("tablesample".to_owned()));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::analyzer::{ColumnReference, FunctionReference};
+
+    fn call(name: &str, arguments: usize, is_volatile: bool) -> FunctionReference {
+        FunctionReference { name: name.to_owned(), at: 0, arguments, is_volatile }
+    }
+
+    #[test]
+    fn what_changes_most_counts() {
+        let of = |functions: Vec<FunctionReference>, columns: &[&str]| {
+            let columns = columns
+                .iter()
+                .map(|path| ColumnReference { path: path.split('.').map(str::to_owned).collect(), at: 0 });
+            changes(&ParsedSql { functions, columns: columns.collect(), ..ParsedSql::default() })
+        };
+        assert_eq!(of(vec![call("sum", 1, false), call("age", 2, false)], &["a"]), Changes::Never);
+        assert_eq!(of(vec![], &["CURRENT_DATE"]), Changes::Daily("current_date".into()));
+        assert_eq!(of(vec![], &["t.current_date", "localities", "now", "today"]), Changes::Never);
+        assert_eq!(
+            of(vec![call("today", 0, false)], &["current_timestamp"]),
+            Changes::Always("current_timestamp".into())
+        );
+        assert_eq!(of(vec![call("age", 1, false)], &[]), Changes::Always("age()".into()));
+        assert_eq!(of(vec![call("odd", 0, true)], &[]), Changes::Always("odd()".into()));
+        assert_eq!(of(vec![call("read_csv_auto", 1, false)], &[]), Changes::Always("read_csv_auto()".into()));
+    }
+}

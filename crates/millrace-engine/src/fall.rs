@@ -1,0 +1,130 @@
+//! Rows that a stream has lost since its last load: all of them, more than the project allows, or many.
+
+use millrace_core::code::Code;
+use millrace_core::diagnostic::Diagnostic;
+use millrace_core::name::StreamName;
+use millrace_core::project::shrink::Shrink;
+
+use crate::catalog::Stream;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sync::{SyncContext, grouped};
+
+/// What a stream may lose.
+#[derive(Debug, Clone)]
+pub(crate) struct Fall {
+    stream: StreamName,
+    /// Rows that it had.
+    before: u64,
+    /// Whether it may lose all.
+    may_be_empty: bool,
+    /// Whether it may lose as many as it likes, in this run.
+    may_fall: bool,
+    most: Option<Shrink>,
+}
+
+impl Fall {
+    /// Of a stream that had so many rows.
+    pub(crate) fn of(stream: &Stream, before: u64, context: &SyncContext<'_>) -> Self {
+        Self {
+            stream: stream.name.clone(),
+            before,
+            may_be_empty: stream.options.allow_empty || context.allow_empty,
+            may_fall: context.allow_empty,
+            most: stream.options.max_shrink.or(context.max_shrink),
+        }
+    }
+
+    /// Rows that may go; the others may not.
+    pub(crate) fn may_go(&self) -> u64 {
+        match self.most {
+            _ if self.may_fall => u64::MAX,
+            _ if self.before == 0 => 0,
+            Some(most) => most.most(self.before).min(self.before - u64::from(!self.may_be_empty)),
+            None => self.before - u64::from(!self.may_be_empty),
+        }
+    }
+
+    /// What is to be said of a stream that has so many rows left; an error where it may not lose the others.
+    pub(crate) fn to(&self, left: u64) -> Result<Option<Diagnostic>> {
+        let Self { stream, before, most, .. } = self;
+        let lost = before.saturating_sub(left);
+        if lost == 0 || self.may_fall {
+            return Ok(None);
+        }
+        if left == 0 {
+            if self.may_be_empty {
+                return Ok(None);
+            }
+            let message =
+                format!("stream `{stream}` has no rows any more; it had {}, which stay", grouped(*before));
+            return Err(Error::new(ErrorKind::StreamEmptied, message));
+        }
+        if let Some(most) = most.filter(|most| most.exceeded(lost, *before)) {
+            let message = format!(
+                "stream `{stream}` would lose {} of its {} rows, and may lose {most} (`max_shrink`); they stay",
+                grouped(lost),
+                grouped(*before)
+            );
+            return Err(Error::new(ErrorKind::StreamEmptied, message).hint(
+                "Look at the source. If that is meant, `millrace run --allow-empty` lets it pass once; `max_shrink` of the stream says what may go.",
+            ));
+        }
+        Ok((most.is_none() && Shrink::WARNED.exceeded(lost, *before)).then(|| {
+            let message = format!(
+                "stream `{stream}` has lost {} of its {} rows since its last load",
+                grouped(lost),
+                grouped(*before)
+            );
+            Diagnostic::warning(Code::StreamShrunk, message)
+                .hint("`max_shrink: 50%` of the stream, or of `millrace.yml`, holds a run that finds that.")
+        }))
+    }
+
+    /// The error for rows that a comparison of keys would have removed.
+    pub(crate) fn withheld(&self, gone: u64) -> Error {
+        let left = self.before.saturating_sub(gone);
+        let error = self.to(left).err().unwrap_or_else(|| {
+            let message = format!("stream `{}` would lose {} rows; they stay", self.stream, grouped(gone));
+            Error::new(ErrorKind::StreamEmptied, message)
+        });
+        error.caused_by("its source no longer has their keys (`deletes: reconcile`)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fall(before: u64, may_be_empty: bool, may_fall: bool, most: Option<&str>) -> Fall {
+        let most = most.map(|share| share.parse().expect("a share"));
+        Fall { stream: StreamName::new("s", "t"), before, may_be_empty, may_fall, most }
+    }
+
+    /// What is held, what is warned of and what may go are of one rule, worked out here from the words of the reference.
+    #[test]
+    fn one_rule_decides_what_is_held_and_what_may_go() {
+        for before in [0, 1, 2, 3, 10, 1000] {
+            for left in [0, 1, 2, 5, 9, 10, 400, 999, 1000, 2000] {
+                for share in [None, Some(0), Some(10), Some(50), Some(100)] {
+                    for (may_be_empty, may_fall) in [(false, false), (true, false), (true, true)] {
+                        let text = share.map(|share| format!("{share}%"));
+                        let fall = fall(before, may_be_empty, may_fall, text.as_deref());
+                        let lost = before.saturating_sub(left);
+                        let too_many = share.is_some_and(|share| lost * 100 > share * before);
+                        let held = lost > 0 && !may_fall && if left == 0 { !may_be_empty } else { too_many };
+                        let warned = !held && !may_fall && left > 0 && share.is_none() && lost * 2 > before;
+                        let case = format!("{before} to {left}, {share:?}, {may_be_empty}, {may_fall}");
+                        match fall.to(left) {
+                            Err(error) => assert!(held && error.kind() == ErrorKind::StreamEmptied, "{case}"),
+                            Ok(said) => assert_eq!((held, said.is_some()), (false, warned), "{case}"),
+                        }
+                        // A comparison of keys may be stricter: it removes nothing of which a share would be too much.
+                        if lost > 0 && lost <= fall.may_go() {
+                            assert!(fall.to(left).is_ok(), "{case}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Rows of quarantine whose key a later load brings: they are no longer what is wrong.
+//!
+//! The text that quarantine keeps of a row of a server, or of a JSON file, names its values, the key among them. A digest of that is kept with
+//! the row, and looked for among the rows that load. A key whose values are written differently in both is not found: then the row stays.
+
+use std::collections::{BTreeSet, HashSet};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array as _, RecordBatch};
+use arrow_schema::DataType as ArrowType;
+use millrace_core::digest::sha256;
+use millrace_core::value::Value;
+use serde_json::Value as Json;
+
+use crate::catalog::Stream;
+use crate::contract::Target;
+use crate::error::Result;
+use crate::state::Tables;
+use crate::warehouse::{QueryLimits, Statement, Warehouse};
+
+/// Watches a load for keys that are in quarantine.
+#[derive(Debug, Default)]
+pub(crate) struct Mended {
+    /// The columns of the key: the source's names, and their places among the columns of the load.
+    key: Vec<(String, usize)>,
+    /// Digests of keys that are in quarantine.
+    known: HashSet<String>,
+    /// Those of them that have come.
+    come: BTreeSet<String>,
+}
+
+impl Mended {
+    /// Of a load that is merged by its key; of any other there is nothing to watch.
+    pub(crate) fn of(stream: &Stream, target: &Target) -> Self {
+        let masked = |name: &str| stream.options.choice.masked.iter().any(|masked| masked.text == name);
+        let columns = target.source_columns.iter().zip(&target.warehouse_columns).enumerate();
+        let mut key: Vec<(String, usize)> = columns
+            .filter(|(_, (_, ours))| target.key.contains(&ours.name))
+            .map(|(at, (theirs, _))| (theirs.name.clone(), at))
+            .collect();
+        key.sort();
+        if !stream.options.mode.merges() || key.iter().any(|(name, _)| masked(name)) {
+            key.clear();
+        }
+        Self { key, ..Self::default() }
+    }
+
+    /// Looks up which keys of the stream are in quarantine.
+    pub(crate) async fn look_up(
+        &mut self,
+        stream: &Stream,
+        tables: &Tables,
+        warehouse: &dyn Warehouse,
+    ) -> Result<()> {
+        if self.key.is_empty() {
+            return Ok(());
+        }
+        let sql = format!(
+            "select distinct key_sha256 from {} where source = $1 and stream = $2 and key_sha256 is not null",
+            tables.table("quarantine")
+        );
+        let name = [Value::text(&stream.name.source), Value::text(&stream.name.stream)];
+        let found = warehouse.query(&Statement::with(sql, name), QueryLimits::STATE).await?;
+        self.known =
+            found.data.first().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        Ok(())
+    }
+
+    /// The digest of the key in the text of a row that was set aside; none where the text does not name it.
+    pub(crate) fn of_text(&self, raw: &str) -> Option<String> {
+        if self.key.is_empty() || !raw.starts_with('{') {
+            return None;
+        }
+        let record: Json = serde_json::from_str(raw).ok()?;
+        let parts = self.key.iter().map(|(name, _)| match &record[name.as_str()] {
+            Json::String(text) => Some(text.clone()),
+            Json::Number(number) => Some(number.to_string()),
+            _ => None,
+        });
+        Some(digest(&parts.collect::<Option<Vec<String>>>()?))
+    }
+
+    /// A row was set aside once more.
+    pub(crate) fn set_aside(&mut self, key: Option<&String>) {
+        if let Some(key) = key.filter(|key| self.known.contains(*key)) {
+            self.come.insert(key.clone());
+        }
+    }
+
+    /// Rows were loaded.
+    pub(crate) fn loaded(&mut self, rows: &RecordBatch) {
+        if self.known.len() == self.come.len() {
+            return;
+        }
+        for row in 0..rows.num_rows() {
+            let parts = self.key.iter().map(|(_, column)| text(rows, *column, row));
+            if let Some(parts) = parts.collect::<Option<Vec<String>>>() {
+                self.set_aside(Some(&digest(&parts)));
+            }
+        }
+    }
+
+    /// Digests of the keys that were in quarantine and have come.
+    pub(crate) fn come(&self) -> Vec<&str> {
+        self.come.iter().map(String::as_str).collect()
+    }
+}
+
+/// No two keys are one text.
+fn digest(parts: &[String]) -> String {
+    let parts: Vec<String> = parts.iter().map(|part| format!("{} {part}", part.len())).collect();
+    sha256(parts.join(" "))
+}
+
+/// A value as the texts of rows write it; none of a type that they may write in several ways.
+fn text(rows: &RecordBatch, column: usize, row: usize) -> Option<String> {
+    let array = rows.columns().get(column)?;
+    if array.is_null(row) {
+        return None;
+    }
+    Some(match array.data_type() {
+        ArrowType::Int8 => array.as_primitive::<Int8Type>().value(row).to_string(),
+        ArrowType::Int16 => array.as_primitive::<Int16Type>().value(row).to_string(),
+        ArrowType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
+        ArrowType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
+        ArrowType::UInt8 => array.as_primitive::<UInt8Type>().value(row).to_string(),
+        ArrowType::UInt16 => array.as_primitive::<UInt16Type>().value(row).to_string(),
+        ArrowType::UInt32 => array.as_primitive::<UInt32Type>().value(row).to_string(),
+        ArrowType::UInt64 => array.as_primitive::<UInt64Type>().value(row).to_string(),
+        ArrowType::Decimal128(_, _) => array.as_primitive::<Decimal128Type>().value_as_string(row),
+        ArrowType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_comes_is_found_by_what_quarantine_has_of_it() {
+        let key = vec![("id".to_owned(), 1), ("kind".to_owned(), 0)];
+        let mut mended = Mended { key, ..Mended::default() };
+        let of = |mended: &Mended, raw: &str| mended.of_text(raw);
+        let one = of(&mended, r#"{"id": 1, "kind": "a", "n": "x"}"#).expect("a key");
+        let two = of(&mended, r#"{"kind": "b", "id": 2, "n": "x"}"#).expect("a key");
+        for odd in ["", "1,a", "[1]", "{", r#"{"id": 1}"#, r#"{"id": null, "kind": "a"}"#] {
+            assert_eq!(of(&mended, odd), None, "{odd}");
+        }
+        mended.known = HashSet::from([one.clone(), two.clone()]);
+        let kinds: ArrayRef = Arc::new(StringArray::from(vec![Some("b"), Some("a"), None]));
+        let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 1, 2]));
+        mended.loaded(&RecordBatch::try_from_iter([("k", kinds), ("i", ids)]).expect("rows"));
+        assert_eq!(mended.come(), [one.as_str()]);
+        mended.set_aside(Some(&two));
+        mended.set_aside(Some(&"other".to_owned()));
+        assert_eq!(mended.come().len(), 2);
+    }
+}
