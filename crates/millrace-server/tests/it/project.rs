@@ -56,6 +56,7 @@ async fn the_last_run_says_why_nothing_is_new() {
         "status": "held", "held": {"by": "tests"}, "started_at": "2024-11-15T10:00:00Z",
         "finished_at": "2024-11-15T10:00:01Z", "duration_ms": 812, "data_version": 1,
         "rows_loaded": 0, "rows_quarantined": 0, "rows_removed": 0, "models_built": 0, "models_unchanged": 0, "streams": [],
+        "notices": [],
         "failed_tests": [
             {"test": "not_null(fact_orders.client_id)", "model": "fact_orders", "rows": 4, "severity": "error"},
             {"test": "not_null(fact_orders.status)", "model": "fact_orders", "rows": 1, "severity": "warn"},
