@@ -74,9 +74,12 @@ pub(crate) fn matching(project_dir: &Path, settings: &Settings) -> Result<Vec<In
     };
     let shown = Shown::new(path).map_err(|error| broken(error.to_string()))?;
     // As the pattern is written: from the project folder on, or from the root.
-    let written = |found: &Path| match Path::new(path).is_absolute() {
-        true => found.to_string_lossy().into_owned(),
-        false => name_of(found, project_dir),
+    let written = |found: &Path| {
+        if Path::new(path).is_absolute() {
+            found.to_string_lossy().into_owned()
+        } else {
+            name_of(found, project_dir)
+        }
     };
     let mut files = Vec::new();
     for found in glob::glob(&pattern).map_err(|error| broken(error.to_string()))? {
