@@ -91,6 +91,11 @@ pub fn recapture(stream: &Stream, discovered: &Discovered) -> Recaptured {
             continue;
         }
         let Some(known) = captured.column(&column.name) else { continue };
+        if !has_values {
+            // Not even that it may be empty.
+            *column = known.clone();
+            continue;
+        }
         let seen = discovered.seen.get(&column.name);
         // What had no value now may well have none again.
         column.nullable |= known.nullable && seen.is_some();
@@ -128,9 +133,9 @@ fn is_plain(data_type: DataType) -> bool {
 /// A warning for a stream of which no value was seen.
 pub fn nothing_to_learn(name: &StreamName) -> Diagnostic {
     let message = format!(
-        "stream `{name}` has columns and no rows: nothing can be learnt of their types, and it is not captured"
+        "stream `{name}` has columns and no value in any: nothing can be learnt of their types, and it is not captured"
     );
     let hint =
-        format!("Run `millrace capture {}` when it has rows, or write `types` into the source.", name.source);
+        format!("Run `millrace capture {}` when it has some, or write `types` into the source.", name.source);
     Diagnostic::warning(Code::NotCaptured, message).hint(hint)
 }

@@ -90,6 +90,7 @@ fn write(place: &Path, kind: &str, from: i64) {
     };
     let mut file = File::options().write(true).create(true).truncate(false).open(place).expect("a file");
     file.write_all(&bytes).expect("written");
+    file.set_len(bytes.len() as u64).expect("cut");
 }
 
 fn kinds() -> [(&'static str, &'static str); 6] {

@@ -36,17 +36,17 @@ fn numbers_grow_in_every_mode() {
             project.rows("select count(*), cast(sum(price) as varchar) from m")[0].clone()
         };
         let run = |what: &str| {
-            let ended = project.run(&["run", "--json", "--max-quarantine", "1"]);
+            let ended = project.run(&["run", "--max-quarantine", "1"]);
             assert_eq!(ended.code, 0, "{mode}, {what}: {}", ended.stderr);
-            (ended.json(), ended.stderr)
+            ended.stderr
         };
         if mode == "full" {
             project.write(file, project.read(file) + new.strip_prefix("id,price\n").expect("a header"));
         } else {
             project.write(file, new);
         }
-        let (summary, stderr) = run("it grows");
-        assert_eq!(summary["streams"][0]["quarantined"], 1, "{mode}: {stderr}");
+        let stderr = run("it grows");
+        assert!(stderr.contains("1 in quarantine"), "{mode}: {stderr}");
         assert!(
             stderr.contains("schema-drift") && stderr.contains("column `price` is now decimal("),
             "{mode}: {stderr}"
@@ -60,7 +60,7 @@ fn numbers_grow_in_every_mode() {
         } else {
             project.write(file, project.read(file) + "2000,1.5\n");
         }
-        let (_, stderr) = run("it has grown");
+        let stderr = run("it has grown");
         assert!(stderr.contains("column `price` is now decimal("), "{mode}: {stderr}");
         assert_eq!(sum(&project), ["202", "12345678901234587910.99"], "{mode}");
     }
