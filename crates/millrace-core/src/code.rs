@@ -163,13 +163,23 @@ codes! {
     ContractBroken = "contract-broken",
     /// Two columns of a stream would have the same name in the warehouse.
     ///
-    /// With `naming: snake_case`, `ID` and `id` both become `id`. Exclude one (`exclude_columns`), or use `naming: source` where they differ by more than case.
+    /// With `naming: snake_case`, `ID` and `id` both become `id`. Give one another name: `rename: {ID: id_2}` of the stream, by the source's names.
     NameCollision = "name-collision",
+    /// Files lie in folders called `name=value`, and have no column of that name.
+    ///
+    /// Spark, Hive and others take such a column out of the files and put it into the path. Here it would be missing, because the names of folders
+    /// are not read. Have it written into the files too, or make one stream of each folder.
+    PartitionFolders = "partition-folders",
+    /// Records or files of a stream spell a column in two ways that differ in letter case only.
+    ///
+    /// `ID` and `id` are read as one column, under the spelling that came first, because no record has both. Where one has, they are two columns
+    /// with one name, an error that `rename` settles.
+    SpelledInTwoWays = "spelled-in-two-ways",
 
     /// A column's name has more than 63 bytes.
     ///
-    /// That is as many as PostgreSQL keeps: it would cut the name, and two columns could become one. Leave the column out
-    /// (`exclude_columns`), or give it a shorter name in the model.
+    /// That is as many as PostgreSQL keeps: it would cut the name, and two columns could become one. Give the column
+    /// a shorter name, `rename: {"Its long name": short}` of the stream, or leave it out (`exclude_columns`).
     NameTooLong = "name-too-long",
 
     /// A source's file or server could not be reached.

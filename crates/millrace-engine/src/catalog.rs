@@ -17,7 +17,7 @@ use crate::batch::BatchSender;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mask::{BatchMask, Masks};
 use crate::registry::Registry;
-use crate::source::{Source, SourceContext, StreamRequest};
+use crate::source::{Discovered, Source, SourceContext, StreamRequest};
 use crate::stream_names::{Known, found};
 
 /// One stream of the project.
@@ -49,6 +49,13 @@ impl Stream {
             masked: self.options.choice.masked.iter().map(|name| name.text.clone()).collect(),
             mode: self.options.mode,
         }
+    }
+
+    /// What its source sees of it now, with the types that were chosen.
+    pub async fn discover(&self) -> Result<Discovered> {
+        let discovered = self.source.discover(&self.request()).await?;
+        let schema = self.options.with_chosen_types(discovered.schema);
+        Ok(Discovered { schema, ..discovered })
     }
 
     /// Whether an error says no more than that its files are gone, as they may be once they are loaded.
@@ -165,6 +172,7 @@ impl Catalog {
             let choice = &found.options.choice;
             let masker = project.manifest.mask_salt.masker.as_ref().filter(|_| !choice.masked.is_empty());
             let masks = masker.map(|masker| Masks { masker: masker.clone(), choice: choice.clone() });
+            let captured = captured.map(|schema| found.options.with_chosen_types(schema));
             let stream = Stream {
                 name: name.clone(),
                 span: found.span,

@@ -110,7 +110,7 @@ impl Checker<'_> {
     async fn stream(&mut self, stream: &Stream) -> Result<()> {
         let observed = match &stream.captured {
             Some(captured) => captured.clone(),
-            None => match stream.source.discover(&stream.request()).await {
+            None => match stream.discover().await {
                 Ok(discovered) => discovered.schema,
                 Err(error) if stream.may_be_emptied(&error) => {
                     self.diagnostics.push(emptied(&stream.name));
@@ -139,7 +139,8 @@ impl Checker<'_> {
         let naming = self.compiled.project.manifest.naming;
         let left_out = stream.options.choice.left_out();
         let kept = observed.columns.iter().filter(|column| !left_out.contains(&column.name));
-        let problems = naming_problems(&stream.name, &kept.cloned().collect::<Vec<_>>(), naming);
+        let problems =
+            naming_problems(&stream.name, &stream.options, &kept.cloned().collect::<Vec<_>>(), naming);
         if !problems.is_empty() {
             self.diagnostics.extend(problems.into_iter().map(|(code, message, hint)| {
                 Diagnostic::error(code, message).at(stream.span.clone(), "").hint(hint)

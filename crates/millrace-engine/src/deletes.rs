@@ -185,7 +185,7 @@ impl Comparer<'_> {
     async fn request(&self) -> Result<KeyRequest> {
         let mut observed = self.stream.captured.clone();
         if observed.is_none() && self.key.iter().any(|column| column.masked.is_some()) {
-            observed = Some(self.stream.source.discover(&self.stream.request()).await?.schema);
+            observed = Some(self.stream.discover().await?.schema);
         }
         let column = |raw: &RawColumn| {
             let own = observed.as_ref().and_then(|schema| schema.column(&raw.source));

@@ -19,6 +19,8 @@ pub enum ErrorKind {
     SourceEmpty,
     /// The connection to a source broke while something was read over it.
     SourceLost,
+    /// What a source holds changed while it was read, so that what was read is neither the one nor the other.
+    SourceChanged,
     /// The source answers, but what it holds cannot be read as what the project says it is.
     SourceUnreadable,
     /// More rows went to quarantine than allowed, or the contract of the stream forbids what was found.
@@ -94,6 +96,14 @@ impl ErrorKind {
             Self::SourceLost => {
                 (Code::SourceUnreachable, 3, Now, Some("Run again; `millrace doctor` says what it sees."))
             }
+            Self::SourceChanged => (
+                Code::SourceUnreachable,
+                3,
+                Now,
+                Some(
+                    "Run again once it is whole. Files are best written under another name and moved into place.",
+                ),
+            ),
             Self::SourceUnreadable => (Code::SourceUnreadable, 3, Never, None),
             Self::ContractBroken => (
                 Code::ContractBroken,

@@ -1,9 +1,11 @@
 //! The contract of a source.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
 use millrace_core::cursor::Cursor;
+use millrace_core::diagnostic::Diagnostic;
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::project::source_file::ReadMode;
 use millrace_core::schema::{Column, StreamSchema};
@@ -12,6 +14,7 @@ use crate::batch::BatchSender;
 use crate::diagnosis::Diagnosis;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{KeyParts, KeyRequest, RowKeys, Summed};
+use crate::seen::SeenValues;
 
 /// One stream, as its source is told to read it.
 #[derive(Debug, Clone)]
@@ -58,6 +61,9 @@ pub struct ReadRequest {
     /// What has to end the read with [`crate::error::ErrorKind::SchemaDrift`], because the columns were not worked out from what the stream
     /// holds now.
     pub drift: Drift,
+    /// What [`Source::discover`] saw, where the columns come from that ([`Discovered::position`]). A read that finds something else ends
+    /// with [`crate::error::ErrorKind::SourceChanged`].
+    pub seen: Option<Cursor>,
 }
 
 /// Differences between a stream and the columns that were asked for, which somebody has to decide on before anything is loaded.
@@ -67,6 +73,8 @@ pub struct Drift {
     pub columns: bool,
     /// A value that does not fit its column.
     pub types: bool,
+    /// A number that does not fit its column of numbers, where a wider one may hold it.
+    pub numbers: bool,
     /// A value that is missing where the column needs one.
     pub missing: bool,
     /// Anything of which [`Source::discover`] would have made other columns than those that were asked for, which are what
@@ -97,13 +105,17 @@ pub struct Conversion {
 }
 
 /// What discovery saw of a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Discovered {
     /// Columns and key as the source has them now.
     pub schema: StreamSchema,
-    /// Position at which a read would start and end now, where it can be known without reading rows (files: path, size,
-    /// hash). A run compares it with the checkpoint and skips a stream in which nothing is new.
+    /// What was looked at, where it can be told from what it may become (files: path, size, hash). Handed to the read that the columns are
+    /// for ([`ReadRequest::seen`]), and understood by the same source only.
     pub position: Option<Cursor>,
+    /// What the values of columns are, by the source's names, where the source has no types of its own.
+    pub seen: BTreeMap<String, SeenValues>,
+    /// What people should know.
+    pub notices: Vec<Diagnostic>,
 }
 
 /// A system that is read.
@@ -148,7 +160,7 @@ pub trait Source: Send + Sync {
 
     /// The columns of a stream as a part of it shows them, where its settings say that a part is enough to be captured; each may be empty.
     /// None where they do not. What is loaded is never decided by it alone.
-    async fn sample(&self, _stream: &StreamRequest) -> Result<Option<StreamSchema>> {
+    async fn sample(&self, _stream: &StreamRequest) -> Result<Option<Discovered>> {
         Ok(None)
     }
 

@@ -10,7 +10,7 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_core::digest::sha256;
 use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
-use millrace_core::project::source_file::{OnChange, OnNul, ReadMode};
+use millrace_core::project::source_file::{Contract, OnChange, OnNul, ReadMode};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -186,8 +186,17 @@ pub(crate) fn fingerprint(stream: &Stream, naming: Naming) -> String {
     let left_out = options.choice.left_out().fingerprint();
     let mut text = format!(
         "{naming:?} {:?} {:?} {left_out} {:?} {} {:?}",
-        options.key, options.mode, options.contract, stream.reading, stream.captured
+        options.key,
+        options.mode,
+        contract_as_written(options.contract),
+        stream.reading,
+        stream.captured
     );
+    if !options.rename.is_empty() {
+        let renamed: Vec<_> =
+            options.rename.iter().map(|renamed| (&renamed.column.text, &renamed.name)).collect();
+        text.push_str(&format!(" renamed {renamed:?}"));
+    }
     if let Some(masks) = &stream.masks {
         let masked: Vec<&str> = options.choice.masked.iter().map(|name| name.text.as_str()).collect();
         text.push_str(&format!(" {masked:?} {}", masks.fingerprint()));
@@ -197,11 +206,24 @@ pub(crate) fn fingerprint(stream: &Stream, naming: Naming) -> String {
     sha256(text + &nul)
 }
 
+/// A contract, such that the default is what it was in earlier versions, when `quarantine` was the default for types: nothing is loaded
+/// anew for the sake of another default.
+fn contract_as_written(contract: Contract) -> Contract {
+    let types = match contract.types {
+        OnChange::Evolve => OnChange::Quarantine,
+        OnChange::Quarantine => OnChange::Evolve,
+        OnChange::Freeze => OnChange::Freeze,
+    };
+    Contract { types, ..contract }
+}
+
 /// Which rows a load reads.
 #[derive(Clone, Copy)]
 pub(crate) enum Reading<'a> {
     /// What the stream's mode asks for, until it differs from the columns.
     Grown(Drift),
+    /// The same, of columns that were worked out from this.
+    Discovered(Option<&'a Cursor>),
     /// Those of some keys, into the table that the last load has left. It counts as a load only where there are any.
     Rows(&'a RowKeys),
 }
@@ -234,7 +256,7 @@ pub(crate) async fn load(
         None => Destination::fresh(stream, target, context),
     };
     let by_key = match reading {
-        Reading::Grown(_) => None,
+        Reading::Grown(_) | Reading::Discovered(_) => None,
         Reading::Rows(keys) => Some((
             keys,
             before.filter(|before| before.table == table).ok_or_else(|| {
@@ -336,6 +358,7 @@ pub(crate) async fn load(
             None => since.filter(|_| continues),
         },
         drift: if let Reading::Grown(drift) = reading { drift } else { Drift::default() },
+        seen: if let Reading::Discovered(seen) = reading { seen.cloned() } else { None },
     };
     let reading = async {
         let outcome = match by_key {

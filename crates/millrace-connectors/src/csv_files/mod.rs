@@ -13,6 +13,7 @@ mod walk;
 use std::io::Read;
 use std::sync::Arc;
 
+use millrace_core::project::column_words::TYPES;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
 use millrace_engine::error::Result;
@@ -52,6 +53,7 @@ static CSV: MapSpec = MapSpec {
         ),
         ENCODING,
         SAMPLE,
+        TYPES,
         KeySpec::optional(
             "null",
             KeyKind::Text,

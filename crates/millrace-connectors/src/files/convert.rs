@@ -83,8 +83,7 @@ fn moment(column: &mut ColumnBuffer, cell: Cell<'_>, text: &[u8]) -> Result<Spel
         return Err(Refusal::out_of_range("the time is finer than a microsecond"));
     }
     column.push_micros(moment.micros);
-    // With more digits it counts as a text, though these are zeros.
-    Ok(if moment.fraction_digits <= 6 { Spelling::Own } else { Spelling::Other })
+    Ok(Spelling::Own)
 }
 
 fn number(column: &mut ColumnBuffer, cell: Cell<'_>, text: &[u8]) -> Result<Spelling, Refusal> {

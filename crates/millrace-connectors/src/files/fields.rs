@@ -1,101 +1,24 @@
 //! The fields of records by name, and what happens to each: it is profiled, or goes to a column.
 
-use std::collections::HashMap;
-
+use millrace_core::name::StreamName;
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::quarantine::QuarantineCode;
-use millrace_core::schema::{Column, StreamSchema};
+use millrace_core::schema::{Column, DataType, StreamSchema};
 use millrace_engine::batch::{Batch, BatchSender};
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::source::{Drift, ReadRequest};
+use millrace_engine::source::{Discovered, Drift, ReadRequest};
 
 use crate::files::Limits;
 use crate::files::cell::{Cell, Refusal, Spelling};
 use crate::files::convert;
 use crate::files::delivery::{Delivery, Place};
+pub(crate) use crate::files::field_names::{FieldNames, Met};
 use crate::files::guess::Guess;
 use crate::files::infer::Profile;
 use crate::files::pieces::Shared;
 use crate::files::row::RowWriter;
+use crate::files::spelling;
 use crate::files::straight::{Plan, Straight};
-
-/// Distinct field names that a stream may have. A file with more has data where its field names should be.
-const MOST_FIELDS: usize = 10_000;
-
-/// Numbers for field names, in the order in which they were first met.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct FieldNames {
-    names: Vec<String>,
-    by_name: HashMap<Vec<u8>, usize>,
-    /// The field that last stood at a place within a record: records mostly repeat the order of those before.
-    at_place: Vec<usize>,
-    /// The record in which a field was last met.
-    last_record: Vec<u64>,
-    record: u64,
-}
-
-/// What [`FieldNames::meet`] found.
-pub(crate) enum Met {
-    /// A field, by its number.
-    Field(usize),
-    /// A field that this record has already had.
-    Twice(usize),
-}
-
-impl FieldNames {
-    /// The name of a field.
-    #[cfg(feature = "json")]
-    pub(crate) fn name(&self, field: usize) -> &str {
-        &self.names[field]
-    }
-
-    /// Starts a record.
-    pub(crate) fn next_record(&mut self) {
-        self.record += 1;
-    }
-
-    /// The number of a name that stands at `place` within its record. The name is UTF-8.
-    pub(crate) fn meet(&mut self, place: usize, name: &[u8]) -> Result<Met> {
-        let field = match self.at_place.get(place) {
-            Some(&field) if self.names[field].as_bytes() == name => field,
-            _ => self.look_up(place, name)?,
-        };
-        if self.last_record[field] == self.record {
-            return Ok(Met::Twice(field));
-        }
-        self.last_record[field] = self.record;
-        Ok(Met::Field(field))
-    }
-
-    fn look_up(&mut self, place: usize, name: &[u8]) -> Result<usize> {
-        let field = self.number(name)?;
-        match self.at_place.get_mut(place) {
-            Some(at) => *at = field,
-            // Places are met one after the other.
-            None => self.at_place.push(field),
-        }
-        Ok(field)
-    }
-
-    /// The number of a name, a new one where it is new.
-    pub(crate) fn number(&mut self, name: &[u8]) -> Result<usize> {
-        Ok(if let Some(&field) = self.by_name.get(name) {
-            field
-        } else {
-            if self.names.len() == MOST_FIELDS {
-                return Err(Error::new(
-                    ErrorKind::SourceUnreadable,
-                    format!("the records have more than {MOST_FIELDS} different fields"),
-                )
-                .hint("Does the file use values as field names? Then it has to be turned around before."));
-            }
-            self.by_name.insert(name.to_vec(), self.names.len());
-            self.names.push(String::from_utf8_lossy(name).into_owned());
-            self.last_record.push(0);
-            self.names.len() - 1
-        })
-    }
-}
 
 /// Where the records of a file go.
 pub(crate) trait Records {
@@ -173,8 +96,9 @@ impl Shared for Profiler {
 
     fn take_up(&mut self, made: Self) -> Result<()> {
         self.records += made.records;
-        for (name, profile) in made.names.names.iter().zip(&made.profiles) {
+        for (other, (name, profile)) in made.names.all().iter().zip(&made.profiles).enumerate() {
             let field = self.names.number(name.as_bytes())?;
+            self.names.add(field, &made.names, other);
             self.make_room();
             self.profiles[field].add(profile);
         }
@@ -194,26 +118,46 @@ impl Profiler {
     }
 
     fn make_room(&mut self) {
-        let fields = self.names.names.len();
+        let fields = self.names.all().len();
         if self.profiles.len() < fields {
             self.profiles.resize_with(fields, Profile::default);
         }
     }
 
     /// The columns.
-    pub(crate) fn schema(mut self) -> StreamSchema {
+    pub(crate) fn schema(self) -> StreamSchema {
+        self.discovered(&StreamName::new("", "")).schema
+    }
+
+    /// The columns of a stream, and what is to be said of them. Fields whose names differ in letter case only are one column where no
+    /// record has both: neither a warehouse nor a person tells them apart.
+    pub(crate) fn discovered(mut self, stream: &StreamName) -> Discovered {
         // A CSV header names columns that no record needs to have.
         self.make_room();
-        let columns = self.names.names.into_iter().zip(&self.profiles).map(|(name, profile)| Column {
-            name,
-            data_type: profile.data_type(),
-            // What a part of the records all have, the others need not have.
-            nullable: profile.has_nulls()
-                || profile.seen() < self.records
-                || self.records == 0
-                || self.enough.is_some(),
-        });
-        StreamSchema { columns: columns.collect(), primary_key: Vec::new() }
+        let mut discovered = Discovered::default();
+        for (field, name) in self.names.all().iter().enumerate() {
+            let Some(first) = self.names.other_spelling(field) else { continue };
+            let profile = std::mem::take(&mut self.profiles[field]);
+            self.profiles[first].add(&profile);
+            discovered.notices.push(spelling::notice(stream, self.names.name(first), name));
+        }
+        for (field, name) in self.names.all().iter().enumerate() {
+            if self.names.other_spelling(field).is_some() {
+                continue;
+            }
+            let profile = &self.profiles[field];
+            discovered.schema.columns.push(Column {
+                name: name.clone(),
+                data_type: profile.data_type(),
+                // What a part of the records all have, the others need not have.
+                nullable: profile.has_nulls()
+                    || profile.seen() < self.records
+                    || self.records == 0
+                    || self.enough.is_some(),
+            });
+            discovered.seen.insert(name.clone(), profile.values());
+        }
+        discovered
     }
 }
 
@@ -221,6 +165,8 @@ impl Profiler {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
     Column(usize),
+    /// The same, in other letters than the column's.
+    Respelled(usize),
     /// Excluded, or not asked for.
     Ignored,
     /// Unknown, in a stream whose contract does not let it in.
@@ -238,6 +184,8 @@ pub(crate) struct Loader {
     excluded: LeftOut,
     refuse_unknown: bool,
     drift: Drift,
+    /// Whether a field is spelled in other letters than its column.
+    respells: bool,
     /// What the columns are held against, where they were guessed.
     guess: Option<Guess>,
     /// For records like the one before.
@@ -266,6 +214,7 @@ impl Loader {
             // Where the columns are only supposed, somebody has to look first.
             refuse_unknown: request.quarantine_unknown_columns && !request.drift.columns,
             drift: request.drift,
+            respells: false,
             guess: request.drift.guessed.then(|| Guess::new(&request.columns)),
             plan: Plan::default(),
             drifted: false,
@@ -285,10 +234,21 @@ impl Loader {
     fn new_target(&mut self, field: usize) -> Target {
         // Fields get their numbers in the order in which they come here or to `declare`.
         while self.targets.len() <= field {
-            let name = &self.names.names[self.targets.len()];
-            let target = match self.delivery.gathered.writer.index(name) {
-                Some(index) => Target::Column(index),
-                None if self.excluded.contains(name) => Target::Ignored,
+            let name = self.names.name(self.targets.len());
+            let writer = &self.delivery.gathered.writer;
+            let other_spelling = || writer.index_in_any_case(name).filter(|_| !self.excluded.names(name));
+            let target = match writer
+                .index(name)
+                .map(Target::Column)
+                .or_else(|| other_spelling().map(Target::Respelled))
+            {
+                Some(target) => {
+                    self.respells |= matches!(target, Target::Respelled(_));
+                    target
+                }
+                None if self.excluded.contains(name) || self.excluded.names_in_any_case(name) => {
+                    Target::Ignored
+                }
                 None if self.drift.columns => Target::Drifted,
                 None if self.refuse_unknown => Target::Refused,
                 None => Target::Ignored,
@@ -307,7 +267,7 @@ impl Loader {
     fn see_refused(&mut self, target: Target, cell: Cell<'_>) {
         self.settle();
         match (target, &mut self.guess) {
-            (Target::Column(index), Some(guess)) => {
+            (Target::Column(index) | Target::Respelled(index), Some(guess)) => {
                 self.after_refusal[index] = true;
                 self.drifted |= !guess.refused(index, cell);
             }
@@ -325,7 +285,7 @@ impl Loader {
         }
         if broken {
             self.after_refusal.fill(false);
-            if let Some(last) = self.names.names.len().checked_sub(1) {
+            if let Some(last) = self.names.all().len().checked_sub(1) {
                 self.target(last);
             }
             return self.targets.contains(&Target::Drifted);
@@ -351,6 +311,11 @@ impl Loader {
     }
 }
 
+/// Whether a value was refused that is a number, by a column of numbers.
+fn is_of_numbers(refusal: &Refusal, data_type: DataType) -> bool {
+    data_type.is_numeric() && refusal.code == QuarantineCode::OutOfRange
+}
+
 fn drifted() -> Error {
     Error::new(ErrorKind::SchemaDrift, "the stream differs from its captured schema")
 }
@@ -366,6 +331,7 @@ impl Shared for Loader {
             excluded: self.excluded.clone(),
             refuse_unknown: self.refuse_unknown,
             drift: self.drift,
+            respells: self.respells,
             guess: self.guess.as_ref().map(Guess::afresh),
             plan: Plan::default(),
             drifted: false,
@@ -408,7 +374,16 @@ impl Records for Loader {
             return;
         }
         match target {
-            Target::Column(index) => {
+            Target::Column(index) | Target::Respelled(index)
+                if self.respells && self.delivery.gathered.writer.has_cell(index) =>
+            {
+                // Somebody has to decide which of the two it is.
+                self.drifted |= self.drift.columns;
+                let refusal = Refusal::broken("the record has this field twice, in different letter case");
+                self.refusal = Some((Some(self.names.name(field).to_owned()), refusal));
+                self.broken = true;
+            }
+            Target::Column(index) | Target::Respelled(index) => {
                 self.met[index] = true;
                 let writer = &mut self.delivery.gathered.writer;
                 let put = match cell {
@@ -422,7 +397,8 @@ impl Records for Loader {
                         }
                     }
                     Err(refusal) => {
-                        self.drifted |= self.drift.types;
+                        self.drifted |= self.drift.types
+                            || (self.drift.numbers && is_of_numbers(&refusal, writer.data_type(index)));
                         self.refusal =
                             Some((Some(self.delivery.gathered.writer.name(index).to_owned()), refusal));
                         self.see_refused(target, cell);
@@ -436,14 +412,14 @@ impl Records for Loader {
                     QuarantineCode::UnknownColumn,
                     "the stream's contract does not let this field in",
                 );
-                self.refusal = Some((Some(self.names.names[field].clone()), refusal));
+                self.refusal = Some((Some(self.names.name(field).to_owned()), refusal));
             }
         }
     }
 
     fn refuse(&mut self, field: Option<usize>, refusal: Refusal) {
         self.broken = true;
-        self.refusal.get_or_insert((field.map(|field| self.names.names[field].clone()), refusal));
+        self.refusal.get_or_insert((field.map(|field| self.names.name(field).to_owned()), refusal));
     }
 
     fn end_record(&mut self, place: Place<'_>) -> Result<()> {
@@ -469,12 +445,19 @@ impl Records for Loader {
     fn expect(&mut self, fields: &[usize]) {
         self.settle();
         let targets: Vec<Target> = fields.iter().map(|&field| self.target(field)).collect();
-        let known = targets.iter().all(|target| matches!(target, Target::Column(_) | Target::Ignored));
-        let columns = targets.into_iter().filter(|_| known).map(|target| match target {
-            Target::Column(index) => Some(index),
-            _ => None,
-        });
-        self.plan = Plan::new(columns);
+        let mut columns = Vec::with_capacity(targets.len());
+        let mut known = true;
+        for target in targets {
+            match target {
+                Target::Column(index) | Target::Respelled(index) => {
+                    known &= !(self.respells && columns.contains(&Some(index)));
+                    columns.push(Some(index));
+                }
+                Target::Ignored => columns.push(None),
+                Target::Refused | Target::Drifted => known = false,
+            }
+        }
+        self.plan = Plan::new(columns.into_iter().filter(|_| known));
     }
 
     #[inline]

@@ -1,19 +1,17 @@
 //! What type a column of an untyped format has, from all of its values.
 
 use millrace_core::schema::DataType;
+use millrace_engine::seen::SeenValues;
 
 use crate::files::cell::Cell;
-use crate::files::number::{Number, Short, small_integer};
+use crate::files::extent::Extent;
+use crate::files::number::{Number, small_integer};
 use crate::files::temporal;
 
 /// Values of the most frequent kind that a column needs before a few values of other kinds count as mistakes.
 const MAJORITY: u64 = 20;
 /// One value in so many may be of another kind.
 const MINORITY_SHARE: u64 = 20;
-
-const I64_SAFE_DIGITS: i64 = 18;
-const DECIMAL_DIGITS: i64 = 38;
-const SHORT_DECIMAL_DIGITS: i64 = 18;
 
 /// What has been seen of a column.
 #[derive(Debug, Clone, Default)]
@@ -29,24 +27,9 @@ pub(crate) struct Profile {
     extent: Extent,
     /// A text looked like a number that a number type would not give back (`007`, `+1`, `1 000`).
     number_like: bool,
-}
-
-/// What the numbers of a column need.
-#[derive(Debug, Clone)]
-struct Extent {
-    beyond_i64: bool,
-    whole_digits: i64,
-    scale: i64,
-    /// An exponent that cannot be written out within 38 digits.
-    exponents: bool,
-    /// Every value is what a double's shortest text says.
-    doubles: bool,
-}
-
-impl Default for Extent {
-    fn default() -> Self {
-        Self { beyond_i64: false, whole_digits: 0, scale: 0, exponents: false, doubles: true }
-    }
+    /// A text was no JSON, or no length of time.
+    not_json: bool,
+    not_interval: bool,
 }
 
 impl Profile {
@@ -75,6 +58,8 @@ impl Profile {
         self.texts += other.texts;
         self.nested += other.nested;
         self.number_like |= other.number_like;
+        self.not_json |= other.not_json;
+        self.not_interval |= other.not_interval;
         self.extent.add(&other.extent);
     }
 
@@ -132,13 +117,18 @@ impl Profile {
                 self.numbers += 1;
                 self.extent.see_short(source, number);
             }
-            Cell::Text { text, .. } => self.see_text(text),
+            Cell::Text { text, .. } => {
+                self.not_interval = self.not_interval || temporal::length_of_time(text).is_none();
+                self.see_text(text);
+            }
             Cell::Nested(_) => self.nested += 1,
             Cell::Plain(text) => match text {
                 b"true" | b"false" => self.booleans += 1,
                 _ if small_integer(text).is_some() || Number::parse(text).is_some() => self.see_number(text),
                 _ => {
                     self.number_like |= is_number_like(text);
+                    self.not_interval = self.not_interval || temporal::length_of_time(text).is_none();
+                    self.not_json = self.not_json || !is_json(text);
                     self.see_text(text);
                 }
             },
@@ -147,7 +137,9 @@ impl Profile {
 
     fn see_number(&mut self, text: &[u8]) {
         self.numbers += 1;
-        if small_integer(text).is_some() {
+        if let Some(n) = small_integer(text) {
+            self.extent.needs.see_integer(n.into());
+            self.extent.needs.see_float(text);
             // The digits of the longest one, for a column that has decimals too.
             let digits = text.len() - usize::from(text.first() == Some(&b'-'));
             self.extent.whole_digits = self.extent.whole_digits.max(digits as i64);
@@ -166,6 +158,21 @@ impl Profile {
             DataType::TimestampTz => &mut self.instants,
             _ => &mut self.texts,
         }) += 1;
+    }
+
+    /// Which values there are, for who has to tell whether a type holds them.
+    pub(crate) fn values(&self) -> SeenValues {
+        SeenValues {
+            booleans: self.booleans > 0,
+            dates: self.dates > 0,
+            moments: self.moments > 0,
+            instants: self.instants > 0,
+            texts: self.texts > 0,
+            nested: self.nested > 0,
+            not_json: self.not_json,
+            not_interval: self.not_interval,
+            numbers: (self.numbers > 0).then(|| self.extent.numbers()),
+        }
     }
 
     /// The type that holds the column's values.
@@ -195,63 +202,10 @@ impl Profile {
     }
 }
 
-impl Extent {
-    fn add(&mut self, other: &Self) {
-        self.beyond_i64 |= other.beyond_i64;
-        self.whole_digits = self.whole_digits.max(other.whole_digits);
-        self.scale = self.scale.max(other.scale);
-        self.exponents |= other.exponents;
-        self.doubles &= other.doubles;
-    }
-
-    fn see_short(&mut self, source: &[u8], number: Short) {
-        let whole = i64::from(number.digits - number.fraction);
-        // A zero before the point needs no room, unless there is nothing behind it.
-        let is_zero = number.fraction > 0 && matches!(source, [b'0', ..] | [b'-', b'0', ..]);
-        self.whole_digits = self.whole_digits.max(if is_zero { 0 } else { whole });
-        self.scale = self.scale.max(i64::from(number.fraction));
-        // Every decimal of up to 15 digits comes back from its nearest double.
-        if number.digits > 15 {
-            self.see_double(source);
-        }
-    }
-
-    fn see(&mut self, text: &[u8]) {
-        let Some(number) = Number::parse(text) else { return };
-        let (whole, scale) = number.shape();
-        if number.has_exponent() && whole + scale > DECIMAL_DIGITS {
-            self.exponents = true;
-        } else {
-            self.whole_digits = self.whole_digits.max(whole);
-            self.scale = self.scale.max(scale);
-            self.beyond_i64 |= whole > I64_SAFE_DIGITS
-                && scale == 0
-                && number.integer().ok().and_then(|n| i64::try_from(n).ok()).is_none();
-        }
-        self.see_double(text);
-    }
-
-    fn see_double(&mut self, text: &[u8]) {
-        self.doubles &= std::str::from_utf8(text)
-            .ok()
-            .and_then(|text| Number::parse(text.as_bytes())?.double(text))
-            .is_some();
-    }
-
-    fn data_type(&self) -> DataType {
-        let decimal =
-            |precision: i64| DataType::Decimal { precision: precision as u8, scale: self.scale as u8 };
-        if self.exponents {
-            return if self.doubles { DataType::Float64 } else { DataType::Text };
-        }
-        let digits = self.whole_digits + self.scale;
-        match self.scale {
-            0 if !self.beyond_i64 => DataType::Int64,
-            1.. if digits <= SHORT_DECIMAL_DIGITS => decimal(SHORT_DECIMAL_DIGITS),
-            _ if digits <= DECIMAL_DIGITS => decimal(DECIMAL_DIGITS),
-            _ => DataType::Text,
-        }
-    }
+/// Whether a text that is neither a number nor a truth value is a JSON value.
+fn is_json(text: &[u8]) -> bool {
+    matches!(text, [b'{' | b'[' | b'"', ..] | b"null")
+        && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// The type of a column of such texts.
@@ -264,7 +218,7 @@ pub(crate) fn text_type(text: &[u8]) -> DataType {
     if temporal::date(text).is_some() {
         return DataType::Date;
     }
-    match temporal::date_time(text).filter(|moment| moment.fraction_digits <= 6) {
+    match temporal::date_time(text).filter(|moment| moment.exact) {
         Some(moment) if moment.zoned => DataType::TimestampTz,
         Some(_) => DataType::Timestamp,
         None => DataType::Text,
@@ -291,6 +245,7 @@ fn is_number_like(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::number::Short;
 
     fn json(values: &[&str]) -> String {
         let mut profile = Profile::default();
@@ -344,6 +299,8 @@ mod tests {
             (&["\"2024-02-29T10:00:00\""], "timestamp"),
             (&["\"2024-02-29T10:00:00Z\"", "\"2024-02-29T10:00:00+02:00\""], "timestamptz"),
             (&["\"2024-02-29T10:00:00.1234567\""], "text"),
+            (&["\"2024-02-29T10:00:00.1234560\"", "\"2024-02-29 10:00:00.0000000\""], "timestamp"),
+            (&["\"2024-02-29T10:00:00.1234560+02:00\""], "timestamptz"),
             (&["\"2024-02-29\"", "\"2024-02-29T10:00:00\""], "text"),
             (&["{\"a\":1}", "[1]"], "json"),
             (&["1", "\"a\""], "text"),

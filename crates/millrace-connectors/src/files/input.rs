@@ -3,7 +3,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use millrace_core::cursor::FileState;
 use millrace_engine::error::{Error, ErrorKind, Result};
@@ -11,6 +11,7 @@ use millrace_engine::error::{Error, ErrorKind, Result};
 use crate::files::packing::{Damaged, Unpacked};
 use crate::files::paths::{InputFile, Place};
 use crate::files::stamp;
+use crate::files::watch::Watch;
 
 /// Reads a file from disk and remembers size and hash of what it has read.
 struct Hashed {
@@ -32,7 +33,7 @@ impl Read for Hashed {
 pub(crate) struct Input {
     name: String,
     bytes: Unpacked<Hashed>,
-    stamp: Option<String>,
+    watch: Watch,
 }
 
 impl Input {
@@ -41,20 +42,28 @@ impl Input {
         match &file.place {
             Place::Disk(path) => {
                 let (opened, metadata) = open_file(&file.name, path)?;
-                Self::of(&file.name, Box::new(opened), stamp::settled(&metadata, SystemTime::now()))
+                let opened = Arc::new(opened);
+                let watch = Watch::disk(file, Arc::clone(&opened), &metadata);
+                Self::of(&file.name, Box::new(opened), watch)
             }
             Place::Remote(object) => {
-                let (download, stamp) = object.open()?;
-                Self::of(&file.name, Box::new(download), stamp)
+                let (download, etag) = object.open()?;
+                let watch = Watch::remote(&file.name, object, etag.as_deref());
+                Self::of(&file.name, Box::new(download), watch)
             }
         }
     }
 
     /// Bytes from wherever they come.
-    pub(crate) fn of(name: &str, bytes: Box<dyn Read + Send>, stamp: Option<String>) -> Result<Self> {
+    pub(crate) fn of(name: &str, bytes: Box<dyn Read + Send>, watch: Watch) -> Result<Self> {
         let hashed = Hashed { bytes, hash: Box::default(), size: 0 };
         let bytes = Unpacked::new(name, hashed).map_err(|error| unreadable(name, &error))?;
-        Ok(Self { name: name.to_owned(), bytes, stamp })
+        Ok(Self { name: name.to_owned(), bytes, watch })
+    }
+
+    /// What tells whether the file has changed since it was opened.
+    pub(crate) fn watch(&self) -> Watch {
+        self.watch.clone()
     }
 
     /// Relative to the project folder.
@@ -63,16 +72,13 @@ impl Input {
         &self.name
     }
 
-    /// Reads what is left on disk, and says what the file is.
+    /// Reads what is left on disk, and says what the file is. An error where it has changed since it was opened.
     pub(crate) fn finish(self) -> Result<FileState> {
         let mut hashed = self.bytes.into_inner();
         io::copy(&mut hashed, &mut io::sink()).map_err(|error| unreadable(&self.name, &error))?;
-        Ok(FileState {
-            path: self.name,
-            size: hashed.size,
-            hash: hashed.hash.finalize().to_hex().to_string(),
-            stamp: self.stamp,
-        })
+        let hash = hashed.hash.finalize().to_hex().to_string();
+        self.watch.assert_unchanged(&hash)?;
+        Ok(FileState { path: self.name, size: hashed.size, hash, stamp: self.watch.stamp() })
     }
 }
 
@@ -157,6 +163,8 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]

@@ -15,6 +15,10 @@ pub(crate) mod doctor;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod encoding;
 #[cfg(any(feature = "json", feature = "csv"))]
+mod extent;
+#[cfg(any(feature = "json", feature = "csv"))]
+pub(crate) mod field_names;
+#[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod fields;
 #[cfg(any(feature = "json", feature = "csv"))]
 mod guess;
@@ -24,6 +28,8 @@ pub(crate) mod input;
 pub(crate) mod number;
 pub(crate) mod numeric;
 mod packing;
+#[cfg(any(feature = "json", feature = "csv", feature = "parquet"))]
+pub(crate) mod partitions;
 pub(crate) mod paths;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod pieces;
@@ -32,6 +38,8 @@ pub(crate) mod row;
 pub(crate) mod selection;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod source;
+#[cfg(any(feature = "json", feature = "csv", feature = "parquet"))]
+pub(crate) mod spelling;
 pub(crate) mod stamp;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod straight;
@@ -39,6 +47,7 @@ pub(crate) mod temporal;
 #[cfg(any(test, feature = "fuzz"))]
 #[cfg_attr(not(test), allow(dead_code, reason = "the fuzz targets use a part of it"))]
 pub(crate) mod testing;
+pub(crate) mod watch;
 pub(crate) mod window;
 
 /// Sizes that bound the memory of a read. Tests make them small to meet every border.

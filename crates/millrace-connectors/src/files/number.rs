@@ -83,6 +83,12 @@ impl<'a> Number<'a> {
         ((significant + i64::from(exponent) - self.fraction.len() as i64).max(0), scale)
     }
 
+    /// Digits after the point, once the exponent is worked in, but for trailing zeros.
+    pub(crate) fn decimals(&self) -> i64 {
+        let (digits, power) = self.significant();
+        if digits.is_empty() { 0 } else { (-power).max(0) }
+    }
+
     fn digits(&self) -> impl DoubleEndedIterator<Item = u8> {
         self.whole.iter().chain(self.fraction).copied()
     }

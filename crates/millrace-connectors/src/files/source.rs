@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use millrace_core::cursor::{Cursor, FileState};
+use millrace_core::name::StreamName;
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec};
@@ -19,9 +20,11 @@ use crate::files::doctor::diagnose;
 use crate::files::encoding::Decoded;
 use crate::files::fields::{Loader, Profiler, Records};
 use crate::files::input::{Input, blocking};
+use crate::files::partitions;
 use crate::files::paths::matching;
 use crate::files::pieces::{self, Cut, Shared};
 use crate::files::selection::{Selection, position};
+use crate::files::watch::assert_as_seen;
 use crate::files::window::Window;
 
 /// Bytes at the beginning of a stream from which its columns are guessed.
@@ -90,19 +93,24 @@ impl Reading<'_> {
         records: &mut S,
     ) -> Result<Vec<FileState>> {
         let mut states = Vec::new();
-        for input in &mut *self.files {
+        while let Some(input) = self.files.next() {
             let input = input?;
-            let name = input.name().to_owned();
-            let decoded = Decoded::new(&name, input, self.settings.text("encoding"))?;
-            let mut window = Window::new(&name, decoded, self.limits.block)?;
-            match format.begin(self.settings, &mut window, self.limits, records)? {
-                Some(cut) => pieces::walk(&cut, &mut window, self.limits, records)?,
-                None => format.walk(self.settings, &mut window, self.limits, records)?,
-            }
-            // The hash is of the very bytes that were read, whatever became of the file since.
-            states.push(window.into_reader().into_inner().finish()?);
+            let watch = input.watch();
+            states.push(self.file(format, input, records).map_err(|error| watch.cause(error))?);
         }
         Ok(states)
+    }
+
+    fn file<F: Format, S: Shared>(&self, format: F, input: Input, records: &mut S) -> Result<FileState> {
+        let name = input.name().to_owned();
+        let decoded = Decoded::new(&name, input, self.settings.text("encoding"))?;
+        let mut window = Window::new(&name, decoded, self.limits.block)?;
+        match format.begin(self.settings, &mut window, self.limits, records)? {
+            Some(cut) => pieces::walk(&cut, &mut window, self.limits, records)?,
+            None => format.walk(self.settings, &mut window, self.limits, records)?,
+        }
+        // The hash is of the very bytes that were read, whatever became of the file since.
+        window.into_reader().into_inner().finish()
     }
 }
 
@@ -147,7 +155,7 @@ impl<F: Format> FileSource<F> {
     async fn walk<S: Shared + 'static, T: Send + 'static>(
         &self,
         stream: &StreamRequest,
-        last: Option<Cursor>,
+        (last, seen): (Option<Cursor>, Option<Cursor>),
         (records, wanted, limits): (S, Option<Vec<String>>, Limits),
         work: impl FnOnce(S, Result<Walked>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -161,7 +169,11 @@ impl<F: Format> FileSource<F> {
             let reading = Reading { settings: &settings, excluded: &excluded, wanted, limits, files };
             let (records, states) = format.collect(reading, records);
             let is_part = selection.is_part();
-            work(records, states.map(|states| Walked { cursor: selection.cursor(states), is_part }))
+            let states = states.and_then(|states| {
+                assert_as_seen(&states, seen.as_ref())?;
+                Ok(Walked { cursor: selection.cursor(states), is_part })
+            });
+            work(records, states)
         })
         .await
     }
@@ -211,28 +223,31 @@ impl<F: Format> Source for FileSource<F> {
     }
 
     async fn discover(&self, stream: &StreamRequest) -> Result<Discovered> {
-        self.walk(stream, None, (Profiler::default(), None, self.limits), |profiler, walked| {
-            Ok(Discovered { position: Some(walked?.cursor), schema: profiler.schema() })
+        let name = StreamName::new(&self.context.name, &stream.stream);
+        let how = (Profiler::default(), None, self.limits);
+        self.walk(stream, (None, None), how, move |profiler, walked| {
+            let position = Some(walked?.cursor);
+            let mut discovered = profiler.discovered(&name);
+            let notices = partitions::notices(&name, position.as_ref(), &discovered.schema.columns);
+            discovered.notices.extend(notices);
+            Ok(Discovered { position, ..discovered })
         })
         .await
     }
 
-    async fn sample(&self, stream: &StreamRequest) -> Result<Option<StreamSchema>> {
+    async fn sample(&self, stream: &StreamRequest) -> Result<Option<Discovered>> {
         let settings = stream.settings.or(&self.settings);
         let Some(records) = settings.text(SAMPLE.name).and_then(|records| records.parse().ok()) else {
             return Ok(None);
         };
         // By one thread, so that it is the first ones on every machine.
         let limits = Limits { threads: 1, ..self.limits };
-        self.walk(
-            stream,
-            None,
-            (Profiler::sampling(records), None, limits),
-            |profiler, walked| match walked {
-                Err(error) if !profiler.has_enough() => Err(error),
-                _ => Ok(Some(profiler.schema())),
-            },
-        )
+        let name = StreamName::new(&self.context.name, &stream.stream);
+        let how = (Profiler::sampling(records), None, limits);
+        self.walk(stream, (None, None), how, move |profiler, walked| match walked {
+            Err(error) if !profiler.has_enough() => Err(error),
+            _ => Ok(Some(profiler.discovered(&name))),
+        })
         .await
     }
 
@@ -244,7 +259,7 @@ impl<F: Format> Source for FileSource<F> {
         let loader = Loader::new(&request, batches, self.limits);
         let wanted = request.columns.iter().map(|column| column.name.clone()).collect();
         let how = (loader, Some(wanted), self.limits);
-        self.walk(&request.stream, request.cursor, how, |loader, walked| {
+        self.walk(&request.stream, (request.cursor, request.seen), how, |loader, walked| {
             let walked = walked?;
             loader.finish(walked.is_part)?;
             Ok(ReadOutcome { cursor: Some(walked.cursor), conversions: Vec::new(), how: None })

@@ -18,6 +18,7 @@ use crate::files::fields::{FieldNames, Loader, Profiler, Records};
 use crate::files::input::Input;
 use crate::files::pieces::Shared;
 use crate::files::source::{Format, Reading};
+use crate::files::watch::Watch;
 
 #[path = "../../tests/it/cell_text.rs"]
 mod cell_text;
@@ -87,6 +88,7 @@ pub(crate) fn request(columns: &[&str]) -> ReadRequest {
         quarantine_nul: false,
         cursor: None,
         drift: Drift::default(),
+        seen: None,
     }
 }
 
@@ -106,7 +108,7 @@ fn collected<F: Format, S: Shared>(
     records: S,
 ) -> Result<S> {
     let bytes = std::io::Cursor::new(text.to_vec());
-    let files = &mut std::iter::once(Input::of("f", Box::new(bytes), None));
+    let files = &mut std::iter::once(Input::of("f", Box::new(bytes), Watch::nothing("f")));
     let wanted = wanted.map(|columns| columns.iter().map(|column| column.name.clone()).collect());
     let settings = settings(pairs);
     let (records, walked) =

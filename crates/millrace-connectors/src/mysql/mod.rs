@@ -224,7 +224,8 @@ impl Source for Server {
         let doing = format!("table `{}` cannot be read", table.name);
         answers.wait(&doing, Some(&table.name), driver.prep(select)).await?;
         connection.close().await;
-        Ok(Discovered { schema: table.schema(zero_dates::become_null(&settings)), position: None })
+        let schema = table.schema(zero_dates::become_null(&settings));
+        Ok(Discovered { schema, ..Discovered::default() })
     }
 
     async fn position(&self, stream: &StreamRequest, last: &Cursor) -> Result<Option<Cursor>> {

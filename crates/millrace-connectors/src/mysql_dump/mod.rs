@@ -36,6 +36,7 @@ use crate::files::doctor::diagnose;
 use crate::files::input::{Input, blocking};
 use crate::files::paths::{PATH, files};
 use crate::files::selection::position;
+use crate::files::watch::assert_as_seen;
 use crate::files::window::Window;
 use crate::mysql_dump::dump::Dump;
 use crate::mysql_dump::extract::{Extract, Wanted};
@@ -100,8 +101,10 @@ impl DumpSource {
             let mut dump = dump;
             let mut states = Vec::new();
             for file in files(&project_dir, &settings)? {
-                let mut window = Window::new(&file.name, Input::open(&file)?, limits.block)?;
-                dump.follow(&mut window, limits.record)?;
+                let input = Input::open(&file)?;
+                let watch = input.watch();
+                let mut window = Window::new(&file.name, input, limits.block)?;
+                dump.follow(&mut window, limits.record).map_err(|error| watch.cause(error))?;
                 states.push(window.into_reader().finish()?);
             }
             work(dump, Cursor::Files { files: states, kept: false }, &settings)
@@ -136,7 +139,7 @@ impl Source for DumpSource {
         let wanted = wanted(stream, &settings);
         self.follow(settings, Dump::new(None), move |dump, cursor, settings| {
             let schema = dump.table(&wanted)?.schema(zero_dates::become_null(settings));
-            Ok(Discovered { schema, position: Some(cursor) })
+            Ok(Discovered { schema, position: Some(cursor), ..Discovered::default() })
         })
         .await
     }
@@ -157,6 +160,9 @@ impl Source for DumpSource {
         );
         let dump = Dump::new(Some(extract));
         self.follow(settings, dump, move |dump, cursor, _| {
+            if let Cursor::Files { files, .. } = &cursor {
+                assert_as_seen(files, request.seen.as_ref())?;
+            }
             // Says so where there is no such table.
             dump.table(&wanted)?;
             let extract = dump

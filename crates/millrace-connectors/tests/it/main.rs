@@ -6,6 +6,8 @@
 mod appending;
 #[cfg(feature = "files")]
 mod cell_text;
+#[cfg(all(feature = "json", feature = "csv", feature = "parquet", feature = "mysql-dump"))]
+mod changing;
 #[cfg(all(feature = "mysql", feature = "mysql-dump", feature = "duckdb", feature = "postgres"))]
 mod differential;
 #[cfg(feature = "duckdb")]
@@ -14,6 +16,8 @@ mod duckdb;
 mod duckdb_publish;
 #[cfg(all(feature = "json", feature = "csv"))]
 mod files;
+#[cfg(all(feature = "json", feature = "csv"))]
+mod growing;
 #[cfg(any(feature = "duckdb", feature = "postgres"))]
 mod leasing;
 #[cfg(any(feature = "duckdb", feature = "postgres"))]

@@ -127,6 +127,7 @@ pub(crate) fn read_since(
         quarantine_nul: false,
         cursor,
         drift: Drift::default(),
+        seen: None,
     };
     let mut loaded = Loaded {
         schema: schema.clone(),

@@ -4,6 +4,7 @@
 
 pub mod captured;
 pub mod column_choice;
+pub mod column_words;
 pub mod dashboard_file;
 pub mod decode;
 pub mod deletes;

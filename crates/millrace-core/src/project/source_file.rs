@@ -6,6 +6,7 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::name::StreamName;
 use crate::project::column_choice::{COLUMNS, ColumnChoice, EXCLUDE_COLUMNS, MASK, choice};
+use crate::project::column_words::{ChosenType, RENAME, Renamed, TYPES, renames, types};
 use crate::project::decode::{Decoder, Spanned};
 use crate::project::deletes::{Deletes, deletes};
 use crate::project::manifest::{QuarantineLimit, kind_of};
@@ -49,6 +50,7 @@ pub static STREAM: MapSpec = MapSpec {
         COLUMNS,
         EXCLUDE_COLUMNS,
         MASK,
+        RENAME,
         KeySpec::optional("contract", KeyKind::Map(&CONTRACT), "What the stream may do when it changes."),
         KeySpec::optional(
             "nul",
@@ -70,7 +72,7 @@ static CONTRACT: MapSpec = MapSpec {
         KeySpec::optional(
             "types",
             KeyKind::OneOf(&["evolve", "freeze", "quarantine"]),
-            "Values that do not fit their column: numbers widen it (`evolve`), the run stops (`freeze`), or their rows are set aside (`quarantine`, the default).",
+            "Values that do not fit their column: numbers widen it, and other rows are set aside (`evolve`, the default), the run stops (`freeze`), or their rows are set aside (`quarantine`).",
         ),
     ],
 };
@@ -185,6 +187,10 @@ pub struct StreamOptions {
     pub mode: ReadMode,
     /// Which columns are loaded, and how.
     pub choice: ColumnChoice,
+    /// Names of columns in the warehouse, where a person has chosen them.
+    pub rename: Vec<Renamed>,
+    /// Types of columns, where a person has chosen them.
+    pub types: Vec<ChosenType>,
     /// What becomes of rows that the source has deleted.
     pub deletes: Deletes,
     /// What it may do when it changes.
@@ -214,12 +220,14 @@ pub fn decode(node: &Node, stem: &str, decoder: &mut Decoder<'_>) -> Option<Sour
     }
     let (settings, mut unset) = decoder.settings(node, source_spec);
     let nothing = Node { value: crate::project::yaml::NodeValue::Map(Vec::new()), range: 0..0 };
+    // What the source's connector takes for all streams.
+    let of_source = if source_spec.key(TYPES.name).is_some() { node } else { &nothing };
     let mut options = |node: &Node, defaults: &Node, what: &str, decoder: &mut Decoder<'_>| {
         if node.scalar().is_some_and(crate::project::yaml::Scalar::is_null) {
-            return stream_options(&nothing, defaults, stream_spec, &mut unset, decoder);
+            return stream_options(&nothing, defaults, of_source, stream_spec, &mut unset, decoder);
         }
         decoder.check(what, node, &[&STREAM, stream_spec]);
-        stream_options(node, defaults, stream_spec, &mut unset, decoder)
+        stream_options(node, defaults, of_source, stream_spec, &mut unset, decoder)
     };
     let default_node = node.get("defaults").unwrap_or(&nothing);
     let defaults = options(default_node, &nothing, "`defaults`", decoder);
@@ -266,6 +274,7 @@ pub fn decode(node: &Node, stem: &str, decoder: &mut Decoder<'_>) -> Option<Sour
 fn stream_options(
     node: &Node,
     defaults: &Node,
+    of_source: &Node,
     spec: &MapSpec,
     unset: &mut Vec<Diagnostic>,
     decoder: &mut Decoder<'_>,
@@ -334,10 +343,12 @@ fn stream_options(
         key,
         mode,
         choice: choice(node, defaults, decoder),
+        rename: renames(node, defaults, decoder),
+        types: types(&[node, defaults, of_source], decoder),
         deletes,
         contract: Contract {
             columns: change("columns", OnChange::Evolve),
-            types: change("types", OnChange::Quarantine),
+            types: change("types", OnChange::Evolve),
         },
         nul,
         max_quarantine,

@@ -96,6 +96,8 @@ mod tests {
             pattern: text.to_owned(),
             span: span.clone(),
             options: StreamOptions {
+                rename: Vec::new(),
+                types: Vec::new(),
                 key: Vec::new(),
                 mode: ReadMode::Full,
                 choice: ColumnChoice::default(),

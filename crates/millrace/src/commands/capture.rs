@@ -9,9 +9,10 @@ use std::path::Path;
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, has_errors};
 use millrace_core::project::captured::{CapturedSchemas, encode};
-use millrace_core::schema::StreamSchema;
 use millrace_core::suggest::did_you_mean;
 use millrace_engine::catalog::Ask;
+use millrace_engine::recapture::{Recaptured, Words, nothing_to_learn, recapture};
+use millrace_engine::source::Discovered;
 use millrace_engine::strangers::strangers;
 use serde_json::json;
 
@@ -43,24 +44,29 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
         ));
     }
     let mut schemas: BTreeMap<&str, CapturedSchemas> = BTreeMap::new();
+    let (mut columns_said, mut unknown) = (Vec::new(), Vec::new());
     for stream in workspace.compiled.catalog.streams.values() {
         if args.source.as_ref().is_some_and(|wanted| *wanted != stream.name.source) {
             continue;
         }
-        let mut schema = match stream.source.sample(&stream.request()).await? {
+        let discovered = match stream.source.sample(&stream.request()).await? {
             Some(sampled) => sampled,
             None => match stream.source.discover(&stream.request()).await {
-                Ok(discovered) => discovered.schema,
+                Ok(discovered) => discovered,
                 // The folder of what is added to the rows that there are may be empty for now.
                 Err(error) if stream.captured.is_some() && stream.may_be_emptied(&error) => {
-                    StreamSchema::default()
+                    Discovered::default()
                 }
                 Err(error) => return Err(error.into()),
             },
         };
-        if schema.columns.is_empty() {
-            // An empty file says nothing; what was known of it stays.
-            schema = stream.captured.clone().unwrap_or_default();
+        terminal::diagnostics(&discovered.notices, &workspace.compiled.project.texts);
+        let Recaptured { mut schema, words, is_unknown } = recapture(stream, &discovered);
+        if is_unknown {
+            let diagnostic = nothing_to_learn(&stream.name).at(stream.span.clone(), "");
+            terminal::diagnostics(&[diagnostic], &workspace.compiled.project.texts);
+            unknown.push(stream.name.to_string());
+            continue;
         }
         let strange = strangers(stream, &schema, true);
         let texts = &workspace.compiled.project.texts;
@@ -70,8 +76,12 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
         terminal::diagnostics(&strange, texts);
         let left_out = stream.options.choice.left_out();
         schema.columns.retain(|column| !left_out.contains(&column.name));
+        columns_said.extend(words.into_iter().filter(|words| !left_out.contains(&words.column)));
         let of_source = schemas.entry(&stream.name.source).or_default();
         of_source.insert(stream.name.stream.clone(), schema);
+    }
+    if !args.place.json {
+        columns_said.iter().for_each(|words| terminal::note(&words.to_string()));
     }
     let mut report = Vec::new();
     for (source, streams) in schemas {
@@ -95,7 +105,10 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
         report.push(json!({"source": source, "file": path, "streams": streams.len(), "columns": columns, "status": status}));
     }
     if args.place.json {
-        terminal::json_line(&json!({"status": "ok", "captured": report}));
+        let columns: Vec<_> = columns_said.iter().map(Words::to_json).collect();
+        terminal::json_line(
+            &json!({"status": "ok", "captured": report, "columns": columns, "not_captured": unknown}),
+        );
     }
     Ok(exit::DONE)
 }

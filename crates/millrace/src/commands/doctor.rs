@@ -173,7 +173,7 @@ async fn source(workspace: &Workspace, def: &SourceDef, streams: &[&Stream]) -> 
             lines.push(Line::skipped(what));
             continue;
         }
-        lines.push(match stream.source.discover(&stream.request()).await {
+        lines.push(match stream.discover().await {
             Ok(discovered) => {
                 Line::good(what, format!("{} columns can be read", discovered.schema.columns.len()))
             }

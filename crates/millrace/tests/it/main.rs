@@ -3,6 +3,7 @@
 mod appending;
 mod both;
 mod broken;
+mod captured;
 mod cloud;
 mod connect;
 mod crash;
