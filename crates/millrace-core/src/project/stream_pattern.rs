@@ -96,6 +96,7 @@ mod tests {
             pattern: text.to_owned(),
             span: span.clone(),
             options: StreamOptions {
+                description: None,
                 key: Vec::new(),
                 mode: ReadMode::Full,
                 choice: ColumnChoice::default(),
