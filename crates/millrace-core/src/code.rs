@@ -131,6 +131,11 @@ codes! {
     ///
     /// A metric is one aggregate over the base (`sum(amount)`), with an optional `where`, or a `ratio` of two such metrics.
     BadMetric = "bad-metric",
+    /// The parts of a ratio have different filters, so that it divides figures of different rows.
+    ///
+    /// Revenue without cancelled orders, divided by all orders, is no average order. Give both parts the same `where`: a metric of their
+    /// own where the project needs both counts. Where it is meant (a share of orders that were cancelled), say so: `filters: differ`.
+    RatioOfDifferentFilters = "ratio-of-different-filters",
     /// A tile names a metric or a dimension that its semantic view does not have.
     UnknownMetric = "unknown-metric",
     /// A query asks for something that the semantic view cannot answer (a grain without a time dimension, a range that is none).

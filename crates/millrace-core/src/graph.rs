@@ -16,6 +16,7 @@ use crate::sql::column_names::{KnownColumns, quoted_columns};
 use crate::sql::template::{self, Hook, TemplateContext};
 use crate::sql::text;
 use crate::suggest::did_you_mean;
+use crate::time_zone::ProjectZone;
 
 /// What a name in FROM means.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -141,7 +142,12 @@ impl Graph {
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Self {
         let names: Vec<&str> = project.models.iter().map(|model| model.name.as_str()).collect();
-        let resolver = Resolver { names, streams, project, analyzer, context };
+        let in_error = diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.is_error())
+            .filter_map(|diagnostic| Some(diagnostic.labels.first()?.span.file.to_string()))
+            .collect();
+        let resolver = Resolver { names, streams, project, analyzer, context, in_error };
         let mut models: Vec<_> =
             project.models.iter().filter_map(|def| resolver.model(def, diagnostics)).collect();
         models.sort_by(|a, b| a.name.cmp(&b.name));
@@ -157,6 +163,8 @@ struct Resolver<'a> {
     project: &'a Project,
     analyzer: &'a dyn SqlAnalyzer,
     context: &'a TemplateContext,
+    /// Files of which an error has been told.
+    in_error: BTreeSet<String>,
 }
 
 impl Resolver<'_> {
@@ -198,6 +206,7 @@ impl Resolver<'_> {
         };
         let mut references = Vec::new();
         let mut whole = true;
+        let mut told = BTreeSet::new();
         for table in &parsed.tables {
             let range = text::path_range(&sql, table.at);
             match self.input(table) {
@@ -207,7 +216,10 @@ impl Resolver<'_> {
                 }
                 None => {
                     whole = false;
-                    diagnostics.push(self.unknown_ref(def, &source, &sql, table));
+                    // Once, however often the text names it; and not where the cause has been told.
+                    if told.insert(&table.path) && !self.is_of_broken_file(table) {
+                        diagnostics.push(self.unknown_ref(def, &source, &sql, table));
+                    }
                 }
             }
         }
@@ -223,6 +235,11 @@ impl Resolver<'_> {
         }
         for index in &def.indexes {
             fingerprint.push_str(&format!("\nindex {index:?}"));
+        }
+        // Days of moments begin elsewhere in another zone.
+        let zone = &self.project.manifest.time_zone;
+        if *zone != ProjectZone::default() {
+            fingerprint.push_str(&format!("\ntime zone {}", zone.name()));
         }
         let fingerprint = sha256(fingerprint);
         Some(Model {
@@ -289,6 +306,20 @@ impl Resolver<'_> {
         }
     }
 
+    /// Whether what a name means would stand in a file that has been found wrong.
+    fn is_of_broken_file(&self, table: &TableReference) -> bool {
+        let [source, _] = table.path.as_slice() else { return false };
+        let source = source.to_lowercase();
+        self.in_error.iter().any(|file| {
+            let stem = file.strip_prefix("sources/").and_then(|rest| rest.split('.').next());
+            stem.is_some_and(|stem| stem.to_lowercase() == source)
+        }) || self
+            .project
+            .sources
+            .iter()
+            .any(|known| known.name.to_lowercase() == source && self.in_error.contains(&*known.span.file))
+    }
+
     fn unknown_ref(&self, def: &ModelDef, source: &str, sql: &str, table: &TableReference) -> Diagnostic {
         let written = table.path.join(".");
         let mut span = place(&def.file, source, sql, table.at);
@@ -312,6 +343,9 @@ impl Resolver<'_> {
             }
             None if table.path.len() == 2 => {
                 did_you_mean(&written, streams.iter().map(String::as_str), "there are")
+            }
+            None if self.project.disabled.iter().any(|name| name.eq_ignore_ascii_case(&written)) => {
+                Some(format!("`{written}` is there, but left out: `enabled: false`."))
             }
             None => did_you_mean(
                 &written,

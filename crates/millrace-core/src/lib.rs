@@ -19,4 +19,5 @@ pub mod schedule;
 pub mod schema;
 pub mod sql;
 pub mod suggest;
+pub mod time_zone;
 pub mod value;

@@ -283,6 +283,7 @@ mod tests {
     fn options(columns: OnChange, types: OnChange) -> StreamOptions {
         let secret = Spanned { text: "Secret".into(), span: Span::new(&"f".into(), 0..0) };
         StreamOptions {
+            description: None,
             key: vec![],
             mode: ReadMode::Full,
             choice: ColumnChoice { excluded: vec![secret], ..ColumnChoice::default() },

@@ -303,7 +303,7 @@ impl Comparer<'_> {
             Statement::with(
                 format!(
                     "insert into {table} (source, stream, compared_at, run, removed, missing) \
-                     select $1, $2, $3, $4, {removed}, {missing}"
+                     select $1, $2, cast($3 as timestamptz), $4, {removed}, {missing}"
                 ),
                 name().into_iter().chain(about).chain(params.iter().cloned()),
             ),

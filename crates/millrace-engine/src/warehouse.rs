@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use millrace_core::name::Relation;
 use millrace_core::schema::{Column, DataType};
 use millrace_core::sql::dialect::Dialect;
+use millrace_core::time_zone::ProjectZone;
 use millrace_core::value::Value;
 
 use crate::batch::BatchReceiver;
@@ -236,6 +237,10 @@ pub enum PublishOutcome {
 pub trait Warehouse: Send + Sync {
     /// How SQL is written for it.
     fn dialect(&self) -> Arc<dyn Dialect>;
+
+    /// In which zone its SQL reads days and hours of moments from now on, in all sessions that begin after the call. Before the first
+    /// call that is UTC. A zone that the engine does not know makes the statements after it fail.
+    fn use_time_zone(&self, _zone: &ProjectZone) {}
 
     /// Name and version of the engine, for `doctor` and the record of a run.
     async fn version(&self) -> Result<String>;

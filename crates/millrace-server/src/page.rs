@@ -231,8 +231,7 @@ async fn options(asker: &Asker<'_>, dashboard: &DashboardDef) -> Result<BTreeMap
     };
     let mut options = BTreeMap::new();
     for filter in &dashboard.filters {
-        let Some(shape) = shapes.get(&filter.text) else { continue };
-        match asker.options(&filter.text, *shape).await {
+        match asker.options(&filter.text, &shapes.types).await {
             Ok(values) => _ = options.insert(filter.text.clone(), values),
             Err(failure) if is_retired(asker.state, asker.snapshot, &failure).await => return Err(failure),
             Err(_) => {}

@@ -190,6 +190,16 @@ impl Workspace {
         Ok(self)
     }
 
+    /// Refuses what `check` refuses, before anything is loaded.
+    pub(crate) async fn refuse_unsound(&self) -> Result<(), Failure> {
+        let diagnostics = millrace_engine::check::before_run(&self.compiled, &self.registry).await?;
+        if diagnostics.is_empty() {
+            return Ok(());
+        }
+        let texts = self.compiled.project.texts.clone();
+        Err(Failure { diagnostics, texts, exit: exit::PROJECT })
+    }
+
     /// The environment that was chosen; none where the project has none of that name.
     pub(crate) fn environment(&self) -> Option<&Environment> {
         let environments = &self.compiled.project.manifest.environments;

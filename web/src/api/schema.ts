@@ -148,6 +148,8 @@ export interface Project {
   name: string;
   version: string;
   environment: string;
+  /** Where its days begin. */
+  time_zone?: string;
   locales: string[];
   dashboards: DashboardLink[];
   publication: Publication | null;
@@ -172,13 +174,14 @@ export interface Metric {
   name: string;
   label: LocalizedText;
   format?: Format | null;
+  /** What it means, for people. */
+  description?: string | null;
 }
 
 export interface Dimension {
   name: string;
   label: LocalizedText;
   type: LogicalType;
-  geo?: string | null;
 }
 
 export type TileKind = "kpi" | "area" | "line" | "bar" | "pie" | "table";
@@ -207,6 +210,8 @@ export interface Dashboard {
   name: string;
   title: LocalizedText;
   semantic_view: string;
+  /** What the semantic view is about, for people. */
+  about?: string | null;
   time: DashboardTime | null;
   filters: Dimension[];
   /** Streams of which it may show rows that their source has deleted. */

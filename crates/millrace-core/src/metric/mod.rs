@@ -1,5 +1,6 @@
 //! Semantic views, compiled: metrics and dimensions to SQL, and what comes back to exact numbers.
 
+pub mod filter;
 pub mod query;
 pub mod result;
 pub mod tile;

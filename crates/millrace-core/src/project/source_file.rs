@@ -155,6 +155,8 @@ pub struct SourceDef {
     pub file: Arc<str>,
     /// Where the name of the source (or its type) stands.
     pub span: Span,
+    /// What it is, for people.
+    pub description: Option<String>,
     /// Settings of the source.
     pub settings: Settings,
     /// Streams; none when the file names none and all that the source has are meant.
@@ -181,6 +183,8 @@ pub struct StreamDef {
 /// How a stream is read.
 #[derive(Debug, Clone)]
 pub struct StreamOptions {
+    /// What it is, for people.
+    pub description: Option<String>,
     /// Columns of the key, under the source's names.
     pub key: Vec<String>,
     /// What becomes of the rows of earlier loads.
@@ -263,6 +267,7 @@ pub fn decode(node: &Node, stem: &str, decoder: &mut Decoder<'_>) -> Option<Sour
         kind,
         file: Arc::clone(decoder.file),
         span: name.span,
+        description: decoder.text(node, "description"),
         settings,
         streams,
         patterns,
@@ -340,6 +345,7 @@ fn stream_options(
     let (default_settings, _) = decoder.settings(defaults, spec);
     unset.extend(own_unset);
     StreamOptions {
+        description: decoder.text(node, "description"),
         key,
         mode,
         choice: choice(node, defaults, decoder),

@@ -96,6 +96,7 @@ mod tests {
             pattern: text.to_owned(),
             span: span.clone(),
             options: StreamOptions {
+                description: None,
                 rename: Vec::new(),
                 types: Vec::new(),
                 key: Vec::new(),

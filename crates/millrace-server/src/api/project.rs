@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use millrace_core::project::schedule::Schedule as ProjectSchedule;
+use millrace_engine::compiled::Compiled;
 use millrace_engine::run::{RunStatus, rfc3339};
 
 use crate::api::quarantine::summary;
@@ -11,7 +12,9 @@ use crate::failure::Result;
 use crate::snapshot::Snapshot;
 use crate::state::AppState;
 use crate::wire::error::ErrorBody;
-use crate::wire::project::{DashboardLink, Project, Publication, QuarantineSummary, Rollback, Schedule};
+use crate::wire::project::{
+    DashboardLink, DescribedStream, Project, Publication, QuarantineSummary, Rollback, Schedule, Source,
+};
 use crate::wire::run::Run;
 
 /// The project at a glance.
@@ -32,6 +35,7 @@ pub(crate) async fn project(State(state): State<AppState>) -> Result<Json<Projec
         name: compiled.project.manifest.name.clone(),
         version: state.version().to_owned(),
         environment: compiled.environment.clone(),
+        time_zone: compiled.project.manifest.time_zone.name().to_owned(),
         locales: state.locales().to_vec(),
         dashboards: dashboards
             .map(|dashboard| DashboardLink {
@@ -39,6 +43,7 @@ pub(crate) async fn project(State(state): State<AppState>) -> Result<Json<Projec
                 title: (&dashboard.title).into(),
             })
             .collect(),
+        sources: sources(&compiled),
         rollback: snapshot.as_ref().and_then(rollback),
         publication: snapshot.map(|snapshot| Publication {
             data_version: snapshot.version,
@@ -50,6 +55,24 @@ pub(crate) async fn project(State(state): State<AppState>) -> Result<Json<Projec
         schedule: compiled.project.manifest.schedule.as_ref().map(|schedule| schedule_of(&state, schedule)),
         quarantine,
     }))
+}
+
+/// What is said of sources and their streams.
+fn sources(compiled: &Compiled) -> Vec<Source> {
+    let streams = |name: &str| {
+        let own = compiled.catalog.streams.values().filter(|stream| stream.name.source == name);
+        let described = own.filter_map(|stream| {
+            let description = stream.options.description.clone()?;
+            Some(DescribedStream { stream: stream.name.to_string(), description })
+        });
+        described.collect::<Vec<_>>()
+    };
+    let all = compiled.project.sources.iter().map(|source| Source {
+        name: source.name.clone(),
+        description: source.description.clone(),
+        streams: streams(&source.name),
+    });
+    all.filter(|source| source.description.is_some() || !source.streams.is_empty()).collect()
 }
 
 fn schedule_of(state: &AppState, schedule: &ProjectSchedule) -> Schedule {

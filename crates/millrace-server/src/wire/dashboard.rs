@@ -20,6 +20,9 @@ pub(crate) struct Dashboard {
     pub(crate) name: String,
     pub(crate) title: LocalizedText,
     pub(crate) semantic_view: String,
+    /// What the semantic view is about, for people; `null` where the project does not say.
+    #[schema(required)]
+    pub(crate) about: Option<String>,
     /// `null` where the semantic view has no time.
     #[schema(required)]
     pub(crate) time: Option<DashboardTime>,
@@ -68,9 +71,6 @@ pub(crate) struct Dimension {
     /// Before the first publish a guess: `date` for the time, else `text`.
     #[serde(rename = "type")]
     pub(crate) kind: LogicalType,
-    /// What geography its values are of.
-    #[schema(required)]
-    pub(crate) geo: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -78,6 +78,9 @@ pub(crate) struct Metric {
     pub(crate) name: String,
     pub(crate) label: LocalizedText,
     pub(crate) format: Format,
+    /// What it means, for people; `null` where the project does not say.
+    #[schema(required)]
+    pub(crate) description: Option<String>,
 }
 
 /// How numbers are shown.
@@ -167,6 +170,7 @@ pub(crate) fn document(subject: &Subject, shapes: &Shapes) -> Dashboard {
         name: dashboard.name.text.clone(),
         title: (&dashboard.title).into(),
         semantic_view: view.name.clone(),
+        about: view.description.clone(),
         time,
         filters: dashboard.filters.iter().filter_map(by).collect(),
         deletes_unseen: subject.deletes_unseen.clone(),
@@ -217,8 +221,7 @@ fn dimension(dimension: &view::Dimension, shapes: &Shapes) -> Dimension {
     Dimension {
         name: dimension.name.text.clone(),
         label: (&dimension.label).into(),
-        kind: shapes.get(&dimension.name.text).copied().unwrap_or(Shape::TEXT).kind,
-        geo: dimension.geo.clone(),
+        kind: shapes.shown.get(&dimension.name.text).copied().unwrap_or(Shape::TEXT).kind,
     }
 }
 
@@ -227,6 +230,7 @@ fn metric(metric: &view::Metric) -> Metric {
         name: metric.name.text.clone(),
         label: (&metric.label).into(),
         format: format(metric.format.as_ref(), &metric.formula),
+        description: metric.description.clone(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use millrace_core::diagnostic::{Severity, has_errors};
 use millrace_core::render;
+use millrace_engine::check::{self, Depth};
 use serde_json::json;
 
 use super::Outcome;
@@ -12,7 +13,7 @@ use crate::{exit, terminal};
 pub(super) async fn check(args: &Check) -> Outcome {
     let mut workspace = Workspace::read(&args.place).await?;
     let checked =
-        millrace_engine::check::check(&workspace.compiled, &workspace.registry, &mut workspace.diagnostics)
+        check::check(&workspace.compiled, &workspace.registry, Depth::Whole, &mut workspace.diagnostics)
             .await?;
     // Variables that only a run needs are no errors where nothing runs, such as in continuous integration.
     for mut diagnostic in workspace.compiled.unset_of_sources() {

@@ -1,5 +1,6 @@
 //! The real binary, from the outside.
 
+mod agreement;
 mod appending;
 mod both;
 mod broken;
@@ -22,6 +23,7 @@ mod nul;
 mod owner;
 mod owner_runs;
 mod properties;
+mod quality;
 mod reference;
 mod resume;
 mod rollback;
