@@ -84,6 +84,7 @@ fn value(text: &str) -> (bool, String, i64) {
 
 fn options() -> StreamOptions {
     StreamOptions {
+        description: None,
         key: vec![],
         mode: ReadMode::Full,
         choice: ColumnChoice::default(),
