@@ -72,6 +72,12 @@ impl Input {
         &self.name
     }
 
+    /// Whether it is read as it lies there.
+    #[cfg(feature = "mysql-dump")]
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.bytes, Unpacked::Plain(_))
+    }
+
     /// Reads what is left on disk, and says what the file is. An error where it has changed since it was opened.
     pub(crate) fn finish(self) -> Result<FileState> {
         let mut hashed = self.bytes.into_inner();
@@ -119,15 +125,17 @@ impl Read for Input {
 /// What a file that was loaded is now: what is known of it where the file system says that it still is what it was, else what it turns out
 /// to be when it is read. Unpacks nothing.
 pub(crate) fn state(file: &InputFile, known: &FileState) -> Result<FileState> {
-    let is_unchanged = match &file.place {
-        Place::Disk(path) => {
-            known.stamp.is_some()
-                && std::fs::metadata(path)
-                    .is_ok_and(|metadata| metadata.len() == known.size && stamp::of(&metadata) == known.stamp)
-        }
-        Place::Remote(object) => object.is_unchanged(known)?,
-    };
-    if is_unchanged { Ok(known.clone()) } else { Input::open(file)?.finish() }
+    if is_as_read(file, known)? { Ok(known.clone()) } else { Input::open(file)?.finish() }
+}
+
+/// Whether the file system, or the server, says that a file still is what it was. Reads nothing.
+pub(crate) fn is_as_read(file: &InputFile, known: &FileState) -> Result<bool> {
+    match &file.place {
+        Place::Disk(path) => Ok(known.stamp.is_some()
+            && std::fs::metadata(path)
+                .is_ok_and(|metadata| metadata.len() == known.size && stamp::of(&metadata) == known.stamp)),
+        Place::Remote(object) => object.is_unchanged(known),
+    }
 }
 
 /// The error for a file that fails while it is read.

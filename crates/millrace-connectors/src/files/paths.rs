@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use millrace_core::project::settings::Settings;
+use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::project::spec::{KeyKind, KeySpec};
 use millrace_engine::error::{Error, ErrorKind, Result};
 
@@ -36,7 +36,7 @@ pub(crate) enum Place {
 pub(crate) fn files(project_dir: &Path, settings: &Settings) -> Result<Vec<InputFile>> {
     let files = matching(project_dir, settings)?;
     if files.is_empty() {
-        let path = settings.text("path").unwrap_or_default();
+        let path = settings.text("path").map_or_else(|| settings.list("path").join(", "), str::to_owned);
         return Err(Error::new(ErrorKind::SourceEmpty, format!("no file matches `path: {path}`")).hint(
             "`path` starts at the project folder; `*` stands for any part of a name, `**` for any folders.",
         ));
@@ -44,8 +44,20 @@ pub(crate) fn files(project_dir: &Path, settings: &Settings) -> Result<Vec<Input
     Ok(files)
 }
 
-/// The same, where a pattern may match nothing.
+/// The same, where a pattern may match nothing. Where `path` is a list, in the order of that, each file once.
 pub(crate) fn matching(project_dir: &Path, settings: &Settings) -> Result<Vec<InputFile>> {
+    let mut found: Vec<InputFile> = Vec::new();
+    for path in settings.list("path") {
+        let one = matching(project_dir, &settings.clone().with("path", Setting::Text(path.clone())))?;
+        for file in one {
+            if !found.iter().any(|other| other.name == file.name) {
+                found.push(file);
+            }
+        }
+    }
+    if !settings.list("path").is_empty() {
+        return Ok(found);
+    }
     let Some(path) = settings.text("path").filter(|path| !path.is_empty()) else {
         return Err(Error::new(
             ErrorKind::SourceUnreadable,
@@ -152,8 +164,6 @@ fn shows(parts: &[Option<(glob::Pattern, bool)>], names: &[&str], is_whole: bool
 
 #[cfg(test)]
 mod tests {
-    use millrace_core::project::settings::Setting;
-
     use super::*;
 
     fn find(dir: &Path, path: &str) -> Result<Vec<String>> {

@@ -19,6 +19,8 @@ pub(crate) struct Window<R> {
     end: usize,
     ended: bool,
     line: u64,
+    /// Bytes before the rest.
+    offset: u64,
     block: usize,
 }
 
@@ -34,6 +36,7 @@ impl Window<&[u8]> {
             buffer: piece,
             ended: true,
             line,
+            offset: 0,
             block: 1,
         }
     }
@@ -55,6 +58,7 @@ impl<R: Read> Window<R> {
             end: 0,
             ended: false,
             line: 1,
+            offset: 0,
             block: block.max(1),
         };
         while window.rest().len() < 3 && window.fill()? {}
@@ -69,6 +73,19 @@ impl<R: Read> Window<R> {
             _ => {}
         }
         Ok(window)
+    }
+
+    /// Starts within a file: at a byte that is so many bytes from its beginning, on that line.
+    #[cfg(feature = "mysql-dump")]
+    pub(crate) fn within(name: &str, reader: R, block: usize, offset: u64, line: u64) -> Self {
+        let (name, block) = (name.to_owned(), block.max(1));
+        Self { reader, name, buffer: Vec::new(), start: 0, end: 0, ended: false, line, offset, block }
+    }
+
+    /// How many bytes of the file were consumed by [`Self::consume`].
+    #[cfg(feature = "mysql-dump")]
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// The file's name, relative to the project folder.
@@ -125,6 +142,7 @@ impl<R: Read> Window<R> {
     pub(crate) fn consume(&mut self, bytes: usize) {
         let end = self.start + bytes;
         self.line += count_lines(&self.buffer[self.start..end]);
+        self.offset += bytes as u64;
         self.start = end;
     }
 

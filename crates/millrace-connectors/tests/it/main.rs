@@ -14,6 +14,8 @@ mod differential;
 mod duckdb;
 #[cfg(feature = "duckdb")]
 mod duckdb_publish;
+#[cfg(all(feature = "mysql", feature = "mysql-dump"))]
+mod dump_literals;
 #[cfg(all(feature = "json", feature = "csv"))]
 mod files;
 #[cfg(all(feature = "json", feature = "csv"))]
