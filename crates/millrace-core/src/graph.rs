@@ -132,16 +132,18 @@ impl Graph {
         self.models.iter().find(|model| model.name == name)
     }
 
-    /// Resolves the models of a project. `streams` are all streams that exist.
+    /// Resolves the models of a project. `streams` are all streams that are known; of the sources in `unknown` nobody knows them, which has
+    /// been reported, so that what a model reads of those is no error of its own.
     pub fn resolve(
         project: &Project,
         streams: &BTreeSet<StreamName>,
+        unknown: &BTreeSet<String>,
         analyzer: &dyn SqlAnalyzer,
         context: &TemplateContext,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Self {
         let names: Vec<&str> = project.models.iter().map(|model| model.name.as_str()).collect();
-        let resolver = Resolver { names, streams, project, analyzer, context };
+        let resolver = Resolver { names, streams, unknown, project, analyzer, context };
         let mut models: Vec<_> =
             project.models.iter().filter_map(|def| resolver.model(def, diagnostics)).collect();
         models.sort_by(|a, b| a.name.cmp(&b.name));
@@ -154,6 +156,7 @@ impl Graph {
 struct Resolver<'a> {
     names: Vec<&'a str>,
     streams: &'a BTreeSet<StreamName>,
+    unknown: &'a BTreeSet<String>,
     project: &'a Project,
     analyzer: &'a dyn SqlAnalyzer,
     context: &'a TemplateContext,
@@ -207,6 +210,10 @@ impl Resolver<'_> {
                 }
                 None => {
                     whole = false;
+                    let is_unknown = |source: &String| source.eq_ignore_ascii_case(&table.path[0]);
+                    if table.path.len() == 2 && self.unknown.iter().any(is_unknown) {
+                        continue;
+                    }
                     diagnostics.push(self.unknown_ref(def, &source, &sql, table));
                 }
             }

@@ -6,6 +6,7 @@ use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::source_file::{OnChange, ReadMode, StreamOptions};
+use millrace_core::project::yaml::written;
 use millrace_core::schema::{Column, DataType, StreamSchema};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -194,12 +195,12 @@ pub(crate) fn naming_problems(
         if let Some(other) = seen.insert(ours.to_lowercase(), theirs) {
             let message =
                 format!("columns `{other}` and `{theirs}` of stream `{name}` would both be called `{ours}`");
-            let hint = format!("Leave one out: `exclude_columns: [{theirs}]`.");
+            let hint = format!("Leave one out: `exclude_columns: [{}]`.", written(theirs));
             problems.push((Code::NameCollision, message, hint));
         }
         if ours.len() > LONGEST {
             let message = format!("column `{ours}` of stream `{name}` has more than {LONGEST} bytes");
-            let hint = format!("Leave it out: `exclude_columns: [\"{theirs}\"]`.");
+            let hint = format!("Leave it out: `exclude_columns: [{}]`.", written(theirs));
             problems.push((Code::NameTooLong, message, hint));
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType as ArrowType, Field, TimeUnit};
+use millrace_core::project::yaml::written;
 use millrace_core::schema::{Column, DataType};
 use millrace_engine::contract::wider;
 use millrace_engine::error::{Error, ErrorKind, Result};
@@ -22,7 +23,7 @@ pub(super) fn column(
         let message = format!("column `{}` of file `{file}` has a type that is not read", field.name());
         Error::new(ErrorKind::SourceUnreadable, message)
             .caused_by(field.data_type())
-            .hint(format!("Leave it out: `exclude_columns: [{}]`.", field.name()))
+            .hint(format!("Leave it out: `exclude_columns: [{}]`.", written(field.name())))
     })?;
     Ok(Column { name: field.name().clone(), data_type, nullable: field.is_nullable() })
 }

@@ -8,6 +8,7 @@ pub mod dashboard_file;
 pub mod decode;
 pub mod deletes;
 pub mod environment;
+pub mod exclude;
 pub mod localized;
 pub mod manifest;
 pub mod mask_salt;
@@ -90,6 +91,8 @@ pub struct Project {
     pub sources: Vec<SourceDef>,
     /// Captured schemas by source name.
     pub captured: BTreeMap<String, CapturedSchemas>,
+    /// Which streams of a captured schema are views, by the name of their source, where it says so.
+    pub captured_views: BTreeMap<String, Vec<String>>,
     /// Models, in the order of their files.
     pub models: Vec<ModelDef>,
     /// Semantic views.
@@ -204,6 +207,8 @@ impl Loader<'_> {
             "sources" => match last.strip_suffix(".schema") {
                 Some(source) => {
                     let schemas = captured::decode(&node, &mut decoder);
+                    let views = captured::views(&node, &decoder).map(|views| (source.to_owned(), views));
+                    self.project.captured_views.extend(views);
                     self.project.captured.insert(source.to_owned(), schemas);
                 }
                 None => self.project.sources.extend(source_file::decode(&node, last, &mut decoder)),
