@@ -5,6 +5,7 @@ use millrace_core::project::yaml::written;
 use millrace_core::schema::{Column, DataType, StreamSchema};
 use millrace_core::suggest::did_you_mean;
 use millrace_engine::error::{Error, ErrorKind, Result};
+use mysql_async::prelude::Queryable;
 use mysql_async::{Row, Value};
 
 use crate::mysql::connection::Connection;
