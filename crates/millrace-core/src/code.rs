@@ -79,11 +79,16 @@ codes! {
     /// In a model, `from stg_orders` means the model of that name and `from files.orders` the stream `orders` of the
     /// source `files`; `{{ ref('stg_orders') }}` and `{{ source('files', 'orders') }}` say the same in a template.
     UnknownRef = "unknown-ref",
-    /// A pattern in `streams:` of a source matches nothing.
+    /// A pattern in `streams:` of a source, or an entry of its `exclude:`, matches nothing.
     ///
     /// `"orders_*"` stands for all tables of such a name: in the captured schema where there is one, else in the source itself. `*`
     /// stands for any characters or none, `?` for one; letter case does not count. `millrace capture` finds tables that have come since.
     EmptyPattern = "empty-pattern",
+    /// A stream or a model has more columns than a table of the environment's warehouse.
+    ///
+    /// PostgreSQL holds 1,600 in a table, and fewer where they are wide: a row has to fit into a page of 8 KB, beside the long texts that are kept
+    /// elsewhere. Load fewer (`columns:` or `exclude_columns:` of the stream), or select fewer in the model. DuckDB has no such limit.
+    TooManyColumns = "too-many-columns",
     /// Models refer to each other in a circle.
     ///
     /// The message shows the way round. Break it by moving what both need into a model of its own.

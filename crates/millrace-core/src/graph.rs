@@ -133,10 +133,12 @@ impl Graph {
         self.models.iter().find(|model| model.name == name)
     }
 
-    /// Resolves the models of a project. `streams` are all streams that exist.
+    /// Resolves the models of a project. `streams` are all streams that are known; of the sources in `unknown` nobody knows them, which has
+    /// been reported, so that what a model reads of those is no error of its own.
     pub fn resolve(
         project: &Project,
         streams: &BTreeSet<StreamName>,
+        unknown: &BTreeSet<String>,
         analyzer: &dyn SqlAnalyzer,
         context: &TemplateContext,
         diagnostics: &mut Vec<Diagnostic>,
@@ -147,7 +149,7 @@ impl Graph {
             .filter(|diagnostic| diagnostic.is_error())
             .filter_map(|diagnostic| Some(diagnostic.labels.first()?.span.file.to_string()))
             .collect();
-        let resolver = Resolver { names, streams, project, analyzer, context, in_error };
+        let resolver = Resolver { names, streams, unknown, project, analyzer, context, in_error };
         let mut models: Vec<_> =
             project.models.iter().filter_map(|def| resolver.model(def, diagnostics)).collect();
         models.sort_by(|a, b| a.name.cmp(&b.name));
@@ -160,6 +162,7 @@ impl Graph {
 struct Resolver<'a> {
     names: Vec<&'a str>,
     streams: &'a BTreeSet<StreamName>,
+    unknown: &'a BTreeSet<String>,
     project: &'a Project,
     analyzer: &'a dyn SqlAnalyzer,
     context: &'a TemplateContext,
@@ -306,11 +309,11 @@ impl Resolver<'_> {
         }
     }
 
-    /// Whether what a name means would stand in a file that has been found wrong.
+    /// Whether a name is that of a stream whose source has been found wrong, in its file or where nobody could be asked.
     fn is_of_broken_file(&self, table: &TableReference) -> bool {
         let [source, _] = table.path.as_slice() else { return false };
         let source = source.to_lowercase();
-        self.in_error.iter().any(|file| {
+        self.unknown.iter().any(|unknown| unknown.to_lowercase() == source) || self.in_error.iter().any(|file| {
             let stem = file.strip_prefix("sources/").and_then(|rest| rest.split('.').next());
             stem.is_some_and(|stem| stem.to_lowercase() == source)
         }) || self

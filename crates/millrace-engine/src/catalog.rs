@@ -19,6 +19,7 @@ use crate::mask::{BatchMask, Masks};
 use crate::registry::Registry;
 use crate::source::{Discovered, Source, SourceContext, StreamRequest};
 use crate::stream_names::{Known, found};
+use crate::unset;
 
 /// One stream of the project.
 #[derive(Clone)]
@@ -112,6 +113,8 @@ impl Ask {
 pub struct Catalog {
     /// Streams by name.
     pub streams: BTreeMap<StreamName, Stream>,
+    /// Sources that had to be asked for their streams and did not answer, which has been reported.
+    pub unknown: BTreeSet<String>,
 }
 
 impl Catalog {
@@ -128,8 +131,13 @@ impl Catalog {
         for def in &project.sources {
             let ask = ask.asks(&def.name);
             if let Err(error) = catalog.add(def, project, registry, project_dir, ask, diagnostics).await {
-                let diagnostic = error.to_diagnostic();
-                diagnostics.push(diagnostic.at(def.span.clone(), ""));
+                catalog.unknown.insert(def.name.clone());
+                // Each variable is told of at the place that names it.
+                if error.kind() == ErrorKind::UnsetVariable {
+                    diagnostics.extend(def.unset.iter().cloned());
+                } else {
+                    diagnostics.push(error.to_diagnostic().at(def.span.clone(), ""));
+                }
             }
         }
         for name in project.captured.keys() {
@@ -155,14 +163,20 @@ impl Catalog {
     ) -> Result<()> {
         let Some(connector) = registry.source(&def.kind) else { return Ok(()) };
         let context = SourceContext { name: def.name.clone(), project_dir: project_dir.to_owned() };
-        let source = connector.source(context, &def.settings)?;
+        let source = unset::guarded(connector.source(context, &def.settings)?, def);
         let captured = project.captured.get(&def.name);
         let known = match (&def.streams, captured) {
             (Some(_), _) if def.patterns.is_empty() => Known::default(),
             (_, Some(captured)) if !ask => {
-                Known { names: captured.keys().cloned().collect(), are_captured: true }
+                let views = project.captured_views.get(&def.name).cloned();
+                Known { names: captured.keys().cloned().collect(), are_captured: true, views }
             }
-            _ => Known { names: source.streams().await?, are_captured: false },
+            _ => {
+                let names = source.streams().await?;
+                let asks = def.exclude.views.is_some() && source.has_views();
+                let views = if asks { Some(source.views().await?) } else { None };
+                Known { names, are_captured: false, views }
+            }
         };
         for found in found(def, &known, &*source, diagnostics) {
             let name = StreamName::new(&def.name, found.name);

@@ -22,7 +22,7 @@ use crate::names::LONGEST;
 use crate::readable;
 use crate::registry::Registry;
 use crate::strangers::strangers;
-use crate::sync::{no_append, not_captured};
+use crate::sync::{grouped, no_append, not_captured};
 use crate::warehouse::{ResultColumn, Statement, Warehouse};
 
 mod views;
@@ -89,6 +89,8 @@ pub async fn check(
         diagnostics,
         streams: BTreeSet::new(),
         columns: BTreeMap::new(),
+        silent: BTreeSet::new(),
+        most_columns: compiled.most_columns(registry),
         checked: Checked::default(),
     };
     for stream in compiled.catalog.streams.values() {
@@ -115,6 +117,10 @@ struct Checker<'a> {
     streams: BTreeSet<StreamName>,
     /// Columns of the models that could be described.
     columns: BTreeMap<String, Vec<ResultColumn>>,
+    /// Sources that do not answer, which has been reported.
+    silent: BTreeSet<String>,
+    /// Columns that a table of the environment's warehouse has at most, where there is such a limit.
+    most_columns: Option<usize>,
     checked: Checked,
 }
 
@@ -146,14 +152,25 @@ impl Checker<'_> {
                     Ok(None) | Err(_) => return Ok(()),
                 }
             }
+            // Each of its streams would say the same again, and after as long a wait.
+            None if self.silent.contains(&stream.name.source) => return Ok(()),
             None => match stream.discover().await {
                 Ok(discovered) => discovered.schema,
                 Err(error) if stream.may_be_emptied(&error) => {
                     self.diagnostics.push(emptied(&stream.name));
                     return Ok(());
                 }
-                Err(_) if self.depth == Depth::Beginning => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::UnsetVariable => {
+                    self.unset(stream, error);
+                    return Ok(());
+                }
                 Err(error) => {
+                    if error.kind() == ErrorKind::SourceUnreachable && !stream.source.discovers_by_reading() {
+                        self.silent.insert(stream.name.source.clone());
+                    }
+                    if self.depth == Depth::Beginning {
+                        return Ok(());
+                    }
                     // What is there and cannot be read cannot be captured either.
                     if error.kind() != ErrorKind::SourceUnreadable {
                         self.diagnostics.push(not_captured(&stream.name));
@@ -204,6 +221,11 @@ impl Checker<'_> {
                 return Ok(());
             }
         };
+        let what = format!("stream `{}`", stream.name);
+        let hint = "Load fewer with `columns:` or `exclude_columns:`.";
+        if self.has_too_many(&what, target.warehouse_columns.len(), &stream.span, hint) {
+            return Ok(());
+        }
         let dialect = self.scratch.dialect();
         let columns = target
             .warehouse_columns
@@ -238,6 +260,29 @@ impl Checker<'_> {
         }
     }
 
+    /// Whether something has more columns than a table of the warehouse; reports it.
+    fn has_too_many(&mut self, what: &str, columns: usize, place: &Span, hint: &str) -> bool {
+        let Some(most) = self.most_columns.filter(|most| columns > *most) else { return false };
+        let message = format!(
+            "{what} has {} columns; a table in environment `{}` has at most {}",
+            grouped(columns as u64),
+            self.compiled.environment,
+            grouped(most as u64)
+        );
+        self.diagnostics
+            .push(Diagnostic::error(Code::TooManyColumns, message).at(place.clone(), "").hint(hint));
+        true
+    }
+
+    /// Each variable for want of which a source was not asked, once and at its place.
+    fn unset(&mut self, stream: &Stream, error: Error) {
+        let sources = &self.compiled.project.sources;
+        let unset = sources.iter().find(|source| source.name == stream.name.source).map(|def| &def.unset);
+        let told = unset.cloned().unwrap_or_else(|| vec![error.to_diagnostic()]);
+        let new: Vec<_> = told.into_iter().filter(|one| !self.diagnostics.contains(one)).collect();
+        self.diagnostics.extend(new);
+    }
+
     async fn model(&mut self, model: &Model) -> Result<()> {
         // What it reads has a diagnostic of its own already.
         let known = model.inputs().into_iter().all(|input| match input {
@@ -265,6 +310,10 @@ impl Checker<'_> {
                 return Ok(());
             }
         };
+        let what = format!("model `{}`", model.name);
+        if self.has_too_many(&what, described.len(), &model.place(0), "Select fewer.") {
+            return Ok(());
+        }
         if let Some(twice) = twin(&described) {
             let message = format!("model `{}` has two columns named `{twice}`", model.name);
             let hint = "Give one another name with `as`.";

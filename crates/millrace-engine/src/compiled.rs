@@ -72,7 +72,8 @@ pub async fn compile(
         target: environment.clone(),
     };
     project.disable(&context);
-    let graph = Graph::resolve(&project, &catalog.names(), &**analyzer, &context, diagnostics);
+    let graph =
+        Graph::resolve(&project, &catalog.names(), &catalog.unknown, &**analyzer, &context, diagnostics);
     let views = SemanticView::compile_all(&project, &**analyzer, diagnostics);
     for dashboard in &project.dashboards {
         let name = &dashboard.semantic_view;
@@ -251,6 +252,13 @@ impl Compiled {
         let warehouse = opened.map_err(|error| vec![error.to_diagnostic()])?;
         warehouse.use_time_zone(&self.project.manifest.time_zone);
         Ok(warehouse)
+    }
+
+    /// How many columns a table of the environment's warehouse has at most, where there is such a limit.
+    pub(crate) fn most_columns(&self, registry: &Registry) -> Option<usize> {
+        let environments = &self.project.manifest.environments;
+        let environment = environments.iter().find(|environment| environment.name == self.environment)?;
+        registry.warehouse(&environment.kind)?.most_columns()
     }
 
     /// `${NAME}`s of sources, and of what masks their values, that are not set.

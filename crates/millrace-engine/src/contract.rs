@@ -6,6 +6,7 @@ use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::source_file::{OnChange, ReadMode, StreamOptions};
+use millrace_core::project::yaml::written;
 use millrace_core::schema::{Column, DataType, StreamSchema};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -246,23 +247,16 @@ pub(crate) fn naming_problems(
         if let Some(other) = seen.insert(ours.to_lowercase(), theirs) {
             let message =
                 format!("columns `{other}` and `{theirs}` of stream `{name}` would both be called `{ours}`");
-            let hint = format!("Give one another name: `rename: {{{}: {ours}_2}}`.", quoted(theirs));
+            let hint = format!("Give one another name: `rename: {{{}: {ours}_2}}`.", written(theirs));
             problems.push((Code::NameCollision, message, hint));
         }
         if ours.len() > LONGEST {
             let message = format!("column `{ours}` of stream `{name}` has more than {LONGEST} bytes");
-            let hint = format!("Give it a shorter name: `rename: {{{}: short_name}}`.", quoted(theirs));
+            let hint = format!("Give it a shorter name: `rename: {{{}: short_name}}`.", written(theirs));
             problems.push((Code::NameTooLong, message, hint));
         }
     }
     problems
-}
-
-/// A name as YAML: with quotes where it may need them.
-fn quoted(name: &str) -> String {
-    let is_plain = name.starts_with(|c: char| c.is_alphabetic())
-        && name.chars().all(|c| c.is_alphanumeric() || c == '_');
-    if is_plain { name.to_owned() } else { format!("{name:?}") }
 }
 
 #[cfg(test)]

@@ -186,6 +186,7 @@ fn describe(row: &QuarantinedRow) -> String {
 #[async_trait]
 impl FinishLoad for StreamLoad {
     fn saw(&mut self, batch: &Batch) -> Result<()> {
+        let before = self.rows;
         self.rows += batch.rows.num_rows() as u64;
         let misfit = |row: &&QuarantinedRow| {
             matches!(row.code, QuarantineCode::WrongType | QuarantineCode::OutOfRange)
@@ -199,7 +200,14 @@ impl FinishLoad for StreamLoad {
             );
             return Err(Error::new(ErrorKind::ContractBroken, message).caused_by(describe(row)));
         }
-        self.quarantined.extend(batch.quarantined.iter().cloned());
+        self.quarantined.extend(batch.quarantined.iter().cloned().map(|mut row| {
+            // What the warehouse sets aside has no place but in the order of arrival.
+            if row.file.is_empty() {
+                row.file = self.stream.name.to_string();
+                row.line += before;
+            }
+            row
+        }));
         // A wholly wrong schema is told early; a share is otherwise judged at the end.
         let count = self.quarantined();
         let hopeless = match self.limit {

@@ -149,6 +149,16 @@ pub trait Source: Send + Sync {
     /// Names of the streams that exist, for `capture` and did-you-mean. Reads no rows.
     async fn streams(&self) -> Result<Vec<String>>;
 
+    /// Whether there may be views among its streams.
+    fn has_views(&self) -> bool {
+        false
+    }
+
+    /// Those of [`Self::streams`] that are views. Reads no rows.
+    async fn views(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// The columns as the beginning of a stream suggests, where it costs next to nothing to look at that; none where there is no such
     /// thing. The engine then asks [`Self::read`] to watch for [`Drift::guessed`] and, where that ends the read, for [`Self::discover`].
     async fn glance(&self, _stream: &StreamRequest) -> Result<Option<StreamSchema>> {

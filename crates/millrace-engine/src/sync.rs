@@ -380,8 +380,22 @@ pub(crate) async fn load(
     loaded.map_err(|error| {
         // What broke the source is the cause; the load only saw the end of it.
         let cause = read_error.filter(|read| read.kind() != ErrorKind::Cancelled);
-        cause.unwrap_or(error)
+        about(&stream.name, cause.unwrap_or(error))
     })
+}
+
+/// An error of a load, with the stream's name where it says only what is wrong with a value, a table or a server.
+fn about(name: &StreamName, error: Error) -> Error {
+    let named = format!("`{name}`");
+    let says_so = |text: &str| text.contains(&named);
+    let is_of_the_run = matches!(
+        error.kind(),
+        ErrorKind::SchemaDrift | ErrorKind::Superseded | ErrorKind::Cancelled | ErrorKind::Internal
+    );
+    if is_of_the_run || says_so(error.message()) || error.causes().iter().any(|cause| says_so(cause)) {
+        return error;
+    }
+    error.context(format!("stream `{name}` cannot be loaded"))
 }
 
 /// The load of a stream that was committed in part, if there is one. Afterwards this load may be one, unless it continues an earlier one.

@@ -168,7 +168,8 @@ pub struct LoadOutcome {
 /// or an error, which rolls everything back.
 #[async_trait]
 pub trait FinishLoad: Send {
-    /// Looks at a batch before it is written: counts, keeps what is quarantined. An error ends the load.
+    /// Looks at a batch before it is written: counts, keeps what is quarantined. An error ends the load. Of a row that the warehouse itself
+    /// sets aside, because it cannot hold it, `file` is empty and `line` is its number in the batch.
     fn saw(&mut self, batch: &crate::batch::Batch) -> Result<()>;
     /// Called once, after the last row was written into the open transaction.
     async fn finish(self: Box<Self>, outcome: LoadOutcome) -> Result<Vec<Statement>>;

@@ -116,8 +116,9 @@ fn text(request: &Request, name: HeaderName) -> Option<&str> {
 fn check_site(state: &AppState, request: &Request) -> Result<()> {
     let host = text(request, HOST).or_else(|| request.uri().authority().map(Authority::as_str));
     let Some(host) = host.filter(|host| state.hosts().is_own(host)) else {
-        return Err(Failure::new(Code::WrongHost, "the server does not answer under this host name")
-            .hint("Ask it under its address, or list the name in `serve: hosts:` in `millrace.yml`."));
+        return Err(Failure::new(Code::WrongHost, "the server does not answer under this host name").hint(
+            "Ask it under its address, or list the name in `millrace.yml`: `serve: {hosts: [name]}`.",
+        ));
     };
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let guarded = !reads || request.uri().path() == "/api/v1/events";

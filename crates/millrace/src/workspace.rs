@@ -183,7 +183,8 @@ impl Workspace {
     /// Fails where the project has errors; warnings are said.
     pub(crate) fn checked(mut self) -> Result<Self, Failure> {
         if has_errors(&self.diagnostics) {
-            return Err(self.into_failure(exit::PROJECT));
+            let exit = Exit::of(&self.diagnostics);
+            return Err(self.into_failure(exit));
         }
         terminal::diagnostics(&self.diagnostics, &self.compiled.project.texts);
         self.diagnostics.clear();

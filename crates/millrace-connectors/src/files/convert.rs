@@ -4,6 +4,7 @@ use millrace_core::schema::DataType;
 
 use crate::files::cell::{Cell, Refusal, Spelling};
 use crate::files::column::{ColumnBuffer, Values};
+use crate::files::json_text;
 use crate::files::number::Number;
 use crate::files::numeric;
 use crate::files::temporal;
@@ -41,7 +42,7 @@ fn put_any(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<Spelling, Refusa
             column.push_bytes(if value { b"true" } else { b"false" });
         }
         (DataType::Json, Cell::Plain(text)) => {
-            serde_json::from_slice::<serde::de::IgnoredAny>(text).map_err(|_| refused(column, cell))?;
+            json_text::check(text)?;
             column.push_bytes(text);
         }
         (DataType::Boolean, Cell::Boolean(value)) => {

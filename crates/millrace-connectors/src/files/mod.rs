@@ -25,6 +25,7 @@ mod guess;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod infer;
 pub(crate) mod input;
+pub(crate) mod json_text;
 pub(crate) mod number;
 pub(crate) mod numeric;
 mod packing;

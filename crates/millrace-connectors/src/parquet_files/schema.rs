@@ -7,6 +7,7 @@ use arrow_schema::{DataType as ArrowType, Field, TimeUnit};
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::name::StreamName;
 use millrace_core::project::column_choice::LeftOut;
+use millrace_core::project::yaml::written;
 use millrace_core::schema::{Column, DataType};
 use millrace_engine::contract::wider;
 use millrace_engine::error::{Error, ErrorKind, Result};
@@ -22,7 +23,7 @@ pub(super) fn column(file: &str, field: &Field, own: &Type) -> Result<Column> {
         let message = format!("column `{}` of file `{file}` has a type that is not read", field.name());
         Error::new(ErrorKind::SourceUnreadable, message)
             .caused_by(field.data_type())
-            .hint(format!("Leave it out: `exclude_columns: [{}]`.", field.name()))
+            .hint(format!("Leave it out: `exclude_columns: [{}]`.", written(field.name())))
     })?;
     Ok(Column { name: field.name().clone(), data_type, nullable: field.is_nullable() })
 }

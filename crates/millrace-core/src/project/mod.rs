@@ -10,6 +10,7 @@ mod data_test;
 pub mod decode;
 pub mod deletes;
 pub mod environment;
+pub mod exclude;
 pub mod localized;
 pub mod manifest;
 pub mod mask_salt;
@@ -93,6 +94,8 @@ pub struct Project {
     pub sources: Vec<SourceDef>,
     /// Captured schemas by source name.
     pub captured: BTreeMap<String, CapturedSchemas>,
+    /// Which streams of a captured schema are views, by the name of their source, where it says so.
+    pub captured_views: BTreeMap<String, Vec<String>>,
     /// Models, in the order of their files.
     pub models: Vec<ModelDef>,
     /// Names of models that are left out (`enabled: false`).
@@ -223,6 +226,8 @@ impl Loader<'_> {
             "sources" => match last.strip_suffix(".schema") {
                 Some(source) => {
                     let schemas = captured::decode(&node, &mut decoder);
+                    let views = captured::views(&node, &decoder).map(|views| (source.to_owned(), views));
+                    self.project.captured_views.extend(views);
                     self.project.captured.insert(source.to_owned(), schemas);
                 }
                 None => self.project.sources.extend(source_file::decode(&node, last, &mut decoder)),

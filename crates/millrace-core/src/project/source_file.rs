@@ -9,6 +9,7 @@ use crate::project::column_choice::{COLUMNS, ColumnChoice, EXCLUDE_COLUMNS, MASK
 use crate::project::column_words::{ChosenType, RENAME, Renamed, TYPES, renames, types};
 use crate::project::decode::{Decoder, Spanned};
 use crate::project::deletes::{Deletes, deletes};
+use crate::project::exclude::{EXCLUDE, Exclude, exclude};
 use crate::project::manifest::{QuarantineLimit, kind_of};
 use crate::project::settings::Settings;
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
@@ -29,6 +30,7 @@ pub static SOURCE: MapSpec = MapSpec {
             KeyKind::MapOf(&KeyKind::Any),
             "The streams that are loaded, by name, or by a pattern in which `*` stands for any characters and `?` for one. Without it, all that the source has.",
         ),
+        EXCLUDE,
     ],
 };
 
@@ -163,6 +165,8 @@ pub struct SourceDef {
     pub streams: Option<Vec<StreamDef>>,
     /// Streams by pattern, in the order of the file.
     pub patterns: Vec<StreamPattern>,
+    /// What patterns, or a source without `streams`, do not stand for.
+    pub exclude: Exclude,
     /// What a stream has that the file does not name.
     pub defaults: StreamOptions,
     /// `${NAME}`s that are not set; errors when the source is read.
@@ -262,6 +266,7 @@ pub fn decode(node: &Node, stem: &str, decoder: &mut Decoder<'_>) -> Option<Sour
         }
         streams = Some(list);
     }
+    let exclude = exclude(node, streams.is_none() || !patterns.is_empty(), decoder);
     Some(SourceDef {
         name: name.text,
         kind,
@@ -271,6 +276,7 @@ pub fn decode(node: &Node, stem: &str, decoder: &mut Decoder<'_>) -> Option<Sour
         settings,
         streams,
         patterns,
+        exclude,
         defaults,
         unset,
     })

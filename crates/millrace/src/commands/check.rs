@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::Outcome;
 use crate::cli::Check;
+use crate::exit::{self, Exit};
+use crate::terminal;
 use crate::workspace::Workspace;
-use crate::{exit, terminal};
 
 pub(super) async fn check(args: &Check) -> Outcome {
     let mut workspace = Workspace::read(&args.place).await?;
@@ -17,6 +18,10 @@ pub(super) async fn check(args: &Check) -> Outcome {
             .await?;
     // Variables that only a run needs are no errors where nothing runs, such as in continuous integration.
     for mut diagnostic in workspace.compiled.unset_of_sources() {
+        // Unless a source had to be asked for what nobody has captured.
+        if workspace.diagnostics.contains(&diagnostic) {
+            continue;
+        }
         diagnostic.severity = Severity::Warning;
         workspace.diagnostics.push(diagnostic);
     }
@@ -46,5 +51,5 @@ pub(super) async fn check(args: &Check) -> Outcome {
             terminal::note(&format!("ok: {}", words.join(", ")));
         }
     }
-    Ok(if failed { exit::PROJECT } else { exit::DONE })
+    Ok(if failed { Exit::of(&workspace.diagnostics) } else { exit::DONE })
 }
