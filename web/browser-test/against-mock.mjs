@@ -2,6 +2,7 @@
 //   npm run build && SCREENSHOTS=shots npm run test:browser:mock
 import { startMock } from "../dev/mock.mjs";
 import { launch, runChecks } from "./browser.mjs";
+import { clickChecks } from "./clicks.mjs";
 import { dashboardChecks } from "./dashboard.mjs";
 import { holdChecks } from "./holds.mjs";
 import { moveChecks } from "./moves.mjs";
@@ -10,7 +11,7 @@ import { stateChecks } from "./states.mjs";
 const mock = await startMock();
 const browser = await launch();
 try {
-  const own = [...stateChecks(browser), ...holdChecks(browser), ...moveChecks(browser)];
+  const own = [...clickChecks(browser), ...stateChecks(browser), ...holdChecks(browser), ...moveChecks(browser)];
   const all = [...(await dashboardChecks(browser, mock.url)), ...own];
   // ONLY: a part of the names of those that are wanted.
   const checks = all.filter(([name]) => name.includes(process.env.ONLY ?? ""));
