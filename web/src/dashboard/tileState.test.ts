@@ -77,6 +77,13 @@ describe("isEmpty", () => {
     expect(isEmpty("line", series([null, null], null))).toBe(true);
   });
 
+  it("takes a count of nothing for none where the range is beyond the data", () => {
+    const beyond = { ...context(1), extent: { from: "2026-11-01", to: "2026-11-30" } };
+    expect(receive({}, tile("1-1"), number("0"), beyond)["1-1"]).toMatchObject({ state: "empty" });
+    const within = { ...beyond, extent: { from: "2026-10-31", to: "2026-11-30" } };
+    expect(receive({}, tile("1-1"), number("0"), within)["1-1"]).toMatchObject({ state: "data" });
+  });
+
   it("takes zeros that only fill the steps of a line for none", () => {
     expect(isEmpty("area", series(["0.00", "0.00"], null))).toBe(true);
     expect(isEmpty("area", series(["0.00", "1.00"], null))).toBe(false);

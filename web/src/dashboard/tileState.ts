@@ -51,9 +51,14 @@ export function isEmpty(kind: TileKind, result: TileResult): boolean {
   return result.rows === 0 || metrics.every((values) => values.every((value) => value === null || fills(value)));
 }
 
+/** Whether the range has no day of those that have data: then a count of nothing is no zero either. */
+function isOutside({ range, extent }: DataContext): boolean {
+  return range !== null && extent !== null && extent !== undefined && (range.to < extent.from || extent.to < range.from);
+}
+
 export function receive(tiles: Tiles, tile: Tile, answer: TileResult | ApiError, context: DataContext): Tiles {
   if ("code" in answer) return { ...tiles, [tile.id]: { state: "error", error: answer } };
-  return { ...tiles, [tile.id]: { state: isEmpty(tile.kind, answer) ? "empty" : "data", result: answer, context } };
+  return { ...tiles, [tile.id]: { state: isOutside(context) || isEmpty(tile.kind, answer) ? "empty" : "data", result: answer, context } };
 }
 
 /** The answer has ended: a tile that got none says so instead of loading for ever. */
