@@ -75,7 +75,7 @@ fn bad(message: String, hint: Option<String>, code: Code) -> Box<Diagnostic> {
 }
 
 impl SemanticView {
-    fn known_dimension(&self, name: &str) -> Result<&Dimension, Box<Diagnostic>> {
+    pub(super) fn known_dimension(&self, name: &str) -> Result<&Dimension, Box<Diagnostic>> {
         self.dimension(name).ok_or_else(|| {
             let names = self.dimensions.iter().map(|dimension| dimension.name.text.as_str());
             let message = format!("semantic view `{}` has no dimension `{name}`", self.name);
@@ -125,22 +125,9 @@ impl SemanticView {
             "select cast(min({time}) as date) as first, cast(max({time}) as date) as last from {base}"
         ))
     }
-
-    /// A statement of the distinct values of a dimension as text, at most 1,001.
-    pub fn compile_options(&self, name: &str, tables: &Tables) -> Result<String, Box<Diagnostic>> {
-        let dimension = self.known_dimension(name)?;
-        let table = table_of(&dimension.model, tables)?;
-        let column = Ident::new(table.spelling.column(&dimension.column.text));
-        let table = &table.relation;
-        // A dimension of a joined table may be NULL for want of a partner: offered only when it is so in the base's rows,
-        // which costs a join; the joined table's own values are what people look for.
-        Ok(format!(
-            "select distinct cast({column} as varchar) as value from {table} order by 1 nulls last limit 1001"
-        ))
-    }
 }
 
-fn table_of<'t>(model: &str, tables: &'t Tables) -> Result<&'t Table, Box<Diagnostic>> {
+pub(super) fn table_of<'t>(model: &str, tables: &'t Tables) -> Result<&'t Table, Box<Diagnostic>> {
     tables.get(model).ok_or_else(|| {
         let hint = Some("Run `millrace run`; a view over raw tables is never published.".to_owned());
         bad(format!("model `{model}` is not published"), hint, Code::UnpublishedBase)

@@ -7,6 +7,7 @@ mod data;
 mod events;
 mod guard;
 mod metrics;
+mod options;
 mod project;
 mod properties;
 mod retired;
