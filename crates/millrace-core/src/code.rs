@@ -48,7 +48,10 @@ codes! {
     MissingKey = "missing-key",
     /// A value is not of the kind that its key takes.
     ///
-    /// Note that YAML 1.2 is read here: `yes`, `no`, `on` and `NO` are texts; `true` and `false` are the truth values.
+    /// The message names the key, and the hint what it takes: a number, one of a few words, a list, a mapping. A tile of a dashboard, for one, has one
+    /// kind (`kpi`, `area`, `line`, `bar`, `pie` or `table`) whose value names a metric, or for a `table` a list of metrics.
+    ///
+    /// Where `true` or `false` is wanted, write just that: in YAML 1.2 `yes`, `no` and `on` are texts.
     WrongValue = "wrong-value",
     /// `${NAME}` names an environment variable that is not set.
     ///

@@ -80,14 +80,27 @@ impl Asker<'_> {
         Ok(day(0).zip(day(1)).map(|(from, to)| Days { from, to }))
     }
 
-    /// The values of a dimension, at most 1,000.
-    pub(crate) async fn options(&self, name: &str, types: &DimensionTypes) -> Result<Vec<Cell>> {
-        let statement = Statement::new(self.view.compile_options(name, &self.snapshot.tables, types)?);
+    /// The values of a dimension, NULL last, at most 1,000; and how many there are. With a text, only those that have it in them.
+    pub(crate) async fn options(
+        &self,
+        name: &str,
+        types: &DimensionTypes,
+        search: Option<&str>,
+    ) -> Result<(Vec<Cell>, u64)> {
+        let dialect = self.state.warehouse().dialect();
+        let search = search.map(|text| (text, &*dialect));
+        let (sql, params) = self.view.compile_options(name, &self.snapshot.tables, types, search)?;
+        let statement = Statement::with(sql, params);
         let rows =
             self.state.cache().query(self.state.warehouse(), self.snapshot.version, &statement).await?;
         let shape = Shape::of(rows.columns.first().and_then(|column| column.data_type));
-        let values = rows.data.first().into_iter().flatten().take(1_000);
-        Ok(values.map(|value| shape.cell(value)).collect())
+        let mut values: Vec<Cell> =
+            rows.data.first().into_iter().flatten().map(|value| shape.cell(value)).collect();
+        if matches!(values.first(), Some(Cell::Null)) {
+            values.rotate_left(1);
+        }
+        let total = rows.data.get(1).and_then(|totals| totals.first()).and_then(Value::as_int);
+        Ok((values, total.and_then(|total| u64::try_from(total).ok()).unwrap_or_default()))
     }
 
     /// The types of the view's dimensions.

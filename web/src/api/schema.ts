@@ -80,6 +80,8 @@ export interface Run {
   streams: RunStream[];
   failed_tests: TestResult[];
   error: ApiError | null;
+  /** Warnings of the run. A server of an earlier version sends none. */
+  notices?: ApiError[];
 }
 
 export interface Runs {
@@ -216,6 +218,8 @@ export interface Dashboard {
   filters: Dimension[];
   /** Streams of which it may show rows that their source has deleted. */
   deletes_unseen: string[];
+  /** Those whose rows it shows. A server of an earlier version does not say. */
+  streams?: string[];
   rows: Tile[][];
 }
 
@@ -257,7 +261,18 @@ export interface DataStart {
   published_at: string;
   range: DateRange | null;
   compare: DateRange | null;
+  /** The first and the last day that have data. */
+  extent: DateRange | null;
   options: Record<string, Value[]>;
+  /** Of the filters that have more values than `options` lists: how many there are. */
+  options_cut: Record<string, number>;
+}
+
+/** Values of a filter that have a text in them, and how many there are. */
+export interface FilterOptions {
+  data_version: number;
+  values: Value[];
+  total: number;
 }
 
 export interface DataTile {

@@ -254,7 +254,10 @@ fn query(connection: &Connection, statement: &Statement, limits: QueryLimits) ->
 fn fetch(connection: &Connection, sql: &str, params: &[Value], limits: QueryLimits) -> Result<Rows> {
     let params: Vec<DuckdbValue> = params.iter().map(to_duckdb).collect();
     let mut prepared = connection.prepare(sql).map_err(|error| statement_error(&error))?;
-    let mut rows = prepared.query(params_from_iter(params)).map_err(|error| statement_error(&error))?;
+    // Executed so that rows come as they are asked for: a result that is held whole takes the memory of all of its rows, however few are wanted. The
+    // stream itself is of no use here, since `Rows` reads values of the same execution.
+    prepared.stream_arrow(params_from_iter(params)).map(drop).map_err(|error| statement_error(&error))?;
+    let mut rows = prepared.raw_query();
     let columns: Vec<ResultColumn> = rows.as_ref().map_or_else(Vec::new, |statement| {
         let names = statement.column_names().into_iter().enumerate();
         names

@@ -29,7 +29,7 @@ pub(super) fn statement_error(error: &tokio_postgres::Error, sql: &str) -> Error
         Some(ErrorPosition::Original(position)) => byte_of(sql, *position),
         _ => None,
     };
-    let found = server_error(said).at_byte(position);
+    let found = told(said, Some(sql)).at_byte(position);
     if is_lost(error) { found.of_kind(ErrorKind::WarehouseLost) } else { found }
 }
 
@@ -39,12 +39,23 @@ fn byte_of(sql: &str, position: u32) -> Option<usize> {
     sql.char_indices().map(|(byte, _)| byte).chain([sql.len()]).nth(before)
 }
 
-/// What the server said.
+/// What the server said outside of a statement of ours.
 pub(super) fn server_error(said: &DbError) -> Error {
+    told(said, None)
+}
+
+fn told(said: &DbError, sql: Option<&str>) -> Error {
     let code = said.code().code();
-    let words = one_line(said.message());
+    let words = match sql {
+        Some(sql) => about_names(said.message(), sql),
+        None => one_line(said.message()),
+    };
     let name = |part: Option<&str>| part.map(|part| format!(" `{part}`")).unwrap_or_default();
     let error = match (&code[..2.min(code.len())], code) {
+        // Whatever code it gives, a function's `raise` has words of its own.
+        _ if said.routine() == Some("exec_stmt_raise") => {
+            Error::new(ErrorKind::Sql, "a function of the database raised an error of its own")
+        }
         (_, "57014") => Error::new(ErrorKind::Cancelled, "the statement was cancelled"),
         (_, "55P03") => Error::new(ErrorKind::TimedOut, "another session holds a lock that the statement needs"),
         (_, "42501") => Error::new(ErrorKind::Sql, words)
@@ -86,7 +97,10 @@ pub(super) fn server_error(said: &DbError) -> Error {
         (_, "P0001") => Error::new(ErrorKind::Sql, "a function of the database raised an error of its own"),
         ("42" | "0A" | "3F" | "54" | "2F" | "0L" | "26" | "34", _) => {
             let error = Error::new(ErrorKind::Sql, words);
-            said.hint().into_iter().fold(error, |error, hint| error.hint(sentence(hint)))
+            // A hint to something that was found while rows were read may be about one of them.
+            let placed = matches!(said.position(), Some(ErrorPosition::Original(_)));
+            let hint = said.hint().filter(|_| sql.is_none() || placed);
+            hint.into_iter().fold(error, |error, hint| error.hint(sentence(hint)))
         }
         ("22", _) => Error::new(
             ErrorKind::Data,
@@ -95,6 +109,7 @@ pub(super) fn server_error(said: &DbError) -> Error {
                 None => data_error(code).to_owned(),
             },
         ),
+        ("21", _) => Error::new(ErrorKind::Data, "a subquery that is used as a value has more than one row"),
         ("23", _) => {
             let what = match code {
                 "23502" => format!("a value of column{} is NULL, where none may be", name(said.column())),
@@ -112,7 +127,7 @@ pub(super) fn server_error(said: &DbError) -> Error {
         ("53", _) => Error::new(ErrorKind::Resources, "the server lacks resources").caused_by(words),
         ("28", _) => unreachable("the server does not let this user in").caused_by(words),
         _ if is_waking(said) => unreachable("the server is not awake").caused_by(words),
-        _ => Error::new(ErrorKind::Internal, format!("the server failed: {words}")),
+        _ => Error::new(ErrorKind::Internal, "the server failed"),
     };
     if error.causes().is_empty() { error.caused_by(format!("SQLSTATE {code}")) } else { error }
 }
@@ -182,6 +197,28 @@ fn copied_at(context: &str) -> Copied {
         None => (place, None),
     };
     Copied { row: row.parse().ok(), column }
+}
+
+/// Words about names. The statement may have been running, also where the server gives a place in it, and a name that it quotes may be a cell that was
+/// taken for one (`name::regclass`, `path::jsonpath`, `query_to_xml(text)`). What stands between the first and the last quotation mark is left out unless the statement has it.
+fn about_names(message: &str, sql: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let (Some(from), Some(to)) = (line.find('"'), line.rfind('"')) else { return one_line(line) };
+    let quoted = line.get(from + 1..to).unwrap_or_default();
+    // `column "a" of relation "b"`: two names, and our own words between them.
+    let names = match quoted.split('"').collect::<Vec<_>>()[..] {
+        [one] => vec![one],
+        [one, " of relation " | " on table " | " on relation " | " for table " | " for relation ", other] => {
+            vec![one, other]
+        }
+        _ => Vec::new(),
+    };
+    let lower = sql.to_lowercase();
+    let is_ours = |name: &&str| !name.is_empty() && lower.contains(&name.to_lowercase());
+    if !names.is_empty() && names.iter().all(is_ours) && !message.trim_end().contains('\n') {
+        return one_line(line);
+    }
+    one_line(&format!("{}…", line[..from].trim_end()))
 }
 
 /// Words of ours for the codes of class 22; the server's own quote the value.

@@ -40,3 +40,5 @@ mod publishing;
 mod reading;
 #[cfg(all(feature = "json", feature = "csv"))]
 mod remote;
+#[cfg(any(feature = "duckdb", feature = "postgres"))]
+mod secrets;

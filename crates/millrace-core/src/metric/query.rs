@@ -77,7 +77,7 @@ fn bad(message: String, hint: Option<String>, code: Code) -> Box<Diagnostic> {
 }
 
 impl SemanticView {
-    fn known_dimension(&self, name: &str) -> Result<&Dimension, Box<Diagnostic>> {
+    pub(super) fn known_dimension(&self, name: &str) -> Result<&Dimension, Box<Diagnostic>> {
         self.dimension(name).ok_or_else(|| {
             let names = self.dimensions.iter().map(|dimension| dimension.name.text.as_str());
             let message = format!("semantic view `{}` has no dimension `{name}`", self.name);
@@ -133,24 +133,6 @@ impl SemanticView {
         ))
     }
 
-    /// A statement of the distinct values of a dimension, at most 1,001: as the column's type has them, or as text where values of it
-    /// are compared as text. Of the time they are its days.
-    pub fn compile_options(
-        &self,
-        name: &str,
-        tables: &Tables,
-        types: &DimensionTypes,
-    ) -> Result<String, Box<Diagnostic>> {
-        let dimension = self.known_dimension(name)?;
-        let table = table_of(&dimension.model, tables)?;
-        let column = Ident::new(table.spelling.column(&dimension.column.text)).to_string();
-        let (column, _) = compared(dimension, &column, types);
-        let table = &table.relation;
-        // A dimension of a joined table may be NULL for want of a partner: offered only when it is so in the base's rows,
-        // which costs a join; the joined table's own values are what people look for.
-        Ok(format!("select distinct {column} as value from {table} order by 1 nulls last limit 1001"))
-    }
-
     /// A statement whose columns have the types of the dimensions, in their order; none where there is no dimension.
     pub fn compile_types(&self, tables: &Tables) -> Result<Option<String>, Box<Diagnostic>> {
         if self.dimensions.is_empty() {
@@ -167,7 +149,7 @@ impl SemanticView {
 }
 
 /// SQL of a dimension's column as filters compare it, and how.
-fn compared(dimension: &Dimension, column: &str, types: &DimensionTypes) -> (String, Comparison) {
+pub(super) fn compared(dimension: &Dimension, column: &str, types: &DimensionTypes) -> (String, Comparison) {
     if dimension.is_time {
         return (format!("cast({column} as date)"), Comparison::of(Some(DataType::Date)));
     }
@@ -175,7 +157,7 @@ fn compared(dimension: &Dimension, column: &str, types: &DimensionTypes) -> (Str
     (comparison.column(column), comparison)
 }
 
-fn table_of<'t>(model: &str, tables: &'t Tables) -> Result<&'t Table, Box<Diagnostic>> {
+pub(super) fn table_of<'t>(model: &str, tables: &'t Tables) -> Result<&'t Table, Box<Diagnostic>> {
     tables.get(model).ok_or_else(|| {
         let hint = Some("Run `millrace run`; a view over raw tables is never published.".to_owned());
         bad(format!("model `{model}` is not published"), hint, Code::UnpublishedBase)

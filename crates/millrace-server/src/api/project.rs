@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use millrace_core::natural::natural_order;
 use millrace_core::project::schedule::Schedule as ProjectSchedule;
 use millrace_engine::compiled::Compiled;
 use millrace_engine::run::{RunStatus, rfc3339};
@@ -30,7 +31,8 @@ pub(crate) async fn project(State(state): State<AppState>) -> Result<Json<Projec
     let quarantine =
         if state.has_state().await? { summary(&state).await? } else { QuarantineSummary::default() };
     let compiled = state.compiled();
-    let dashboards = compiled.project.dashboards.iter();
+    let mut dashboards: Vec<_> = compiled.project.dashboards.iter().collect();
+    dashboards.sort_by(|a, b| natural_order(&a.name.text, &b.name.text));
     Ok(Json(Project {
         name: compiled.project.manifest.name.clone(),
         version: state.version().to_owned(),
@@ -38,6 +40,7 @@ pub(crate) async fn project(State(state): State<AppState>) -> Result<Json<Projec
         time_zone: compiled.project.manifest.time_zone.name().to_owned(),
         locales: state.locales().to_vec(),
         dashboards: dashboards
+            .into_iter()
             .map(|dashboard| DashboardLink {
                 name: dashboard.name.text.clone(),
                 title: (&dashboard.title).into(),

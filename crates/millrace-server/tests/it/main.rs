@@ -9,6 +9,7 @@ mod filters;
 mod guard;
 mod keys;
 mod metrics;
+mod options;
 mod project;
 mod properties;
 mod retired;

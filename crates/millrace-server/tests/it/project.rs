@@ -16,9 +16,9 @@ async fn the_project_at_a_glance() {
     let expected = json!({
         "name": "shop", "version": "0.0.1", "environment": "dev", "locales": ["en", "fr"],
         "dashboards": [
-            {"name": "sales", "title": {"en": "Sales", "fr": "Ventes"}},
             {"name": "broken", "title": {"en": "Broken"}},
             {"name": "clients", "title": {"en": "Clients"}},
+            {"name": "sales", "title": {"en": "Sales", "fr": "Ventes"}},
         ],
         "publication": {"data_version": 1, "published_at": "2024-11-15T10:00:01Z", "run": "run1"},
         "last_run": null, "last_result": null, "rollback": null, "schedule": null,
