@@ -26,6 +26,8 @@ mod guess;
 pub(crate) mod infer;
 pub(crate) mod input;
 pub(crate) mod json_text;
+#[cfg(any(feature = "json", feature = "csv"))]
+pub(crate) mod long;
 pub(crate) mod number;
 pub(crate) mod numeric;
 mod packing;
@@ -37,6 +39,8 @@ pub(crate) mod pieces;
 pub(crate) mod remote;
 pub(crate) mod row;
 pub(crate) mod selection;
+#[cfg(all(test, feature = "json", feature = "csv"))]
+mod soundness;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod source;
 #[cfg(any(feature = "json", feature = "csv", feature = "parquet"))]

@@ -221,7 +221,7 @@ impl Source for DumpSource {
             let zero_dates_to_null = zero_dates::become_null(settings);
             let mut extract = Extract::new(found, &request, zero_dates_to_null, batches, Limits::default());
             rows(index, found, definition, &mut extract, Limits::default())?;
-            Ok(ReadOutcome { cursor: Some(index.cursor()), conversions: extract.finish()?, how: None })
+            Ok(ReadOutcome { cursor: Some(index.cursor()), conversions: extract.finish()?, how: None, notices: Vec::new() })
         })
         .await
     }

@@ -146,7 +146,12 @@ impl Source for ParquetSource {
                 opened.assert_as_seen(request.seen.as_ref())?;
                 states.push(load(&opened, &request, &batches, limits)?);
             }
-            Ok(ReadOutcome { cursor: Some(selection.cursor(states)), conversions: Vec::new(), how: None })
+            Ok(ReadOutcome {
+                cursor: Some(selection.cursor(states)),
+                conversions: Vec::new(),
+                how: None,
+                notices: Vec::new(),
+            })
         })
         .await
     }
