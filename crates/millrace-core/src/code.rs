@@ -161,6 +161,12 @@ codes! {
     /// Nothing of that stream was loaded. `millrace run --max-quarantine N` or `N%` allows more; the rows' places and reasons are in
     /// the message and, after a run that loads, on the page `/quarantine`.
     ContractBroken = "contract-broken",
+    /// A record of a CSV file goes over more than a hundred lines, because a quote is closed that far on.
+    ///
+    /// RFC 4180 allows line feeds within quotes, so the record was loaded as it stands. Where the other records of the file have one line each, or
+    /// these lines look like records, a quote is missing or one too many, and records are in a text of another one. Look at the line
+    /// that the message names.
+    LongRecord = "long-record",
     /// Two columns of a stream would have the same name in the warehouse.
     ///
     /// With `naming: snake_case`, `ID` and `id` both become `id`. Exclude one (`exclude_columns`), or use `naming: source` where they differ by more than case.

@@ -47,6 +47,7 @@ impl Stream {
             settings: self.options.settings.clone(),
             excluded: self.options.choice.left_out(),
             masked: self.options.choice.masked.iter().map(|name| name.text.clone()).collect(),
+            key: self.options.key.clone(),
             mode: self.options.mode,
         }
     }
@@ -159,7 +160,11 @@ impl Catalog {
         };
         for found in found(def, &known, &*source, diagnostics) {
             let name = StreamName::new(&def.name, found.name);
-            let captured = captured.and_then(|schemas| schemas.get(&name.stream)).cloned();
+            // What was captured of a stream without rows says nothing of its columns.
+            let captured = captured
+                .and_then(|schemas| schemas.get(&name.stream))
+                .filter(|schema| !schema.columns.is_empty())
+                .cloned();
             let settings = found.options.settings.or(&def.settings).without(connector.connection_keys());
             let reading = sha256(format!("{} {}", def.kind, settings.fingerprint()));
             let choice = &found.options.choice;

@@ -244,6 +244,9 @@ impl FinishLoad for StreamLoad {
         statements.extend(tables.record_load(&self.stream, run, self.now)?);
         statements.push(self.guard.clone());
         fault::reach("load-rows-written");
+        for notice in ended.notices {
+            (self.observer)(Event::Notice(Box::new(notice)));
+        }
         let (mut conversions, how) = (ended.conversions, ended.how);
         conversions.extend(self.stripped.iter().flat_map(|stripped| stripped.conversions()));
         if let Some(report) = self.report.take() {

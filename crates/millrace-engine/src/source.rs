@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use millrace_core::cursor::Cursor;
+use millrace_core::diagnostic::Diagnostic;
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::project::source_file::ReadMode;
 use millrace_core::schema::{Column, StreamSchema};
@@ -26,6 +27,9 @@ pub struct StreamRequest {
     pub excluded: LeftOut,
     /// Columns of which only masks are kept: like those of excluded ones, their values stand in no cursor and no mark.
     pub masked: Vec<String>,
+    /// The source's names of the columns that make the key, where the project says which: in formats that write all values as texts, a column
+    /// of it is of a type that gives each text back, so that two keys stay two.
+    pub key: Vec<String>,
     /// What becomes of the rows of earlier loads. With [`ReadMode::Incremental`] the stream is read only as far as it has grown.
     pub mode: ReadMode,
 }
@@ -83,6 +87,8 @@ pub struct ReadOutcome {
     pub conversions: Vec<Conversion>,
     /// How it was read, in a few words for people, where that is worth telling: `over 4 connections`.
     pub how: Option<String>,
+    /// Warnings about what was read, for people: a record that looks as if it had swallowed others. They name places, never a value.
+    pub notices: Vec<Diagnostic>,
 }
 
 /// A lossy conversion that was asked for, and how often it was made.

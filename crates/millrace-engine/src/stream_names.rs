@@ -55,6 +55,7 @@ pub(crate) fn found(
             settings: stream.options.settings.clone(),
             excluded: stream.options.choice.left_out(),
             masked: Vec::new(),
+            key: Vec::new(),
             mode: ReadMode::Full,
         };
         taken.extend(source.reads(&request).map(|name| name.to_lowercase()));

@@ -1,20 +1,23 @@
 //! The fields of records by name, and what happens to each: it is profiled, or goes to a column.
 
+mod profiler;
+
 use std::collections::HashMap;
 
+use millrace_core::diagnostic::Diagnostic;
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::quarantine::QuarantineCode;
-use millrace_core::schema::{Column, StreamSchema};
 use millrace_engine::batch::{Batch, BatchSender};
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::source::{Drift, ReadRequest};
 
+pub(crate) use self::profiler::Profiler;
 use crate::files::Limits;
 use crate::files::cell::{Cell, Refusal, Spelling};
 use crate::files::convert;
 use crate::files::delivery::{Delivery, Place};
 use crate::files::guess::Guess;
-use crate::files::infer::Profile;
+use crate::files::long::LongRecords;
 use crate::files::pieces::Shared;
 use crate::files::row::RowWriter;
 use crate::files::straight::{Plan, Straight};
@@ -108,8 +111,12 @@ pub(crate) trait Records {
     /// The present record is bad, as a whole or because of one field. The first word counts.
     fn refuse(&mut self, field: Option<usize>, refusal: Refusal);
 
-    /// Ends the present record.
-    fn end_record(&mut self, place: Place<'_>) -> Result<()>;
+    /// Ends the present record. False where it is bad.
+    fn end_record(&mut self, place: Place<'_>) -> Result<bool>;
+
+    /// The last record, which was good, went over so many lines from that one on, which is more than records mostly do. `alike` says that most
+    /// of these lines look like records.
+    fn long_record(&mut self, _file: &str, _line: u64, _lines: u64, _alike: bool) {}
 
     /// Records are to come that have these fields, in this order.
     fn expect(&mut self, _fields: &[usize]) {}
@@ -117,103 +124,6 @@ pub(crate) trait Records {
     /// What takes all values of such a record, in the place of [`Self::cell`]. None where each has to be looked at.
     fn straight(&mut self) -> Option<Straight<'_>> {
         None
-    }
-}
-
-/// Works out the columns of a stream from its records.
-#[derive(Debug, Default)]
-pub(crate) struct Profiler {
-    names: FieldNames,
-    profiles: Vec<Profile>,
-    /// Good records.
-    records: u64,
-    /// Whether the present record is bad.
-    bad: bool,
-    /// How many records are enough; all, where it does not say.
-    enough: Option<u64>,
-}
-
-impl Records for Profiler {
-    fn names(&mut self) -> &mut FieldNames {
-        &mut self.names
-    }
-
-    fn cell(&mut self, field: usize, cell: Cell<'_>) {
-        self.make_room();
-        self.profiles[field].see(cell);
-    }
-
-    fn refuse(&mut self, _field: Option<usize>, _refusal: Refusal) {
-        self.bad = true;
-    }
-
-    fn end_record(&mut self, _place: Place<'_>) -> Result<()> {
-        self.records += u64::from(!self.bad);
-        self.bad = false;
-        if self.has_enough() {
-            return Err(Error::new(ErrorKind::Cancelled, "enough records were seen"));
-        }
-        Ok(())
-    }
-}
-
-impl Shared for Profiler {
-    type Made = Self;
-
-    fn helper(&self) -> Self {
-        Self { names: self.names.clone(), ..Self::default() }
-    }
-
-    fn made(&mut self) -> Result<Self> {
-        // A field that only bad records have is a column too, as it is where one thread reads all.
-        self.make_room();
-        let fresh = self.helper();
-        Ok(std::mem::replace(self, fresh))
-    }
-
-    fn take_up(&mut self, made: Self) -> Result<()> {
-        self.records += made.records;
-        for (name, profile) in made.names.names.iter().zip(&made.profiles) {
-            let field = self.names.number(name.as_bytes())?;
-            self.make_room();
-            self.profiles[field].add(profile);
-        }
-        Ok(())
-    }
-}
-
-impl Profiler {
-    /// One that ends the walk, with an error, once it has seen so many good records.
-    pub(crate) fn sampling(records: u64) -> Self {
-        Self { enough: Some(records), ..Self::default() }
-    }
-
-    /// Whether it has ended the walk.
-    pub(crate) fn has_enough(&self) -> bool {
-        self.enough.is_some_and(|enough| self.records >= enough)
-    }
-
-    fn make_room(&mut self) {
-        let fields = self.names.names.len();
-        if self.profiles.len() < fields {
-            self.profiles.resize_with(fields, Profile::default);
-        }
-    }
-
-    /// The columns.
-    pub(crate) fn schema(mut self) -> StreamSchema {
-        // A CSV header names columns that no record needs to have.
-        self.make_room();
-        let columns = self.names.names.into_iter().zip(&self.profiles).map(|(name, profile)| Column {
-            name,
-            data_type: profile.data_type(),
-            // What a part of the records all have, the others need not have.
-            nullable: profile.has_nulls()
-                || profile.seen() < self.records
-                || self.records == 0
-                || self.enough.is_some(),
-        });
-        StreamSchema { columns: columns.collect(), primary_key: Vec::new() }
     }
 }
 
@@ -244,9 +154,12 @@ pub(crate) struct Loader {
     plan: Plan,
     /// Whether the stream has turned out to differ from what was asked for.
     drifted: bool,
-    /// Which columns records had, and whether there were any.
+    /// Which columns records had, and how many these were.
     met: Vec<bool>,
-    any: bool,
+    records: u64,
+    /// Which columns are numbers of the key: those of a format of texts have to give their texts back.
+    verbatim: Vec<bool>,
+    long: LongRecords,
     /// What was wrong with the present record first: the field or column, and why.
     refusal: Option<(Option<String>, Refusal)>,
     /// Of which columns the present record has shown a cell since then, where the columns were guessed.
@@ -270,7 +183,13 @@ impl Loader {
             plan: Plan::default(),
             drifted: false,
             met: vec![false; request.columns.len()],
-            any: false,
+            records: 0,
+            verbatim: request
+                .columns
+                .iter()
+                .map(|column| request.key.contains(&column.name) && column.data_type.is_numeric())
+                .collect(),
+            long: LongRecords::default(),
             refusal: None,
             after_refusal: vec![false; request.columns.len()],
             broken: false,
@@ -339,15 +258,17 @@ impl Loader {
     }
 
     /// Sends what is left. `is_part` says that rows of an earlier load are of the same stream: what these lack, those may have.
-    pub(crate) fn finish(mut self, is_part: bool) -> Result<()> {
+    /// Returns what there is to say of the records.
+    pub(crate) fn finish(mut self, is_part: bool) -> Result<Vec<Diagnostic>> {
         self.settle();
-        if self.drift.columns && !is_part && self.any && !self.met.iter().all(|met| *met) {
+        if self.drift.columns && !is_part && self.records > 0 && !self.met.iter().all(|met| *met) {
             return Err(drifted());
         }
         if self.guess.is_some_and(|guess| !guess.holds()) {
             return Err(drifted());
         }
-        self.delivery.finish()
+        self.delivery.finish()?;
+        Ok(self.long.notice(self.records).into_iter().collect())
     }
 }
 
@@ -356,7 +277,7 @@ fn drifted() -> Error {
 }
 
 impl Shared for Loader {
-    type Made = (Vec<Batch>, Vec<bool>, bool, Option<Guess>);
+    type Made = (Vec<Batch>, Vec<bool>, u64, Option<Guess>, LongRecords);
 
     fn helper(&self) -> Self {
         Self {
@@ -370,7 +291,9 @@ impl Shared for Loader {
             plan: Plan::default(),
             drifted: false,
             met: vec![false; self.met.len()],
-            any: false,
+            records: 0,
+            verbatim: self.verbatim.clone(),
+            long: LongRecords::default(),
             refusal: None,
             after_refusal: vec![false; self.met.len()],
             broken: false,
@@ -381,12 +304,14 @@ impl Shared for Loader {
         self.settle();
         let afresh = self.guess.as_ref().map(Guess::afresh);
         let seen = std::mem::replace(&mut self.guess, afresh);
-        Ok((self.delivery.made()?, self.met.clone(), self.any, seen))
+        let (records, long) = (std::mem::take(&mut self.records), std::mem::take(&mut self.long));
+        Ok((self.delivery.made()?, self.met.clone(), records, seen, long))
     }
 
-    fn take_up(&mut self, (batches, met, any, seen): Self::Made) -> Result<()> {
+    fn take_up(&mut self, (batches, met, records, seen, long): Self::Made) -> Result<()> {
+        self.long.add(long);
         self.met.iter_mut().zip(met).for_each(|(all, met)| *all |= met);
-        self.any |= any;
+        self.records += records;
         if let (Some(guess), Some(seen)) = (&mut self.guess, &seen) {
             guess.add(seen);
         }
@@ -413,6 +338,12 @@ impl Records for Loader {
                 let writer = &mut self.delivery.gathered.writer;
                 let put = match cell {
                     Cell::Null => writer.push_null(index).map(|()| Spelling::Any),
+                    Cell::Empty if cell.is_null_in(writer.column(index).data_type()) => {
+                        writer.push_null(index).map(|()| Spelling::Any)
+                    }
+                    Cell::Plain(text) if self.verbatim[index] => {
+                        convert::put_verbatim(writer.column(index), text)
+                    }
                     cell => convert::put(writer.column(index), cell),
                 };
                 match put {
@@ -446,24 +377,29 @@ impl Records for Loader {
         self.refusal.get_or_insert((field.map(|field| self.names.names[field].clone()), refusal));
     }
 
-    fn end_record(&mut self, place: Place<'_>) -> Result<()> {
+    fn end_record(&mut self, place: Place<'_>) -> Result<bool> {
         if self.drifted {
             return Err(drifted());
         }
-        self.any = true;
+        self.records += 1;
         match self.refusal.take() {
             None => {
                 let kept = self.delivery.end_row(place)?;
                 // A part of the key that lacks is nothing new to the guess, but that is rare enough to look again.
-                if kept || !(self.drift.missing || self.drift.guessed) { Ok(()) } else { Err(drifted()) }
+                if kept || !(self.drift.missing || self.drift.guessed) { Ok(kept) } else { Err(drifted()) }
             }
             Some((column, refusal)) => {
                 if self.refused_shows_more() {
                     return Err(drifted());
                 }
-                self.delivery.refuse_field(place, column, refusal)
+                self.delivery.refuse_field(place, column, refusal)?;
+                Ok(false)
             }
         }
+    }
+
+    fn long_record(&mut self, file: &str, line: u64, lines: u64, alike: bool) {
+        self.long.saw(file, line, lines, alike);
     }
 
     fn expect(&mut self, fields: &[usize]) {

@@ -19,6 +19,8 @@ const SHORT_DECIMAL_DIGITS: i64 = 18;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Profile {
     nulls: u64,
+    /// Empty texts that are nulls in a column of another type than text.
+    empties: u64,
     booleans: u64,
     numbers: u64,
     dates: u64,
@@ -29,6 +31,28 @@ pub(crate) struct Profile {
     extent: Extent,
     /// A text looked like a number that a number type would not give back (`007`, `+1`, `1 000`).
     number_like: bool,
+    written: Written,
+}
+
+/// How the numbers of a format are written in which all values are texts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Written {
+    /// There were none.
+    #[default]
+    Nothing,
+    /// All with so many digits after the point, and each the only text for its number then.
+    Alike(usize),
+    Otherwise,
+}
+
+impl Written {
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, known) | (known, Self::Nothing) => known,
+            (Self::Alike(scale), Self::Alike(other)) if scale == other => self,
+            _ => Self::Otherwise,
+        }
+    }
 }
 
 /// What the numbers of a column need.
@@ -52,12 +76,12 @@ impl Default for Extent {
 impl Profile {
     /// Values seen, nulls included.
     pub(crate) fn seen(&self) -> u64 {
-        self.nulls + self.filled()
+        self.nulls + self.empties + self.filled()
     }
 
-    /// Whether a null was among them.
-    pub(crate) fn has_nulls(&self) -> bool {
-        self.nulls > 0
+    /// Whether a null was among them, in a column of that type.
+    pub(crate) fn has_nulls(&self, data_type: DataType) -> bool {
+        self.nulls > 0 || (self.empties > 0 && data_type != DataType::Text)
     }
 
     fn filled(&self) -> u64 {
@@ -67,6 +91,7 @@ impl Profile {
     /// Takes what somebody else has seen of the column into account.
     pub(crate) fn add(&mut self, other: &Self) {
         self.nulls += other.nulls;
+        self.empties += other.empties;
         self.booleans += other.booleans;
         self.numbers += other.numbers;
         self.dates += other.dates;
@@ -75,6 +100,7 @@ impl Profile {
         self.texts += other.texts;
         self.nested += other.nested;
         self.number_like |= other.number_like;
+        self.written = self.written.and(other.written);
         self.extent.add(&other.extent);
     }
 
@@ -126,6 +152,7 @@ impl Profile {
     pub(crate) fn see(&mut self, cell: Cell<'_>) {
         match cell {
             Cell::Null => self.nulls += 1,
+            Cell::Empty => self.empties += 1,
             Cell::Boolean(_) => self.booleans += 1,
             Cell::Number(text) => self.see_number(text),
             Cell::Short { source, number } => {
@@ -134,14 +161,23 @@ impl Profile {
             }
             Cell::Text { text, .. } => self.see_text(text),
             Cell::Nested(_) => self.nested += 1,
-            Cell::Plain(text) => match text {
-                b"true" | b"false" => self.booleans += 1,
-                _ if small_integer(text).is_some() || Number::parse(text).is_some() => self.see_number(text),
-                _ => {
-                    self.number_like |= is_number_like(text);
-                    self.see_text(text);
-                }
-            },
+            Cell::Plain(text) => self.see_plain(text),
+        }
+    }
+
+    fn see_plain(&mut self, text: &[u8]) {
+        if matches!(text, b"true" | b"false") {
+            self.booleans += 1;
+        } else if small_integer(text).is_some() && text != b"-0" {
+            self.written = self.written.and(Written::Alike(0));
+            self.see_number(text);
+        } else if let Some(number) = Number::parse(text).filter(|number| !number.is_code()) {
+            let written = number.written_scale().map_or(Written::Otherwise, Written::Alike);
+            self.written = self.written.and(written);
+            self.see_number(text);
+        } else {
+            self.number_like |= is_number_like(text);
+            self.see_text(text);
         }
     }
 
@@ -166,6 +202,14 @@ impl Profile {
             DataType::TimestampTz => &mut self.instants,
             _ => &mut self.texts,
         }) += 1;
+    }
+
+    /// The same where each value has to give its text back, so that two texts stay two: in a key, `1.10` is not `1.1`.
+    pub(crate) fn key_type(&self) -> DataType {
+        match self.data_type() {
+            data_type if data_type.is_numeric() && self.written == Written::Otherwise => DataType::Text,
+            data_type => data_type,
+        }
     }
 
     /// The type that holds the column's values.
@@ -355,6 +399,42 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_a_key_give_their_texts_back() {
+        for (values, expected) in [
+            (&["1", "20"][..], "int64"),
+            (&["1", "-0"], "text"),
+            (&["1.10", "2.50"], "decimal(18,2)"),
+            (&["-0.10", "2.50"], "decimal(18,2)"),
+            (&["1.10", "1.1"], "text"),
+            (&["1", "1.0"], "text"),
+            (&["-0.0", "1.0"], "text"),
+            (&["1.5e-05"], "text"),
+            (&["1.5e300"], "text"),
+            (&["2024-01-01"], "date"),
+            (&["a"], "text"),
+        ] {
+            let mut profiles = [Profile::default(), Profile::default()];
+            for (at, value) in values.iter().enumerate() {
+                profiles[at % 2].see(Cell::Plain(value.as_bytes()));
+            }
+            let [mut one, other] = profiles;
+            one.add(&other);
+            assert_eq!(one.key_type().to_string(), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn empty_texts_are_nulls_among_others() {
+        let mut profile = Profile::default();
+        profile.see(Cell::Empty);
+        assert_eq!(profile.data_type(), DataType::Text);
+        assert!(!profile.has_nulls(DataType::Text));
+        profile.see(Cell::Plain(b"2024-02-29"));
+        assert_eq!((profile.data_type(), profile.seen()), (DataType::Date, 2));
+        assert!(profile.has_nulls(DataType::Date));
+    }
+
+    #[test]
     fn a_few_strangers_do_not_spoil_a_column() {
         let mut values = vec!["1"; 19];
         values.push("\"a\"");
@@ -378,10 +458,14 @@ mod tests {
             (&["True"], "text"),
             (&["2024-01-01"], "date"),
             (&[".5"], "text"),
+            (&["12E3"], "text"),
+            (&["1.5e-05", "2e-06", "1E+02"], "decimal(18,6)"),
+            (&["1.5e300", "0.5"], "float64"),
+            (&["1.5e300", "1e3"], "text"),
         ] {
             assert_eq!(csv(values), expected, "{values:?}");
         }
-        for like in ["007", "+1", "1 000", " 12", "00", "-01", "000.5"] {
+        for like in ["007", "+1", "1 000", " 12", "00", "-01", "000.5", "12E3", "1e5", "713752e1"] {
             let mut values = vec!["5"; 1000];
             values.push(like);
             assert_eq!(csv(&values), "text", "{like}");

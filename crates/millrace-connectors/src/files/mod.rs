@@ -21,6 +21,8 @@ mod guess;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod infer;
 pub(crate) mod input;
+#[cfg(any(feature = "json", feature = "csv"))]
+pub(crate) mod long;
 pub(crate) mod number;
 pub(crate) mod numeric;
 mod packing;
@@ -30,6 +32,8 @@ pub(crate) mod pieces;
 pub(crate) mod remote;
 pub(crate) mod row;
 pub(crate) mod selection;
+#[cfg(all(test, feature = "json", feature = "csv"))]
+mod soundness;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod source;
 pub(crate) mod stamp;

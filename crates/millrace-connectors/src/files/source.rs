@@ -16,7 +16,7 @@ use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, Sour
 
 use crate::files::Limits;
 use crate::files::doctor::diagnose;
-use crate::files::encoding::Decoded;
+use crate::files::encoding::{Decoded, ENCODING};
 use crate::files::fields::{Loader, Profiler, Records};
 use crate::files::input::{Input, blocking};
 use crate::files::paths::matching;
@@ -93,8 +93,9 @@ impl Reading<'_> {
         for input in &mut *self.files {
             let input = input?;
             let name = input.name().to_owned();
-            let decoded = Decoded::new(&name, input, self.settings.text("encoding"))?;
-            let mut window = Window::new(&name, decoded, self.limits.block)?;
+            let declared = declared(self.settings);
+            let decoded = Decoded::new(&name, input, declared)?;
+            let mut window = Window::new(&name, decoded, self.limits.block)?.in_encoding(declared);
             match format.begin(self.settings, &mut window, self.limits, records)? {
                 Some(cut) => pieces::walk(&cut, &mut window, self.limits, records)?,
                 None => format.walk(self.settings, &mut window, self.limits, records)?,
@@ -112,9 +113,9 @@ pub(crate) fn glance<F: Format, R: Read>(
     settings: &Settings,
     window: &mut Window<R>,
     limits: Limits,
-    bytes: usize,
+    (bytes, key): (usize, &[String]),
 ) -> Result<Option<StreamSchema>> {
-    let mut profiler = Profiler::default();
+    let mut profiler = Profiler::default().with_key(key);
     let Some(cut) = format.begin(settings, window, limits, &mut profiler)? else { return Ok(None) };
     while window.rest().len() < bytes && window.fill()? {}
     let whole = if window.ended() {
@@ -124,9 +125,17 @@ pub(crate) fn glance<F: Format, R: Read>(
         let Some(length) = cut.cut(window.rest()).filter(|length| *length > 0) else { return Ok(None) };
         let line = window.line();
         let piece = window.cut(length, Vec::new());
-        cut.walk_piece(&mut Window::of_piece(window.name(), piece, line), limits, &mut profiler)?
+        let file = (window.name(), window.encoding());
+        cut.walk_piece(&mut Window::of_piece(file, piece, line), limits, &mut profiler)?
     };
     Ok(whole.then(|| profiler.schema()))
+}
+
+/// The encoding that the project says files have, in the words of [`crate::files::encoding::ENCODING`].
+fn declared(settings: &Settings) -> Option<&'static str> {
+    let KeyKind::OneOf(words) = ENCODING.kind else { return None };
+    let declared = settings.text(ENCODING.name)?;
+    words.iter().find(|word| **word == declared).copied()
 }
 
 /// Files of one format.
@@ -141,6 +150,17 @@ impl<F: Format> FileSource<F> {
     /// A source that touches nothing yet.
     pub(crate) fn shared(context: SourceContext, settings: &Settings, format: F) -> Arc<dyn Source> {
         Arc::new(Self { context, settings: settings.clone(), format, limits: Limits::default() })
+    }
+
+    /// The same with other limits.
+    #[cfg(test)]
+    pub(crate) fn limited(
+        context: SourceContext,
+        settings: &Settings,
+        format: F,
+        limits: Limits,
+    ) -> Arc<dyn Source> {
+        Arc::new(Self { context, settings: settings.clone(), format, limits })
     }
 
     /// Reads those files of a stream that a load after `last` has to, and runs `work` with what they hold.
@@ -200,18 +220,21 @@ impl<F: Format> Source for FileSource<F> {
             return Ok(None);
         }
         let (project_dir, format, limits) = (self.context.project_dir.clone(), self.format, self.limits);
+        let key = stream.key.clone();
         blocking(move || {
             let files = matching(&project_dir, &settings)?;
             let Some(file) = files.first() else { return Ok(None) };
-            let decoded = Decoded::new(&file.name, Input::open(file)?, settings.text("encoding"))?;
-            let mut window = Window::new(&file.name, decoded, limits.block)?;
-            glance(format, &settings, &mut window, limits, GLANCE)
+            let declared = declared(&settings);
+            let decoded = Decoded::new(&file.name, Input::open(file)?, declared)?;
+            let mut window = Window::new(&file.name, decoded, limits.block)?.in_encoding(declared);
+            glance(format, &settings, &mut window, limits, (GLANCE, key.as_slice()))
         })
         .await
     }
 
     async fn discover(&self, stream: &StreamRequest) -> Result<Discovered> {
-        self.walk(stream, None, (Profiler::default(), None, self.limits), |profiler, walked| {
+        let profiler = Profiler::default().with_key(&stream.key);
+        self.walk(stream, None, (profiler, None, self.limits), |profiler, walked| {
             Ok(Discovered { position: Some(walked?.cursor), schema: profiler.schema() })
         })
         .await
@@ -224,15 +247,11 @@ impl<F: Format> Source for FileSource<F> {
         };
         // By one thread, so that it is the first ones on every machine.
         let limits = Limits { threads: 1, ..self.limits };
-        self.walk(
-            stream,
-            None,
-            (Profiler::sampling(records), None, limits),
-            |profiler, walked| match walked {
-                Err(error) if !profiler.has_enough() => Err(error),
-                _ => Ok(Some(profiler.schema())),
-            },
-        )
+        let profiler = Profiler::sampling(records).with_key(&stream.key);
+        self.walk(stream, None, (profiler, None, limits), |profiler, walked| match walked {
+            Err(error) if !profiler.has_enough() => Err(error),
+            _ => Ok(Some(profiler.schema())),
+        })
         .await
     }
 
@@ -246,8 +265,8 @@ impl<F: Format> Source for FileSource<F> {
         let how = (loader, Some(wanted), self.limits);
         self.walk(&request.stream, request.cursor, how, |loader, walked| {
             let walked = walked?;
-            loader.finish(walked.is_part)?;
-            Ok(ReadOutcome { cursor: Some(walked.cursor), conversions: Vec::new(), how: None })
+            let notices = loader.finish(walked.is_part)?;
+            Ok(ReadOutcome { cursor: Some(walked.cursor), conversions: Vec::new(), how: None, notices })
         })
         .await
     }

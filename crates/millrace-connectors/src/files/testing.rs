@@ -79,6 +79,7 @@ pub(crate) fn request(columns: &[&str]) -> ReadRequest {
             settings: Settings::default(),
             excluded: LeftOut::default(),
             masked: Vec::new(),
+            key: Vec::new(),
             mode: ReadMode::Full,
         },
         columns: columns.iter().map(column).collect(),
@@ -136,11 +137,11 @@ pub(crate) fn read<F: Format>(
     either_way(limits, |limits| {
         let straight = collect(&request.columns, |sender| {
             let loader = Loader::new(request, sender, limits);
-            collected(format, pairs, text, about, limits, loader)?.finish(false)
+            collected(format, pairs, text, about, limits, loader)?.finish(false).map(|_notices| ())
         });
         let by_cell = collect(&request.columns, |sender| {
             let loader = ByCell(Loader::new(request, sender, limits));
-            collected(format, pairs, text, about, limits, loader)?.0.finish(false)
+            collected(format, pairs, text, about, limits, loader)?.0.finish(false).map(|_notices| ())
         });
         assert_eq!(
             outcome(&straight),
@@ -174,8 +175,12 @@ impl Records for ByCell {
         self.0.refuse(field, refusal);
     }
 
-    fn end_record(&mut self, place: Place<'_>) -> Result<()> {
+    fn end_record(&mut self, place: Place<'_>) -> Result<bool> {
         self.0.end_record(place)
+    }
+
+    fn long_record(&mut self, file: &str, line: u64, lines: u64, alike: bool) {
+        self.0.long_record(file, line, lines, alike);
     }
 }
 

@@ -4,6 +4,8 @@ use std::io::Read;
 
 use millrace_engine::error::{Error, ErrorKind, Result};
 
+#[cfg(any(feature = "json", feature = "csv"))]
+use crate::files::cell::Refusal;
 use crate::files::input::unreadable;
 
 const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
@@ -20,12 +22,17 @@ pub(crate) struct Window<R> {
     ended: bool,
     line: u64,
     block: usize,
+    encoding: Option<&'static str>,
 }
 
 #[cfg(any(feature = "json", feature = "csv"))]
 impl Window<&[u8]> {
     /// All of a piece of a file that starts on that line.
-    pub(crate) fn of_piece(name: &str, piece: Vec<u8>, line: u64) -> Self {
+    pub(crate) fn of_piece(
+        (name, encoding): (&str, Option<&'static str>),
+        piece: Vec<u8>,
+        line: u64,
+    ) -> Self {
         Self {
             reader: &[],
             name: name.to_owned(),
@@ -35,6 +42,7 @@ impl Window<&[u8]> {
             ended: true,
             line,
             block: 1,
+            encoding,
         }
     }
 
@@ -56,6 +64,7 @@ impl<R: Read> Window<R> {
             ended: false,
             line: 1,
             block: block.max(1),
+            encoding: None,
         };
         while window.rest().len() < 3 && window.fill()? {}
         match window.rest() {
@@ -74,6 +83,24 @@ impl<R: Read> Window<R> {
     /// The file's name, relative to the project folder.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same window, over a file of which the project says how it writes characters.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    pub(crate) fn in_encoding(self, encoding: Option<&'static str>) -> Self {
+        Self { encoding, ..self }
+    }
+
+    /// How the project says that the file writes characters.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    pub(crate) fn encoding(&self) -> Option<&'static str> {
+        self.encoding
+    }
+
+    /// Why a record is refused of which not all bytes are characters.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    pub(crate) fn not_text(&self) -> Refusal {
+        Refusal::not_text(self.encoding)
     }
 
     /// What has been read and not consumed.
@@ -155,7 +182,7 @@ impl<R: Read> Window<R> {
     }
 
     /// Moves on by `bytes` of the rest, in which there are so many line feeds.
-    #[cfg(feature = "json")]
+    #[cfg(any(feature = "json", feature = "csv"))]
     #[inline]
     pub(crate) fn consume_lines(&mut self, bytes: usize, lines: u64) {
         self.start += bytes;

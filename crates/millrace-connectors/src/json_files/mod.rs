@@ -212,6 +212,9 @@ fn hand_over<S: Records>(text: &[u8], scratch: &mut Scratch, records: &mut S) ->
         shape.learn(text, &scanned.fields, numbers);
         *is_expected = false;
     } else if !*is_expected {
+        // A record in between may have been refused before it had a shape.
+        numbers.clear();
+        numbers.extend(shape.numbers());
         records.expect(numbers);
         *is_expected = true;
     }

@@ -294,7 +294,7 @@ impl Source for Server {
         let to_null = zero_dates::become_null(&settings);
         let conversions = keys::rows(&mut connection, &table, &request, keys, to_null, &batches).await?;
         connection.close().await;
-        Ok(ReadOutcome { cursor: None, conversions, how: None })
+        Ok(ReadOutcome { cursor: None, conversions, how: None, notices: Vec::new() })
     }
 
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {

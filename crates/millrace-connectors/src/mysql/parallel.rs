@@ -186,5 +186,5 @@ pub(super) async fn read(
         })??;
     }
     let (cursor, conversions) = ranges.ended()?;
-    Ok(ReadOutcome { cursor, conversions, how: None })
+    Ok(ReadOutcome { cursor, conversions, how: None, notices: Vec::new() })
 }

@@ -65,7 +65,7 @@ pub(super) async fn read(
     reader.read(&mut connection, &rest, batches).await?;
     reader.send(batches).await?;
     connection.close().await;
-    Ok(ReadOutcome { cursor: part.cursor, conversions: reader.conversions(), how })
+    Ok(ReadOutcome { cursor: part.cursor, conversions: reader.conversions(), how, notices: Vec::new() })
 }
 
 /// Which rows to read, in the transaction that is under way.

@@ -162,7 +162,12 @@ impl Source for DumpSource {
             let extract = dump
                 .into_extract()
                 .ok_or_else(|| Error::new(ErrorKind::Internal, "the dump lost its table"))?;
-            Ok(ReadOutcome { cursor: Some(cursor), conversions: extract.finish()?, how: None })
+            Ok(ReadOutcome {
+                cursor: Some(cursor),
+                conversions: extract.finish()?,
+                how: None,
+                notices: Vec::new(),
+            })
         })
         .await
     }

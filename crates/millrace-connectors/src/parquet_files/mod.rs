@@ -125,7 +125,12 @@ impl Source for ParquetSource {
                 let opened = ParquetFile::open(file, &scratch)?;
                 states.push(load(&opened, &request, &batches, limits)?);
             }
-            Ok(ReadOutcome { cursor: Some(selection.cursor(states)), conversions: Vec::new(), how: None })
+            Ok(ReadOutcome {
+                cursor: Some(selection.cursor(states)),
+                conversions: Vec::new(),
+                how: None,
+                notices: Vec::new(),
+            })
         })
         .await
     }

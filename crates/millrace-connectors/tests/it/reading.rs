@@ -62,6 +62,7 @@ pub(crate) fn stream(name: &str, pairs: &[(&str, &str)]) -> StreamRequest {
         excluded: LeftOut::default(),
         mode: ReadMode::Full,
         masked: Vec::new(),
+        key: Vec::new(),
     }
 }
 
@@ -132,7 +133,7 @@ pub(crate) fn read_since(
         schema: schema.clone(),
         rows: Vec::new(),
         quarantined: Vec::new(),
-        outcome: ReadOutcome { cursor: None, conversions: Vec::new(), how: None },
+        outcome: ReadOutcome { cursor: None, conversions: Vec::new(), how: None, notices: Vec::new() },
     };
     let (sender, mut receiver) = batch_queue(1 << 20);
     let (outcome, ()) = wait(async {

@@ -328,15 +328,17 @@ pub(crate) fn settings_of(
     let entries = node.map().unwrap_or_default().iter().filter(|entry| spec.key(&entry.key).is_some());
     Settings::new(entries.filter_map(|entry| {
         let mut text = |node: &Node| Some(resolve(node.text()?, &node.range));
-        let setting =
-            match (&entry.value.scalar().and_then(Scalar::as_bool), entry.value.seq(), entry.value.map()) {
-                (Some(value), ..) => Setting::Bool(*value),
-                (_, Some(nodes), _) => Setting::List(nodes.iter().filter_map(text).collect()),
-                (.., Some(entries)) => Setting::Map(
-                    entries.iter().filter_map(|e| Some((e.key.clone(), text(&e.value)?))).collect(),
-                ),
-                _ => Setting::Text(text(&entry.value)?),
-            };
+        // A key of texts takes the text `true`.
+        let is_flag = spec.key(&entry.key).is_some_and(|key| matches!(key.kind, KeyKind::Bool));
+        let flag = entry.value.scalar().and_then(Scalar::as_bool).filter(|_| is_flag);
+        let setting = match (flag, entry.value.seq(), entry.value.map()) {
+            (Some(value), ..) => Setting::Bool(value),
+            (_, Some(nodes), _) => Setting::List(nodes.iter().filter_map(text).collect()),
+            (.., Some(entries)) => {
+                Setting::Map(entries.iter().filter_map(|e| Some((e.key.clone(), text(&e.value)?))).collect())
+            }
+            _ => Setting::Text(text(&entry.value)?),
+        };
         Some((entry.key.clone(), setting))
     }))
 }

@@ -122,7 +122,21 @@ impl Checker<'_> {
 
     fn wrong(&mut self, node: &Node, what: &str, kind: &KeyKind) {
         let message = format!("{what} takes {}, not {}", describe(kind), shown(node));
-        self.report(Code::WrongValue, &node.range, message, None);
+        let null =
+            node.scalar().filter(|scalar| scalar.is_null() && !scalar.text.is_empty() && takes_text(kind));
+        let hint = null.map(|null| {
+            let (key, text) = (what.trim_matches('`'), &null.text);
+            format!("Without quotes YAML reads `{text}` as no value. Write `{key}: \"{text}\"`.")
+        });
+        self.report(Code::WrongValue, &node.range, message, hint);
+    }
+}
+
+fn takes_text(kind: &KeyKind) -> bool {
+    match kind {
+        KeyKind::Text | KeyKind::Localized => true,
+        KeyKind::AnyOf(kinds) => kinds.iter().any(takes_text),
+        _ => false,
     }
 }
 

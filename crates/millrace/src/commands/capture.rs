@@ -62,6 +62,13 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
             // An empty file says nothing; what was known of it stays.
             schema = stream.captured.clone().unwrap_or_default();
         }
+        if schema.columns.is_empty() {
+            let message = format!("stream `{}` has no rows to learn columns from", stream.name);
+            let unknown = Diagnostic::warning(Code::NotCaptured, message)
+                .hint(format!("Run `millrace capture {}` again when it has some.", stream.name.source));
+            terminal::diagnostics(&[unknown], &workspace.compiled.project.texts);
+            continue;
+        }
         let strange = strangers(stream, &schema, true);
         let texts = &workspace.compiled.project.texts;
         if has_errors(&strange) {

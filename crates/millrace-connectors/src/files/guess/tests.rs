@@ -13,7 +13,7 @@ use crate::json_files::{Json, Ndjson};
 fn at_once<F: Format>(format: F, text: &[u8], bytes: usize) -> Option<(Vec<String>, Outcome)> {
     let limits = blocks(50);
     let mut window = Window::new("f", text, limits.block).expect("a window");
-    let schema = glance(format, &settings(&[]), &mut window, limits, bytes).ok()??;
+    let schema = glance(format, &settings(&[]), &mut window, limits, (bytes, &[])).ok()??;
     let columns = shown(&schema);
     let drift = Drift { columns: true, guessed: true, ..Drift::default() };
     let wanted = request(&columns.iter().map(String::as_str).collect::<Vec<_>>());
