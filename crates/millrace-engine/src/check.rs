@@ -89,6 +89,7 @@ pub async fn check(
         diagnostics,
         streams: BTreeSet::new(),
         columns: BTreeMap::new(),
+        missing: Vec::new(),
         checked: Checked::default(),
     };
     for stream in compiled.catalog.streams.values() {
@@ -103,7 +104,12 @@ pub async fn check(
     for view in &compiled.views {
         checker.view(view).await?;
     }
-    Ok(checker.checked)
+    let (checked, missing) = (checker.checked, checker.missing);
+    // Of little weight beside what is wrong with the project itself.
+    if !has_errors(diagnostics) {
+        diagnostics.extend(missing);
+    }
+    Ok(checked)
 }
 
 struct Checker<'a> {
@@ -115,6 +121,8 @@ struct Checker<'a> {
     streams: BTreeSet<StreamName>,
     /// Columns of the models that could be described.
     columns: BTreeMap<String, Vec<ResultColumn>>,
+    /// What is said of missing files.
+    missing: Vec<Diagnostic>,
     checked: Checked,
 }
 
@@ -233,7 +241,7 @@ impl Checker<'_> {
             let warning = Diagnostic::warning(Code::SourceUnreachable, finding.saw.clone());
             let hint =
                 finding.hint.clone().unwrap_or_else(|| "A run needs it, and would stop here.".to_owned());
-            self.diagnostics.push(warning.at(stream.span.clone(), "").hint(hint));
+            self.missing.push(warning.at(stream.span.clone(), "").hint(hint));
         }
     }
 

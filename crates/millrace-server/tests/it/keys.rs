@@ -90,8 +90,7 @@ async fn seen(files: &BTreeMap<String, String>) -> String {
         std::fs::write(place, text).expect("it can be written");
     }
     let registry = registry();
-    base::write_parquet(&*registry.portable().expect("an engine").1().expect("it opens"), folder.path())
-        .await;
+    base::write_parquet(&registry.portable().expect("an engine").1().expect("it opens"), folder.path()).await;
     let mut connectors = Connectors::default();
     for connector in registry.warehouses() {
         connectors.add_warehouse(connector.kind(), connector.spec());
