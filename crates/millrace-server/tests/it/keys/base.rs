@@ -31,7 +31,10 @@ pub(super) const BASE: &[(&str, &str)] = &[
         "{\"id\": 1, \"of\": {\"a\": 1}, \"lines\": [{\"x\": 1}, {\"x\": 2}]}\n{\"id\": 2, \"of\": {\"a\": 2}, \"lines\": []}\n",
     ),
     ("sources/parts.yml", "type: parquet\npath: data/rows.parquet\n#SOURCE\nstreams:\n  records:\n#STREAM\n"),
-    ("sources/dump.yml", "type: mysql_dump\npath: data/dump.sql\n#SOURCE\nstreams:\n  visits:\n#STREAM\n"),
+    (
+        "sources/dump.yml",
+        "type: mysql_dump\npath: data/dump.sql\n#SOURCE\nstreams:\n  visits:\n    max_quarantine: 90%\n#STREAM\n",
+    ),
     (
         "data/dump.sql",
         "-- MySQL dump\nCREATE TABLE `visits` (`id` int NOT NULL, `day` date DEFAULT NULL, PRIMARY KEY (`id`));\nINSERT INTO `visits` VALUES (1,'2026-01-01'),(2,'0000-00-00');\nCREATE TABLE `other` (`id` int NOT NULL, PRIMARY KEY (`id`));\nINSERT INTO `other` VALUES (7);\n",
