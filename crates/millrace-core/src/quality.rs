@@ -163,10 +163,9 @@ impl DataTest {
             (Check::NotNull, _) => (format!("{column} is null"), Vec::new()),
             (Check::AcceptedValues { values, numbers }, _) => {
                 let cast = |sql: &str, kind: &str| format!("cast({sql} as {kind})");
-                let compared = |sql: &str| match numbers {
+                let compared = |sql: &str| {
                     // From its text, so that a parameter is one whatever the column is.
-                    true => cast(&cast(sql, "varchar"), "double precision"),
-                    false => sql.to_owned(),
+                    if *numbers { cast(&cast(sql, "varchar"), "double precision") } else { sql.to_owned() }
                 };
                 let places: Vec<_> = (1..=values.len()).map(|i| compared(&format!("${i}"))).collect();
                 let ours = cast(&column.to_string(), if *numbers { "double precision" } else { "varchar" });

@@ -91,6 +91,7 @@ pub async fn check(
         columns: BTreeMap::new(),
         silent: BTreeSet::new(),
         most_columns: compiled.most_columns(registry),
+        missing: Vec::new(),
         checked: Checked::default(),
     };
     for stream in compiled.catalog.streams.values() {
@@ -105,7 +106,12 @@ pub async fn check(
     for view in &compiled.views {
         checker.view(view).await?;
     }
-    Ok(checker.checked)
+    let (checked, missing) = (checker.checked, checker.missing);
+    // Of little weight beside what is wrong with the project itself.
+    if !has_errors(diagnostics) {
+        diagnostics.extend(missing);
+    }
+    Ok(checked)
 }
 
 struct Checker<'a> {
@@ -121,6 +127,8 @@ struct Checker<'a> {
     silent: BTreeSet<String>,
     /// Columns that a table of the environment's warehouse has at most, where there is such a limit.
     most_columns: Option<usize>,
+    /// What is said of missing files.
+    missing: Vec<Diagnostic>,
     checked: Checked,
 }
 
@@ -256,7 +264,7 @@ impl Checker<'_> {
             let warning = Diagnostic::warning(Code::SourceUnreachable, finding.saw.clone());
             let hint =
                 finding.hint.clone().unwrap_or_else(|| "A run needs it, and would stop here.".to_owned());
-            self.diagnostics.push(warning.at(stream.span.clone(), "").hint(hint));
+            self.missing.push(warning.at(stream.span.clone(), "").hint(hint));
         }
     }
 

@@ -251,7 +251,7 @@ impl Manifest {
         if node.get("naming").and_then(Node::text) == Some("source") {
             manifest.naming = Naming::Source;
         }
-        if let Some(Some(zone)) = time_zone(node, decoder) {
+        if let Some(zone) = time_zone(node, &ProjectZone::default(), decoder) {
             manifest.time_zone = zone;
         }
         manifest.mask_salt = mask_salt(node, decoder);

@@ -138,19 +138,23 @@ pub(super) fn schedule(node: &Node, of_project: &ProjectZone, decoder: &mut Deco
             None
         }
     };
-    let time_zone = time_zone(node, decoder).map(|zone| zone.unwrap_or_else(|| of_project.clone()));
+    let time_zone = time_zone(node, of_project, decoder);
     let catch_up = node.get("catch_up").and_then(Node::scalar).and_then(Scalar::as_bool).unwrap_or(true);
     let retries = node.get("retries").and_then(Node::scalar).and_then(Scalar::as_integer);
     let retries = retries.and_then(|retries| u32::try_from(retries).ok()).unwrap_or(RETRIES);
     Some(Schedule { cron: cron?, time_zone: time_zone?.name().to_owned(), catch_up, retries })
 }
 
-/// What `time_zone:` says: none where it names no zone, which is reported.
-pub(super) fn time_zone(node: &Node, decoder: &mut Decoder<'_>) -> Option<Option<ProjectZone>> {
-    let Some(value) = node.get("time_zone") else { return Some(None) };
+/// What `time_zone:` says, or else `default`; none where it names no zone, which is reported.
+pub(super) fn time_zone(
+    node: &Node,
+    default: &ProjectZone,
+    decoder: &mut Decoder<'_>,
+) -> Option<ProjectZone> {
+    let Some(value) = node.get("time_zone") else { return Some(default.clone()) };
     let name = value.text()?;
     match ProjectZone::of(name) {
-        Ok(zone) => Some(Some(zone)),
+        Ok(zone) => Some(zone),
         Err(hint) => {
             decoder.report(Code::WrongValue, &value.range, format!("`{name}` is no time zone"), Some(hint));
             None

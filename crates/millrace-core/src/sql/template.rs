@@ -321,7 +321,7 @@ mod tests {
             ("unique_key='id'", "no option `unique_key`: models are built whole"),
             ("schema='x'", "no option `schema`: the schemas of an environment"),
             ("enabled='maybe'", "true or false as `enabled`"),
-            ("materialized=1.5", "a text as `materialized`"),
+            ("materialized=1.5", "there is no materialization `1.5`"),
         ] {
             let text = format!("{{{{ config({options}) }}}}select 1");
             let diagnostic = render(&"m.sql".into(), &text, &context()).expect_err("it is refused");

@@ -245,7 +245,7 @@ async fn publish(warehouse: &dyn Warehouse, rows: &[Row]) {
 /// Whether a cell is one that was chosen: numbers by what they are, everything else by its text.
 fn is_among(cell: &Json, chosen: &[Json]) -> bool {
     chosen.iter().any(|value| match (cell.as_f64(), value.as_f64()) {
-        (Some(a), Some(b)) => a == b,
+        (Some(a), Some(b)) => a.total_cmp(&b).is_eq() || (a + 0.0).total_cmp(&(b + 0.0)).is_eq(),
         _ => cell == value,
     })
 }
@@ -268,13 +268,12 @@ struct Harness {
     rows: Vec<Row>,
     options: BTreeMap<String, Vec<Json>>,
     random: Dice,
+    seed: u64,
 }
 
 impl Harness {
     async fn over(warehouse: Arc<dyn Warehouse>) -> Self {
         let seed = std::env::var("MILLRACE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(13);
-        // Shown where the test fails.
-        println!("seed {seed} (MILLRACE_SEED)");
         let mut random = Dice(seed);
         let rows: Vec<Row> = (0..ROWS).map(|_| row(&mut random)).collect();
         publish(&*warehouse, &rows).await;
@@ -290,7 +289,7 @@ impl Harness {
         let shop = shop.expect("a server");
         let lines = shop.page("facts", &json!({})).await;
         let options = serde_json::from_value(lines[0]["options"].clone()).expect("lists of values");
-        Self { shop, rows, options, random }
+        Self { shop, rows, options, random, seed }
     }
 
     /// What is offered is what the rows have.
@@ -343,10 +342,10 @@ impl Harness {
         }
         let answer = self.shop.metrics(&question).await;
         let total = &answer["result"]["total"];
-        assert_eq!(total["rows"], json!(kept.len()), "{question}");
+        assert_eq!(total["rows"], json!(kept.len()), "{question} (MILLRACE_SEED={})", self.seed);
         let sum: i64 = kept.iter().map(|row| row.amount).sum();
         let sum = if kept.is_empty() { Json::Null } else { json!(sum) };
-        assert_eq!(total["total"], sum, "{question}");
+        assert_eq!(total["total"], sum, "{question} (MILLRACE_SEED={})", self.seed);
         if let Some(grain) = grain {
             let mut counts: BTreeMap<String, usize> = BTreeMap::new();
             for row in &kept {
@@ -359,7 +358,7 @@ impl Harness {
             let numbers = data[1].as_array().expect("numbers").iter();
             let numbers = numbers.map(|n| n.as_u64().expect("a count") as usize);
             let told: BTreeMap<String, usize> = steps.zip(numbers).collect();
-            assert_eq!(told, counts, "{question}");
+            assert_eq!(told, counts, "{question} (MILLRACE_SEED={})", self.seed);
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) const BASE: &[(&str, &str)] = &[
     ),
     (
         "sources/files.schema.yml",
-        "streams:\n  rows:\n    columns:\n      - {name: id, type: int64}\n      - {name: TheWord, type: text}\n      - {name: n, type: int8}\n      - {name: at, type: timestamptz}\n",
+        "streams:\n  rows:\n    columns:\n      - {name: id, type: int64}\n      - {name: TheWord, type: text}\n      - {name: n, type: int8}\n      - {name: seen, type: timestamptz}\n",
     ),
     ("data/rows.csv", CSV),
     ("sources/nested.yml", "type: json\npath: data/nested.json\n#SOURCE\nstreams:\n  records:\n#STREAM\n"),
@@ -31,7 +31,10 @@ pub(super) const BASE: &[(&str, &str)] = &[
         "{\"id\": 1, \"of\": {\"a\": 1}, \"lines\": [{\"x\": 1}, {\"x\": 2}]}\n{\"id\": 2, \"of\": {\"a\": 2}, \"lines\": []}\n",
     ),
     ("sources/parts.yml", "type: parquet\npath: data/rows.parquet\n#SOURCE\nstreams:\n  records:\n#STREAM\n"),
-    ("sources/dump.yml", "type: mysql_dump\npath: data/dump.sql\n#SOURCE\nstreams:\n  visits:\n#STREAM\n"),
+    (
+        "sources/dump.yml",
+        "type: mysql_dump\npath: data/dump.sql\n#SOURCE\nstreams:\n  visits:\n    max_quarantine: 90%\n#STREAM\n",
+    ),
     (
         "data/dump.sql",
         "-- MySQL dump\nCREATE TABLE `visits` (`id` int NOT NULL, `day` date DEFAULT NULL, PRIMARY KEY (`id`));\nINSERT INTO `visits` VALUES (1,'2026-01-01'),(2,'0000-00-00');\nCREATE TABLE `other` (`id` int NOT NULL, PRIMARY KEY (`id`));\nINSERT INTO `other` VALUES (7);\n",
@@ -42,11 +45,11 @@ pub(super) const BASE: &[(&str, &str)] = &[
     ),
     (
         "models/facts.sql",
-        "select id, TheWord as word, n, at from files.rows where TheWord <> '{{ var('word') }}x'",
+        "select id, the_word as word, n, seen from files.rows where the_word <> '{{ var('word') }}x'",
     ),
     (
         "models/words.sql",
-        "select distinct TheWord as word, upper(TheWord) as loud from files.rows where TheWord is not null",
+        "select distinct the_word as word, upper(the_word) as loud from files.rows where the_word is not null",
     ),
     ("models/nested.sql", "select * from nested.records"),
     ("models/lines.sql", "select * from lines.records"),
@@ -58,16 +61,16 @@ pub(super) const BASE: &[(&str, &str)] = &[
     ),
     (
         "metrics/facts.yml",
-        "semantic_view: facts\nbase: facts\ntime: at\n#VIEW\njoins:\n  - {to: words, on: word, cardinality: many_to_one}\ndimensions:\n  word: {column: word}\n  loud: {column: words.loud}\nmetrics:\n  rows: {sql: count(*)}\n  total: {sql: sum(n)}\n  mean: {ratio: [total, rows]}\n",
+        "semantic_view: facts\nbase: facts\ntime: seen\n#VIEW\njoins:\n  - {to: words, on: word, cardinality: many_to_one}\ndimensions:\n  word: {column: word}\n  loud: {column: words.loud}\nmetrics:\n  rows: {sql: count(*)}\n  total: {sql: sum(n)}\n  mean: {ratio: [total, rows]}\n",
     ),
     (
         "dashboards/facts.yml",
-        "dashboard: facts\nsemantic_view: facts\n#DASHBOARD\nrows:\n  - [{kpi: rows}]\n  - [{area: rows, by: at}]\n  - [{bar: total, by: word}]\n#ROW\n",
+        "dashboard: facts\nsemantic_view: facts\n#DASHBOARD\nrows:\n  - [{kpi: rows}]\n  - [{area: rows, by: seen}]\n  - [{bar: total, by: word}]\n#ROW\n",
     ),
 ];
 
 /// Forty rows, one of which has a number that does not fit, and a column that the captured schema lacks.
-const CSV: &str = "id,TheWord,n,at,extra\n\
+const CSV: &str = "id,TheWord,n,seen,extra\n\
 1,a,1,2026-03-28T23:30:00Z,x\n2,b,2,2026-03-29T10:00:00Z,x\n3,,3,2026-03-29T23:30:00Z,x\n4,NULL,4,2026-03-30T10:00:00Z,x\n\
 5,a,5,2026-03-31T10:00:00Z,x\n6,b;c,6,2026-03-31T10:00:00Z,x\n7,'q',7,2026-03-31T10:00:00Z,x\n8,a,8,2026-03-31T10:00:00Z,x\n\
 9,a,300,2026-04-01T10:00:00Z,x\n10,a,10,2026-04-02T10:00:00Z,x\n11,b,11,2026-04-02T10:00:00Z,x\n12,b,12,2026-04-02T10:00:00Z,x\n\
