@@ -198,6 +198,12 @@ impl Checker<'_> {
             let warning = Diagnostic::warning(Code::DeletesUnseen, message).at(stream.span.clone(), "");
             self.diagnostics.push(warning.hint(hint));
         }
+        let strange = strangers(stream, &observed, stream.captured.is_none());
+        let is_wrong = has_errors(&strange);
+        self.diagnostics.extend(strange);
+        if is_wrong {
+            return Ok(());
+        }
         let naming = self.compiled.project.manifest.naming;
         let left_out = stream.options.choice.left_out();
         let kept = observed.columns.iter().filter(|column| !left_out.contains(&column.name));
@@ -207,12 +213,6 @@ impl Checker<'_> {
             self.diagnostics.extend(problems.into_iter().map(|(code, message, hint)| {
                 Diagnostic::error(code, message).at(stream.span.clone(), "").hint(hint)
             }));
-            return Ok(());
-        }
-        let strange = strangers(stream, &observed, stream.captured.is_none());
-        let is_wrong = has_errors(&strange);
-        self.diagnostics.extend(strange);
-        if is_wrong {
             return Ok(());
         }
         let mut drift = Vec::new();

@@ -18,7 +18,7 @@ use parquet::arrow::ArrowWriter;
 use crate::reading::{discover, source, stream, wait};
 
 /// More than the batches that may be on their way.
-const ROWS: usize = 600_000;
+const ROWS: usize = 300_000;
 
 /// Reads a stream, and changes something once the first batch has come. The second value is the number of rows.
 fn stepped(
