@@ -158,7 +158,8 @@ fn literals(kind: Kind, dice: &mut Dice) -> Vec<String> {
             }
             Kind::Year => {
                 let quote = dice.pick(&["", "'"]);
-                format!("{quote}{}{quote}", dice.roll([10, 100, 1000, 2300][dice.roll(4)]))
+                let sides = [10, 100, 1000, 2300][dice.roll(4)];
+                format!("{quote}{}{quote}", dice.roll(sides))
             }
             Kind::Moment => {
                 let year = [1000 + dice.roll(1200), dice.roll(100), dice.roll(9999)][dice.roll(3)];
@@ -174,7 +175,8 @@ fn literals(kind: Kind, dice: &mut Dice) -> Vec<String> {
                 }
             }
             Kind::Time => {
-                let hours = dice.roll([24, 100, 900][dice.roll(3)]);
+                let sides = [24, 100, 900][dice.roll(3)];
+                let hours = dice.roll(sides);
                 let sign = dice.pick(&["", "", "-"]);
                 let fraction = dice.pick(&["", "", ".5", ".123456"]);
                 match dice.roll(3) {
