@@ -264,6 +264,8 @@ fn what_is_loaded_of_a_literal_is_what_a_server_keeps() {
             match kept.get(&id) {
                 // MariaDB from 11.5 on keeps what this one refuses.
                 None if definition.starts_with("timestamp") && value.as_deref() > Some("2038-01-19") => {}
+                // What a server without strict mode keeps of a value that is no label, and so what its dumps have.
+                None if definition.starts_with("enum") && value.as_deref() == Some("") => {}
                 Some(kept) if *kept == value => {}
                 // The server shows six digits of a FLOAT.
                 Some(Some(kept)) if matches!(ask, Ask::Float) && is_near(kept, value.as_deref()) => {}
