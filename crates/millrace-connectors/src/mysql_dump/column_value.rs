@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use millrace_core::quarantine::QuarantineCode;
+use millrace_core::schema::DataType;
 
 use crate::files::cell::Refusal;
 use crate::files::number::Number;
@@ -118,6 +119,13 @@ pub(super) fn read<'a>(
             let number = Number::parse(&text).ok_or_else(refused)?;
             if *unsigned && text.starts_with(b"-") && text.iter().any(|byte| matches!(byte, b'1'..=b'9')) {
                 return Err(Refusal::out_of_range("the number is below zero, and its column is unsigned"));
+            }
+            if number.has_exponent() && matches!(column.data_type, DataType::Decimal { .. }) {
+                // Servers go by a double there.
+                return Err(Refusal::out_of_range("a number with an exponent is no exact decimal"));
+            }
+            if text.starts_with(b"-") && !text.iter().any(|byte| matches!(byte, b'1'..=b'9')) {
+                return Ok(ColumnValue::Number(Cow::Owned(text[1..].to_vec())));
             }
             if let Some((precision, scale)) = digits {
                 number

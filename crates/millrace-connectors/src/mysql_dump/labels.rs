@@ -35,6 +35,10 @@ pub(super) fn several<'a>(
         return Ok(text);
     }
     let mut found = vec![false; list.names.len()];
+    if text.windows(2).any(|pair| pair == b" ,") {
+        // Only blanks at the end of the whole do not count.
+        return Err(no_label());
+    }
     for part in text.split(|&byte| byte == b',') {
         let exact = list.names.iter().position(|name| name.as_bytes() == part);
         let at = exact.or_else(|| position(list, part).filter(|_| !is_bytes)).ok_or_else(no_label)?;

@@ -68,6 +68,10 @@ pub(super) fn date_time(text: &[u8]) -> Option<Moment> {
             text[from..to].iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'))
         };
         (year, month, day) = (part(0, 4), part(4, 6), part(6, 8));
+        if year < 1000 && text.iter().any(|byte| matches!(byte, b'1'..=b'9')) {
+            // As a number it has fewer digits, and other years.
+            return None;
+        }
         if digits == 14 {
             clock = [part(8, 10), part(10, 12), part(12, 14)];
             fraction = rest.get(1..).unwrap_or_default();

@@ -184,7 +184,10 @@ pub(super) fn rows(
             return Err(Error::new(ErrorKind::Internal, "rows are in a file that was not read"));
         };
         let bytes = content.part(part.start.offset, part.end)?;
-        let mut window = Window::within(name, bytes, limits.block, part.start.offset, part.start.line);
+        // A short part needs no large buffer.
+        let length = usize::try_from(part.end - part.start.offset).unwrap_or(usize::MAX);
+        let block = limits.block.min(length);
+        let mut window = Window::within(name, bytes, block, part.start.offset, part.start.line);
         let mut script = Script::new(&mut window, limits.record);
         script.mode = part.session.mode;
         if part.session.written == Written::Latin1 {

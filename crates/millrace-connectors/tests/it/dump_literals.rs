@@ -158,7 +158,8 @@ fn literals(kind: Kind, dice: &mut Dice) -> Vec<String> {
             }
             Kind::Year => {
                 let quote = dice.pick(&["", "'"]);
-                format!("{quote}{}{quote}", dice.roll([10, 100, 1000, 2300][dice.roll(4)]))
+                let sides = [10, 100, 1000, 2300][dice.roll(4)];
+                format!("{quote}{}{quote}", dice.roll(sides))
             }
             Kind::Moment => {
                 let year = [1000 + dice.roll(1200), dice.roll(100), dice.roll(9999)][dice.roll(3)];
@@ -174,7 +175,8 @@ fn literals(kind: Kind, dice: &mut Dice) -> Vec<String> {
                 }
             }
             Kind::Time => {
-                let hours = dice.roll([24, 100, 900][dice.roll(3)]);
+                let sides = [24, 100, 900][dice.roll(3)];
+                let hours = dice.roll(sides);
                 let sign = dice.pick(&["", "", "-"]);
                 let fraction = dice.pick(&["", "", ".5", ".123456"]);
                 match dice.roll(3) {
@@ -198,6 +200,11 @@ fn literals(kind: Kind, dice: &mut Dice) -> Vec<String> {
         });
     }
     found
+}
+
+fn is_near(one: &str, other: Option<&str>) -> bool {
+    let number = |text: &str| text.parse::<f64>().expect("a number");
+    other.is_some_and(|other| (number(one) - number(other)).abs() <= number(one).abs() * 1e-5)
 }
 
 #[test]
@@ -257,7 +264,11 @@ fn what_is_loaded_of_a_literal_is_what_a_server_keeps() {
             match kept.get(&id) {
                 // MariaDB from 11.5 on keeps what this one refuses.
                 None if definition.starts_with("timestamp") && value.as_deref() > Some("2038-01-19") => {}
+                // What a server without strict mode keeps of a value that is no label, and so what its dumps have.
+                None if definition.starts_with("enum") && value.as_deref() == Some("") => {}
                 Some(kept) if *kept == value => {}
+                // The server shows six digits of a FLOAT.
+                Some(Some(kept)) if matches!(ask, Ask::Float) && is_near(kept, value.as_deref()) => {}
                 kept => {
                     let literal = &made[at][id];
                     writeln!(wrong, "{definition} <- {literal}: {value:?}, the server has {kept:?}")
