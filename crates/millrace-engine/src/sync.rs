@@ -121,7 +121,9 @@ pub async fn sync_stream(
     let unknown = Mutex::new(None);
     let attempt = || load_columns::attempt(stream, before, &spec, context, &unknown);
     let LoadDone { loaded, outcome, quarantined, conversions, how } =
-        retry::while_lost(&what, context.observer, sleep, attempt).await?;
+        retry::while_lost(&what, context.observer, sleep, attempt)
+            .await
+            .map_err(|error| about(&stream.name, error))?;
     let duration_ms = started.elapsed().as_millis() as u64;
     let mut words = format!("{} rows", grouped(outcome.rows_read));
     if quarantined > 0 {

@@ -62,7 +62,7 @@ fn without_a_network() {
         );
     }
     // A large one over several connections.
-    server.run("create table db.large (id int primary key, v char(50) not null default 'x'); insert into db.large (id) select seq from seq_1_to_5000");
+    server.run("use db; create table db.large (id int primary key, v char(50) not null default 'x'); insert into db.large (id) select seq from seq_1_to_5000");
     let pairs = [("url", format!("mysql://reader:{password}@{}/db", encoded(&path)))];
     let pairs = [("url", pairs[0].1.as_str()), ("range_rows", "500"), ("snapshot", "lock")];
     server.run("grant lock tables on *.* to reader");
