@@ -15,6 +15,8 @@ mod duckdb_publish;
 #[cfg(all(feature = "json", feature = "csv"))]
 mod files;
 #[cfg(any(feature = "duckdb", feature = "postgres"))]
+mod folding;
+#[cfg(any(feature = "duckdb", feature = "postgres"))]
 mod leasing;
 #[cfg(any(feature = "duckdb", feature = "postgres"))]
 mod merging;
