@@ -21,6 +21,8 @@ mod files;
 #[cfg(all(feature = "json", feature = "csv"))]
 mod growing;
 #[cfg(any(feature = "duckdb", feature = "postgres"))]
+mod folding;
+#[cfg(any(feature = "duckdb", feature = "postgres"))]
 mod leasing;
 #[cfg(any(feature = "duckdb", feature = "postgres"))]
 mod merging;
