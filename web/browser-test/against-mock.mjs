@@ -1,16 +1,19 @@
 // The checks of run.mjs against the mock server, and those that need a server whose state can be changed.
 //   npm run build && SCREENSHOTS=shots npm run test:browser:mock
 import { startMock } from "../dev/mock.mjs";
+import { axeChecks } from "./axe.mjs";
 import { launch, runChecks } from "./browser.mjs";
+import { clickChecks } from "./clicks.mjs";
 import { dashboardChecks } from "./dashboard.mjs";
 import { holdChecks } from "./holds.mjs";
+import { honestChecks } from "./honest.mjs";
 import { moveChecks } from "./moves.mjs";
 import { stateChecks } from "./states.mjs";
 
 const mock = await startMock();
 const browser = await launch();
 try {
-  const own = [...stateChecks(browser), ...holdChecks(browser), ...moveChecks(browser)];
+  const own = [...clickChecks(browser), ...honestChecks(browser), ...axeChecks(browser), ...stateChecks(browser), ...holdChecks(browser), ...moveChecks(browser)];
   const all = [...(await dashboardChecks(browser, mock.url)), ...own];
   // ONLY: a part of the names of those that are wanted.
   const checks = all.filter(([name]) => name.includes(process.env.ONLY ?? ""));

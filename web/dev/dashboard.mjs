@@ -35,6 +35,7 @@ export const sales = {
   title: label("Sales", "Ventes"),
   semantic_view: "sales",
   deletes_unseen: [],
+  streams: ["files.orders"],
   time: { dimension: "order_date", range: "last 30 days", grain: "day", compare: "previous_period" },
   filters: [dimensions.country, dimensions.status],
   rows: [

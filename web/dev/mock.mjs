@@ -28,6 +28,13 @@ function initialState() {
     rollback: null,
     schedule: { cron: "*/15 * * * *", time_zone: "Europe/Paris", next_run_at: new Date(Date.now() + 5.5 * 60_000).toISOString() },
     rowsGone: false,
+    /** The values that a filter lists at most; the server's own bound is 1,000. */
+    mostOptions: 1000,
+    /** Other dashboards, all alike, by title. */
+    others: [],
+    notices: undefined,
+    /** Changes the answer of a tile. */
+    alter: (result) => result,
     quarantined: 42,
     tileErrors: {},
     tilePauseMs: 20,
@@ -35,6 +42,7 @@ function initialState() {
     /** A promise that answers wait for, so that a test can look at the page in between. */
     gate: Promise.resolve(),
     requests: [],
+    searches: [],
   };
 }
 
@@ -44,10 +52,10 @@ function project(state) {
     version: "0.1.0",
     environment: "dev",
     locales: ["en", "fr"],
-    dashboards: [{ name: "sales", title: state.dashboard.title }],
+    dashboards: [{ name: "sales", title: state.dashboard.title }, ...state.others.map((title, at) => ({ name: `other${at}`, title: { en: title } }))],
     publication: state.publication,
     last_run: state.lastRun,
-    last_result: state.lastResult,
+    last_result: state.lastResult && { ...state.lastResult, notices: state.notices },
     rollback: state.rollback,
     schedule: state.schedule,
     quarantine: { rows: state.quarantined, streams: state.quarantined ? [{ stream: "files.orders", rows: state.quarantined }] : [] },
@@ -77,24 +85,34 @@ async function data(state, request, response) {
   const filters = request.filters ?? {};
   const rows = select(orders, range, filters);
   const previous = compare ? select(orders, compare, filters) : [];
-  const options = Object.fromEntries(
-    sales.filters.map(({ name }) => {
-      const values = [...new Set(orders.map((order) => order[name]))];
-      return [name, values.sort((a, b) => (a === null ? 1 : b === null ? -1 : a.localeCompare(b, "fr")))];
-    }),
-  );
+  const all = sales.filters.map(({ name }) => [name, optionsOf(state, name)]);
+  const options = Object.fromEntries(all.map(([name, { values }]) => [name, values]));
+  const cut = all.filter(([, { values, total }]) => total > values.length).map(([name, { total }]) => [name, total]);
+  const extent = orders.length > 0 ? resolveRange("all", orders) : null;
   const line = (object) => response.write(`${JSON.stringify(object)}\n`);
   response.writeHead(200, { "content-type": "application/x-ndjson" });
   const { data_version, published_at } = state.publication;
-  line({ type: "start", data_version, published_at, range, compare, options });
+  line({ type: "start", data_version, published_at, range, compare, extent, options, options_cut: Object.fromEntries(cut) });
   const wanted = state.dashboard.rows.flat().filter((tile) => request.tiles?.includes(tile.id) ?? true);
   for (const tile of wanted) {
     await pause(state.tilePauseMs);
     const error = state.tileErrors[tile.id];
-    line(error ? { type: "tile", id: tile.id, error } : { type: "tile", id: tile.id, result: tileResult(tile, rows, previous, range) });
+    line(error ? { type: "tile", id: tile.id, error } : { type: "tile", id: tile.id, result: state.alter(tileResult(tile, rows, previous, range, extent), tile) });
   }
   line({ type: "end", duration_ms: 12 });
   response.end();
+}
+
+const fold = (text) => text.normalize("NFD").replace(/\p{Diacritic}/gu, "").toLowerCase();
+
+/** The values of a filter that have a text in them, NULL last; and how many there are. */
+function optionsOf(state, name, search = "") {
+  const values = [...new Set(state.orders.map((order) => order[name]))]
+    .filter((value) => search === "" || (value !== null && fold(value).includes(fold(search))))
+    .sort((a, b) => (a === null ? -1 : b === null ? 1 : a.localeCompare(b, "fr")));
+  const shown = values.slice(0, state.mostOptions);
+  if (shown[0] === null) shown.push(shown.shift());
+  return { values: shown, total: values.length };
 }
 
 /** The newest first. */
@@ -117,7 +135,8 @@ async function file(path, response) {
   const name = asset ? normalize(path).replace(/^\/+/, "") : "index.html";
   const body = await readFile(join(DIST, name)).catch(() => null);
   if (body === null) return void response.writeHead(404).end();
-  response.writeHead(200, { "content-type": TYPES[extname(name)] ?? "application/octet-stream", "content-security-policy": CSP });
+  const known = asset || /^\/(d\/[^/]+|quarantine|runs(\/[^/]+)?)?$/.test(path);
+  response.writeHead(known ? 200 : 404, { "content-type": TYPES[extname(name)] ?? "application/octet-stream", "content-security-policy": CSP });
   response.end(body);
 }
 
@@ -145,6 +164,12 @@ export async function startMock(port = 0) {
     }
     if (path === "/project") return json(response, project(state));
     if (path === "/dashboards/sales") return json(response, state.dashboard);
+    if (path === "/dashboards/sales/options") {
+      state.searches.push(url.searchParams.get("search"));
+      const found = optionsOf(state, url.searchParams.get("filter"), url.searchParams.get("search").trim());
+      return json(response, { data_version: state.publication.data_version, ...found });
+    }
+    if (/^\/dashboards\/other\d+$/.test(path)) return json(response, { ...state.dashboard, name: path.split("/").at(-1) });
     if (path === "/dashboards/sales/data" && request.method === "POST") {
       const body = await bodyOf(request);
       state.requests.push(body);

@@ -86,7 +86,7 @@ function groups(orders, keys) {
 const metricColumn = (name) => ({ name, role: "metric", type: METRICS[name].type, scale: METRICS[name].scale });
 const dimensionColumn = (name, type) => ({ name, role: "dimension", type, scale: null });
 
-function byTime(tile, rows, range) {
+function byTime(tile, rows, range, extent) {
   const metric = METRICS[tile.metric.name];
   const grouped = Map.groupBy
     ? Map.groupBy(rows, (order) => floor(order.order_date, tile.grain))
@@ -95,10 +95,12 @@ function byTime(tile, rows, range) {
         return map.set(step, [...(map.get(step) ?? []), order]);
       }, new Map());
   const days = steps(range, tile.grain);
+  // Nobody knows of nothing before the first day with data and after the last.
+  const known = (step) => extent !== null && step >= floor(extent.from, tile.grain) && step <= extent.to;
   const empty = tile.fill === "zero" || tile.kind === "kpi" ? metric.zero : null;
   return {
     columns: [dimensionColumn("order_date", "date"), metricColumn(tile.metric.name)],
-    data: [days, days.map((day) => (grouped.has(day) ? metric.of(grouped.get(day)) : empty))],
+    data: [days, days.map((day) => (grouped.has(day) ? metric.of(grouped.get(day)) : known(day) ? empty : null))],
   };
 }
 
@@ -134,11 +136,11 @@ function change(now, then) {
   return ratio(a - b, b < 0n ? -b : b, 4);
 }
 
-export function tileResult(tile, rows, previousRows, range) {
+export function tileResult(tile, rows, previousRows, range, extent) {
   const names = (tile.metrics ?? [tile.metric]).map((metric) => metric.name);
   let cut = { columns: [], data: [] };
   if (tile.kind === "table") cut = asTable(tile, rows);
-  else if (tile.grain !== null) cut = byTime(tile, rows, range);
+  else if (tile.grain !== null) cut = byTime(tile, rows, range, extent);
   else if (tile.dimension !== null) cut = byName(tile, rows);
   const each = (value) => Object.fromEntries(names.map((name) => [name, value(name)]));
   const total = each((name) => METRICS[name].of(rows));

@@ -1,4 +1,5 @@
-//! The browser test: the real binary makes and serves the demo, headless Chromium looks at it.
+//! The browser test: headless Chromium looks at the page over a mock, which can be brought to every state, and at the real binary, which makes and
+//! serves the demo.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -28,6 +29,7 @@ pub(crate) fn test() -> Outcome {
         std::fs::remove_dir_all(&scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
     }
     std::fs::create_dir_all(&scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
+    npm("test:browser:mock", &[])?;
     let demo = scratch.join("demo");
     millrace(&binary, &["demo", &text(&demo), "--no-serve", "--json"])?;
     look(&binary, &demo, &[])?;
@@ -55,16 +57,22 @@ fn millrace(binary: &Path, arguments: &[&str]) -> Outcome {
 fn look(binary: &Path, project: &Path, variables: &[(&str, &str)]) -> Outcome {
     let (server, address) = serve(binary, project)?;
     say(&format!("{} is at {address}", project.display()));
+    let address = [("MILLRACE_URL", address.as_str())];
+    let tested = npm("test:browser", &[address.as_slice(), variables].concat());
+    drop(server);
+    tested
+}
+
+/// Runs a script of the front end that must end well.
+fn npm(script: &str, variables: &[(&str, &str)]) -> Outcome {
     let tested = Command::new("npm")
-        .args(["run", "test:browser"])
+        .args(["run", script])
         .current_dir(root().join("web"))
-        .env("MILLRACE_URL", &address)
         .env("SCREENSHOTS", root().join("target/browser-test/screenshots"))
         .envs(variables.iter().copied())
         .status()
         .map_err(|error| format!("npm does not start: {error}"))?;
-    drop(server);
-    if tested.success() { Ok(()) } else { Err(format!("the browser test ended with {tested}")) }
+    if tested.success() { Ok(()) } else { Err(format!("`npm run {script}` ended with {tested}")) }
 }
 
 fn copy(from: &Path, to: &Path) -> Outcome {

@@ -111,6 +111,15 @@ impl Place<'_> {
     }
 }
 
+/// What the system or a driver says of a connection. The drivers' word for one that ends in the middle of a message is the codec's.
+pub(crate) fn words(error: &io::Error) -> String {
+    match error.to_string().as_str() {
+        "bytes remaining on stream" => "the connection was closed in the middle of an answer".to_owned(),
+        "Packets out of sync" => "what came is no answer to what was asked".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
 /// What there is to say of a server's certificate, under what was asked for: the mode's word, and what to do about a refusal.
 pub(crate) fn certificate(
     found: &mut Diagnosis,

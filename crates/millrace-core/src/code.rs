@@ -48,7 +48,10 @@ codes! {
     MissingKey = "missing-key",
     /// A value is not of the kind that its key takes.
     ///
-    /// Note that YAML 1.2 is read here: `yes`, `no`, `on` and `NO` are texts; `true` and `false` are the truth values.
+    /// The message names the key, and the hint what it takes: a number, one of a few words, a list, a mapping. A tile of a dashboard, for one, has one
+    /// kind (`kpi`, `area`, `line`, `bar`, `pie` or `table`) whose value names a metric, or for a `table` a list of metrics.
+    ///
+    /// Where `true` or `false` is wanted, write just that: in YAML 1.2 `yes`, `no` and `on` are texts.
     WrongValue = "wrong-value",
     /// `${NAME}` names an environment variable that is not set.
     ///
@@ -79,11 +82,16 @@ codes! {
     /// In a model, `from stg_orders` means the model of that name and `from files.orders` the stream `orders` of the
     /// source `files`; `{{ ref('stg_orders') }}` and `{{ source('files', 'orders') }}` say the same in a template.
     UnknownRef = "unknown-ref",
-    /// A pattern in `streams:` of a source matches nothing.
+    /// A pattern in `streams:` of a source, or an entry of its `exclude:`, matches nothing.
     ///
     /// `"orders_*"` stands for all tables of such a name: in the captured schema where there is one, else in the source itself. `*`
     /// stands for any characters or none, `?` for one; letter case does not count. `millrace capture` finds tables that have come since.
     EmptyPattern = "empty-pattern",
+    /// A stream or a model has more columns than a table of the environment's warehouse.
+    ///
+    /// PostgreSQL holds 1,600 in a table, and fewer where they are wide: a row has to fit into a page of 8 KB, beside the long texts that are kept
+    /// elsewhere. Load fewer (`columns:` or `exclude_columns:` of the stream), or select fewer in the model. DuckDB has no such limit.
+    TooManyColumns = "too-many-columns",
     /// Models refer to each other in a circle.
     ///
     /// The message shows the way round. Break it by moving what both need into a model of its own.
@@ -131,6 +139,11 @@ codes! {
     ///
     /// A metric is one aggregate over the base (`sum(amount)`), with an optional `where`, or a `ratio` of two such metrics.
     BadMetric = "bad-metric",
+    /// The parts of a ratio have different filters, so that it divides figures of different rows.
+    ///
+    /// Revenue without cancelled orders, divided by all orders, is no average order. Give both parts the same `where`: a metric of their
+    /// own where the project needs both counts. Where it is meant (a share of orders that were cancelled), say so: `filters: differ`.
+    RatioOfDifferentFilters = "ratio-of-different-filters",
     /// A tile names a metric or a dimension that its semantic view does not have.
     UnknownMetric = "unknown-metric",
     /// A query asks for something that the semantic view cannot answer (a grain without a time dimension, a range that is none).
@@ -191,15 +204,31 @@ codes! {
     /// Nothing of that stream was loaded. `millrace run --max-quarantine N` or `N%` allows more; the rows' places and reasons are in
     /// the message and, after a run that loads, on the page `/quarantine`.
     ContractBroken = "contract-broken",
+    /// A record of a CSV file goes over more than a hundred lines, because a quote is closed that far on.
+    ///
+    /// RFC 4180 allows line feeds within quotes, so the record was loaded as it stands. Where the other records of the file have one line each, or
+    /// these lines look like records, a quote is missing or one too many, and records are in a text of another one. Look at the line
+    /// that the message names.
+    LongRecord = "long-record",
     /// Two columns of a stream would have the same name in the warehouse.
     ///
-    /// With `naming: snake_case`, `ID` and `id` both become `id`. Exclude one (`exclude_columns`), or use `naming: source` where they differ by more than case.
+    /// With `naming: snake_case`, `ID` and `id` both become `id`. Give one another name: `rename: {ID: id_2}` of the stream, by the source's names.
     NameCollision = "name-collision",
+    /// Files lie in folders called `name=value`, and have no column of that name.
+    ///
+    /// Spark, Hive and others take such a column out of the files and put it into the path. Here it would be missing, because the names of folders
+    /// are not read. Have it written into the files too, or make one stream of each folder.
+    PartitionFolders = "partition-folders",
+    /// Records or files of a stream spell a column in two ways that differ in letter case only.
+    ///
+    /// `ID` and `id` are read as one column, under the spelling that came first, because no record has both. Where one has, they are two columns
+    /// with one name, an error that `rename` settles.
+    SpelledInTwoWays = "spelled-in-two-ways",
 
     /// A column's name has more than 63 bytes.
     ///
-    /// That is as many as PostgreSQL keeps: it would cut the name, and two columns could become one. Leave the column out
-    /// (`exclude_columns`), or give it a shorter name in the model.
+    /// That is as many as PostgreSQL keeps: it would cut the name, and two columns could become one. Give the column
+    /// a shorter name, `rename: {"Its long name": short}` of the stream, or leave it out (`exclude_columns`).
     NameTooLong = "name-too-long",
 
     /// A source's file or server could not be reached.

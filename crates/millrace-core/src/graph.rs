@@ -18,6 +18,7 @@ use crate::sql::template::{self, Hook, TemplateContext};
 use crate::sql::text;
 use crate::sql::volatile::{self, Changes};
 use crate::suggest::did_you_mean;
+use crate::time_zone::ProjectZone;
 
 /// What a name in FROM means.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -144,16 +145,23 @@ impl Graph {
         self.models.iter().find(|model| model.name == name)
     }
 
-    /// Resolves the models of a project. `streams` are all streams that exist.
+    /// Resolves the models of a project. `streams` are all streams that are known; of the sources in `unknown` nobody knows them, which has
+    /// been reported, so that what a model reads of those is no error of its own.
     pub fn resolve(
         project: &Project,
         streams: &BTreeSet<StreamName>,
+        unknown: &BTreeSet<String>,
         analyzer: &dyn SqlAnalyzer,
         context: &TemplateContext,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Self {
         let names: Vec<&str> = project.models.iter().map(|model| model.name.as_str()).collect();
-        let resolver = Resolver { names, streams, project, analyzer, context };
+        let in_error = diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.is_error())
+            .filter_map(|diagnostic| Some(diagnostic.labels.first()?.span.file.to_string()))
+            .collect();
+        let resolver = Resolver { names, streams, unknown, project, analyzer, context, in_error };
         let mut models: Vec<_> =
             project.models.iter().filter_map(|def| resolver.model(def, diagnostics)).collect();
         models.sort_by(|a, b| a.name.cmp(&b.name));
@@ -166,9 +174,12 @@ impl Graph {
 struct Resolver<'a> {
     names: Vec<&'a str>,
     streams: &'a BTreeSet<StreamName>,
+    unknown: &'a BTreeSet<String>,
     project: &'a Project,
     analyzer: &'a dyn SqlAnalyzer,
     context: &'a TemplateContext,
+    /// Files of which an error has been told.
+    in_error: BTreeSet<String>,
 }
 
 impl Resolver<'_> {
@@ -210,6 +221,7 @@ impl Resolver<'_> {
         };
         let mut references = Vec::new();
         let mut whole = true;
+        let mut told = BTreeSet::new();
         for table in &parsed.tables {
             let range = text::path_range(&sql, table.at);
             match self.input(table) {
@@ -220,7 +232,10 @@ impl Resolver<'_> {
                 }
                 None => {
                     whole = false;
-                    diagnostics.push(self.unknown_ref(def, &source, &sql, table));
+                    // Once, however often the text names it; and not where the cause has been told.
+                    if told.insert(&table.path) && !self.is_of_broken_file(table) {
+                        diagnostics.push(self.unknown_ref(def, &source, &sql, table));
+                    }
                 }
             }
         }
@@ -237,6 +252,11 @@ impl Resolver<'_> {
         }
         for index in &def.indexes {
             fingerprint.push_str(&format!("\nindex {index:?}"));
+        }
+        // Days of moments begin elsewhere in another zone.
+        let zone = &self.project.manifest.time_zone;
+        if *zone != ProjectZone::default() {
+            fingerprint.push_str(&format!("\ntime zone {}", zone.name()));
         }
         let fingerprint = sha256(fingerprint);
         Some(Model {
@@ -304,6 +324,22 @@ impl Resolver<'_> {
         }
     }
 
+    /// Whether a name is that of a stream whose source has been found wrong, in its file or where nobody could be asked.
+    fn is_of_broken_file(&self, table: &TableReference) -> bool {
+        let [source, _] = table.path.as_slice() else { return false };
+        let source = source.to_lowercase();
+        self.unknown.iter().any(|unknown| unknown.to_lowercase() == source)
+            || self.in_error.iter().any(|file| {
+                let stem = file.strip_prefix("sources/").and_then(|rest| rest.split('.').next());
+                stem.is_some_and(|stem| stem.to_lowercase() == source)
+            })
+            || self
+                .project
+                .sources
+                .iter()
+                .any(|known| known.name.to_lowercase() == source && self.in_error.contains(&*known.span.file))
+    }
+
     fn unknown_ref(&self, def: &ModelDef, source: &str, sql: &str, table: &TableReference) -> Diagnostic {
         let written = table.path.join(".");
         let mut span = place(&def.file, source, sql, table.at);
@@ -327,6 +363,9 @@ impl Resolver<'_> {
             }
             None if table.path.len() == 2 => {
                 did_you_mean(&written, streams.iter().map(String::as_str), "there are")
+            }
+            None if self.project.disabled.iter().any(|name| name.eq_ignore_ascii_case(&written)) => {
+                Some(format!("`{written}` is there, but left out: `enabled: false`."))
             }
             None => did_you_mean(
                 &written,

@@ -1,8 +1,11 @@
 //! Data tests: queries that must return no rows.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Span;
+use crate::digest::sha256;
 use crate::name::{Ident, Relation};
 use crate::project::decode::Spanned;
 use crate::sql::spelling::Spelling;
@@ -22,12 +25,14 @@ pub enum TestSeverity {
 pub enum Check {
     /// No value is NULL.
     NotNull,
-    /// No two rows have the same value; NULLs do not count.
+    /// No two rows have the same value, or the same combination of values; rows with a NULL among them do not count.
     Unique,
     /// Every value that is not NULL is one of these.
     AcceptedValues {
-        /// As texts; compared with the column's text.
+        /// As texts.
         values: Vec<String>,
+        /// Whether they are numbers, and compared as such; else they are compared with the column's text.
+        numbers: bool,
     },
     /// Every value that is not NULL is among those of another model's column.
     Relationships {
@@ -38,17 +43,25 @@ pub enum Check {
     },
 }
 
-/// A data test of one column of one model.
+/// A data test of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataTest {
     /// The model.
     pub model: String,
-    /// The column.
+    /// The column; of a test for uniqueness there may be several, whose combination is tested.
     pub column: Spanned,
+    /// The other columns of a combination.
+    pub with: Vec<Spanned>,
     /// What is tested.
     pub check: Check,
     /// What it does when it finds rows.
     pub severity: TestSeverity,
+    /// Which rows are tested: an SQL condition over the model's columns; all where there is none.
+    pub filter: Option<Spanned>,
+    /// The name that the file gives it.
+    pub given_name: Option<String>,
+    /// What tells it from others that would have the same name.
+    pub suffix: Option<String>,
     /// Where it is written.
     pub span: Span,
     /// For a test that something else implies (`semantic view sales joins many_to_one`): what.
@@ -56,38 +69,67 @@ pub struct DataTest {
 }
 
 impl DataTest {
-    /// A stable name: `not_null(fact_orders.client_id)`.
+    /// A name: `not_null(fact_orders.client_id)`, or the one that the file gives. Those of a project are distinct after
+    /// [`distinct`].
     pub fn name(&self) -> String {
-        let of = format!("{}.{}", self.model, self.column.text);
-        match &self.check {
-            Check::NotNull => format!("not_null({of})"),
-            Check::Unique => format!("unique({of})"),
-            Check::AcceptedValues { .. } => format!("accepted_values({of})"),
-            Check::Relationships { to, field } => format!("relationships({of} → {}.{field})", to.text),
-        }
+        let columns: Vec<&str> = self.columns().collect();
+        let of = format!("{}.{}", self.model, columns.join(", "));
+        let name = match (&self.given_name, &self.check) {
+            (Some(name), _) => name.clone(),
+            (None, Check::NotNull) => format!("not_null({of})"),
+            (None, Check::Unique) => format!("unique({of})"),
+            (None, Check::AcceptedValues { .. }) => format!("accepted_values({of})"),
+            (None, Check::Relationships { to, field }) => {
+                format!("relationships({of} → {}.{field})", to.text)
+            }
+        };
+        self.suffix.iter().fold(name, |name, suffix| format!("{name} #{suffix}"))
     }
 
-    /// What is tested, as a text that changes when it does.
+    /// The names of its columns.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.column).chain(&self.with).map(|column| column.text.as_str())
+    }
+
+    /// What is tested of which rows, as a text that changes when it does.
     pub fn check_text(&self) -> String {
-        match &self.check {
+        let columns: Vec<&str> = self.columns().collect();
+        let check = match &self.check {
             Check::NotNull => "not_null".to_owned(),
             Check::Unique => "unique".to_owned(),
-            Check::AcceptedValues { values } => format!("accepted_values {values:?}"),
+            Check::AcceptedValues { values, numbers } => format!("accepted_values {values:?} {numbers}"),
             Check::Relationships { to, field } => format!("relationships {} {field}", to.text),
-        }
+        };
+        let filter = self.filter.as_ref().map(|filter| filter.text.as_str());
+        format!("{} {columns:?} {check} {filter:?}", self.model)
+    }
+
+    /// Whether two tests ask the same of the same rows, with the same consequence, under the same name.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.severity == other.severity
+            && self.given_name == other.given_name
+            && self.check_text() == other.check_text()
     }
 
     /// The same test with its columns as the tables spell them: its own model's, and the other's.
     #[must_use]
     pub fn spelled(&self, ours: &Spelling, theirs: &Spelling) -> Self {
-        let text = ours.column(&self.column.text).to_owned();
+        let spelled = |column: &Spanned| Spanned {
+            text: ours.column(&column.text).to_owned(),
+            span: column.span.clone(),
+        };
         let check = match &self.check {
             Check::Relationships { to, field } => {
                 Check::Relationships { to: to.clone(), field: theirs.column(field).to_owned() }
             }
             check => check.clone(),
         };
-        Self { column: Spanned { text, span: self.column.span.clone() }, check, ..self.clone() }
+        Self {
+            column: spelled(&self.column),
+            with: self.with.iter().map(spelled).collect(),
+            check,
+            ..self.clone()
+        }
     }
 
     /// The model beside its own that the test reads.
@@ -98,47 +140,68 @@ impl DataTest {
         }
     }
 
-    /// A query of one row and one column `failures`: the number of rows that fail. Values are parameters `$1` …, returned
-    /// beside the text. Portable SQL.
-    pub fn count_sql(&self, table: &Relation, other: Option<&Relation>) -> (String, Vec<String>) {
+    /// SQL of the rows that are tested, under the name `child`.
+    fn child(&self, table: &Relation) -> String {
+        match &self.filter {
+            None => format!("{table} as child"),
+            // On lines of its own: a comment may end it.
+            Some(filter) => format!("(select * from {table} where (\n{}\n)) as child", filter.text),
+        }
+    }
+
+    /// The columns as SQL has them, one beside the other, and that none of them is NULL.
+    fn combination(&self) -> (String, String) {
+        let columns: Vec<String> = self.columns().map(|column| Ident::new(column).to_string()).collect();
+        let present: Vec<String> = columns.iter().map(|column| format!("{column} is not null")).collect();
+        (columns.join(", "), present.join(" and "))
+    }
+
+    /// The condition of rows that fail, with its parameters; not for [`Check::Unique`].
+    fn failing(&self, other: Option<&Relation>) -> (String, Vec<String>) {
         let column = Ident::new(&self.column.text);
         match (&self.check, other) {
-            (Check::NotNull, _) => {
-                (format!("select count(*) as failures from {table} where {column} is null"), Vec::new())
-            }
-            (Check::Unique, _) => (
-                // The sum of integers is a decimal in PostgreSQL, and no number that all clients read as a count.
-                format!(
-                    "select cast(coalesce(sum(n), 0) as bigint) as failures from (select count(*) as n from {table} \
-                     where {column} is not null group by {column} having count(*) > 1) as twice"
-                ),
-                Vec::new(),
-            ),
-            (Check::AcceptedValues { values }, _) => {
-                let places: Vec<_> = (1..=values.len()).map(|i| format!("${i}")).collect();
-                (
-                    format!(
-                        "select count(*) as failures from {table} where {column} is not null and cast({column} as varchar) \
-                         not in ({})",
-                        places.join(", ")
-                    ),
-                    values.clone(),
-                )
+            (Check::NotNull, _) => (format!("{column} is null"), Vec::new()),
+            (Check::AcceptedValues { values, numbers }, _) => {
+                let cast = |sql: &str, kind: &str| format!("cast({sql} as {kind})");
+                let compared = |sql: &str| {
+                    // From its text, so that a parameter is one whatever the column is.
+                    if *numbers { cast(&cast(sql, "varchar"), "double precision") } else { sql.to_owned() }
+                };
+                let places: Vec<_> = (1..=values.len()).map(|i| compared(&format!("${i}"))).collect();
+                let ours = cast(&column.to_string(), if *numbers { "double precision" } else { "varchar" });
+                let list = places.join(", ");
+                (format!("{column} is not null and {ours} not in ({list})"), values.clone())
             }
             (Check::Relationships { field, .. }, Some(other)) => {
                 let field = Ident::new(field);
-                (
-                    format!(
-                        "select count(*) as failures from {table} as child where child.{column} is not null and not exists \
-                         (select 1 from {other} as parent where parent.{field} = child.{column})"
-                    ),
-                    Vec::new(),
-                )
+                let condition = format!(
+                    "{column} is not null and not exists \
+                     (select 1 from {other} as parent where parent.{field} = child.{column})"
+                );
+                (condition, Vec::new())
             }
             // Resolution refuses a test whose other model does not exist.
-            (Check::Relationships { .. }, None) => ("select 0 as failures".to_owned(), Vec::new()),
+            (Check::Unique | Check::Relationships { .. }, _) => ("false".to_owned(), Vec::new()),
         }
     }
+
+    /// A query of one row and one column `failures`: the number of rows that fail. Values are parameters `$1` …, returned
+    /// beside the text. Portable SQL.
+    pub fn count_sql(&self, table: &Relation, other: Option<&Relation>) -> (String, Vec<String>) {
+        let rows = self.child(table);
+        if self.check == Check::Unique {
+            let (columns, present) = self.combination();
+            // The sum of integers is a decimal in PostgreSQL, and no number that all clients read as a count.
+            let sql = format!(
+                "select cast(coalesce(sum(n), 0) as bigint) as failures from (select count(*) as n from {rows} \
+                 where {present} group by {columns} having count(*) > 1) as twice"
+            );
+            return (sql, Vec::new());
+        }
+        let (condition, values) = self.failing(other);
+        (format!("select count(*) as failures from {rows} where {condition}"), values)
+    }
+
     /// A query of the rows that fail, at most `limit`, with all columns of the tested table in their order: the very rows that
     /// [`Self::count_sql`] counts. Rows of the same value stand together. Values are parameters `$1` …, returned beside the text.
     /// Portable SQL.
@@ -148,46 +211,46 @@ impl DataTest {
         other: Option<&Relation>,
         limit: usize,
     ) -> (String, Vec<String>) {
+        let rows = self.child(table);
         let column = Ident::new(&self.column.text);
-        match (&self.check, other) {
-            (Check::NotNull, _) => {
-                (format!("select * from {table} where {column} is null limit {limit}"), Vec::new())
-            }
-            (Check::Unique, _) => (
-                format!(
-                    "select * from {table} where {column} in (select {column} from {table} where {column} is not null \
-                     group by {column} having count(*) > 1) order by {column} limit {limit}"
-                ),
-                Vec::new(),
-            ),
-            (Check::AcceptedValues { values }, _) => {
-                let places: Vec<_> = (1..=values.len()).map(|i| format!("${i}")).collect();
-                (
-                    format!(
-                        "select * from {table} where {column} is not null and cast({column} as varchar) not in ({}) \
-                         order by cast({column} as varchar) limit {limit}",
-                        places.join(", ")
-                    ),
-                    values.clone(),
-                )
-            }
-            (Check::Relationships { field, .. }, Some(other)) => {
-                let field = Ident::new(field);
-                (
-                    format!(
-                        "select child.* from {table} as child where child.{column} is not null and not exists \
-                         (select 1 from {other} as parent where parent.{field} = child.{column}) \
-                         order by child.{column} limit {limit}"
-                    ),
-                    Vec::new(),
-                )
-            }
-            // As above: resolution refuses such a test.
-            (Check::Relationships { .. }, None) => {
-                (format!("select * from {table} where false limit {limit}"), Vec::new())
-            }
+        if self.check == Check::Unique {
+            let (columns, present) = self.combination();
+            let sql = format!(
+                "select * from {rows} where ({columns}) in (select {columns} from {rows} where {present} \
+                 group by {columns} having count(*) > 1) order by {columns} limit {limit}"
+            );
+            return (sql, Vec::new());
+        }
+        let (condition, values) = self.failing(other);
+        let order = match &self.check {
+            Check::NotNull | Check::Unique => String::new(),
+            Check::AcceptedValues { .. } => format!(" order by cast({column} as varchar)"),
+            Check::Relationships { .. } => format!(" order by {column}"),
+        };
+        let sql = format!("select * from {rows} where {condition}{order} limit {limit}");
+        (sql, values)
+    }
+}
+
+/// Takes out tests that ask the same as one before them, and gives those that are left names of their own: where several have one name,
+/// each gets a few digits of what it asks.
+#[must_use]
+pub fn distinct(tests: Vec<DataTest>) -> Vec<DataTest> {
+    let mut kept: Vec<DataTest> = Vec::with_capacity(tests.len());
+    let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for test in tests {
+        let known = places.entry(test.name()).or_default();
+        if !known.iter().any(|at| kept[*at].is_same(&test)) {
+            known.push(kept.len());
+            kept.push(test);
         }
     }
+    for at in places.into_values().filter(|at| at.len() > 1).flatten() {
+        let test = &mut kept[at];
+        let digest = sha256(format!("{} {:?}", test.check_text(), test.severity));
+        test.suffix = Some(digest[..6].to_owned());
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -202,8 +265,12 @@ mod tests {
         DataTest {
             model: "fact".into(),
             column: Spanned { text: "client \"id\"".into(), span: nowhere() },
+            with: Vec::new(),
             check,
             severity: TestSeverity::Error,
+            filter: None,
+            given_name: None,
+            suffix: None,
             span: nowhere(),
             derived_from: None,
         }
@@ -231,7 +298,7 @@ mod tests {
     fn rows_are_those_that_are_counted() {
         let relationships =
             Check::Relationships { to: Spanned { text: "dim".into(), span: nowhere() }, field: "id".into() };
-        let accepted = Check::AcceptedValues { values: vec!["a".into(), "b'c".into()] };
+        let accepted = Check::AcceptedValues { values: vec!["a".into(), "b'c".into()], numbers: false };
         for check in [Check::NotNull, accepted, relationships] {
             let (count, rows, _) = sql(check);
             assert_eq!(condition(&count), condition(&rows));
@@ -245,14 +312,58 @@ mod tests {
 
     #[test]
     fn values_are_parameters_and_names_are_quoted() {
-        let (_, rows, values) = sql(Check::AcceptedValues { values: vec!["a".into(), "b'c".into()] });
+        let (_, rows, values) =
+            sql(Check::AcceptedValues { values: vec!["a".into(), "b'c".into()], numbers: false });
         assert_eq!(values, ["a", "b'c"]);
         assert_eq!(
             rows,
-            "select * from \"build\".\"fact__r7\" where \"client \"\"id\"\"\" is not null and \
+            "select * from \"build\".\"fact__r7\" as child where \"client \"\"id\"\"\" is not null and \
              cast(\"client \"\"id\"\"\" as varchar) not in ($1, $2) order by cast(\"client \"\"id\"\"\" as varchar) limit 20"
         );
         let (_, rows, _) = sql(Check::NotNull);
-        assert_eq!(rows, "select * from \"build\".\"fact__r7\" where \"client \"\"id\"\"\" is null limit 20");
+        assert_eq!(
+            rows,
+            "select * from \"build\".\"fact__r7\" as child where \"client \"\"id\"\"\" is null limit 20"
+        );
+    }
+
+    #[test]
+    fn a_combination_is_tested_as_one() {
+        let mut test = test(Check::Unique);
+        test.column.text = "a".into();
+        test.with = vec![Spanned { text: "b".into(), span: nowhere() }];
+        test.filter = Some(Spanned { text: "a > 1 -- only these".into(), span: nowhere() });
+        let (count, _) = test.count_sql(&Relation::new("build", "fact"), None);
+        assert_eq!(
+            count,
+            "select cast(coalesce(sum(n), 0) as bigint) as failures from (select count(*) as n from \
+             (select * from \"build\".\"fact\" where (\na > 1 -- only these\n)) as child \
+             where \"a\" is not null and \"b\" is not null group by \"a\", \"b\" having count(*) > 1) as twice"
+        );
+        assert_eq!(test.name(), "unique(fact.a, b)");
+    }
+
+    #[test]
+    fn what_differs_in_anything_is_another_test() {
+        let accepted = |values: &[&str], severity| DataTest {
+            severity,
+            ..test(Check::AcceptedValues {
+                values: values.iter().map(|value| (*value).to_owned()).collect(),
+                numbers: false,
+            })
+        };
+        let warns = accepted(&["a", "b", "c"], TestSeverity::Warn);
+        let holds = accepted(&["a", "b"], TestSeverity::Error);
+        let of_some =
+            DataTest { filter: Some(Spanned { text: "true".into(), span: nowhere() }), ..holds.clone() };
+        let named = DataTest { given_name: Some("of my own".into()), ..holds.clone() };
+        let all = [&warns, &holds, &warns, &of_some, &holds, &named].map(Clone::clone);
+        let kept = distinct(all.to_vec());
+        assert_eq!(kept.len(), 4);
+        let names: std::collections::BTreeSet<String> = kept.iter().map(DataTest::name).collect();
+        assert_eq!(names.len(), 4, "{names:?}");
+        assert!(names.contains("of my own"), "{names:?}");
+        let again: Vec<String> = distinct(kept.clone()).iter().map(DataTest::name).collect();
+        assert_eq!(again, kept.iter().map(DataTest::name).collect::<Vec<_>>());
     }
 }

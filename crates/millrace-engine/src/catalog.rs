@@ -17,8 +17,9 @@ use crate::batch::BatchSender;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mask::{BatchMask, Masks};
 use crate::registry::Registry;
-use crate::source::{Source, SourceContext, StreamRequest};
+use crate::source::{Discovered, Source, SourceContext, StreamRequest};
 use crate::stream_names::{Known, found};
+use crate::unset;
 
 /// One stream of the project.
 #[derive(Clone)]
@@ -47,8 +48,16 @@ impl Stream {
             settings: self.options.settings.clone(),
             excluded: self.options.choice.left_out(),
             masked: self.options.choice.masked.iter().map(|name| name.text.clone()).collect(),
+            key: self.options.key.clone(),
             mode: self.options.mode,
         }
+    }
+
+    /// What its source sees of it now, with the types that were chosen.
+    pub async fn discover(&self) -> Result<Discovered> {
+        let discovered = self.source.discover(&self.request()).await?;
+        let schema = self.options.with_chosen_types(discovered.schema);
+        Ok(Discovered { schema, ..discovered })
     }
 
     /// Whether an error says no more than that its files are gone, as they may be once they are loaded.
@@ -105,6 +114,8 @@ impl Ask {
 pub struct Catalog {
     /// Streams by name.
     pub streams: BTreeMap<StreamName, Stream>,
+    /// Sources that had to be asked for their streams and did not answer, which has been reported.
+    pub unknown: BTreeSet<String>,
 }
 
 impl Catalog {
@@ -121,8 +132,13 @@ impl Catalog {
         for def in &project.sources {
             let ask = ask.asks(&def.name);
             if let Err(error) = catalog.add(def, project, registry, project_dir, ask, diagnostics).await {
-                let diagnostic = error.to_diagnostic();
-                diagnostics.push(diagnostic.at(def.span.clone(), ""));
+                catalog.unknown.insert(def.name.clone());
+                // Each variable is told of at the place that names it.
+                if error.kind() == ErrorKind::UnsetVariable {
+                    diagnostics.extend(def.unset.iter().cloned());
+                } else {
+                    diagnostics.push(error.to_diagnostic().at(def.span.clone(), ""));
+                }
             }
         }
         for name in project.captured.keys() {
@@ -148,23 +164,34 @@ impl Catalog {
     ) -> Result<()> {
         let Some(connector) = registry.source(&def.kind) else { return Ok(()) };
         let context = SourceContext { name: def.name.clone(), project_dir: project_dir.to_owned() };
-        let source = connector.source(context, &def.settings)?;
+        let source = unset::guarded(connector.source(context, &def.settings)?, def);
         let captured = project.captured.get(&def.name);
         let known = match (&def.streams, captured) {
             (Some(_), _) if def.patterns.is_empty() => Known::default(),
             (_, Some(captured)) if !ask => {
-                Known { names: captured.keys().cloned().collect(), are_captured: true }
+                let views = project.captured_views.get(&def.name).cloned();
+                Known { names: captured.keys().cloned().collect(), are_captured: true, views }
             }
-            _ => Known { names: source.streams().await?, are_captured: false },
+            _ => {
+                let names = source.streams().await?;
+                let asks = def.exclude.views.is_some() && source.has_views();
+                let views = if asks { Some(source.views().await?) } else { None };
+                Known { names, are_captured: false, views }
+            }
         };
         for found in found(def, &known, &*source, diagnostics) {
             let name = StreamName::new(&def.name, found.name);
-            let captured = captured.and_then(|schemas| schemas.get(&name.stream)).cloned();
+            // What was captured of a stream without rows says nothing of its columns.
+            let captured = captured
+                .and_then(|schemas| schemas.get(&name.stream))
+                .filter(|schema| !schema.columns.is_empty())
+                .cloned();
             let settings = found.options.settings.or(&def.settings).without(connector.connection_keys());
             let reading = sha256(format!("{} {}", def.kind, settings.fingerprint()));
             let choice = &found.options.choice;
             let masker = project.manifest.mask_salt.masker.as_ref().filter(|_| !choice.masked.is_empty());
             let masks = masker.map(|masker| Masks { masker: masker.clone(), choice: choice.clone() });
+            let captured = captured.map(|schema| found.options.with_chosen_types(schema));
             let stream = Stream {
                 name: name.clone(),
                 span: found.span,

@@ -3,31 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_core::code::Code;
-use millrace_core::diagnostic::{Diagnostic, Label, Span, has_errors};
+use millrace_core::diagnostic::{Diagnostic, Span, has_errors};
 use millrace_core::graph::{Input, Model};
-use millrace_core::metric::query::{MetricQuery, Table, Tables};
-use millrace_core::metric::tile::{Choice, queries};
-use millrace_core::metric::time_range::Days;
-use millrace_core::metric::view::SemanticView;
 use millrace_core::name::{Ident, Relation, StreamName};
 use millrace_core::project::decode::Spanned;
+use millrace_core::project::settings::Settings;
 use millrace_core::project::source_file::ReadMode;
-use millrace_core::schema::DataType;
-use millrace_core::sql::spelling::Spelling;
 use millrace_core::sql::text;
 use millrace_core::suggest::did_you_mean;
 
 use crate::catalog::Stream;
 use crate::compiled::Compiled;
 use crate::contract::{naming_problems, reconcile};
+use crate::diagnosis::{Finding, Layer, Verdict};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model_run::known_columns;
 use crate::names::LONGEST;
 use crate::readable;
 use crate::registry::Registry;
 use crate::strangers::strangers;
-use crate::sync::{no_append, not_captured};
+use crate::sync::{grouped, no_append, not_captured};
 use crate::warehouse::{ResultColumn, Statement, Warehouse};
+
+mod views;
 
 /// What `check` looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,10 +42,35 @@ pub struct Checked {
     pub tiles: usize,
 }
 
+/// How far streams without a captured schema are looked at, since their columns decide on all that reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// As far as it takes to know their columns. A source that cannot be read is told of.
+    Whole,
+    /// Their beginning, where that costs next to nothing: a run reads them in a moment, and says itself what is wrong with them. Models
+    /// whose columns cannot be known so are passed over.
+    Beginning,
+}
+
+/// What `check` refuses, before a run touches anything. Costs next to nothing where all is well: streams without a captured schema are
+/// read as far as to know their columns only where something seems to be wrong.
+pub async fn before_run(compiled: &Compiled, registry: &Registry) -> Result<Vec<Diagnostic>> {
+    let mut found = Vec::new();
+    check(compiled, registry, Depth::Beginning, &mut found).await?;
+    let guessed = compiled.catalog.streams.values().any(|stream| stream.captured.is_none());
+    if has_errors(&found) && guessed {
+        found.clear();
+        check(compiled, registry, Depth::Whole, &mut found).await?;
+    }
+    found.retain(Diagnostic::is_error);
+    Ok(found)
+}
+
 /// Describes every model, test, metric and tile.
 pub async fn check(
     compiled: &Compiled,
     registry: &Registry,
+    depth: Depth,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<Checked> {
     let Some((_, open_scratch)) = registry.portable() else {
@@ -57,13 +80,18 @@ pub async fn check(
         .await
         .map_err(|error| Error::new(ErrorKind::Internal, "the engine did not start").caused_by(error))??;
     let schemas = ["raw", "build"].map(|name| Statement::new(format!("create schema {}", Ident::new(name))));
+    scratch.use_time_zone(&compiled.project.manifest.time_zone);
     scratch.transact(&schemas).await?;
     let mut checker = Checker {
         compiled,
+        depth,
         scratch: &*scratch,
         diagnostics,
         streams: BTreeSet::new(),
         columns: BTreeMap::new(),
+        silent: BTreeSet::new(),
+        most_columns: compiled.most_columns(registry),
+        missing: Vec::new(),
         checked: Checked::default(),
     };
     for stream in compiled.catalog.streams.values() {
@@ -74,21 +102,33 @@ pub async fn check(
     }
     readable::look(compiled, registry, checker.scratch, &checker.columns, checker.diagnostics).await?;
     checker.documented_columns();
-    checker.tests();
+    checker.tests().await;
     for view in &compiled.views {
         checker.view(view).await?;
     }
-    Ok(checker.checked)
+    let (checked, missing) = (checker.checked, checker.missing);
+    // Of little weight beside what is wrong with the project itself.
+    if !has_errors(diagnostics) {
+        diagnostics.extend(missing);
+    }
+    Ok(checked)
 }
 
 struct Checker<'a> {
     compiled: &'a Compiled,
+    depth: Depth,
     scratch: &'a dyn Warehouse,
     diagnostics: &'a mut Vec<Diagnostic>,
     /// Streams that have a table in the scratch warehouse.
     streams: BTreeSet<StreamName>,
     /// Columns of the models that could be described.
     columns: BTreeMap<String, Vec<ResultColumn>>,
+    /// Sources that do not answer, which has been reported.
+    silent: BTreeSet<String>,
+    /// Columns that a table of the environment's warehouse has at most, where there is such a limit.
+    most_columns: Option<usize>,
+    /// What is said of missing files.
+    missing: Vec<Diagnostic>,
     checked: Checked,
 }
 
@@ -109,14 +149,36 @@ fn raw_table(name: &StreamName) -> Relation {
 impl Checker<'_> {
     async fn stream(&mut self, stream: &Stream) -> Result<()> {
         let observed = match &stream.captured {
-            Some(captured) => captured.clone(),
-            None => match stream.source.discover(&stream.request()).await {
+            Some(captured) => {
+                self.warn_of_missing_files(stream).await;
+                captured.clone()
+            }
+            None if self.depth == Depth::Beginning && stream.source.discovers_by_reading() => {
+                // What cannot be read now is an error of the load, which knows better what to say of it.
+                match stream.source.glance(&stream.request()).await {
+                    Ok(Some(schema)) => schema,
+                    Ok(None) | Err(_) => return Ok(()),
+                }
+            }
+            // Each of its streams would say the same again, and after as long a wait.
+            None if self.silent.contains(&stream.name.source) => return Ok(()),
+            None => match stream.discover().await {
                 Ok(discovered) => discovered.schema,
                 Err(error) if stream.may_be_emptied(&error) => {
                     self.diagnostics.push(emptied(&stream.name));
                     return Ok(());
                 }
+                Err(error) if error.kind() == ErrorKind::UnsetVariable => {
+                    self.unset(stream, error);
+                    return Ok(());
+                }
                 Err(error) => {
+                    if error.kind() == ErrorKind::SourceUnreachable && !stream.source.discovers_by_reading() {
+                        self.silent.insert(stream.name.source.clone());
+                    }
+                    if self.depth == Depth::Beginning {
+                        return Ok(());
+                    }
                     // What is there and cannot be read cannot be captured either.
                     if error.kind() != ErrorKind::SourceUnreadable {
                         self.diagnostics.push(not_captured(&stream.name));
@@ -136,20 +198,21 @@ impl Checker<'_> {
             let warning = Diagnostic::warning(Code::DeletesUnseen, message).at(stream.span.clone(), "");
             self.diagnostics.push(warning.hint(hint));
         }
-        let naming = self.compiled.project.manifest.naming;
-        let left_out = stream.options.choice.left_out();
-        let kept = observed.columns.iter().filter(|column| !left_out.contains(&column.name));
-        let problems = naming_problems(&stream.name, &kept.cloned().collect::<Vec<_>>(), naming);
-        if !problems.is_empty() {
-            self.diagnostics.extend(problems.into_iter().map(|(code, message, hint)| {
-                Diagnostic::error(code, message).at(stream.span.clone(), "").hint(hint)
-            }));
-            return Ok(());
-        }
         let strange = strangers(stream, &observed, stream.captured.is_none());
         let is_wrong = has_errors(&strange);
         self.diagnostics.extend(strange);
         if is_wrong {
+            return Ok(());
+        }
+        let naming = self.compiled.project.manifest.naming;
+        let left_out = stream.options.choice.left_out();
+        let kept = observed.columns.iter().filter(|column| !left_out.contains(&column.name));
+        let problems =
+            naming_problems(&stream.name, &stream.options, &kept.cloned().collect::<Vec<_>>(), naming);
+        if !problems.is_empty() {
+            self.diagnostics.extend(problems.into_iter().map(|(code, message, hint)| {
+                Diagnostic::error(code, message).at(stream.span.clone(), "").hint(hint)
+            }));
             return Ok(());
         }
         let mut drift = Vec::new();
@@ -166,6 +229,11 @@ impl Checker<'_> {
                 return Ok(());
             }
         };
+        let what = format!("stream `{}`", stream.name);
+        let hint = "Load fewer with `columns:` or `exclude_columns:`.";
+        if self.has_too_many(&what, target.warehouse_columns.len(), &stream.span, hint) {
+            return Ok(());
+        }
         let dialect = self.scratch.dialect();
         let columns = target
             .warehouse_columns
@@ -178,6 +246,49 @@ impl Checker<'_> {
         self.streams.insert(stream.name.clone());
         self.checked.streams += 1;
         Ok(())
+    }
+
+    /// Warns where the files of a stream are missing or cannot be opened, which stops a run. What is elsewhere is not asked for.
+    async fn warn_of_missing_files(&mut self, stream: &Stream) {
+        let of_source = self.compiled.project.sources.iter().find(|source| source.name == stream.name.source);
+        let path = |settings: &Settings| settings.text("path").map(str::to_owned);
+        let path =
+            path(&stream.options.settings).or_else(|| of_source.and_then(|source| path(&source.settings)));
+        let is_here = path.is_some_and(|path| !path.contains("://"));
+        if self.depth != Depth::Whole || !stream.source.discovers_by_reading() || !is_here {
+            return;
+        }
+        let looked = stream.source.diagnose(&[stream.request()]).await;
+        let failed = |finding: &&Finding| finding.layer == Layer::Files && finding.verdict == Verdict::Failed;
+        for finding in looked.findings().iter().filter(failed) {
+            let warning = Diagnostic::warning(Code::SourceUnreachable, finding.saw.clone());
+            let hint =
+                finding.hint.clone().unwrap_or_else(|| "A run needs it, and would stop here.".to_owned());
+            self.missing.push(warning.at(stream.span.clone(), "").hint(hint));
+        }
+    }
+
+    /// Whether something has more columns than a table of the warehouse; reports it.
+    fn has_too_many(&mut self, what: &str, columns: usize, place: &Span, hint: &str) -> bool {
+        let Some(most) = self.most_columns.filter(|most| columns > *most) else { return false };
+        let message = format!(
+            "{what} has {} columns; a table in environment `{}` has at most {}",
+            grouped(columns as u64),
+            self.compiled.environment,
+            grouped(most as u64)
+        );
+        self.diagnostics
+            .push(Diagnostic::error(Code::TooManyColumns, message).at(place.clone(), "").hint(hint));
+        true
+    }
+
+    /// Each variable for want of which a source was not asked, once and at its place.
+    fn unset(&mut self, stream: &Stream, error: Error) {
+        let sources = &self.compiled.project.sources;
+        let unset = sources.iter().find(|source| source.name == stream.name.source).map(|def| &def.unset);
+        let told = unset.cloned().unwrap_or_else(|| vec![error.to_diagnostic()]);
+        let new: Vec<_> = told.into_iter().filter(|one| !self.diagnostics.contains(one)).collect();
+        self.diagnostics.extend(new);
     }
 
     async fn model(&mut self, model: &Model) -> Result<()> {
@@ -207,6 +318,10 @@ impl Checker<'_> {
                 return Ok(());
             }
         };
+        let what = format!("model `{}`", model.name);
+        if self.has_too_many(&what, described.len(), &model.place(0), "Select fewer.") {
+            return Ok(());
+        }
         if let Some(twice) = twin(&described) {
             let message = format!("model `{}` has two columns named `{twice}`", model.name);
             let hint = "Give one another name with `as`.";
@@ -254,167 +369,41 @@ impl Checker<'_> {
         }
     }
 
-    fn tests(&mut self) {
+    async fn tests(&mut self) {
         let compiled = self.compiled;
         for test in &compiled.tests {
             let name = format!("data test `{}`", test.name());
-            let documented = compiled
-                .project
-                .models
-                .iter()
-                .any(|model| model.columns.iter().any(|column| column.name.span == test.column.span));
-            // A described column that is missing has been reported.
             let mut there = self.columns.contains_key(&test.model);
-            if !documented {
-                there &= self.has_column(&test.model, &test.column, &name);
+            for column in std::iter::once(&test.column).chain(&test.with) {
+                let documented = compiled
+                    .project
+                    .models
+                    .iter()
+                    .any(|model| model.columns.iter().any(|known| known.name.span == column.span));
+                // A described column that is missing, and a join's, are reported where they stand.
+                if !documented && test.derived_from.is_none() {
+                    there &= self.has_column(&test.model, column, &name);
+                }
             }
             if let millrace_core::quality::Check::Relationships { to, field } = &test.check {
                 let field = Spanned { text: field.clone(), span: to.span.clone() };
                 there &= self.has_column(&to.text, &field, &name);
             }
+            if let Some(filter) = test.filter.as_ref().filter(|_| there) {
+                there = self.filter(&test.model, filter, &name).await;
+            }
             self.checked.tests += usize::from(there);
         }
     }
 
-    async fn view(&mut self, view: &SemanticView) -> Result<()> {
-        let what = format!("semantic view `{}`", view.name);
-        let mut whole = true;
-        if let Some(time) = &view.time {
-            whole &= self.has_column(&view.base.text, time, &what);
-            let temporal = self.columns.get(&view.base.text).and_then(|columns| {
-                columns.iter().find(|column| column.name.eq_ignore_ascii_case(&time.text))?.data_type
-            });
-            if temporal.is_some_and(|data_type: DataType| !data_type.is_temporal()) {
-                let message =
-                    format!("`{}` is no date or timestamp, so it cannot be the time of {what}", time.text);
-                let hint = format!("Cast it in model `{}`: `cast({} as date)`.", view.base.text, time.text);
-                self.diagnostics
-                    .push(Diagnostic::error(Code::BadQuery, message).at(time.span.clone(), "").hint(hint));
-                whole = false;
-            }
-        }
-        for join in &view.joins {
-            for (ours, theirs) in &join.on {
-                whole &= self.has_column(&view.base.text, ours, &what);
-                whole &= self.has_column(&join.to.text, theirs, &what);
-            }
-        }
-        for dimension in &view.dimensions {
-            if view.time.as_ref().is_none_or(|time| time.span != dimension.column.span) {
-                let there = self.has_column(
-                    &dimension.model,
-                    &dimension.column,
-                    &format!("dimension `{}`", dimension.name.text),
-                );
-                if !there {
-                    self.name_users(view, &dimension.name.text);
-                }
-                whole &= there;
-            }
-        }
-        if !whole {
-            return Ok(());
-        }
-        let tables: Tables = view
-            .models()
-            .into_iter()
-            .map(|model| {
-                let relation = Relation::new("build", &model.text);
-                (model.text.clone(), Table { relation, spelling: Spelling::default() })
-            })
-            .collect();
-        for metric in &view.metrics {
-            let query = MetricQuery { metrics: vec![metric.name.text.clone()], ..MetricQuery::default() };
-            let what = format!("metric `{}` does not compile", metric.name.text);
-            if self.query(view, &query, &tables, &what, &metric.name.span).await {
-                self.checked.metrics += 1;
-            } else {
-                self.name_users(view, &metric.name.text);
-            }
-        }
-        self.tiles(view, &tables).await;
-        Ok(())
-    }
-
-    /// Adds the tiles that use a broken dimension or metric to its diagnostic, the last one: they are what a reader misses.
-    fn name_users(&mut self, view: &SemanticView, name: &str) {
-        let compiled = self.compiled;
-        let Some(diagnostic) = self.diagnostics.last_mut() else { return };
-        for dashboard in compiled.project.dashboards.iter().filter(|d| d.semantic_view.text == view.name) {
-            for tile in dashboard.rows.iter().flatten() {
-                let used = tile.by.iter().chain(&tile.metrics).find(|used| used.text == name);
-                if let Some(used) = used {
-                    let text = format!("tile {} of dashboard `{}` needs it", tile.id, dashboard.name.text);
-                    diagnostic.labels.push(Label { span: used.span.clone(), text });
-                }
-            }
-        }
-    }
-
-    async fn tiles(&mut self, view: &SemanticView, tables: &Tables) {
-        let compiled = self.compiled;
-        let days = view.time.as_ref().map(|_| Days { from: 0, to: 30 });
-        let choice = Choice { days, compare: days.map(|days| days.previous()), ..Choice::default() };
-        let dashboards = compiled.project.dashboards.iter().filter(|d| d.semantic_view.text == view.name);
-        for dashboard in dashboards {
-            for tile in dashboard.rows.iter().flatten() {
-                let known = tile.metrics.iter().all(|metric| view.metric(&metric.text).is_some())
-                    && tile.by.iter().all(|by| view.dimension(&by.text).is_some());
-                let Some(span) = tile.metrics.first().map(|metric| &metric.span).filter(|_| known) else {
-                    continue;
-                };
-                let queries = queries(dashboard, tile, view, &choice);
-                let what =
-                    format!("tile {} of dashboard `{}` does not compile", tile.id, dashboard.name.text);
-                if let Some(rows) = &queries.rows {
-                    if self.query(view, rows, tables, &what, span).await {
-                        self.checked.tiles += 1;
-                    }
-                } else {
-                    // A figure alone asks for its metric, which has been described.
-                    self.checked.tiles += 1;
-                }
-            }
-        }
-    }
-
-    async fn query(
-        &mut self,
-        view: &SemanticView,
-        query: &MetricQuery,
-        tables: &Tables,
-        what: &str,
-        span: &Span,
-    ) -> bool {
-        let compiled = match view.compile_query(query, tables) {
-            Ok(compiled) => compiled,
-            Err(mut diagnostic) => {
-                // A metric that is wrong is reported once, not again with each tile.
-                if diagnostic.labels.is_empty() {
-                    *diagnostic = diagnostic.at(span.clone(), "");
-                }
-                self.diagnostics.push(*diagnostic);
-                return false;
-            }
-        };
-        let sql = compiled.params.iter().enumerate().rev().fold(compiled.sql, |sql, (at, value)| {
-            // Descriptions take no parameters; their types are what counts.
-            let stand_in = match value {
-                millrace_core::value::Value::Date(_) => "cast(null as date)",
-                _ => "cast(null as varchar)",
-            };
-            sql.replace(&format!("${}", at + 1), stand_in)
-        });
+    /// Whether the `where` of a data test is a condition over its model; reports where it is not.
+    async fn filter(&mut self, model: &str, filter: &Spanned, test: &str) -> bool {
+        let sql = format!("select 1 from {} where (\n{}\n)", Relation::new("build", model), filter.text);
         match self.scratch.describe(&sql).await {
             Ok(_) => true,
             Err(error) => {
-                let known = self
-                    .diagnostics
-                    .iter()
-                    .any(|d| d.labels.first().is_some_and(|label| label.span == *span));
-                if !known {
-                    self.diagnostics.push(sql_diagnostic(what, &error, span.clone()));
-                }
+                let what = format!("`where` of {test} does not compile");
+                self.diagnostics.push(sql_diagnostic(&what, &error, filter.span.clone()));
                 false
             }
         }

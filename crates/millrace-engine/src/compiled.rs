@@ -10,8 +10,10 @@ use millrace_core::graph::{Graph, Input};
 use millrace_core::metric::tile::check_dashboard;
 use millrace_core::metric::view::SemanticView;
 use millrace_core::project::Project;
+use millrace_core::project::decode::Spanned;
 use millrace_core::project::environment::Schemas;
-use millrace_core::quality::DataTest;
+use millrace_core::quality::{DataTest, distinct};
+use millrace_core::sql::analyzer::SqlAnalyzer;
 use millrace_core::sql::template::TemplateContext;
 use millrace_core::suggest::did_you_mean;
 
@@ -53,7 +55,7 @@ pub struct Choices {
 
 /// Compiles a project. With errors among the diagnostics the result is as whole as it can be, for `check` to go on with.
 pub async fn compile(
-    project: Project,
+    mut project: Project,
     project_dir: &Path,
     choices: &Choices,
     registry: &Registry,
@@ -69,7 +71,9 @@ pub async fn compile(
         variables: choices.variables.clone(),
         target: environment.clone(),
     };
-    let graph = Graph::resolve(&project, &catalog.names(), &**analyzer, &context, diagnostics);
+    project.disable(&context);
+    let graph =
+        Graph::resolve(&project, &catalog.names(), &catalog.unknown, &**analyzer, &context, diagnostics);
     let views = SemanticView::compile_all(&project, &**analyzer, diagnostics);
     for dashboard in &project.dashboards {
         let name = &dashboard.semantic_view;
@@ -77,6 +81,8 @@ pub async fn compile(
             Some(view) => check_dashboard(dashboard, view, diagnostics),
             // One that exists but has errors has been reported.
             None if project.semantic_views.iter().any(|view| view.name.text == name.text) => {}
+            // The same of one in a file of which nothing could be read.
+            None if is_of_broken_file(&project, &name.text, diagnostics) => {}
             None => {
                 let known: Vec<&str> =
                     project.semantic_views.iter().map(|view| view.name.text.as_str()).collect();
@@ -93,7 +99,7 @@ pub async fn compile(
         }
     }
     check_published(&graph, &views, diagnostics);
-    let tests = data_tests(&project, &graph, &views, diagnostics);
+    let tests = data_tests(&project, &graph, &views, &**analyzer, diagnostics);
     let schemas = project.manifest.environments.iter().find(|known| known.name == environment);
     let schemas = schemas.map(|known| known.schemas.clone()).unwrap_or_default();
     Ok(Compiled {
@@ -143,13 +149,17 @@ fn data_tests(
     project: &Project,
     graph: &Graph,
     views: &[SemanticView],
+    analyzer: &dyn SqlAnalyzer,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<DataTest> {
     let mut tests: Vec<DataTest> = Vec::new();
     let written = project.models.iter().flat_map(|model| model.tests.iter().cloned());
-    for test in written.chain(views.iter().flat_map(SemanticView::derived_tests)) {
+    for test in distinct(written.chain(views.iter().flat_map(SemanticView::derived_tests)).collect()) {
         let name = test.name();
-        if tests.iter().any(|known| known.name() == name) {
+        if let Some(filter) = &test.filter
+            && let Some(wrong) = wrong_filter(&name, filter, analyzer)
+        {
+            diagnostics.push(wrong);
             continue;
         }
         if let Some(other) = test.other_model()
@@ -171,6 +181,32 @@ fn data_tests(
         }
     }
     tests
+}
+
+/// What is wrong with the `where` of a data test, which must be one condition over the columns of its model.
+fn wrong_filter(test: &str, filter: &Spanned, analyzer: &dyn SqlAnalyzer) -> Option<Diagnostic> {
+    const BEFORE: &str = "select (";
+    let error = |code, message: String| Some(Diagnostic::error(code, message).at(filter.span.clone(), ""));
+    match analyzer.analyze(&format!("{BEFORE}{}\n) as holds", filter.text)) {
+        Ok(parsed) if parsed.statements == 1 && parsed.tables.is_empty() && parsed.outputs.len() == 1 => None,
+        Ok(_) => error(Code::BadDataTest, format!("`where` of data test `{test}` is not one condition"))
+            .map(|found| found.hint("Write a condition over the columns of the model: `status <> 'x'`.")),
+        Err(wrong) => {
+            error(Code::SqlSyntax, format!("`where` of data test `{test}` is not SQL: {}", wrong.message))
+        }
+    }
+}
+
+/// Whether a file of semantic views that names it has an error, so that the view could not be read from it.
+fn is_of_broken_file(project: &Project, name: &str, diagnostics: &[Diagnostic]) -> bool {
+    let read = |file: &str| project.semantic_views.iter().any(|view| *view.file == *file);
+    let told = diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+    let mut files = told.filter_map(|diagnostic| Some(&*diagnostic.labels.first()?.span.file));
+    files.any(|file| {
+        file.starts_with("metrics/")
+            && !read(file)
+            && project.texts.get(file).is_some_and(|text| text.contains(name))
+    })
 }
 
 impl Compiled {
@@ -212,7 +248,17 @@ impl Compiled {
                 format!("there is no warehouse of type `{}`", environment.kind),
             )]);
         };
-        connector.open(&self.project_dir, &environment.settings).map_err(|error| vec![error.to_diagnostic()])
+        let opened = connector.open(&self.project_dir, &environment.settings);
+        let warehouse = opened.map_err(|error| vec![error.to_diagnostic()])?;
+        warehouse.use_time_zone(&self.project.manifest.time_zone);
+        Ok(warehouse)
+    }
+
+    /// How many columns a table of the environment's warehouse has at most, where there is such a limit.
+    pub(crate) fn most_columns(&self, registry: &Registry) -> Option<usize> {
+        let environments = &self.project.manifest.environments;
+        let environment = environments.iter().find(|environment| environment.name == self.environment)?;
+        registry.warehouse(&environment.kind)?.most_columns()
     }
 
     /// `${NAME}`s of sources, and of what masks their values, that are not set.

@@ -6,11 +6,14 @@ use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::source_file::{OnChange, ReadMode, StreamOptions};
+use millrace_core::project::yaml::written;
 use millrace_core::schema::{Column, DataType, StreamSchema};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::mask::masked_columns;
+use crate::merge::RawColumn;
 use crate::names::LONGEST;
+use crate::source::Discovered;
 
 /// The columns of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,9 +80,9 @@ pub fn reconcile(
     }
     let warehouse_columns: Vec<Column> = masked_columns(&columns, &options.choice)
         .iter()
-        .map(|c| Column { name: naming.column(&c.name), ..c.clone() })
+        .map(|c| Column { name: options.column_name(naming, &c.name), ..c.clone() })
         .collect();
-    if let Some((_, message, hint)) = naming_problems(name, &columns, naming).into_iter().next() {
+    if let Some((_, message, hint)) = naming_problems(name, options, &columns, naming).into_iter().next() {
         return Err(Error::new(ErrorKind::ContractBroken, message).hint(hint));
     }
     let has = |key: &String| columns.iter().any(|column| column.name == *key);
@@ -103,7 +106,7 @@ pub fn reconcile(
     let key = if missing.is_some() {
         Vec::new()
     } else {
-        key_names.iter().map(|column| naming.column(column)).collect()
+        key_names.iter().map(|column| options.column_name(naming, column)).collect()
     };
     Ok(Target { source_columns: columns, warehouse_columns, key, gone })
 }
@@ -131,13 +134,62 @@ fn captured_column(
         return Err(Error::new(ErrorKind::ContractBroken, message).hint(hint));
     };
     if options.contract.types == OnChange::Evolve
-        && let Some(wider) = wider(column.data_type, seen.data_type)
+        && options.chosen_type(&column.name).is_none()
+        && let Some(wider) = evolved(column.data_type, seen.data_type, options.mode)
         && wider != column.data_type
     {
         notes.push(format!("column `{}` is now {wider}, was {}", column.name, column.data_type));
         return Ok(Column { data_type: wider, ..column.clone() });
     }
     Ok(column.clone())
+}
+
+/// The type that a captured column takes to hold what was seen, too.
+fn evolved(captured: DataType, seen: DataType, mode: ReadMode) -> Option<DataType> {
+    let wider = wider(captured, seen)?;
+    let digits = |data_type| match data_type {
+        DataType::Decimal { precision, .. } => precision,
+        _ => 0,
+    };
+    // What is read whole needs no room for what only might have been there, and beyond these digits not every warehouse counts.
+    let is_needless =
+        mode == ReadMode::Full && digits(wider) > WIDEST && (1..=WIDEST).contains(&digits(seen));
+    Some(if is_needless { seen } else { wider })
+}
+
+/// Digits of a decimal that is a number in every warehouse.
+const WIDEST: u8 = 38;
+
+/// What a source shows of a stream, for [`reconcile`] with what was captured of it: a captured column of numbers is held against the
+/// column's numbers, whatever else is in it, and changes only where it does not hold one of them.
+pub fn against(discovered: &Discovered, captured: Option<&StreamSchema>) -> StreamSchema {
+    let mut schema = discovered.schema.clone();
+    for column in &mut schema.columns {
+        let known = captured.and_then(|captured| captured.column(&column.name));
+        let Some(known) = known.filter(|known| known.data_type.is_numeric()) else { continue };
+        let numbers = discovered.seen.get(&column.name).and_then(|seen| seen.numbers);
+        column.data_type = numbers
+            .and_then(|numbers| numbers.needed(known.data_type))
+            .unwrap_or(if discovered.seen.is_empty() { column.data_type } else { known.data_type });
+    }
+    schema
+}
+
+/// The captured schema with numbers as wide as the load before had to make them, so that they need not be found out again.
+pub(crate) fn as_wide_as(
+    captured: &StreamSchema,
+    options: &StreamOptions,
+    loaded: &[RawColumn],
+) -> StreamSchema {
+    let mut schema = captured.clone();
+    for column in &mut schema.columns {
+        let before = loaded.iter().find(|raw| raw.source == column.name && raw.masked.is_none());
+        let Some(before) = before.filter(|_| options.chosen_type(&column.name).is_none()) else { continue };
+        if wider(column.data_type, before.data_type) == Some(before.data_type) {
+            column.data_type = before.data_type;
+        }
+    }
+    schema
 }
 
 /// The least number type that holds the values of both exactly; none where there is no such thing.
@@ -189,22 +241,23 @@ fn digits(data_type: DataType) -> Option<(u8, u8, bool)> {
 /// What is wrong with the names that columns get in the warehouse, each with what to do.
 pub(crate) fn naming_problems(
     name: &StreamName,
+    options: &StreamOptions,
     columns: &[Column],
     naming: Naming,
 ) -> Vec<(Code, String, String)> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     let mut problems = Vec::new();
     for column in columns {
-        let (ours, theirs) = (naming.column(&column.name), &column.name);
+        let (ours, theirs) = (options.column_name(naming, &column.name), &column.name);
         if let Some(other) = seen.insert(ours.to_lowercase(), theirs) {
             let message =
                 format!("columns `{other}` and `{theirs}` of stream `{name}` would both be called `{ours}`");
-            let hint = format!("Leave one out: `exclude_columns: [{theirs}]`.");
+            let hint = format!("Give one another name: `rename: {{{}: {ours}_2}}`.", written(theirs));
             problems.push((Code::NameCollision, message, hint));
         }
         if ours.len() > LONGEST {
             let message = format!("column `{ours}` of stream `{name}` has more than {LONGEST} bytes");
-            let hint = format!("Leave it out: `exclude_columns: [\"{theirs}\"]`.");
+            let hint = format!("Give it a shorter name: `rename: {{{}: short_name}}`.", written(theirs));
             problems.push((Code::NameTooLong, message, hint));
         }
     }
@@ -229,9 +282,12 @@ mod tests {
     fn options(columns: OnChange, types: OnChange) -> StreamOptions {
         let secret = Spanned { text: "Secret".into(), span: Span::new(&"f".into(), 0..0) };
         StreamOptions {
+            description: None,
             key: vec![],
             mode: ReadMode::Full,
             choice: ColumnChoice { excluded: vec![secret], ..ColumnChoice::default() },
+            rename: Vec::new(),
+            types: Vec::new(),
             deletes: Deletes::Unsaid,
             contract: Contract { columns, types },
             nul: OnNul::Error,

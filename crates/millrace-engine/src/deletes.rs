@@ -211,7 +211,7 @@ impl Comparer<'_> {
     async fn request(&self) -> Result<KeyRequest> {
         let mut observed = self.stream.captured.clone();
         if observed.is_none() && self.key.iter().any(|column| column.masked.is_some()) {
-            observed = Some(self.stream.source.discover(&self.stream.request()).await?.schema);
+            observed = Some(self.stream.discover().await?.schema);
         }
         let column = |raw: &RawColumn| {
             let own = observed.as_ref().and_then(|schema| schema.column(&raw.source));
@@ -339,7 +339,7 @@ impl Comparer<'_> {
             Statement::with(
                 format!(
                     "insert into {table} (source, stream, compared_at, run, removed, missing, withheld) \
-                     select $1, $2, $3, $4, case when n.gone <= {most} then n.gone else 0 end, n.missing, \
+                     select $1, $2, cast($3 as timestamptz), $4, case when n.gone <= {most} then n.gone else 0 end, n.missing, \
                      case when n.gone <= {most} then 0 else n.gone end from (select {gone} as gone, {missing} as missing) as n"
                 ),
                 name().into_iter().chain(about).chain(params.iter().cloned()),

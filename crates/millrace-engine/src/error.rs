@@ -19,8 +19,14 @@ pub enum ErrorKind {
     SourceEmpty,
     /// The connection to a source broke while something was read over it.
     SourceLost,
+    /// What a source holds changed while it was read, so that what was read is neither the one nor the other.
+    SourceChanged,
     /// The source answers, but what it holds cannot be read as what the project says it is.
     SourceUnreadable,
+    /// What the project says of a source or a warehouse cannot be right, whatever that would answer. Nobody was asked.
+    Misconfigured,
+    /// A `${NAME}` of a source or a warehouse is not set. Nobody was asked.
+    UnsetVariable,
     /// More rows went to quarantine than allowed, or the contract of the stream forbids what was found.
     ContractBroken,
     /// A stream had rows, and would have none or too few of them left. Holds the run.
@@ -96,6 +102,40 @@ pub struct Policy {
     pub hint: Option<&'static str>,
 }
 
+/// The exit code of a command that ends with these diagnostics, of which at least one is an error. A mistake of the project or of the command
+/// counts most (2): it has to be mended whatever else failed, and trying again is no use. Where nothing failed but what lies outside, the
+/// command ends as that failure does wherever it is met (3, where a source or the warehouse could not be reached or read); a bug is a bug (70).
+pub fn exit_of(diagnostics: &[Diagnostic]) -> u8 {
+    const PROJECT: u8 = 2;
+    const OUTSIDE: u8 = 3;
+    let errors = || diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+    if errors().any(|diagnostic| diagnostic.code == Code::Internal) {
+        return ErrorKind::Internal.policy().exit;
+    }
+    if errors().count() > 0 && errors().all(|diagnostic| is_outside(diagnostic.code)) {
+        OUTSIDE
+    } else {
+        PROJECT
+    }
+}
+
+/// Whether a code says that something outside could not be reached or read.
+pub fn is_outside(code: Code) -> bool {
+    matches!(
+        code,
+        Code::SourceUnreachable
+            | Code::SourceUnreadable
+            | Code::WarehouseUnreachable
+            | Code::WarehouseLocked
+            | Code::RunUnderWay
+            | Code::RunElsewhere
+            | Code::Superseded
+            | Code::StateTooNew
+            | Code::OutOfResources
+            | Code::TimedOut
+    )
+}
+
 impl ErrorKind {
     /// The table.
     pub fn policy(self) -> Policy {
@@ -107,7 +147,22 @@ impl ErrorKind {
             Self::SourceLost => {
                 (Code::SourceUnreachable, 3, Now, Some("Run again; `millrace doctor` says what it sees."))
             }
+            Self::SourceChanged => (
+                Code::SourceUnreachable,
+                3,
+                Now,
+                Some(
+                    "Run again once it is whole. Files are best written under another name and moved into place.",
+                ),
+            ),
             Self::SourceUnreadable => (Code::SourceUnreadable, 3, Never, None),
+            Self::Misconfigured => (Code::WrongValue, 2, Never, None),
+            Self::UnsetVariable => (
+                Code::UnsetVariable,
+                2,
+                Never,
+                Some("Set it, or write `NAME=…` into `.env` beside `millrace.yml`."),
+            ),
             Self::ContractBroken => (
                 Code::ContractBroken,
                 4,
@@ -276,3 +331,42 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_of_the_project_counts_more_than_what_lies_outside() {
+        let of = |codes: &[Code]| {
+            exit_of(&codes.iter().map(|code| Diagnostic::error(*code, "it fails")).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[Code::SourceUnreachable]), 3);
+        assert_eq!(of(&[Code::SourceUnreachable, Code::SourceUnreadable, Code::TimedOut]), 3);
+        assert_eq!(of(&[Code::SourceUnreachable, Code::UnknownRef]), 2);
+        assert_eq!(of(&[Code::UnknownRef]), 2);
+        assert_eq!(of(&[Code::UnknownRef, Code::Internal]), 70);
+        let warned =
+            [Diagnostic::warning(Code::UnknownRef, "so"), Diagnostic::error(Code::SourceUnreachable, "no")];
+        assert_eq!(exit_of(&warned), 3, "a warning decides nothing");
+        // The same answer as the table gives to the error itself.
+        for kind in [
+            ErrorKind::SourceUnreachable,
+            ErrorKind::SourceLost,
+            ErrorKind::SourceEmpty,
+            ErrorKind::SourceUnreadable,
+            ErrorKind::WarehouseUnreachable,
+            ErrorKind::WarehouseLost,
+            ErrorKind::WarehouseLocked,
+            ErrorKind::Resources,
+            ErrorKind::TimedOut,
+            ErrorKind::Misconfigured,
+            ErrorKind::UnsetVariable,
+            ErrorKind::Sql,
+            ErrorKind::Internal,
+        ] {
+            let error = Error::new(kind, "no");
+            assert_eq!(exit_of(&[error.to_diagnostic()]), kind.policy().exit, "{kind:?}");
+        }
+    }
+}

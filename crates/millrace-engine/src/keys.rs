@@ -42,6 +42,7 @@ impl KeyRequest {
             quarantine_nul: false,
             cursor: None,
             drift: Drift::default(),
+            seen: None,
         }
     }
 }

@@ -198,6 +198,7 @@ fn describe(row: &QuarantinedRow) -> String {
 #[async_trait]
 impl FinishLoad for StreamLoad {
     fn saw(&mut self, batch: &Batch) -> Result<()> {
+        let before = self.rows;
         self.rows += batch.rows.num_rows() as u64;
         let misfit = |row: &&QuarantinedRow| {
             matches!(row.code, QuarantineCode::WrongType | QuarantineCode::OutOfRange)
@@ -213,6 +214,13 @@ impl FinishLoad for StreamLoad {
         }
         self.mended.loaded(&batch.rows);
         for origin in &batch.quarantined {
+            // What the warehouse sets aside has no place but in the order of arrival.
+            let placed = origin.file.is_empty().then(|| QuarantinedRow {
+                file: self.stream.name.to_string(),
+                line: origin.line + before,
+                ..origin.clone()
+            });
+            let origin = placed.as_ref().unwrap_or(origin);
             let row = AsideRow::of(origin, self.hide_raw, self.mended.of_text(&origin.raw));
             self.mended.set_aside(row.key_sha256.as_ref());
             self.aside.push(&row, origin)?;

@@ -3,11 +3,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use millrace_core::diagnostic::Diagnostic;
 use millrace_core::project::source_file::{OnChange, ReadMode};
 use millrace_core::schema::{Column, StreamSchema};
 
 use crate::catalog::Stream;
-use crate::contract::reconcile;
+use crate::contract::{against, as_wide_as, reconcile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::keys::RowKeys;
@@ -69,7 +70,7 @@ pub(crate) async fn rows(
     if let Some(done) = settled(context, unknown).await? {
         return Ok(done);
     }
-    let observed = stream.source.discover(&stream.request()).await?.schema;
+    let observed = against(&stream.discover().await?, stream.captured.as_ref());
     let (name, options) = (&stream.name, &stream.options);
     // What people should know of the columns they were told when the stream was loaded.
     let target =
@@ -88,8 +89,13 @@ async fn as_captured(
 ) -> Result<Option<LoadDone>> {
     let contract = stream.options.contract;
     let columns = contract.columns != OnChange::Quarantine;
-    let drift = Drift { columns, gone: true, types: contract.types == OnChange::Evolve, ..Drift::default() };
-    as_known(stream, captured, drift, before, spec, context, unknown).await
+    let evolves = contract.types == OnChange::Evolve;
+    let drift = Drift { columns, gone: true, numbers: evolves, ..Drift::default() };
+    let same = before.filter(|before| evolves && before.spec == spec && !context.full_refresh);
+    let wide = same.and_then(|before| before.columns.as_deref());
+    let wide = wide.map(|loaded| as_wide_as(captured, &stream.options, loaded));
+    let known = Known { captured, schema: wide.as_ref().unwrap_or(captured) };
+    as_known(stream, known, drift, before, spec, context, unknown).await
 }
 
 /// Loads more rows of a stream with the columns that those before were loaded with. Nobody has promised them, so whatever is not as it
@@ -103,14 +109,22 @@ async fn as_loaded(
     unknown: &Unknown,
 ) -> Result<Option<LoadDone>> {
     let drift = Drift { columns: true, types: true, missing: true, ..Drift::default() };
-    as_known(stream, loaded, drift, before, spec, context, unknown).await
+    as_known(stream, Known { captured: loaded, schema: loaded }, drift, before, spec, context, unknown).await
+}
+
+/// Columns that are known before a stream is looked at.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    captured: &'a StreamSchema,
+    /// The same, as wide as they have to be.
+    schema: &'a StreamSchema,
 }
 
 /// Loads a stream with columns that are known, without looking through it before. None where discovery costs little, or where the stream
 /// turned out to differ from them; then nothing was loaded.
 async fn as_known(
     stream: &Stream,
-    schema: &StreamSchema,
+    Known { captured, schema }: Known<'_>,
     drift: Drift,
     before: Option<&LoadedStream>,
     spec: &str,
@@ -124,10 +138,14 @@ async fn as_known(
     if !strangers(stream, schema, false).is_empty() {
         return Ok(None);
     }
+    let mut notices = Vec::new();
     let target =
-        reconcile(&stream.name, &stream.options, Some(schema), schema, context.naming, &mut Vec::new())?;
+        reconcile(&stream.name, &stream.options, Some(captured), schema, context.naming, &mut notices)?;
     match load(stream, before, &target, spec, Reading::Grown(drift), context, unknown).await {
-        Ok(done) => Ok(Some(done)),
+        Ok(done) => {
+            tell(context, notices);
+            Ok(Some(done))
+        }
         Err(error) if error.kind() == ErrorKind::SchemaDrift => Ok(None),
         Err(error) => Err(error),
     }
@@ -144,6 +162,10 @@ async fn as_glanced(
 ) -> Result<Option<LoadDone>> {
     // Of rows that come to others only a part is read, and the beginning of that part is not looked at.
     if before.is_some() && stream.options.mode.keeps() && !context.full_refresh {
+        return Ok(None);
+    }
+    // The beginning suggests other types than those that were chosen.
+    if !stream.options.types.is_empty() {
         return Ok(None);
     }
     let Some(schema) = stream.source.glance(&stream.request()).await? else { return Ok(None) };
@@ -194,7 +216,7 @@ async fn as_discovered(
     context: &SyncContext<'_>,
     unknown: &Unknown,
 ) -> Result<LoadDone> {
-    let discovered = stream.source.discover(&stream.request()).await?;
+    let discovered = stream.discover().await?;
     let mut drift = strangers(stream, &discovered.schema, true);
     if let Some(wrong) = drift.iter().find(|diagnostic| diagnostic.is_error()) {
         let error = Error::new(ErrorKind::ContractBroken, wrong.message.clone());
@@ -203,17 +225,11 @@ async fn as_discovered(
             None => error,
         });
     }
-    let target = reconcile(
-        &stream.name,
-        &stream.options,
-        stream.captured.as_ref(),
-        &discovered.schema,
-        context.naming,
-        &mut drift,
-    )?;
-    for diagnostic in drift {
-        (context.observer)(Event::Notice(Box::new(diagnostic)));
-    }
+    let observed = against(&discovered, stream.captured.as_ref());
+    let captured = stream.captured.as_ref();
+    let target = reconcile(&stream.name, &stream.options, captured, &observed, context.naming, &mut drift)?;
+    drift.extend(discovered.notices);
+    tell(context, drift);
     if target.source_columns.is_empty() {
         let name = &stream.name;
         let message =
@@ -222,5 +238,13 @@ async fn as_discovered(
             .hint(format!("Run `millrace capture {}` once when it has rows.", name.source)));
     }
     vanished::refuse(stream, before, &target, &discovered.schema, context).await?;
-    load(stream, before, &target, spec, Reading::Grown(Drift::default()), context, unknown).await
+    let seen = Reading::Discovered(discovered.position.as_ref());
+    load(stream, before, &target, spec, seen, context, unknown).await
+}
+
+/// Tells whoever watches the run what they should know.
+fn tell(context: &SyncContext<'_>, notices: Vec<Diagnostic>) {
+    for notice in notices {
+        (context.observer)(Event::Notice(Box::new(notice)));
+    }
 }

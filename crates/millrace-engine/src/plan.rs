@@ -103,8 +103,13 @@ pub async fn plan(compiled: &Compiled, warehouse: &dyn Warehouse) -> Result<Vec<
     }
     let anything = steps.iter().any(|step| step.needed);
     let reason = if anything { "tables change" } else { "nothing changes, unless a data test did" };
-    steps.push(Step::new("test", format!("{} data tests", compiled.tests.len()), anything, reason));
+    steps.push(Step::new("test", data_tests(compiled.tests.len()), anything, reason));
     let next = before.as_ref().map_or(1, |publication| publication.publication + 1);
     steps.push(Step::new("publish", format!("data version {next}"), anything, reason));
     Ok(steps)
+}
+
+/// `1 data test`, `2 data tests`.
+pub(crate) fn data_tests(count: usize) -> String {
+    format!("{count} data test{}", if count == 1 { "" } else { "s" })
 }

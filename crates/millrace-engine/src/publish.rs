@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use millrace_core::name::Relation;
 use millrace_core::project::environment::Schemas;
-use millrace_core::quality::Check;
+use millrace_core::quality::{Check, DataTest};
 
 use crate::compiled::Compiled;
 use crate::error::Result;
@@ -26,15 +26,16 @@ const BUDGET: Duration = Duration::from_secs(30);
 pub(crate) fn prepared(compiled: &Compiled, model: &BuiltModel, tests: &[TestResult]) -> PreparedTable {
     let mut indexes: Vec<Vec<String>> =
         compiled.graph.model(&model.model).map(|model| model.indexes.clone()).unwrap_or_default();
+    // Of all rows, and of one column.
+    let whole = |test: &&DataTest| test.model == model.model && test.filter.is_none() && test.with.is_empty();
     let passed = |column: &str, check: &Check| {
         let test = compiled
             .tests
             .iter()
-            .find(|test| test.model == model.model && test.column.text == column && test.check == *check);
+            .find(|test| whole(test) && test.column.text == column && test.check == *check);
         test.is_some_and(|test| tests.iter().any(|result| result.test == test.name() && result.rows == 0))
     };
-    let unique =
-        compiled.tests.iter().filter(|test| test.model == model.model && test.check == Check::Unique);
+    let unique = compiled.tests.iter().filter(whole).filter(|test| test.check == Check::Unique);
     let mut keys = unique
         .map(|test| &test.column.text)
         .filter(|column| passed(column, &Check::Unique) && passed(column, &Check::NotNull));

@@ -38,8 +38,14 @@ pub struct TestResult {
 /// A data test as a record keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tested {
-    /// The column.
+    /// The column, or the first one of a combination.
     pub column: String,
+    /// The others of a combination.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<String>,
+    /// The condition on the rows that are tested: SQL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
     /// What is asked of it.
     pub check: TestedFor,
 }
@@ -56,6 +62,9 @@ pub enum TestedFor {
     AcceptedValues {
         /// As texts.
         values: Vec<String>,
+        /// Whether they are compared as numbers.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        numbers: bool,
     },
     /// A value of another model's column.
     Relationships {
@@ -71,12 +80,19 @@ impl From<&DataTest> for Tested {
         let check = match &test.check {
             Check::NotNull => TestedFor::NotNull,
             Check::Unique => TestedFor::Unique,
-            Check::AcceptedValues { values } => TestedFor::AcceptedValues { values: values.clone() },
+            Check::AcceptedValues { values, numbers } => {
+                TestedFor::AcceptedValues { values: values.clone(), numbers: *numbers }
+            }
             Check::Relationships { to, field } => {
                 TestedFor::Relationships { to: to.text.clone(), field: field.clone() }
             }
         };
-        Self { column: test.column.text.clone(), check }
+        Self {
+            column: test.column.text.clone(),
+            with: test.with.iter().map(|column| column.text.clone()).collect(),
+            filter: test.filter.as_ref().map(|filter| filter.text.clone()),
+            check,
+        }
     }
 }
 
@@ -88,21 +104,25 @@ impl TestResult {
 
     /// The data test, where the record says what it was.
     fn definition(&self) -> Option<DataTest> {
-        let Tested { column, check } = self.tested.clone()?;
+        let Tested { column, with, filter, check } = self.tested.clone()?;
         // A record has no place in a file.
         let span = Span::new(&"".into(), 0..0);
         let named = |text| Spanned { text, span: span.clone() };
         let check = match check {
             TestedFor::NotNull => Check::NotNull,
             TestedFor::Unique => Check::Unique,
-            TestedFor::AcceptedValues { values } => Check::AcceptedValues { values },
+            TestedFor::AcceptedValues { values, numbers } => Check::AcceptedValues { values, numbers },
             TestedFor::Relationships { to, field } => Check::Relationships { to: named(to), field },
         };
         Some(DataTest {
             model: self.model.clone(),
             column: named(column),
+            with: with.into_iter().map(named).collect(),
             check,
             severity: self.severity,
+            filter: filter.map(named),
+            given_name: Some(self.test.clone()),
+            suffix: None,
             span: span.clone(),
             derived_from: None,
         })

@@ -48,6 +48,11 @@ pub trait WarehouseConnector: Send + Sync {
         &[]
     }
 
+    /// How many columns a table of such a warehouse has at most; none where there is no such limit to speak of.
+    fn most_columns(&self) -> Option<usize> {
+        None
+    }
+
     /// Opens the warehouse, making it where that is natural (a file). Blocks; call it where that is allowed.
     fn open(&self, project_dir: &Path, settings: &Settings) -> Result<Arc<dyn Warehouse>>;
 

@@ -20,6 +20,9 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(15),
 ];
 
+/// How often what has changed while it was read is read anew. What somebody goes on writing to is never whole.
+const CHANGES: usize = 3;
+
 /// Does something until it succeeds, fails for a reason that will not pass by itself, or has lost its connection too often. `what` is a
 /// fragment that names it: `` the load of stream `crm.orders` ``. `sleep` lets the time of a pause go by.
 pub(crate) async fn while_lost<T, A: Future<Output = Result<T>>, S: Future<Output = ()>>(
@@ -30,13 +33,15 @@ pub(crate) async fn while_lost<T, A: Future<Output = Result<T>>, S: Future<Outpu
 ) -> Result<T> {
     let mut pauses = PAUSES.iter();
     let mut lost = false;
+    let mut changes = 0;
     loop {
         let error = match attempt().await {
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
         lost |= error.kind().policy().retry == Retry::Now;
-        let pause = pauses.next().filter(|_| lost && may_pass(&error));
+        changes += usize::from(error.kind() == ErrorKind::SourceChanged);
+        let pause = pauses.next().filter(|_| lost && may_pass(&error) && changes <= CHANGES);
         let Some(pause) = pause else { return Err(error) };
         let message = format!("{what} was interrupted; it begins again in {} s", pause.as_secs_f64());
         let notice = Diagnostic::warning(error.kind().policy().code, message).caused_by(error.to_string());
@@ -102,6 +107,8 @@ mod tests {
         assert!((25.0..=35.0).contains(&pauses.iter().sum::<f64>()), "{pauses:?}");
         // Whatever was never reached: a wrong address, a wrong password.
         assert_eq!(told(&[SourceUnreachable]), (Err(SourceUnreachable), vec![], vec![]));
+        let (done, pauses, _) = told(&[ErrorKind::SourceChanged; 20]);
+        assert_eq!((done, pauses.len()), (Err(ErrorKind::SourceChanged), CHANGES));
         for kind in [Data, Superseded] {
             let (done, pauses, _) = told(&[SourceLost, kind]);
             assert_eq!((done, pauses), (Err(kind), vec![0.5]));

@@ -47,6 +47,13 @@ pub async fn rollback(
                 Some(number) if number == present.publication => {
                     format!("data version {number} is what readers see already")
                 }
+                // Each publish takes the next number.
+                Some(number) if number == 0 || number > present.publication => {
+                    format!(
+                        "there has never been a data version {number}; the newest is {}",
+                        present.publication
+                    )
+                }
                 Some(number) => format!("the tables of data version {number} are no longer kept"),
                 None => "there is no earlier publication".to_owned(),
             };

@@ -77,6 +77,8 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
         error: None,
         duration_ms: 0,
     };
+    // A server may have opened it with another project.
+    warehouse.use_time_zone(&compiled.project.manifest.time_zone);
     let state = State::of(&**warehouse, &compiled.schemas);
     let taken = tokio::select! {
         biased;

@@ -1,5 +1,6 @@
 //! The contract of a source.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use crate::batch::BatchSender;
 use crate::diagnosis::Diagnosis;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{KeyParts, KeyRequest, RowKeys, Summed};
+use crate::seen::SeenValues;
 
 /// One stream, as its source is told to read it.
 #[derive(Debug, Clone)]
@@ -27,6 +29,9 @@ pub struct StreamRequest {
     pub excluded: LeftOut,
     /// Columns of which only masks are kept: like those of excluded ones, their values stand in no cursor and no mark.
     pub masked: Vec<String>,
+    /// The source's names of the columns that make the key, where the project says which: in formats that write all values as texts, a column
+    /// of it is of a type that gives each text back, so that two keys stay two.
+    pub key: Vec<String>,
     /// What becomes of the rows of earlier loads. With [`ReadMode::Incremental`] the stream is read only as far as it has grown.
     pub mode: ReadMode,
 }
@@ -59,6 +64,9 @@ pub struct ReadRequest {
     /// What has to end the read with [`crate::error::ErrorKind::SchemaDrift`], because the columns were not worked out from what the stream
     /// holds now.
     pub drift: Drift,
+    /// What [`Source::discover`] saw, where the columns come from that ([`Discovered::position`]). A read that finds something else ends
+    /// with [`crate::error::ErrorKind::SourceChanged`].
+    pub seen: Option<Cursor>,
 }
 
 /// Differences between a stream and the columns that were asked for, which somebody has to decide on before anything is loaded.
@@ -70,6 +78,8 @@ pub struct Drift {
     pub gone: bool,
     /// A value that does not fit its column.
     pub types: bool,
+    /// A number that does not fit its column of numbers, where a wider one may hold it.
+    pub numbers: bool,
     /// A value that is missing where the column needs one.
     pub missing: bool,
     /// Anything of which [`Source::discover`] would have made other columns than those that were asked for, which are what
@@ -102,13 +112,17 @@ pub struct Conversion {
 }
 
 /// What discovery saw of a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Discovered {
     /// Columns and key as the source has them now.
     pub schema: StreamSchema,
-    /// Position at which a read would start and end now, where it can be known without reading rows (files: path, size,
-    /// hash). A run compares it with the checkpoint and skips a stream in which nothing is new.
+    /// What was looked at, where it can be told from what it may become (files: path, size, hash). Handed to the read that the columns are
+    /// for ([`ReadRequest::seen`]), and understood by the same source only.
     pub position: Option<Cursor>,
+    /// What the values of columns are, by the source's names, where the source has no types of its own.
+    pub seen: BTreeMap<String, SeenValues>,
+    /// What people should know.
+    pub notices: Vec<Diagnostic>,
 }
 
 /// A system that is read.
@@ -142,6 +156,16 @@ pub trait Source: Send + Sync {
     /// Names of the streams that exist, for `capture` and did-you-mean. Reads no rows.
     async fn streams(&self) -> Result<Vec<String>>;
 
+    /// Whether there may be views among its streams.
+    fn has_views(&self) -> bool {
+        false
+    }
+
+    /// Those of [`Self::streams`] that are views. Reads no rows.
+    async fn views(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// The columns as the beginning of a stream suggests, where it costs next to nothing to look at that; none where there is no such
     /// thing. The engine then asks [`Self::read`] to watch for [`Drift::guessed`] and, where that ends the read, for [`Self::discover`].
     async fn glance(&self, _stream: &StreamRequest) -> Result<Option<StreamSchema>> {
@@ -153,7 +177,7 @@ pub trait Source: Send + Sync {
 
     /// The columns of a stream as a part of it shows them, where its settings say that a part is enough to be captured; each may be empty.
     /// None where they do not. What is loaded is never decided by it alone.
-    async fn sample(&self, _stream: &StreamRequest) -> Result<Option<StreamSchema>> {
+    async fn sample(&self, _stream: &StreamRequest) -> Result<Option<Discovered>> {
         Ok(None)
     }
 

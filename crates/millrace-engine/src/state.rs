@@ -278,13 +278,13 @@ impl Tables {
         [
             Statement::with(
                 format!(
-                    "delete from {schedule} where name = 'schedule' and (handled_at < $1 or handled_at > {SOON})"
+                    "delete from {schedule} where name = 'schedule' and (handled_at < cast($1 as timestamptz) or handled_at > {SOON})"
                 ),
                 [at()],
             ),
             Statement::with(
                 format!(
-                    "insert into {schedule} select 'schedule', $1 where not exists (select 1 from {schedule} where name = 'schedule')"
+                    "insert into {schedule} select 'schedule', cast($1 as timestamptz) where not exists (select 1 from {schedule} where name = 'schedule')"
                 ),
                 [at()],
             ),

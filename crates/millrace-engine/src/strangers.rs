@@ -8,7 +8,7 @@ use millrace_core::suggest::{did_you_mean, nearest};
 
 use crate::catalog::Stream;
 
-/// The columns that `columns`, `mask` and `exclude_columns` of a stream name and `schema` does not have. Nothing is said of a schema
+/// The columns that `columns`, `mask`, `rename`, `types` and `exclude_columns` of a stream name and `schema` does not have. Nothing is said of a schema
 /// without columns, which is that of an empty file. `is_whole`: it is all that the source has, and not what was captured of it.
 pub fn strangers(stream: &Stream, schema: &StreamSchema, is_whole: bool) -> Vec<Diagnostic> {
     if schema.columns.is_empty() {
@@ -26,7 +26,10 @@ pub fn strangers(stream: &Stream, schema: &StreamSchema, is_whole: bool) -> Vec<
     };
     let mut found = Vec::new();
     let loaded = choice.only.iter().flatten().map(|name| (name, "columns"));
-    for (name, key) in loaded.chain(choice.masked.iter().map(|name| (name, "mask"))) {
+    let renamed = stream.options.rename.iter().map(|renamed| (&renamed.column, "rename"));
+    let typed = stream.options.types.iter().map(|chosen| (&chosen.column, "types"));
+    let named = loaded.chain(choice.masked.iter().map(|name| (name, "mask"))).chain(renamed).chain(typed);
+    for (name, key) in named {
         if !has(&name.text) {
             let recapture =
                 format!("`millrace capture {}` writes down a column that is new.", stream.name.source);

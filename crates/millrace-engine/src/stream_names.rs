@@ -8,6 +8,7 @@ use millrace_core::project::source_file::{ReadMode, SourceDef, StreamOptions};
 use millrace_core::project::stream_pattern::of_name;
 use millrace_core::suggest::did_you_mean;
 
+use crate::excluded;
 use crate::source::{Source, StreamRequest};
 
 /// The streams that a source is known to have.
@@ -16,6 +17,8 @@ pub(crate) struct Known {
     pub(crate) names: Vec<String>,
     /// Whether they are those of the captured schema.
     pub(crate) are_captured: bool,
+    /// Those of them that are views, where that is known.
+    pub(crate) views: Option<Vec<String>>,
 }
 
 /// A stream that a source file means.
@@ -36,8 +39,9 @@ pub(crate) fn found(
 ) -> Vec<Found> {
     let all =
         |name: &String| Found { name: name.clone(), span: def.span.clone(), options: def.defaults.clone() };
+    let left = excluded::left(def, known, source, diagnostics);
     let Some(streams) = &def.streams else {
-        let found: Vec<Found> = known.names.iter().map(all).collect();
+        let found: Vec<Found> = left.into_iter().map(all).collect();
         refuse_twins(&found, diagnostics);
         return found;
     };
@@ -55,11 +59,12 @@ pub(crate) fn found(
             settings: stream.options.settings.clone(),
             excluded: stream.options.choice.left_out(),
             masked: Vec::new(),
+            key: Vec::new(),
             mode: ReadMode::Full,
         };
         taken.extend(source.reads(&request).map(|name| name.to_lowercase()));
     }
-    for name in known.names.iter().filter(|name| !taken.contains(&name.to_lowercase())) {
+    for name in left.into_iter().filter(|name| !taken.contains(&name.to_lowercase())) {
         if let Some(pattern) = of_name(&def.patterns, name) {
             let (span, options) = (pattern.span.clone(), pattern.options.clone());
             found.push(Found { name: name.clone(), span, options });

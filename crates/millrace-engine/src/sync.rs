@@ -12,7 +12,7 @@ use millrace_core::graph::Model;
 use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::manifest::QuarantineLimit;
 use millrace_core::project::shrink::Shrink;
-use millrace_core::project::source_file::{OnChange, OnNul, ReadMode};
+use millrace_core::project::source_file::{Contract, OnChange, OnNul, ReadMode};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -135,7 +135,9 @@ pub async fn sync_stream(
     let unknown = Mutex::new(None);
     let attempt = || load_columns::attempt(stream, before, &spec, context, &unknown);
     let LoadDone { loaded, outcome, quarantined, conversions, how } =
-        retry::while_lost(&what, context.observer, sleep, attempt).await?;
+        retry::while_lost(&what, context.observer, sleep, attempt)
+            .await
+            .map_err(|error| about(&stream.name, error))?;
     if quarantined > 0 {
         share::watch(before, &loaded, &what, context).await?;
     }
@@ -203,8 +205,17 @@ pub(crate) fn fingerprint(stream: &Stream, naming: Naming) -> String {
     let left_out = options.choice.left_out().fingerprint();
     let mut text = format!(
         "{naming:?} {:?} {:?} {left_out} {:?} {} {:?}",
-        options.key, options.mode, options.contract, stream.reading, stream.captured
+        options.key,
+        options.mode,
+        contract_as_written(options.contract),
+        stream.reading,
+        stream.captured
     );
+    if !options.rename.is_empty() {
+        let renamed: Vec<_> =
+            options.rename.iter().map(|renamed| (&renamed.column.text, &renamed.name)).collect();
+        text.push_str(&format!(" renamed {renamed:?}"));
+    }
     if let Some(masks) = &stream.masks {
         let masked: Vec<&str> = options.choice.masked.iter().map(|name| name.text.as_str()).collect();
         text.push_str(&format!(" {masked:?} {}", masks.fingerprint()));
@@ -214,11 +225,24 @@ pub(crate) fn fingerprint(stream: &Stream, naming: Naming) -> String {
     sha256(text + &nul)
 }
 
+/// A contract, such that the default is what it was in earlier versions, when `quarantine` was the default for types: nothing is loaded
+/// anew for the sake of another default.
+fn contract_as_written(contract: Contract) -> Contract {
+    let types = match contract.types {
+        OnChange::Evolve => OnChange::Quarantine,
+        OnChange::Quarantine => OnChange::Evolve,
+        OnChange::Freeze => OnChange::Freeze,
+    };
+    Contract { types, ..contract }
+}
+
 /// Which rows a load reads.
 #[derive(Clone, Copy)]
 pub(crate) enum Reading<'a> {
     /// What the stream's mode asks for, until it differs from the columns.
     Grown(Drift),
+    /// The same, of columns that were worked out from this.
+    Discovered(Option<&'a Cursor>),
     /// Those of some keys, into the table that the last load has left. It counts as a load only where there are any.
     Rows(&'a RowKeys),
 }
@@ -251,7 +275,7 @@ pub(crate) async fn load(
         None => Destination::fresh(stream, target, context),
     };
     let by_key = match reading {
-        Reading::Grown(_) => None,
+        Reading::Grown(_) | Reading::Discovered(_) => None,
         Reading::Rows(keys) => Some((
             keys,
             before.filter(|before| before.table == table).ok_or_else(|| {
@@ -362,6 +386,7 @@ pub(crate) async fn load(
             None => since.filter(|_| continues),
         },
         drift: if let Reading::Grown(drift) = reading { drift } else { Drift::default() },
+        seen: if let Reading::Discovered(seen) = reading { seen.cloned() } else { None },
     };
     let reading = async {
         let outcome = match by_key {
@@ -383,8 +408,22 @@ pub(crate) async fn load(
     loaded.map_err(|error| {
         // What broke the source is the cause; the load only saw the end of it.
         let cause = read_error.filter(|read| read.kind() != ErrorKind::Cancelled);
-        cause.unwrap_or(error)
+        about(&stream.name, cause.unwrap_or(error))
     })
+}
+
+/// An error of a load, with the stream's name where it says only what is wrong with a value, a table or a server.
+fn about(name: &StreamName, error: Error) -> Error {
+    let named = format!("`{name}`");
+    let says_so = |text: &str| text.contains(&named);
+    let is_of_the_run = matches!(
+        error.kind(),
+        ErrorKind::SchemaDrift | ErrorKind::Superseded | ErrorKind::Cancelled | ErrorKind::Internal
+    );
+    if is_of_the_run || says_so(error.message()) || error.causes().iter().any(|cause| says_so(cause)) {
+        return error;
+    }
+    error.context(format!("stream `{name}` cannot be loaded"))
 }
 
 /// The load of a stream that was committed in part, if there is one. Afterwards this load may be one, unless it continues an earlier one.

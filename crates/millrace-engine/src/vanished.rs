@@ -63,7 +63,7 @@ fn gone(
     context: &SyncContext<'_>,
 ) -> Vec<(String, String)> {
     if stream.captured.is_some() {
-        let name = |column: &String| (column.clone(), context.naming.column(column));
+        let name = |column: &String| (column.clone(), stream.options.column_name(context.naming, column));
         return target.gone.iter().map(name).collect();
     }
     if !stream.options.mode.keeps() || context.full_refresh || observed.columns.is_empty() {

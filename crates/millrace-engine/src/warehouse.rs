@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use millrace_core::name::Relation;
 use millrace_core::schema::{Column, DataType};
 use millrace_core::sql::dialect::Dialect;
+use millrace_core::time_zone::ProjectZone;
 use millrace_core::value::Value;
 
 use crate::batch::BatchReceiver;
@@ -175,7 +176,8 @@ pub fn made(statements: Vec<Statement>) -> Statements {
 /// or an error, which rolls everything back.
 #[async_trait]
 pub trait FinishLoad: Send {
-    /// Looks at a batch before it is written: counts, keeps what is quarantined. An error ends the load.
+    /// Looks at a batch before it is written: counts, keeps what is quarantined. An error ends the load. Of a row that the warehouse itself
+    /// sets aside, because it cannot hold it, `file` is empty and `line` is its number in the batch.
     fn saw(&mut self, batch: &crate::batch::Batch) -> Result<()>;
     /// Called once, after the last row was written into the open transaction. The warehouse runs what it returns, one after the other.
     async fn finish(self: Box<Self>, outcome: LoadOutcome) -> Result<Statements>;
@@ -244,6 +246,10 @@ pub enum PublishOutcome {
 pub trait Warehouse: Send + Sync {
     /// How SQL is written for it.
     fn dialect(&self) -> Arc<dyn Dialect>;
+
+    /// In which zone its SQL reads days and hours of moments from now on, in all sessions that begin after the call. Before the first
+    /// call that is UTC. A zone that the engine does not know makes the statements after it fail.
+    fn use_time_zone(&self, _zone: &ProjectZone) {}
 
     /// Name and version of the engine, for `doctor` and the record of a run.
     async fn version(&self) -> Result<String>;

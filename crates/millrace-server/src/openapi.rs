@@ -20,6 +20,7 @@ use crate::wire::run::Run;
         api::project::project,
         api::dashboards::dashboard,
         api::data::data,
+        api::options::options,
         api::metrics::query,
         api::quarantine::quarantine,
         api::runs::runs,

@@ -9,7 +9,7 @@ use futures::{FutureExt as _, Stream, StreamExt as _, stream};
 use millrace_core::code::Code;
 use millrace_core::metric::result::{fill_steps, shares};
 use millrace_core::metric::tile::{Choice, TileQueries, compared, queries};
-use millrace_core::metric::time_range::TimeRange;
+use millrace_core::metric::time_range::{Days, TimeRange};
 use millrace_core::metric::view::{Formula, SemanticView};
 use millrace_core::project::dashboard_file::{DashboardDef, TileDef, TileKind};
 use millrace_core::suggest::did_you_mean;
@@ -38,9 +38,16 @@ pub(crate) struct Page {
     subject: Arc<Subject>,
     request: DataRequest,
     snapshot: Snapshot,
-    choice: Choice,
-    start: Start,
+    head: Head,
     began: Instant,
+}
+
+/// What stands before the tiles.
+struct Head {
+    choice: Choice,
+    /// The first and the last day with data, where the range has some of them.
+    extent: Option<Days>,
+    start: Start,
 }
 
 /// Why the tiles ended.
@@ -59,11 +66,11 @@ impl Page {
         let began = Instant::now();
         let snapshot = state.snapshot().await?;
         match head(&state, &subject, &request, &snapshot).await {
-            Ok((choice, start)) => Ok(Self { state, subject, request, snapshot, choice, start, began }),
+            Ok(head) => Ok(Self { state, subject, request, snapshot, head, began }),
             Err(failure) if is_retired(&state, &snapshot, &failure).await => {
                 let snapshot = state.snapshot().await?;
-                let (choice, start) = head(&state, &subject, &request, &snapshot).await?;
-                Ok(Self { state, subject, request, snapshot, choice, start, began })
+                let head = head(&state, &subject, &request, &snapshot).await?;
+                Ok(Self { state, subject, request, snapshot, head, began })
             }
             Err(failure) => Err(failure),
         }
@@ -96,13 +103,12 @@ impl Page {
     /// The same page over the newest publication.
     async fn reopen(&mut self) -> Result<()> {
         self.snapshot = self.state.snapshot().await?;
-        let (choice, start) = head(&self.state, &self.subject, &self.request, &self.snapshot).await?;
-        (self.choice, self.start) = (choice, start);
+        self.head = head(&self.state, &self.subject, &self.request, &self.snapshot).await?;
         Ok(())
     }
 
     async fn tiles(&self, lines: &Sender<DataLine>) -> Ended {
-        if lines.send(DataLine::Start(self.start.clone())).await.is_err() {
+        if lines.send(DataLine::Start(self.head.start.clone())).await.is_err() {
             return Ended::Gone;
         }
         let wanted = |tile: &&TileDef| self.request.tiles.as_ref().is_none_or(|ids| ids.contains(&tile.id));
@@ -128,7 +134,7 @@ impl Page {
         let view = &*self.subject.view;
         let asker = Asker { state: &self.state, snapshot: &self.snapshot, view };
         let TileQueries { rows, total, previous, steps } =
-            queries(&self.subject.dashboard, tile, view, &self.choice);
+            queries(&self.subject.dashboard, tile, view, &self.head.choice);
         let total_told = asker.ask(&total).await?;
         let previous = match &previous {
             Some(previous) => Some(asker.ask(previous).await?),
@@ -139,7 +145,8 @@ impl Page {
         };
         let mut told = asker.ask(&query).await?;
         if let Some(steps) = steps.filter(|steps| steps.len() <= MOST_STEPS) {
-            fill_steps(&mut told.answer, &steps, fills_with_zero(tile, view));
+            let known = self.head.extent.filter(|_| fills_with_zero(tile, view));
+            fill_steps(&mut told.answer, &steps, known);
         }
         let parts = match told.answer.metrics.as_slice() {
             [values] if tile.kind == TileKind::Pie => Some(shares(values, total_told.total(0))),
@@ -161,13 +168,21 @@ fn fills_with_zero(tile: &TileDef, view: &SemanticView) -> bool {
     })
 }
 
+/// Refuses a filter that the dashboard does not have.
+pub(crate) fn check_filter(name: &str, dashboard: &DashboardDef) -> Result<()> {
+    let filters = dashboard.filters.iter().map(|filter| filter.text.as_str());
+    if filters.clone().any(|filter| filter == name) {
+        return Ok(());
+    }
+    let message = format!("dashboard `{}` has no filter `{name}`", dashboard.name.text);
+    let hint = did_you_mean(name, filters, "it has");
+    Err(Failure::new(Code::BadQuery, message).maybe_hint(hint))
+}
+
 /// Refuses what the dashboard does not have.
 fn check(request: &DataRequest, dashboard: &DashboardDef, view: &SemanticView) -> Result<()> {
-    let filters: Vec<&str> = dashboard.filters.iter().map(|filter| filter.text.as_str()).collect();
-    if let Some(stranger) = request.filters.keys().find(|name| !filters.contains(&name.as_str())) {
-        let message = format!("dashboard `{}` has no filter `{stranger}`", dashboard.name.text);
-        let hint = did_you_mean(stranger, filters, "it has");
-        return Err(Failure::new(Code::BadQuery, message).maybe_hint(hint));
+    for name in request.filters.keys() {
+        check_filter(name, dashboard)?;
     }
     let tiles: Vec<&str> = dashboard.rows.iter().flatten().map(|tile| tile.id.as_str()).collect();
     let mut asked = request.tiles.iter().flatten();
@@ -197,12 +212,13 @@ async fn head(
     subject: &Subject,
     request: &DataRequest,
     snapshot: &Snapshot,
-) -> Result<(Choice, Start)> {
+) -> Result<Head> {
     let (dashboard, view) = (&subject.dashboard, &*subject.view);
     snapshot.serves(view)?;
     let asker = Asker { state, snapshot, view };
     let range = request.range.unwrap_or(dashboard.range);
-    let days = match (range, asker.extent().await?) {
+    let extent = asker.extent().await?;
+    let days = match (range, extent) {
         (TimeRange::Between(days), _) => Some(days),
         (range, Some(data)) => Some(range.days(data, state.today())),
         (_, None) => None,
@@ -212,37 +228,50 @@ async fn head(
         TimeRange::All => None,
         _ => days.and_then(|days| compared(days, dashboard.compare)),
     };
+    let (options, options_cut) = options(&asker, dashboard).await?;
     let start = Start {
         data_version: snapshot.version,
         published_at: snapshot.published_at.clone(),
         range: days.map(DateRange::from),
         compare: compare.map(DateRange::from),
-        options: options(&asker, dashboard).await?,
+        extent: extent.map(DateRange::from),
+        options,
+        options_cut,
     };
-    Ok((Choice { days, compare, filters: request.filters.clone() }, start))
+    let meet = |data: &Days| days.is_some_and(|days| data.from <= days.to && days.from <= data.to);
+    let choice = Choice { days, compare, filters: request.filters.clone() };
+    Ok(Head { choice, extent: extent.filter(meet), start })
 }
 
-/// The values of every filter. One that cannot be read is left out, so that the tiles can say what is wrong.
-async fn options(asker: &Asker<'_>, dashboard: &DashboardDef) -> Result<BTreeMap<String, Vec<Cell>>> {
+/// The values of filters, by name.
+type Options = BTreeMap<String, Vec<Cell>>;
+
+/// The values of every filter, and of those that are not all listed how many there are. One that cannot be read is left out, so that the tiles
+/// can say what is wrong.
+async fn options(asker: &Asker<'_>, dashboard: &DashboardDef) -> Result<(Options, BTreeMap<String, u64>)> {
     let shapes = match asker.shapes().await {
         Ok(shapes) => shapes,
         Err(failure) if is_retired(asker.state, asker.snapshot, &failure).await => return Err(failure),
         Err(_) => Arc::new(guessed_shapes(asker.view)),
     };
-    let mut options = BTreeMap::new();
+    let (mut options, mut cut) = (BTreeMap::new(), BTreeMap::new());
     for filter in &dashboard.filters {
-        let Some(shape) = shapes.get(&filter.text) else { continue };
-        match asker.options(&filter.text, *shape).await {
-            Ok(values) => _ = options.insert(filter.text.clone(), values),
+        match asker.options(&filter.text, &shapes.types, None).await {
+            Ok((values, total)) => {
+                if total > values.len() as u64 {
+                    cut.insert(filter.text.clone(), total);
+                }
+                options.insert(filter.text.clone(), values);
+            }
             Err(failure) if is_retired(asker.state, asker.snapshot, &failure).await => return Err(failure),
             Err(_) => {}
         }
     }
-    Ok(options)
+    Ok((options, cut))
 }
 
 /// Whether a query failed because a publish has retired the tables that it named meanwhile.
-async fn is_retired(state: &AppState, snapshot: &Snapshot, failure: &Failure) -> bool {
+pub(crate) async fn is_retired(state: &AppState, snapshot: &Snapshot, failure: &Failure) -> bool {
     failure.code() == Code::SqlError
         && matches!(state.latest().await, Ok(Some(latest)) if latest.version != snapshot.version)
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use millrace_core::metric::filter::DimensionTypes;
 use millrace_core::metric::query::{MetricColumns, MetricQuery};
 use millrace_core::metric::result::{Answer, answer, change};
-use millrace_core::metric::time_range::{Days, Grain};
+use millrace_core::metric::time_range::Days;
 use millrace_core::metric::view::SemanticView;
 use millrace_core::value::Value;
 use millrace_engine::warehouse::Statement;
@@ -17,7 +18,13 @@ use crate::wire::result::{Column, Role, TileResult};
 use crate::wire::value::{Cell, Shape};
 
 /// Types of a view's dimensions by name.
-pub(crate) type Shapes = BTreeMap<String, Shape>;
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shapes {
+    /// As pages have them.
+    pub(crate) shown: BTreeMap<String, Shape>,
+    /// As the warehouse has them.
+    pub(crate) types: DimensionTypes,
+}
 
 /// Days that a warehouse can hold as a timestamp, either side of 1970; what lies beyond (DuckDB's `infinity`) is no day.
 const FARTHEST_DAY: i32 = 100_000_000;
@@ -40,7 +47,9 @@ pub(crate) struct Told {
 impl Asker<'_> {
     /// Asks one question.
     pub(crate) async fn ask(&self, query: &MetricQuery) -> Result<Told> {
-        let compiled = self.view.compile_query(query, &self.snapshot.tables)?;
+        let compares = !query.filters.is_empty() || query.days.is_some();
+        let shapes = if compares { self.shapes().await? } else { Arc::default() };
+        let compiled = self.view.compile_query(query, &self.snapshot.tables, &shapes.types)?;
         let statement = Statement::with(compiled.sql.clone(), compiled.params.clone());
         let rows =
             self.state.cache().query(self.state.warehouse(), self.snapshot.version, &statement).await?;
@@ -71,13 +80,27 @@ impl Asker<'_> {
         Ok(day(0).zip(day(1)).map(|(from, to)| Days { from, to }))
     }
 
-    /// The values of a dimension, at most 1,000.
-    pub(crate) async fn options(&self, name: &str, shape: Shape) -> Result<Vec<Cell>> {
-        let statement = Statement::new(self.view.compile_options(name, &self.snapshot.tables)?);
+    /// The values of a dimension, NULL last, at most 1,000; and how many there are. With a text, only those that have it in them.
+    pub(crate) async fn options(
+        &self,
+        name: &str,
+        types: &DimensionTypes,
+        search: Option<&str>,
+    ) -> Result<(Vec<Cell>, u64)> {
+        let dialect = self.state.warehouse().dialect();
+        let search = search.map(|text| (text, &*dialect));
+        let (sql, params) = self.view.compile_options(name, &self.snapshot.tables, types, search)?;
+        let statement = Statement::with(sql, params);
         let rows =
             self.state.cache().query(self.state.warehouse(), self.snapshot.version, &statement).await?;
-        let values = rows.data.first().into_iter().flatten().take(1_000);
-        Ok(values.map(|value| value.as_str().map_or(Cell::Null, |text| shape.cell_of_text(text))).collect())
+        let shape = Shape::of(rows.columns.first().and_then(|column| column.data_type));
+        let mut values: Vec<Cell> =
+            rows.data.first().into_iter().flatten().map(|value| shape.cell(value)).collect();
+        if matches!(values.first(), Some(Cell::Null)) {
+            values.rotate_left(1);
+        }
+        let total = rows.data.get(1).and_then(|totals| totals.first()).and_then(Value::as_int);
+        Ok((values, total.and_then(|total| u64::try_from(total).ok()).unwrap_or_default()))
     }
 
     /// The types of the view's dimensions.
@@ -85,16 +108,17 @@ impl Asker<'_> {
         if let Some(known) = self.state.known_shapes(&self.view.name, self.snapshot.version) {
             return Ok(known);
         }
-        let names: Vec<String> = self.view.dimensions.iter().map(|found| found.name.text.clone()).collect();
-        if names.is_empty() {
-            return Ok(Arc::default());
-        }
-        let query =
-            MetricQuery { dimensions: names.clone(), grain: Some(Grain::Day), ..MetricQuery::default() };
-        let sql = self.view.compile_query(&query, &self.snapshot.tables)?.sql;
+        let Some(sql) = self.view.compile_types(&self.snapshot.tables)? else { return Ok(Arc::default()) };
         let columns = self.state.warehouse().describe(&sql).await?;
-        let of_columns = columns.iter().map(|column| Shape::of(column.data_type));
-        let shapes: Arc<Shapes> = Arc::new(names.into_iter().zip(of_columns).collect());
+        let mut shapes = Shapes::default();
+        for (dimension, column) in self.view.dimensions.iter().zip(&columns) {
+            let name = &dimension.name.text;
+            // The time is shown by its days.
+            let shape = if dimension.is_time { Shape::DATE } else { Shape::of(column.data_type) };
+            shapes.shown.insert(name.clone(), shape);
+            shapes.types.insert(name.clone(), column.data_type);
+        }
+        let shapes = Arc::new(shapes);
         self.state.remember_shapes(&self.view.name, self.snapshot.version, &shapes);
         Ok(shapes)
     }
@@ -103,7 +127,8 @@ impl Asker<'_> {
 /// The types before anything is published: the time is a date, everything else text.
 pub(crate) fn guessed_shapes(view: &SemanticView) -> Shapes {
     let shape = |is_time: bool| if is_time { Shape::DATE } else { Shape::TEXT };
-    view.dimensions.iter().map(|found| (found.name.text.clone(), shape(found.is_time))).collect()
+    let shown = view.dimensions.iter().map(|found| (found.name.text.clone(), shape(found.is_time))).collect();
+    Shapes { shown, types: DimensionTypes::default() }
 }
 
 impl Told {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, ORIGIN,
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, ORIGIN,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::uri::Authority;
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -41,6 +41,7 @@ pub fn router(state: AppState) -> Router {
         .route("/project", get(api::project::project))
         .route("/dashboards/{name}", get(api::dashboards::dashboard))
         .route("/dashboards/{name}/data", post(api::data::data))
+        .route("/dashboards/{name}/options", get(api::options::options))
         .route("/metrics/query", post(api::metrics::query))
         .route("/quarantine", get(api::quarantine::quarantine))
         .route("/runs", get(api::runs::runs))
@@ -116,8 +117,9 @@ fn text(request: &Request, name: HeaderName) -> Option<&str> {
 fn check_site(state: &AppState, request: &Request) -> Result<()> {
     let host = text(request, HOST).or_else(|| request.uri().authority().map(Authority::as_str));
     let Some(host) = host.filter(|host| state.hosts().is_own(host)) else {
-        return Err(Failure::new(Code::WrongHost, "the server does not answer under this host name")
-            .hint("Ask it under its address, or list the name in `serve: hosts:` in `millrace.yml`."));
+        return Err(Failure::new(Code::WrongHost, "the server does not answer under this host name").hint(
+            "Ask it under its address, or list the name in `millrace.yml`: `serve: {hosts: [name]}`.",
+        ));
     };
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let guarded = !reads || request.uri().path() == "/api/v1/events";
@@ -150,8 +152,21 @@ async fn with_headers(request: Request, next: Next) -> Response {
     response
 }
 
-async fn nothing_here() -> Failure {
-    Failure::new(Code::NotFound, "there is nothing at this address").hint("The API is at `/api/v1/project`.")
+/// A person who has mistyped an address gets the page, which says so and knows the way back; a program gets the error.
+async fn nothing_here(request: Request) -> Response {
+    let path = request.uri().path();
+    let of_a_page = !path.starts_with("/api/") && !path.starts_with("/assets/");
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if of_a_page && reads && text(&request, ACCEPT).is_some_and(|types| types.contains("text/html")) {
+        let mut page = assets::page(HeaderMap::new()).await;
+        if page.status().is_success() {
+            *page.status_mut() = StatusCode::NOT_FOUND;
+        }
+        return page;
+    }
+    Failure::new(Code::NotFound, "there is nothing at this address")
+        .hint("The API is at `/api/v1/project`.")
+        .into_response()
 }
 
 async fn wrong_method() -> Failure {

@@ -15,6 +15,8 @@ use crate::wire::project::locales;
 pub(crate) struct Subject {
     pub(crate) dashboard: DashboardDef,
     pub(crate) view: Arc<SemanticView>,
+    /// Streams whose rows it shows.
+    pub(crate) streams: Vec<String>,
     /// Streams of which it may show rows that are deleted.
     pub(crate) deletes_unseen: Vec<String>,
 }
@@ -41,9 +43,11 @@ impl Served {
         // A dashboard without its semantic view is an error of `check`, which comes before.
         let pages = compiled.project.dashboards.iter().filter_map(|dashboard| {
             let view = Arc::clone(views.get(&dashboard.semantic_view.text)?);
-            let unseen = compiled.streams_behind(&view).into_iter().filter(|stream| stream.deletes_unseen());
+            let behind = compiled.streams_behind(&view);
+            let unseen = behind.iter().filter(|stream| stream.deletes_unseen());
             let deletes_unseen = unseen.map(|stream| stream.name.to_string()).collect();
-            let subject = Subject { dashboard: dashboard.clone(), view, deletes_unseen };
+            let streams = behind.iter().map(|stream| stream.name.to_string()).collect();
+            let subject = Subject { dashboard: dashboard.clone(), view, streams, deletes_unseen };
             Some((dashboard.name.text.clone(), Arc::new(subject)))
         });
         Self {

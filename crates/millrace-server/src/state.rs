@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::extract::FromRef;
-use jiff::{Timestamp, ZonedDateTime};
+use jiff::Timestamp;
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::metric::view::SemanticView;
 use millrace_core::suggest::did_you_mean;
-use millrace_core::value::days_from_civil;
 use millrace_engine::compiled::Compiled;
 use millrace_engine::migrate::STATE_VERSION;
 use millrace_engine::publish::KEPT;
@@ -50,7 +49,8 @@ pub struct Setup {
 #[derive(Clone)]
 pub struct AppState {
     inner: Arc<Inner>,
-    today: Today,
+    /// A clock of a test's own.
+    today: Option<Today>,
     runner: Option<Arc<Runner>>,
     /// For a request: the project with which it began.
     served: Option<Arc<Served>>,
@@ -95,6 +95,7 @@ impl AppState {
         check_address(setup.address, serve.auth.as_ref())?;
         let auth = serve.auth.as_ref().map(Auth::new).transpose()?;
         let hosts = Hosts::new(setup.address, &serve.hosts);
+        setup.warehouse.use_time_zone(&project.manifest.time_zone);
         let inner = Inner {
             timetable: watch::Sender::new(timetable(&setup.compiled)),
             served: RwLock::new(Arc::new(Served::new(setup.compiled))),
@@ -108,13 +109,13 @@ impl AppState {
             warehouse: setup.warehouse,
             version: setup.version,
         };
-        Ok(Self { inner: Arc::new(inner), today: Arc::new(local_day), runner: None, served: None })
+        Ok(Self { inner: Arc::new(inner), today: None, runner: None, served: None })
     }
 
     /// With a clock of one's own: days since 1970-01-01.
     #[must_use]
     pub fn with_today(mut self, today: impl Fn() -> i32 + Send + Sync + 'static) -> Self {
-        self.today = Arc::new(today);
+        self.today = Some(Arc::new(today));
         self
     }
 
@@ -251,6 +252,11 @@ impl AppState {
         }
     }
 
+    /// Has the warehouse read moments in the zone of the project that is served.
+    pub(crate) fn use_time_zone(&self) {
+        self.inner.warehouse.use_time_zone(&self.compiled().project.manifest.time_zone);
+    }
+
     /// The dashboard of that name.
     pub(crate) fn page(&self, name: &str) -> Result<Arc<Subject>> {
         let served = self.served();
@@ -324,8 +330,10 @@ impl AppState {
         &self.inner.cache
     }
 
+    /// The project's day, in days since 1970-01-01.
     pub(crate) fn today(&self) -> i32 {
-        (self.today)()
+        let zone = || self.compiled().project.manifest.time_zone.day_of(Timestamp::now());
+        self.today.as_ref().map_or_else(zone, |today| today())
     }
 
     /// The types of a view's dimensions over that data version, where they are known already.
@@ -341,14 +349,4 @@ impl AppState {
 
 fn timetable(compiled: &Compiled) -> Option<Timetable> {
     compiled.project.manifest.schedule.as_ref().map(Timetable::of)
-}
-
-/// The day on the wall, where this process runs.
-fn local_day() -> i32 {
-    let date = ZonedDateTime::now().date();
-    days_from_civil(
-        i64::from(date.year()),
-        date.month().unsigned_abs().into(),
-        date.day().unsigned_abs().into(),
-    ) as i32
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a test that cannot go on has failed")]
 
+mod cases;
 pub mod certificates;
 pub mod cloud;
 pub mod mariadb;
@@ -11,3 +12,5 @@ pub mod postgres;
 mod process;
 pub mod proxy;
 pub mod web;
+
+pub use self::cases::cases;

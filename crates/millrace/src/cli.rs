@@ -9,9 +9,22 @@ use millrace_core::project::manifest::QuarantineLimit;
 
 use crate::tool::Tool;
 
+/// What scripts and schedulers go by; see `exit.rs` and the table of kinds of failure.
+const EXIT_CODES: &str = "Exit codes:
+  0   done
+  1   data tests failed, or a run was held: nothing was published
+  2   the project or the command is wrong
+  3   a source or the warehouse could not be reached or read
+  4   data cannot be loaded
+  70  a bug
+
+A failure outside has the same code in each verb: 3 for a source that does not answer, whether `run`,
+`capture`, `check` or `doctor` asked it. Where several things fail at once, a bug counts most, then a
+mistake of the project (2), for which another try is no use.";
+
 /// From where data is made to where it is read: sources, warehouse, tests, dashboards, in one program and a folder of text files.
 #[derive(Debug, Parser)]
-#[command(name = "millrace", version, max_term_width = 100)]
+#[command(name = "millrace", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     /// What to do
     #[command(subcommand)]

@@ -2,9 +2,19 @@
 
 use std::process::ExitCode;
 
+use millrace_core::diagnostic::Diagnostic;
+use millrace_engine::error::exit_of;
+
 /// An exit code of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Exit(pub(crate) u8);
+
+impl Exit {
+    /// The code of a command that ends with these diagnostics, of which at least one is an error: see [`exit_of`].
+    pub(crate) fn of(diagnostics: &[Diagnostic]) -> Self {
+        Self(exit_of(diagnostics))
+    }
+}
 
 /// Done.
 pub(crate) const DONE: Exit = Exit(0);

@@ -9,9 +9,10 @@ use millrace_engine::warehouse::Warehouse;
 use millrace_server::control::RemoteWarehouse;
 use tokio::time::sleep;
 
+use crate::exit::{self, Exit};
 use crate::owner::Server;
+use crate::terminal;
 use crate::workspace::{Failure, Workspace};
-use crate::{exit, terminal};
 
 /// How often somebody who waits for a file looks again.
 const LOOK: Duration = Duration::from_millis(100);
@@ -85,10 +86,7 @@ impl Workspace {
             ])
         });
         opened.map_err(|diagnostics| {
-            let by_the_project = diagnostics
-                .iter()
-                .any(|d| d.code == Code::UnsetVariable || d.code == Code::UnknownEnvironment);
-            let exit = if by_the_project { exit::PROJECT } else { exit::UNREACHABLE };
+            let exit = Exit::of(&diagnostics);
             Failure { diagnostics, texts: self.compiled.project.texts.clone(), exit }
         })
     }

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use millrace_core::diagnostic::{Diagnostic, Severity};
 use millrace_core::project::SourceTexts;
 use millrace_core::render;
+use millrace_core::visible::{columns, visible};
 use serde_json::Value as Json;
 
 use crate::variables;
@@ -59,22 +60,25 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Rows as a table of texts; numbers to the right.
+/// Rows as a table of texts, one line a row whatever is in them; numbers to the right.
 pub(crate) fn table(head: &[String], rows: &[Vec<String>], right: &[bool]) -> String {
+    let shown = |cells: &[String]| cells.iter().map(|cell| visible(cell).into_owned()).collect::<Vec<_>>();
+    let head = shown(head);
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| shown(row)).collect();
     let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([head[column].chars().count()]).max().unwrap_or(0)
+        let cells = rows.iter().map(|row| columns(&row[column]));
+        cells.chain([columns(&head[column])]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let line = |cells: &[String]| {
         let cells = cells.iter().enumerate().map(|(i, cell)| {
-            let pad = " ".repeat(widths[i] - cell.chars().count());
+            let pad = " ".repeat(widths[i] - columns(cell));
             if right[i] { format!("{pad}{cell}") } else { format!("{cell}{pad}") }
         });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
-    let mut out = vec![line(head), rule.join("  ")];
+    let mut out = vec![line(&head), rule.join("  ")];
     out.extend(rows.iter().map(|row| line(row)));
     out.join("\n")
 }

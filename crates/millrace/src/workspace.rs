@@ -183,11 +183,22 @@ impl Workspace {
     /// Fails where the project has errors; warnings are said.
     pub(crate) fn checked(mut self) -> Result<Self, Failure> {
         if has_errors(&self.diagnostics) {
-            return Err(self.into_failure(exit::PROJECT));
+            let exit = Exit::of(&self.diagnostics);
+            return Err(self.into_failure(exit));
         }
         terminal::diagnostics(&self.diagnostics, &self.compiled.project.texts);
         self.diagnostics.clear();
         Ok(self)
+    }
+
+    /// Refuses what `check` refuses, before anything is loaded.
+    pub(crate) async fn refuse_unsound(&self) -> Result<(), Failure> {
+        let diagnostics = millrace_engine::check::before_run(&self.compiled, &self.registry).await?;
+        if diagnostics.is_empty() {
+            return Ok(());
+        }
+        let texts = self.compiled.project.texts.clone();
+        Err(Failure { diagnostics, texts, exit: exit::PROJECT })
     }
 
     /// The environment that was chosen; none where the project has none of that name.

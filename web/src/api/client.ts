@@ -1,6 +1,6 @@
 import { Failure, failureOf, localFailure } from "./failure";
 import { readNdjson } from "./ndjson";
-import type { Dashboard, DataEvent, DataRequest, Failures, Project, Quarantine, RunDetails, Runs } from "./schema";
+import type { Dashboard, DataEvent, DataRequest, Failures, FilterOptions, Project, Quarantine, RunDetails, Runs } from "./schema";
 
 export const API = "/api/v1";
 
@@ -17,6 +17,12 @@ export const getProject = (signal?: AbortSignal) => get<Project>("/project", sig
 
 export const getDashboard = (name: string, signal?: AbortSignal) =>
   get<Dashboard>(`/dashboards/${encodeURIComponent(name)}`, signal);
+
+export const getOptions = (dashboard: string, filter: string, search: string, signal?: AbortSignal) =>
+  get<FilterOptions>(
+    `/dashboards/${encodeURIComponent(dashboard)}/options?filter=${encodeURIComponent(filter)}&search=${encodeURIComponent(search)}`,
+    signal,
+  );
 
 export const getQuarantine = (limit: number, signal?: AbortSignal) =>
   get<Quarantine>(`/quarantine?limit=${limit}`, signal);

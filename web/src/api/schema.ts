@@ -83,6 +83,8 @@ export interface Run {
   /** What it told while it ran. */
   notices: ApiError[];
   error: ApiError | null;
+  /** Warnings of the run. A server of an earlier version sends none. */
+  notices?: ApiError[];
 }
 
 export interface Runs {
@@ -151,6 +153,8 @@ export interface Project {
   name: string;
   version: string;
   environment: string;
+  /** Where its days begin. */
+  time_zone?: string;
   locales: string[];
   dashboards: DashboardLink[];
   publication: Publication | null;
@@ -175,13 +179,14 @@ export interface Metric {
   name: string;
   label: LocalizedText;
   format?: Format | null;
+  /** What it means, for people. */
+  description?: string | null;
 }
 
 export interface Dimension {
   name: string;
   label: LocalizedText;
   type: LogicalType;
-  geo?: string | null;
 }
 
 export type TileKind = "kpi" | "area" | "line" | "bar" | "pie" | "table";
@@ -210,10 +215,14 @@ export interface Dashboard {
   name: string;
   title: LocalizedText;
   semantic_view: string;
+  /** What the semantic view is about, for people. */
+  about?: string | null;
   time: DashboardTime | null;
   filters: Dimension[];
   /** Streams of which it may show rows that their source has deleted. */
   deletes_unseen: string[];
+  /** Those whose rows it shows. A server of an earlier version does not say. */
+  streams?: string[];
   rows: Tile[][];
 }
 
@@ -255,7 +264,18 @@ export interface DataStart {
   published_at: string;
   range: DateRange | null;
   compare: DateRange | null;
+  /** The first and the last day that have data. */
+  extent: DateRange | null;
   options: Record<string, Value[]>;
+  /** Of the filters that have more values than `options` lists: how many there are. */
+  options_cut: Record<string, number>;
+}
+
+/** Values of a filter that have a text in them, and how many there are. */
+export interface FilterOptions {
+  data_version: number;
+  values: Value[];
+  total: number;
 }
 
 export interface DataTile {

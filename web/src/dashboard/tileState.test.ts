@@ -8,7 +8,9 @@ const context = (data_version: number): DataStart => ({
   published_at: "2026-11-23T14:00:00Z",
   range: { from: "2026-10-01", to: "2026-10-31" },
   compare: null,
+  extent: null,
   options: {},
+  options_cut: {},
 });
 const tile = (id: string, kind: TileKind = "kpi"): Tile => ({ id, kind, title: {}, metric: null, dimension: null, grain: null });
 const number = (revenue: string | null): TileResult => ({ columns: [], data: [], rows: 0, truncated: false, total: { revenue } });
@@ -53,7 +55,7 @@ describe("tiles", () => {
 });
 
 describe("isEmpty", () => {
-  const series = (values: (string | null)[]): TileResult => ({
+  const series = (values: (string | null)[], total: string | null = "0.00"): TileResult => ({
     columns: [
       { name: "day", role: "dimension", type: "date", scale: null },
       { name: "revenue", role: "metric", type: "decimal", scale: 2 },
@@ -61,7 +63,7 @@ describe("isEmpty", () => {
     data: [values.map(() => "2026-10-01"), values],
     rows: values.length,
     truncated: false,
-    total: { revenue: null },
+    total: { revenue: total },
   });
 
   it("takes zero for a value", () => {
@@ -72,7 +74,19 @@ describe("isEmpty", () => {
   it("takes no rows, or rows without a value, for none", () => {
     expect(isEmpty("kpi", number(null))).toBe(true);
     expect(isEmpty("bar", series([]))).toBe(true);
-    expect(isEmpty("line", series([null, null]))).toBe(true);
+    expect(isEmpty("line", series([null, null], null))).toBe(true);
+  });
+
+  it("takes a count of nothing for none where the range is beyond the data", () => {
+    const beyond = { ...context(1), extent: { from: "2026-11-01", to: "2026-11-30" } };
+    expect(receive({}, tile("1-1"), number("0"), beyond)["1-1"]).toMatchObject({ state: "empty" });
+    const within = { ...beyond, extent: { from: "2026-10-31", to: "2026-11-30" } };
+    expect(receive({}, tile("1-1"), number("0"), within)["1-1"]).toMatchObject({ state: "data" });
+  });
+
+  it("takes zeros that only fill the steps of a line for none", () => {
+    expect(isEmpty("area", series(["0.00", "0.00"], null))).toBe(true);
+    expect(isEmpty("area", series(["0.00", "1.00"], null))).toBe(false);
   });
 });
 

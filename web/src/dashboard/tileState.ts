@@ -1,4 +1,4 @@
-import type { ApiError, Dashboard, DataStart, Tile, TileKind, TileResult } from "../api/schema";
+import type { ApiError, Dashboard, DataStart, Tile, TileKind, TileResult, Value } from "../api/schema";
 
 /** What a result belongs to; a tile keeps it with the numbers, so that old numbers are never labelled as new ones. */
 export type DataContext = DataStart;
@@ -38,16 +38,27 @@ export function beginReload(tiles: Tiles): Tiles {
   });
 }
 
-/** A number is empty without a value, a chart or a table without rows that have one. Zeros are values. */
+/**
+ * A number is empty without a value, a chart or a table without rows that have one. Zeros are values, but for those that only fill the steps of
+ * a time line: where even the total has no value, no row is behind them.
+ */
 export function isEmpty(kind: TileKind, result: TileResult): boolean {
-  if (kind === "kpi") return Object.values(result.total ?? {}).every((value) => value === null);
+  const totals = Object.values(result.total ?? {});
+  const nothing = totals.every((value) => value === null);
+  if (kind === "kpi") return nothing;
   const metrics = result.data.filter((_, index) => result.columns[index]?.role === "metric");
-  return result.rows === 0 || metrics.every((values) => values.every((value) => value === null));
+  const fills = (value: Value) => totals.length > 0 && nothing && Number(value) === 0;
+  return result.rows === 0 || metrics.every((values) => values.every((value) => value === null || fills(value)));
+}
+
+/** Whether the range has no day of those that have data: then a count of nothing is no zero either. */
+function isOutside({ range, extent }: DataContext): boolean {
+  return range !== null && extent !== null && extent !== undefined && (range.to < extent.from || extent.to < range.from);
 }
 
 export function receive(tiles: Tiles, tile: Tile, answer: TileResult | ApiError, context: DataContext): Tiles {
   if ("code" in answer) return { ...tiles, [tile.id]: { state: "error", error: answer } };
-  return { ...tiles, [tile.id]: { state: isEmpty(tile.kind, answer) ? "empty" : "data", result: answer, context } };
+  return { ...tiles, [tile.id]: { state: isOutside(context) || isEmpty(tile.kind, answer) ? "empty" : "data", result: answer, context } };
 }
 
 /** The answer has ended: a tile that got none says so instead of loading for ever. */

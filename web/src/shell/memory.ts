@@ -1,16 +1,16 @@
 // Storage throws where the reader forbids it; a preference that can't be kept is no reason to show nothing.
 
-export function remembered(key: string): string | null {
+export function remembered(key: string, storage = () => localStorage): string | null {
   try {
-    return localStorage.getItem(key);
+    return storage().getItem(key);
   } catch {
     return null;
   }
 }
 
-export function remember(key: string, value: string): void {
+export function remember(key: string, value: string, storage = () => localStorage): void {
   try {
-    localStorage.setItem(key, value);
+    storage().setItem(key, value);
   } catch {
     // Holds for this page only.
   }

@@ -1,7 +1,13 @@
 import type { Tile, TileResult } from "../api/schema";
-import { columnIndex, isTime } from "./column";
+import { position } from "../value/number";
+import { columnIndex, columnValues, isTime } from "./column";
 
 export type Drawing = "kpi" | "series" | "bars" | "donut" | "table";
+
+/** A ring is a whole and its parts: nothing is less than no part of it. */
+export function hasNegative(result: TileResult): boolean {
+  return columnValues(result, columnIndex(result, "metric")).some((value) => (position(value) ?? 0) < 0);
+}
 
 /**
  * What draws a tile. The dimension decides where the kind leaves it open: time runs from left to right on a continuous
@@ -14,7 +20,7 @@ export function drawingOf(tile: Tile, result: TileResult): Drawing {
     case "table":
       return tile.kind;
     case "pie":
-      return "donut";
+      return hasNegative(result) ? "bars" : "donut";
     default:
       return byTime ? "series" : "bars";
   }

@@ -22,8 +22,8 @@ describe("bars", () => {
   const option = barOption(bars, bar, "Revenue", scene()) as unknown as Built;
 
   it("lie in the order of the server, first on top, NULL named", () => {
-    expect(option.yAxis).toMatchObject({ type: "category", inverse: true, data: ["Espagne", "(none)", "<b>France</b>"] });
-    expect(option.series[0]?.data).toEqual([616.89, 350.94, 12]);
+    expect((option.yAxis as unknown as object[])[0]).toMatchObject({ type: "category", inverse: true, data: ["Espagne", "(none)", "<b>France</b>"] });
+    expect(option.series[0]?.data).toMatchObject([{ value: 616.89 }, { value: 350.94 }, { value: 12 }]);
   });
 
   it("escape what the data says", () => {

@@ -1,9 +1,11 @@
 //! Files of comma-separated values (RFC 4180), one record a line, line feeds within quotes allowed.
 //!
-//! An empty field is NULL, an empty field in quotes is an empty text. Blank lines are no records.
+//! An empty field is NULL, an empty field in quotes is an empty text (in a column of texts). Blank lines are no records.
 
+mod doubt;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz;
+mod header;
 mod records;
 mod settings;
 #[cfg(test)]
@@ -13,6 +15,7 @@ mod walk;
 use std::io::Read;
 use std::sync::Arc;
 
+use millrace_core::project::column_words::TYPES;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
 use millrace_engine::error::Result;
@@ -52,10 +55,11 @@ static CSV: MapSpec = MapSpec {
         ),
         ENCODING,
         SAMPLE,
+        TYPES,
         KeySpec::optional(
             "null",
-            KeyKind::Text,
-            "A text without quotes that means NULL, beside the empty one: `NULL` or `\\N`, say.",
+            KeyKind::AnyOf(&[KeyKind::ListOf(&KeyKind::Text), KeyKind::Text]),
+            "A text without quotes that means NULL, beside the empty one, or a list of them: `\"NULL\"` or `[\"NULL\", \"\\\\N\", \"-\"]`, say. With `\"\"` an empty text in quotes is NULL too, in columns of texts as well.",
         ),
     ],
 };
@@ -96,7 +100,7 @@ impl Format for Csv {
         limits: Limits,
         records: &mut S,
     ) -> Result<Option<Rows>> {
-        walk::begin(CsvSettings::new(settings)?, window, limits, records)
+        header::begin(CsvSettings::new(settings)?, window, limits, records)
     }
 
     fn walk<R: Read, S: Records>(

@@ -19,8 +19,9 @@ pub(super) struct Field {
 pub(super) enum Found {
     /// A record: its bytes, and those up to the next record.
     Record { length: usize, next: usize },
-    /// A record in which something follows a closing quote.
-    AfterQuote { length: usize, next: usize },
+    /// A record in which something follows a closing quote, at `at`. The other two are of its first line: where it ends nobody can say. The
+    /// last field that was listed is the one with the quote.
+    AfterQuote { length: usize, next: usize, at: usize },
     /// The text ends within quotes.
     OpenQuote,
     /// The text ends before the record does.
@@ -33,7 +34,6 @@ pub(super) fn record(text: &[u8], ended: bool, settings: &CsvSettings, fields: &
     let (delimiter, quote) = (settings.delimiter, settings.quote);
     fields.clear();
     let mut at = 0;
-    let mut broken = false;
     loop {
         let quoted = text.get(at) == Some(&quote);
         let mut field = Field { text: at..at, quoted, doubled: false };
@@ -68,22 +68,29 @@ pub(super) fn record(text: &[u8], ended: bool, settings: &CsvSettings, fields: &
         // A carriage return belongs to the line end, also to the one that the end of the file is.
         let line_ends = text.get(at) != Some(&delimiter);
         let end = if line_ends && at > rest && text[at - 1] == b'\r' { at - 1 } else { at };
-        if quoted {
-            broken |= end > rest;
-        } else {
+        if !quoted {
             field.text.end = end;
         }
         fields.push(field);
+        if quoted && end > rest {
+            return first_line(text, ended, rest);
+        }
         if line_ends {
-            let next = (at + 1).min(text.len());
-            return if broken {
-                Found::AfterQuote { length: end, next }
-            } else {
-                Found::Record { length: end, next }
-            };
+            return Found::Record { length: end, next: (at + 1).min(text.len()) };
         }
         at += 1;
     }
+}
+
+/// The first line of a record that is broken at `at`.
+fn first_line(text: &[u8], ended: bool, at: usize) -> Found {
+    let (length, next) = match memchr::memchr(b'\n', text) {
+        Some(length) => (length, length + 1),
+        None if ended => (text.len(), text.len()),
+        None => return Found::Short,
+    };
+    let length = length - usize::from(text[..length].ends_with(b"\r"));
+    Found::AfterQuote { length, next, at }
 }
 
 #[cfg(test)]
@@ -91,7 +98,7 @@ mod tests {
     use super::*;
 
     fn settings() -> CsvSettings {
-        CsvSettings { delimiter: b',', delimiter_is_said: true, quote: b'"', header: true, null: None }
+        CsvSettings::default()
     }
 
     fn look(text: &str, ended: bool) -> (Found, Vec<String>) {
@@ -114,7 +121,8 @@ mod tests {
             ("\"a,\n\"\"b\",\"\"\r\n", Found::Record { length: 11, next: 13 }, &["q:a,\n\"\"b", "q:"]),
             ("a\"b,c\n", Found::Record { length: 5, next: 6 }, &["a\"b", "c"]),
             ("a\rb,c\n", Found::Record { length: 5, next: 6 }, &["a\rb", "c"]),
-            ("\"a\"b,c\n", Found::AfterQuote { length: 6, next: 7 }, &["q:a", "c"]),
+            ("\"a\"b,c\n", Found::AfterQuote { length: 6, next: 7, at: 3 }, &["q:a"]),
+            ("1,\"a\r\nb\"c\n", Found::AfterQuote { length: 4, next: 6, at: 8 }, &["1", "q:a\r\nb"]),
             ("\"a,b\n", Found::OpenQuote, &[]),
         ] {
             assert_eq!(look(text, true), (found, fields.iter().map(|&f| f.to_owned()).collect()), "{text:?}");

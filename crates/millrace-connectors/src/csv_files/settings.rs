@@ -14,7 +14,22 @@ pub(super) struct CsvSettings {
     pub(super) quote: u8,
     pub(super) header: bool,
     /// What means NULL beside the empty field.
-    pub(super) null: Option<Vec<u8>>,
+    pub(super) nulls: Vec<Vec<u8>>,
+    /// Whether an empty text in quotes is NULL too, in columns of texts as well.
+    pub(super) null_in_quotes: bool,
+}
+
+impl Default for CsvSettings {
+    fn default() -> Self {
+        Self {
+            delimiter: b',',
+            delimiter_is_said: false,
+            quote: b'"',
+            header: true,
+            nulls: Vec::new(),
+            null_in_quotes: false,
+        }
+    }
 }
 
 impl CsvSettings {
@@ -24,12 +39,21 @@ impl CsvSettings {
         if delimiter == quote {
             return Err(wrong("`delimiter` and `quote` are the same character"));
         }
+        let nulls: Vec<&str> = match settings.text("null") {
+            Some(text) => vec![text],
+            None => settings.list("null").iter().map(String::as_str).collect(),
+        };
         Ok(Self {
             delimiter,
             delimiter_is_said: settings.text("delimiter").is_some(),
             quote,
             header: settings.bool("header").unwrap_or(true),
-            null: settings.text("null").map(|text| text.as_bytes().to_vec()),
+            null_in_quotes: nulls.contains(&""),
+            nulls: nulls
+                .into_iter()
+                .filter(|text| !text.is_empty())
+                .map(|text| text.as_bytes().to_vec())
+                .collect(),
         })
     }
 }

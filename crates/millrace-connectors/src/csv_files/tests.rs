@@ -1,6 +1,8 @@
+use millrace_core::project::settings::Setting;
 use proptest::prelude::*;
 
 use crate::csv_files::Csv;
+use crate::csv_files::settings::CsvSettings;
 use crate::files::testing::{Outcome, blocks, discover, read, request, shown};
 
 fn csv(pairs: &[(&str, &str)], text: &[u8], columns: &[&str]) -> Outcome {
@@ -31,7 +33,6 @@ fn a_quote_within_a_field_spoils_no_piece() {
 #[test]
 fn files() {
     let cases: &[(&str, &[&str], &[&str])] = &[
-        ("", &[], &[]),
         ("a,b\n", &[], &[]),
         ("a,b\n1,x\n2,y", &["1|x", "2|y"], &[]),
         ("\u{FEFF}a,b\r\n1,x\r\n\r\n2,y\r\n", &["1|x", "2|y"], &[]),
@@ -59,6 +60,182 @@ fn a_quote_that_swallows_lines_is_an_error() {
     let text = b"a,b\n1,x\n2,\"y\n3,z\n";
     let error = read(Csv, &[], text, &request(&["a int64", "b text"]), blocks(4)).expect_err("it is cut off");
     assert!(error.to_string().contains("line 3: a quote is not closed"), "{error}");
+}
+
+fn error(pairs: &[(&str, &str)], text: &str) -> String {
+    let wanted = request(&["a text", "b text", "c text"]);
+    let error = read(Csv, pairs, text.as_bytes(), &wanted, blocks(4)).expect_err("unreadable");
+    format!("{error}; {}", error.to_diagnostic().hint.unwrap_or_default())
+}
+
+#[test]
+fn a_quote_too_many_hides_no_record() {
+    let columns = ["a text", "b text", "c text"];
+    let many = |quote: &str, end: &str| {
+        let lines = (3..40).map(|n| format!("{n},ok,{n}\n")).collect::<String>();
+        format!("a,b,c\n1,x,1\n2,{quote}x,2\n{lines}40,{end},40\n41,\"a, b\",41\n42,x,42\n")
+    };
+    // The quote is closed by one that is none.
+    for end in ["5\" tube", "\"x\"", "\"x \"\"y\"\"\""] {
+        let outcome = csv(&[], many("\"", end).as_bytes(), &columns);
+        assert_eq!(
+            (outcome.rows.len(), outcome.set_aside()),
+            (41, vec!["3 broken-record 2,\"x,2".to_owned()]),
+            "{end}"
+        );
+    }
+    assert_eq!(
+        csv(&[], many("\"", "5\" tube").as_bytes(), &columns).quarantined[0].reason,
+        "something follows the quote that closes this one, 38 lines on"
+    );
+    // Another one that is too many: the first was none, either.
+    let outcome = csv(&[], many("\"", "\"x\" y").as_bytes(), &columns);
+    assert_eq!((outcome.rows.len(), outcome.quarantined.len()), (40, 2));
+    // A whole record by RFC 4180: nobody can know better.
+    let outcome = csv(&[], many("\"", "x\"").as_bytes(), &columns);
+    assert_eq!((outcome.rows.len(), outcome.quarantined.len()), (4, 0));
+}
+
+#[test]
+fn where_a_text_ends_is_not_guessed() {
+    let header = "a,b,c\n1,x,1\n";
+    for (records, line) in [
+        // The quotes within a text are not doubled.
+        ("2,\"one\nthe \"two\"\nthree\",2\n", 3),
+        ("2,\"one\nthe \"two\", as, they\nsay\",2\n3,x,3\n", 3),
+        ("2,\"one \"two\"\nthree, four, five\nsix\",2\n", 3),
+        ("2,\"one\n\ntwo, three\nfour \"five\" six\",2\n", 3),
+        // One of the lines between is none of a record.
+        ("2,\"x,2\n3,x,3\n4,x\n5,x,5\n6,5\" tube,6\n", 3),
+    ] {
+        let told = error(&[], &format!("{header}{records}"));
+        assert!(told.contains(&format!("line {line}: something follows a closing quote")), "{told}");
+        assert!(told.contains("Double the quotes"), "{told}");
+    }
+    // Where there is one column, any line looks like a record.
+    let told =
+        read(Csv, &[], b"a\n\"x\ny\nz \"1\" z\n", &request(&["a text"]), blocks(4)).expect_err("unreadable");
+    assert!(told.to_string().contains("line 2: something follows"), "{told}");
+    // A broken quote on a line of its own is no reason to doubt others.
+    let text = "a,b,c\n1,\"2\"3,4\n5,6\n7,5\" tube,8\n9,\"x\",10\n";
+    let outcome = csv(&[], text.as_bytes(), &["a text", "b text", "c text"]);
+    assert_eq!(outcome.lines(), ["7|5\" tube|8", "9|x|10"]);
+    assert_eq!(outcome.set_aside(), ["2 broken-record 1,\"2\"3,4", "3 broken-record 5,6"]);
+}
+
+#[test]
+fn a_record_in_quarantine_counts_the_lines_that_it_may_hide() {
+    let columns = ["a int64", "b text", "c int64"];
+    // It swallows two records whole, and goes to quarantine for its last value.
+    let outcome = csv(&[], b"a,b,c\n1,\"x,1\n2,x,2\n3,x,3\n4,x\",z\n5,x,5\n", &columns);
+    assert_eq!(outcome.lines(), ["5|x|5"]);
+    let lines: Vec<u64> = outcome.quarantined.iter().map(|row| row.line).collect();
+    assert_eq!(lines, [2, 3, 4, 5]);
+    assert_eq!(outcome.quarantined[0].raw, "1,\"x,1\n2,x,2\n3,x,3\n4,x\",z");
+    assert_eq!(outcome.quarantined[2].raw, "3,x,3");
+    // The same with fields too many.
+    let outcome = csv(&[], b"a,b,c\n1,\"x\n2,x,2\n3,x\",y,z\n", &columns);
+    assert_eq!(outcome.quarantined.len(), 3);
+    // A text of several lines is one.
+    let outcome = csv(&[], b"a,b,c\n1,\"1 High Street\nLyon\nFrance\",z\n", &columns);
+    assert_eq!(outcome.quarantined.len(), 1);
+    // Lines that end in a carriage return are one to this format, and several to whoever wrote them.
+    let outcome = csv(&[], b"a,b,c\n1,x,1\r2,x,2\r3,x,3\r\n4,x,4\n", &columns);
+    assert_eq!((outcome.lines(), outcome.quarantined.len()), (vec!["4|x|4".to_owned()], 3));
+    let outcome = csv(&[], b"a\n1\r2\r3\n4\n", &["a text"]);
+    assert_eq!((outcome.lines(), outcome.quarantined.len()), (vec!["4".to_owned()], 3));
+}
+
+#[test]
+fn an_empty_file_has_no_header() {
+    for text in ["", "\n\r\n", "\u{FEFF}"] {
+        assert!(error(&[], text).contains("is empty, without even a header"), "{text:?}");
+        discover(Csv, &[], text.as_bytes(), blocks(3)).expect_err("no header");
+        assert_eq!(csv(&[("header", "false")], text.as_bytes(), &["c1 text"]), Outcome::default());
+    }
+    // A quote takes the records for a part of the header.
+    assert!(error(&[], "a,\"b\n1,x\n2,y\"\n3,z\n").contains("the header goes over 3 lines"));
+    assert_eq!(csv(&[], b"a,\"b\nc\"\n1,x\n", &["b\nc text"]).lines(), ["x"]);
+}
+
+#[test]
+fn a_line_of_excel_names_the_delimiter() {
+    for text in ["sep=;\na;b\n1;x\n", "\u{FEFF}SEP=;\r\na;b\r\n1;x\r\n", "\"sep=;\"\na;b\n1;x\n"] {
+        assert_eq!(csv(&[], text.as_bytes(), &["a int64", "b text"]).lines(), ["1|x"], "{text:?}");
+        assert_eq!(csv(&[("delimiter", ";")], text.as_bytes(), &["a int64", "b text"]).lines(), ["1|x"]);
+    }
+    assert_eq!(csv(&[], b"sep=\t\na\tb\n1\tx\n", &["a int64", "b text"]).lines(), ["1|x"]);
+    assert!(error(&[("delimiter", ",")], "sep=;\na;b\n").contains("names another delimiter"));
+    assert_eq!(csv(&[], b"sep=x\n1\n", &["sep=x text"]).lines(), ["1"]);
+}
+
+#[test]
+fn lines_may_end_in_a_delimiter() {
+    let columns = ["a int64", "b text"];
+    let outcome = csv(&[("delimiter", ";")], b"a;b;;\n1;x;;\n2;y;\n3;z\n4;u;v;\n5;u;;;\n6\n", &columns);
+    assert_eq!(outcome.lines(), ["1|x", "2|y", "3|z"]);
+    assert_eq!(
+        outcome.set_aside(),
+        ["5 broken-record 4;u;v;", "6 broken-record 5;u;;;", "7 broken-record 6"]
+    );
+    assert_eq!(outcome.quarantined[0].reason, "a value stands in a field for which the header has no name");
+    let schema = discover(Csv, &[], b"a,b,\n1,x,\n", blocks(3)).expect("readable");
+    assert_eq!(shown(&schema), ["a int64!", "b text!"]);
+    assert!(error(&[], "a,,b\n").contains("column 2 has no name"));
+}
+
+#[test]
+fn nulls() {
+    let columns = ["a int64", "b text", "c date", "d boolean"];
+    let text = b"a,b,c,d\n\"\",\"\",\"\",\"\"\n-,NA,NULL,\"NA\"\n1,\"NA\",2024-02-29,true\n";
+    let lists = |nulls: &[&str]| {
+        let nulls = nulls.iter().map(|&null| null.to_owned()).collect();
+        let settings = crate::files::testing::settings(&[]).with("null", Setting::List(nulls));
+        CsvSettings::new(&settings).expect("settings")
+    };
+    assert_eq!(lists(&["NULL", "", "-"]).nulls, [b"NULL".to_vec(), b"-".to_vec()]);
+    assert!(lists(&["NULL", ""]).null_in_quotes && !lists(&["NULL"]).null_in_quotes);
+    assert_eq!(csv(&[], text, &columns).lines(), ["~||~|~", "1|NA|2024-02-29|true"]);
+    assert_eq!(csv(&[("null", "")], text, &columns).lines(), ["~|~|~|~", "1|NA|2024-02-29|true"]);
+    let outcome = csv(&[("null", "NA")], b"a,b\nNA,\"NA\"\nNULL,\n", &["a int64", "b text"]);
+    assert_eq!((outcome.lines(), outcome.quarantined.len()), (vec!["~|NA".to_owned()], 1));
+    // The key has to be there.
+    let mut wanted = request(&["a int64", "b text"]);
+    wanted.key = vec!["a".to_owned()];
+    let outcome = read(Csv, &[], b"a,b\n\"\",x\n1,\"\"\n", &wanted, blocks(3)).expect("readable");
+    assert_eq!(
+        (outcome.lines(), outcome.set_aside()),
+        (vec!["1|".to_owned()], vec!["2 a:missing-value \"\",x".to_owned()])
+    );
+    let schema =
+        discover(Csv, &[], b"a,b,c\n\"1\",\"\",\"\"\n\"\",\"x\",\"\"\n", blocks(3)).expect("readable");
+    assert_eq!(shown(&schema), ["a int64", "b text!", "c text!"]);
+}
+
+#[test]
+fn numbers_of_a_key_are_what_is_written() {
+    let mut wanted = request(&["a decimal(18,1)", "b decimal(18,1)"]);
+    wanted.key = vec!["a".to_owned()];
+    let outcome = read(Csv, &[], b"a,b\n1.1,1.10\n1.10,1\n1,1\n-0.0,1\n-1.5,1\n", &wanted, blocks(3));
+    let outcome = outcome.expect("readable");
+    assert_eq!(outcome.lines(), ["1.1|1.1", "-1.5|1.0"]);
+    assert_eq!(outcome.quarantined.iter().map(|row| row.line).collect::<Vec<_>>(), [3, 4, 5]);
+    wanted.columns = request(&["a int64", "b int64"]).columns;
+    let outcome =
+        read(Csv, &[], b"a,b\n1,1\n1.0,1\n-0,1\n12345678901234567890,1\n2,1E3\n", &wanted, blocks(3));
+    assert_eq!(outcome.expect("readable").lines(), ["1|1"]);
+}
+
+#[test]
+fn a_reason_speaks_of_the_encoding_that_is_said() {
+    let reason =
+        |pairs: &[(&str, &str)], text: &[u8]| csv(pairs, text, &["a text"]).quarantined[0].reason.clone();
+    assert!(reason(&[], b"a\n\xE9\n").contains("UTF-8"));
+    assert_eq!(
+        reason(&[("encoding", "latin-1")], b"a\n\x80\n"),
+        "not all bytes are characters of latin-1; is it `encoding: windows-1252`?"
+    );
+    assert!(reason(&[("encoding", "windows-1252")], b"a\n\x81\n").contains("characters of windows-1252,"));
 }
 
 #[test]

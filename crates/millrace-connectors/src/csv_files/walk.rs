@@ -2,24 +2,26 @@
 
 use std::io::Read;
 
-use millrace_core::quarantine::QuarantineCode;
 use millrace_engine::error::{Error, ErrorKind, Result};
 
+use crate::csv_files::doubt::{Doubt, Follower, Kind, Verdict};
 use crate::csv_files::records::{Field, Found, record};
 use crate::csv_files::settings::CsvSettings;
 use crate::files::Limits;
 use crate::files::cell::{Cell, Refusal};
 use crate::files::delivery::Place;
-use crate::files::fields::{Met, Records};
+use crate::files::fields::Records;
 use crate::files::pieces::Cut;
 use crate::files::window::{Window, count_lines};
 
 /// The records below a header.
 #[derive(Debug, Clone)]
 pub(crate) struct Rows {
-    settings: CsvSettings,
+    pub(super) settings: CsvSettings,
     /// Numbers of the columns, in their order.
-    columns: Vec<usize>,
+    pub(super) columns: Vec<usize>,
+    /// Fields after them that have no name, and may have no value.
+    pub(super) unnamed: usize,
 }
 
 impl Cut for Rows {
@@ -58,7 +60,7 @@ impl Cut for Rows {
 }
 
 impl Rows {
-    /// False where a piece ends within quotes.
+    /// False where a piece ends within quotes, or before anybody can say whether it does.
     fn walk<R: Read, S: Records>(
         &self,
         window: &mut Window<R>,
@@ -68,17 +70,17 @@ impl Rows {
     ) -> Result<bool> {
         let mut fields = Vec::new();
         let mut scratch = Vec::new();
+        let mut doubt: Option<Doubt> = None;
         while let Some(found) = next(&self.settings, window, limits, &mut fields)? {
             if is_piece && found.open {
                 return Ok(false);
             }
             let raw = &window.rest()[..found.length];
-            let refusal = found.refusal(raw, window)?.or_else(|| {
-                let (expected, found) = (self.columns.len(), fields.len());
-                (expected != found)
-                    .then(|| Refusal::broken(format!("expected {expected} fields, found {found}")))
-            });
-            match refusal {
+            let line = window.line();
+            if (doubt.is_some() || found.after_quote.is_some()) && !found.open {
+                doubt = self.doubt_after(doubt, &found, raw, &fields, window)?;
+            }
+            match found.refusal(raw, window)?.or_else(|| self.misfit(raw, &fields)) {
                 Some(refusal) => records.refuse(None, refusal),
                 None => {
                     for (&number, field) in self.columns.iter().zip(&fields) {
@@ -86,74 +88,163 @@ impl Rows {
                     }
                 }
             }
-            records.end_record(Place { file: window.name(), line: window.line(), raw })?;
-            window.consume(found.end);
-        }
-        Ok(true)
-    }
-}
-
-/// Reads the header, where there is one. None in a file without a record.
-pub(super) fn begin<R: Read, S: Records>(
-    settings: CsvSettings,
-    window: &mut Window<R>,
-    limits: Limits,
-    records: &mut S,
-) -> Result<Option<Rows>> {
-    let mut fields = Vec::new();
-    let Some(found) = next(&settings, window, limits, &mut fields)? else { return Ok(None) };
-    let raw = &window.rest()[..found.length];
-    if let Some(refusal) = found.refusal(raw, window)? {
-        let what = if settings.header { "header" } else { "first record" };
-        let error = unreadable(window, &format!("{}, in the {what}", refusal.reason));
-        return Err(if refusal.code == QuarantineCode::BadEncoding {
-            error.hint("Save the file as UTF-8, or say what it is: `encoding: windows-1252`, for instance.")
-        } else {
-            match other_delimiter(raw, &settings) {
-                Some(other) => error
-                    .hint(format!("Write `delimiter: \"{other}\"` if that is what is between the fields.")),
-                None => error,
+            let kept = records.end_record(Place { file: window.name(), line, raw })?;
+            let lines = count_lines(&window.rest()[..found.end]);
+            if kept {
+                // Of all but a few records the line end is the only line feed.
+                if lines > Self::LONG {
+                    let lines_of = self.lines(raw);
+                    let alike = lines_of.records * 2 >= lines_of.starts.len();
+                    records.long_record(window.name(), line, lines, alike);
+                }
+            } else if found.after_quote.is_none() {
+                self.set_aside_lines(raw, window.name(), line, records)?;
             }
+            window.consume_lines(found.end, lines);
+        }
+        Ok(doubt.is_none() || !is_piece)
+    }
+
+    /// Lines of a record that are worth a word.
+    const LONG: u64 = 100;
+
+    /// Why the fields are not those of a record.
+    fn misfit(&self, raw: &[u8], fields: &[Field]) -> Option<Refusal> {
+        let (expected, found) = (self.columns.len(), fields.len());
+        if expected == found {
+            // Where there are more columns, lines that end so make a record of too many fields.
+            let spoilt = expected == 1 && !fields[0].quoted && raw.contains(&b'\r');
+            return spoilt
+                .then(|| Refusal::broken("a carriage return stands in a field without quotes around it"));
+        }
+        let extra = fields.get(expected..).unwrap_or_default();
+        if extra.is_empty() || extra.len() > self.unnamed {
+            return Some(Refusal::broken(format!("expected {expected} fields, found {found}")));
+        }
+        let has_value = |field: &Field| !raw[field.text.clone()].is_empty();
+        extra
+            .iter()
+            .any(has_value)
+            .then(|| Refusal::broken("a value stands in a field for which the header has no name"))
+    }
+
+    /// Takes a record into account that follows one with a broken quote, or is one. An error where nobody can say any more which lines are
+    /// records.
+    fn doubt_after<R: Read>(
+        &self,
+        doubt: Option<Doubt>,
+        found: &Next,
+        raw: &[u8],
+        fields: &[Field],
+        window: &Window<R>,
+    ) -> Result<Option<Doubt>> {
+        let line = window.line();
+        let kind = match found.after_quote {
+            Some(_) => Kind::AfterQuote,
+            None if self.misfit(raw, fields).is_none() => Kind::Right,
+            None => Kind::Ragged,
+        };
+        let of_itself = found.after_quote.map(|at| {
+            // What is asked for is in the rest, which goes to the end of the quotes.
+            Doubt { line, until: line + count_lines(&window.rest()[..at]) }
         });
+        let Some(doubt) = doubt else { return Ok(of_itself) };
+        // Fields count from the start of the record, which is where the rest starts; a broken one may go beyond its first line.
+        let follower = Follower { raw: window.rest(), fields, line, kind };
+        match doubt.judge(&follower, self.columns.len(), self.settings.quote) {
+            Verdict::Records => Ok(of_itself),
+            Verdict::Open => Ok(Some(doubt)),
+            Verdict::Unknown => {
+                let message =
+                    format!("file `{}` has a quote of which nobody can say where it ends", window.name());
+                let what = format!(
+                    "line {}: something follows a closing quote, and line {line} does not look like a record of its own",
+                    doubt.line
+                );
+                Err(Error::new(ErrorKind::SourceUnreadable, message).caused_by(what).hint(
+                    "Double the quotes that are part of a text, or write `quote:` with a character that the file does not have if its quotes are none.",
+                ))
+            }
+        }
     }
-    if let [only] = fields.as_slice()
-        && settings.header
-        && !only.quoted
-        && let Some(other) = other_delimiter(raw, &settings)
-    {
-        let what = format!("its header is one field, with `{other}` in it");
-        return Err(unreadable(window, &what).hint(format!(
-            "Write `delimiter: \"{other}\"`, or `delimiter: \",\"` where there really is one column."
-        )));
+
+    /// The lines after the first one of a record.
+    fn lines(&self, raw: &[u8]) -> Lines {
+        let mut starts = Vec::new();
+        let mut lines = 0;
+        for at in memchr::memchr2_iter(b'\n', b'\r', raw) {
+            // A carriage return before a line feed ends the same line.
+            if raw[at] == b'\r' && raw.get(at + 1) == Some(&b'\n') {
+                continue;
+            }
+            lines += u64::from(raw[at] == b'\n');
+            starts.push((at + 1, lines));
+        }
+        let mut fields = Vec::new();
+        let mut is_record = |start: usize| {
+            let line = line_at(raw, start);
+            let found = record(line, true, &self.settings, &mut fields);
+            !line.is_empty()
+                && matches!(found, Found::Record { .. })
+                && (self.columns.len()..=self.columns.len() + self.unnamed).contains(&fields.len())
+        };
+        let records = starts.iter().filter(|(start, _)| is_record(*start)).count();
+        Lines { starts, records }
     }
-    let columns = header(raw, &fields, &settings, window, records)?;
-    if settings.header {
-        window.consume(found.end);
+
+    /// Whether a header holds lines that could be records. Where there is one column, any line could.
+    pub(super) fn hides(&self, header: &[u8]) -> bool {
+        let lines = self.lines(header);
+        if self.columns.len() + self.unnamed == 1 { lines.records > 3 } else { lines.records > 0 }
     }
-    Ok(Some(Rows { settings, columns }))
+
+    /// Puts the lines of a record that was set aside there too, one by one, where any of them could be a record by itself: a quote too many
+    /// must not hide how many they are.
+    fn set_aside_lines<S: Records>(&self, raw: &[u8], file: &str, line: u64, records: &mut S) -> Result<()> {
+        let Lines { starts, records: like_records } = self.lines(raw);
+        for (start, lines) in starts.into_iter().filter(|_| like_records > 0) {
+            let text = line_at(raw, start);
+            if text.is_empty() {
+                continue;
+            }
+            records.refuse(
+                None,
+                Refusal::broken("the line is in a record that was set aside, and may be one of its own"),
+            );
+            records.end_record(Place { file, line: line + lines, raw: text })?;
+        }
+        Ok(())
+    }
 }
 
-/// What stands in a header and may be between its fields, where the project does not say what is; as it is written there.
-fn other_delimiter(header: &[u8], settings: &CsvSettings) -> Option<&'static str> {
-    let others = [(b';', ";"), (b'\t', "\\t"), (b'|', "|")];
-    let found = others.into_iter().find(|(byte, _)| header.contains(byte));
-    found.filter(|_| !settings.delimiter_is_said).map(|(_, written)| written)
+/// Lines within a record.
+struct Lines {
+    /// Where each starts, and how many line feeds stand before it.
+    starts: Vec<(usize, u64)>,
+    /// How many could be records by themselves.
+    records: usize,
+}
+
+/// The line of a record that starts at `start`, without its end.
+fn line_at(raw: &[u8], start: usize) -> &[u8] {
+    let rest = &raw[start..];
+    &rest[..memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())]
 }
 
 /// The record that the rest starts with.
-struct Next {
+pub(super) struct Next {
     /// Its bytes, without the line's end.
-    length: usize,
+    pub(super) length: usize,
     /// Where the one after it starts.
-    end: usize,
+    pub(super) end: usize,
     /// A quote is not closed before the end.
     open: bool,
-    /// Something follows a closing quote.
-    after_quote: bool,
+    /// Something follows a closing quote, so far from the start. Then the other two are of the first line.
+    after_quote: Option<usize>,
 }
 
 /// Finds the next record that is no empty line. None at the end of the file.
-fn next<R: Read>(
+pub(super) fn next<R: Read>(
     settings: &CsvSettings,
     window: &mut Window<R>,
     limits: Limits,
@@ -165,11 +256,12 @@ fn next<R: Read>(
             return Ok(None);
         }
         let found = record(rest, window.ended(), settings, fields);
-        let (length, next) = match found {
-            Found::Record { length, next } | Found::AfterQuote { length, next } => (length, next),
-            Found::OpenQuote | Found::Short => (rest.len(), rest.len()),
+        let (length, next, reach) = match found {
+            Found::Record { length, next } => (length, next, length),
+            Found::AfterQuote { length, next, at } => (length, next, at),
+            Found::OpenQuote | Found::Short => (rest.len(), rest.len(), rest.len()),
         };
-        if length > limits.record {
+        if reach > limits.record {
             let what = "a record is larger than a record may be; perhaps a quote is not closed";
             return Err(unreadable(window, what));
         }
@@ -178,7 +270,7 @@ fn next<R: Read>(
         } else if length == 0 {
             window.consume(next);
         } else {
-            let after_quote = matches!(found, Found::AfterQuote { .. });
+            let after_quote = if let Found::AfterQuote { at, .. } = found { Some(at) } else { None };
             return Ok(Some(Next { length, end: next, open: found == Found::OpenQuote, after_quote }));
         }
     }
@@ -186,74 +278,46 @@ fn next<R: Read>(
 
 impl Next {
     /// Why the record is bad as a whole, where it is.
-    fn refusal<R: Read>(&self, raw: &[u8], window: &Window<R>) -> Result<Option<Refusal>> {
+    pub(super) fn refusal<R: Read>(&self, raw: &[u8], window: &Window<R>) -> Result<Option<Refusal>> {
         // One line is one record; more could be any number of them, and would be lost as one.
-        if self.open && count_lines(raw) > 1 {
-            let what =
-                format!("a quote is not closed before the end of the file, {} lines on", count_lines(raw));
+        let lines = count_lines(raw.strip_suffix(b"\n").unwrap_or(raw));
+        if self.open && lines > 0 {
+            let what = format!("a quote is not closed before the end of the file, {lines} lines on");
             return Err(
                 unreadable(window, &what).hint("Close the quote, or double it where it is part of a text.")
             );
         }
         Ok(if self.open {
             Some(Refusal::broken("a quote is not closed before the end of the file"))
-        } else if self.after_quote {
-            Some(Refusal::broken("something follows a closing quote"))
+        } else if let Some(at) = self.after_quote {
+            let lines = count_lines(&window.rest()[..at]);
+            Some(Refusal::broken(match lines {
+                0 => "something follows a closing quote".to_owned(),
+                _ => format!("something follows the quote that closes this one, {lines} lines on"),
+            }))
         } else {
-            std::str::from_utf8(raw).is_err().then(Refusal::not_text)
+            std::str::from_utf8(raw).is_err().then(|| window.not_text())
         })
     }
 }
 
-/// The numbers of the columns.
-fn header<R: Read, S: Records>(
-    raw: &[u8],
-    fields: &[Field],
-    settings: &CsvSettings,
-    window: &Window<R>,
-    records: &mut S,
-) -> Result<Vec<usize>> {
-    let mut scratch = Vec::new();
-    let names = records.names();
-    names.next_record();
-    let mut numbers = Vec::with_capacity(fields.len());
-    for (place, field) in fields.iter().enumerate() {
-        let made;
-        let name = if settings.header {
-            let name = text(raw, field, settings, &mut scratch);
-            if name.is_empty() {
-                let what = format!("column {} has no name in the header", place + 1);
-                return Err(unreadable(window, &what)
-                    .hint("Name it, or write `header: false` if there is no header."));
-            }
-            if name.contains(&b'\r') && !field.quoted {
-                return Err(unreadable(window, "its lines end in a carriage return only")
-                    .hint("Save it with the line ends of Unix or Windows."));
-            }
-            name
-        } else {
-            made = format!("c{}", place + 1);
-            made.as_bytes()
-        };
-        match names.meet(place, name)? {
-            Met::Field(number) => numbers.push(number),
-            Met::Twice(_) => {
-                let what = format!("two columns have the name `{}`", String::from_utf8_lossy(name));
-                return Err(unreadable(window, &what).hint("Rename one of them in the file."));
-            }
-        }
-    }
-    Ok(numbers)
-}
-
 fn cell<'a>(raw: &'a [u8], field: &Field, settings: &CsvSettings, scratch: &'a mut Vec<u8>) -> Cell<'a> {
     let text = text(raw, field, settings, scratch);
-    let null = !field.quoted && (text.is_empty() || settings.null.as_deref() == Some(text));
-    if null { Cell::Null } else { Cell::Plain(text) }
+    match (text.is_empty(), field.quoted) {
+        (true, true) if !settings.null_in_quotes => Cell::Empty,
+        (true, _) => Cell::Null,
+        (false, false) if settings.nulls.iter().any(|null| null == text) => Cell::Null,
+        _ => Cell::Plain(text),
+    }
 }
 
 /// A field's text; `scratch` holds it where quotes in it are doubled.
-fn text<'a>(raw: &'a [u8], field: &Field, settings: &CsvSettings, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+pub(super) fn text<'a>(
+    raw: &'a [u8],
+    field: &Field,
+    settings: &CsvSettings,
+    scratch: &'a mut Vec<u8>,
+) -> &'a [u8] {
     let text = &raw[field.text.clone()];
     if !field.doubled {
         return text;
@@ -269,7 +333,7 @@ fn text<'a>(raw: &'a [u8], field: &Field, settings: &CsvSettings, scratch: &'a m
     scratch
 }
 
-fn unreadable<R: Read>(window: &Window<R>, what: &str) -> Error {
+pub(super) fn unreadable<R: Read>(window: &Window<R>, what: &str) -> Error {
     Error::new(
         ErrorKind::SourceUnreadable,
         format!("file `{}` is not the CSV that was expected", window.name()),

@@ -42,6 +42,10 @@ impl Dialect for DuckdbDialect {
     fn sha256(&self, text: &str) -> String {
         format!("sha256({text})")
     }
+
+    fn folded(&self, text: &str) -> String {
+        format!("lower(strip_accents({text}))")
+    }
 }
 
 /// The logical type of a type name as `DESCRIBE` prints it; none where there is no logical one.

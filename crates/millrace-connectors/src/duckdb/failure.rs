@@ -60,38 +60,194 @@ fn one_line(message: &str) -> String {
     }
 }
 
-/// An error of a statement. A message about data may quote a cell's value, so only its kind is passed on.
+/// An error of a statement. The engine's words are passed on only about the statement itself; those about data quote cells, so they are said in ours.
 pub(super) fn statement_error(error: &DuckdbError) -> Error {
     let said = said(error);
     let (kind, message) = match said.class.as_str() {
         _ if is_invalidated(error) => (ErrorKind::WarehouseUnreachable, CLOSED.to_owned()),
         // Whatever was under way when the system said so: a read, a commit, a checkpoint.
         _ if is_full(&said.message) => (ErrorKind::Resources, "the disk is full".to_owned()),
-        "Binder" | "Catalog" | "Parser" | "Syntax" | "Parameter Not Resolved" | "Parameter Not Allowed" => {
+        // The text of a statement is all that is known when it is parsed.
+        "Parser" | "Syntax" | "Parameter Not Resolved" | "Parameter Not Allowed" => {
             (ErrorKind::Sql, said.message.clone())
         }
-        "Not implemented" => (ErrorKind::Sql, said.message.clone()),
-        "Conversion" | "Out of Range" | "Invalid Input" | "Constraint" | "Mismatch Type" | "Invalid type"
-        | "Decimal" | "Divide by Zero" => (
-            ErrorKind::Data,
-            format!("{} error: {}", said.class.to_lowercase(), without_values(&said.message)),
-        ),
+        "Binder" | "Catalog" | "Not implemented" => (ErrorKind::Sql, about_statement(&said)),
+        "Conversion" => (ErrorKind::Data, not_converted(&said.message)),
+        "Constraint" => (ErrorKind::Data, constraint(&said.message)),
+        "Out of Range" => {
+            (ErrorKind::Data, "a number, a date or a place is out of the range of its type".to_owned())
+        }
+        "Divide by Zero" => (ErrorKind::Data, "division by zero".to_owned()),
+        "Invalid Input" => (ErrorKind::Data, invalid_input(&said.message).to_owned()),
+        "Mismatch Type" | "Invalid type" | "Decimal" => {
+            (ErrorKind::Data, "a value does not fit where the SQL puts it".to_owned())
+        }
         "INTERRUPT" | "Interrupt" => (ErrorKind::TimedOut, "the query was interrupted".to_owned()),
         "Out of Memory" => (ErrorKind::Resources, "the warehouse ran out of memory".to_owned()),
         "IO" if said.message.contains("lock") => (ErrorKind::WarehouseLocked, said.message.clone()),
         "IO" => (ErrorKind::WarehouseUnreachable, said.message.clone()),
-        "" => (ErrorKind::Internal, said.message.clone()),
-        class => (
-            ErrorKind::Internal,
-            format!("{} error: {}", class.to_lowercase(), without_values(&said.message)),
-        ),
+        // A commit says of a broken key what a statement says, under a class of its own.
+        "TransactionContext" if said.message.to_lowercase().contains("constraint") => {
+            (ErrorKind::Data, constraint(&said.message))
+        }
+        "" => {
+            (ErrorKind::Internal, "the engine failed without saying of what kind the failure is".to_owned())
+        }
+        class => (ErrorKind::Internal, format!("the engine failed: {}", known_class(class))),
     };
     let error = Error::new(kind, message).at_byte(said.position);
     let candidates = said.candidates.iter().map(String::as_str);
-    match did_you_mean(said.name.as_deref().unwrap_or_default(), candidates, "there are") {
-        Some(hint) => error.hint(hint),
-        None => error,
+    // The engine offers the nearest few, never all that there are.
+    match did_you_mean(said.name.as_deref().unwrap_or_default(), candidates, "there are, among others") {
+        Some(hint) if kind == ErrorKind::Sql => error.hint(hint),
+        _ => error,
     }
+}
+
+/// Words about names and functions. With a place in the statement they come from reading it; without one they may come from running it (the path of
+/// a JSON function, the name of a sequence, in a column), and what they quote may be a cell: what follows the first quotation mark is left out.
+fn about_statement(said: &Said) -> String {
+    if said.position.is_some() || said.name.is_some() {
+        return said.message.clone();
+    }
+    match said.message.find(['\'', '"', '`']) {
+        Some(at) => format!("{}…", said.message[..at].trim_end()),
+        None if said.message.starts_with("sequence with name") => "a sequence does not exist".to_owned(),
+        None => said.message.clone(),
+    }
+}
+
+/// Types as conversions name them, without their parameters.
+const TYPES: &[&str] = &[
+    "BIGINT",
+    "BIT",
+    "BLOB",
+    "BOOL",
+    "BOOLEAN",
+    "DATE",
+    "DECIMAL",
+    "DOUBLE",
+    "ENUM",
+    "FLOAT",
+    "HUGEINT",
+    "INT",
+    "INT128",
+    "INT16",
+    "INT32",
+    "INT64",
+    "INT8",
+    "INTEGER",
+    "INTERVAL",
+    "JSON",
+    "LIST",
+    "MAP",
+    "SMALLINT",
+    "STRUCT",
+    "TIME",
+    "TIMESTAMP",
+    "TIMESTAMPTZ",
+    "TIMESTAMP_MS",
+    "TIMESTAMP_NS",
+    "TIMESTAMP_S",
+    "TINYINT",
+    "UBIGINT",
+    "UHUGEINT",
+    "UINT128",
+    "UINT16",
+    "UINT32",
+    "UINT64",
+    "UINT8",
+    "UINTEGER",
+    "USMALLINT",
+    "UTINYINT",
+    "UUID",
+    "VARCHAR",
+];
+
+/// Which type a value could not be made. The type stands at the end, behind the value, and is said where it is one that we know: a word of ours, then,
+/// wherever it came from.
+fn not_converted(message: &str) -> String {
+    let lower = message.to_lowercase();
+    for (begin, wanted) in
+        [("invalid date", "DATE"), ("invalid timestamp", "TIMESTAMP"), ("invalid time", "TIME")]
+    {
+        if lower.starts_with(begin) {
+            return format!("a text cannot be converted to {wanted}");
+        }
+    }
+    let word = message.rsplit(' ').next().unwrap_or_default().trim_end_matches(['!', '.', ':']);
+    let base = word.split('(').next().unwrap_or_default();
+    match TYPES.iter().find(|known| **known == base) {
+        Some(known) => format!("a value cannot be converted to {known}"),
+        None => "a value cannot be converted to the type that it is cast to".to_owned(),
+    }
+}
+
+/// Which rule a row breaks. Only NULL is told with the column: those words end with names.
+fn constraint(message: &str) -> String {
+    let lower = message.to_lowercase();
+    let names = lower.strip_prefix("not null constraint failed: ").and_then(|_| message.rsplit_once(": "));
+    match names {
+        Some((_, column)) => format!("a value of column `{column}` is NULL, where none may be"),
+        None if lower.contains("foreign key") => "a row breaks a foreign key".to_owned(),
+        None if lower.contains("uplicate key") => "two rows have the same key".to_owned(),
+        None if lower.starts_with("check constraint") => "a row breaks a check".to_owned(),
+        None => "a row breaks a constraint".to_owned(),
+    }
+}
+
+/// What a function did not take. The engine's words begin with what it is about.
+fn invalid_input(message: &str) -> &'static str {
+    let begins = |words: &str| message.to_lowercase().starts_with(words);
+    if begins("malformed json") {
+        "a text is not the JSON that it is taken for"
+    } else if begins("more than one row returned by a subquery") {
+        "a subquery that is used as a value has more than one row"
+    } else if begins("failed to cast") || begins("failed to parse") {
+        "a text does not read as what the SQL takes it for"
+    } else {
+        "a function was given a value that it does not take"
+    }
+}
+
+/// The class of a failure, where it is one of the engine's.
+fn known_class(class: &str) -> &str {
+    const KNOWN: &[&str] = &[
+        "INTERNAL",
+        "Internal",
+        "FATAL",
+        "Fatal",
+        "Serialization",
+        "TransactionContext",
+        "Connection",
+        "Network",
+        "HTTP",
+        "Extension",
+        "Missing Extension",
+        "Dependency",
+        "Expression",
+        "Executor",
+        "Index",
+        "Stat",
+        "Settings",
+        "Sequence",
+        "Scheduler",
+        "Planner",
+        "Optimizer",
+        "Null Pointer",
+        "Permission",
+        "Unknown Type",
+        "Invalid Configuration",
+        "Object Size",
+        "Cast",
+        "Autoload",
+        "Error",
+    ];
+    KNOWN
+        .iter()
+        .find(|known| **known == class)
+        .copied()
+        .unwrap_or("a failure of a kind that it has no name for")
 }
 
 /// Whether the engine refuses all work since an error, of the disk most likely, left it unsure of its file.
@@ -104,15 +260,6 @@ fn is_full(message: &str) -> bool {
     ["No space left on device", "File too large", "Disk quota exceeded"]
         .iter()
         .any(|words| message.contains(words))
-}
-
-/// The message with quoted texts taken out: they may be cells.
-fn without_values(message: &str) -> String {
-    let mut out = String::with_capacity(message.len());
-    for (i, part) in message.split(['\'', '"']).enumerate() {
-        out.push_str(if i % 2 == 0 { part } else { "…" });
-    }
-    out
 }
 
 /// An error of opening a file.

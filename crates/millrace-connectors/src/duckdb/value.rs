@@ -1,7 +1,7 @@
 //! Values between DuckDB and the core.
 
 use duckdb::types::{TimeUnit, Value as DuckdbValue};
-use millrace_core::value::{Decimal, Value};
+use millrace_core::value::{Decimal, Value, civil_from_days};
 
 /// A parameter.
 pub(super) fn to_duckdb(value: &Value) -> DuckdbValue {
@@ -14,10 +14,23 @@ pub(super) fn to_duckdb(value: &Value) -> DuckdbValue {
         Value::Float(x) => DuckdbValue::Double(*x),
         Value::Text(text) => DuckdbValue::Text(text.clone()),
         Value::Date(days) => DuckdbValue::Date32(*days),
-        Value::Timestamp(micros) | Value::TimestampTz(micros) => {
-            DuckdbValue::Timestamp(TimeUnit::Microsecond, *micros)
-        }
+        Value::Timestamp(micros) => DuckdbValue::Timestamp(TimeUnit::Microsecond, *micros),
+        // As text with its offset, which the statement casts: the engine would read a timestamp as one of the session's zone.
+        Value::TimestampTz(micros) => DuckdbValue::Text(moment(*micros)),
         Value::Bytes(bytes) => DuckdbValue::Blob(bytes.clone()),
+    }
+}
+
+/// A moment as DuckDB reads it in any session: years before 1 are written with `(BC)`.
+fn moment(micros: i64) -> String {
+    const DAY: i64 = 86_400_000_000;
+    let (year, month, day) = civil_from_days(micros.div_euclid(DAY));
+    let time = Value::Timestamp(micros.rem_euclid(DAY)).to_string();
+    let time = time.split_once('T').map_or("00:00:00", |(_, time)| time);
+    if year > 0 {
+        format!("{year:04}-{month:02}-{day:02} {time}+00")
+    } else {
+        format!("{:04}-{month:02}-{day:02} (BC) {time}+00", 1 - year)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A DuckDB file as a warehouse.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use duckdb::{Config, Connection, InterruptHandle, params_from_iter};
 use millrace_core::name::Relation;
 use millrace_core::schema::DataType;
 use millrace_core::sql::dialect::Dialect;
+use millrace_core::time_zone::ProjectZone;
 use millrace_core::value::Value;
 use millrace_engine::batch::BatchReceiver;
 use millrace_engine::error::{Error, ErrorKind, Result};
@@ -28,7 +29,7 @@ use super::value::{from_duckdb, to_duckdb};
 /// Settings are a connection's own, so each gets them: PostgreSQL's ways where the two engines read the same SQL differently, and
 /// errors with places.
 const SESSION: &str = "set errors_as_json = true; set integer_division = true; \
-    set default_null_order = 'nulls_last_on_asc_first_on_desc'; set TimeZone = 'UTC';";
+    set default_null_order = 'nulls_last_on_asc_first_on_desc'";
 
 /// What DuckDB calls the oldest version of its own that is to read a new file.
 const STORAGE_VERSION: &str = "storage_compatibility_version";
@@ -43,6 +44,7 @@ pub struct DuckdbWarehouse {
     /// What [`Self::open`] was told; none for one in memory, which cannot be opened anew.
     file: Option<File>,
     engine: Mutex<Engine>,
+    zone: RwLock<ProjectZone>,
 }
 
 struct File {
@@ -122,9 +124,10 @@ impl Engine {
     }
 
     /// A connection of the caller's own; none where the engine refuses all work.
-    fn connect(&self) -> Result<Option<(Connection, Arc<()>)>> {
+    fn connect(&self, zone: &ProjectZone) -> Result<Option<(Connection, Arc<()>)>> {
         let Some(connection) = &self.connection else { return Ok(None) };
-        let own = connection.try_clone().and_then(|own| own.execute_batch(SESSION).map(|()| own));
+        let session = format!("{SESSION}; set TimeZone = '{}'", zone.name().replace('\'', "''"));
+        let own = connection.try_clone().and_then(|own| own.execute_batch(&session).map(|()| own));
         match own {
             Ok(own) => Ok(Some((own, Arc::clone(&self.users)))),
             Err(error) if is_invalidated(&error) => Ok(None),
@@ -139,21 +142,22 @@ impl DuckdbWarehouse {
         let options = options.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
         let file = File { path: path.to_owned(), options: options.collect(), identity: Mutex::new(None) };
         let engine = Mutex::new(Engine::new(file.open()?)?);
-        Ok(Self { file: Some(file), engine })
+        Ok(Self { file: Some(file), engine, zone: RwLock::default() })
     }
 
     /// Opens an empty warehouse in memory.
     pub fn open_in_memory() -> Result<Self> {
         let connection = Connection::open_in_memory_with_flags(config()?);
         let connection = connection.map_err(|error| open_error(Path::new(":memory:"), &error))?;
-        Ok(Self { file: None, engine: Mutex::new(Engine::new(connection)?) })
+        Ok(Self { file: None, engine: Mutex::new(Engine::new(connection)?), zone: RwLock::default() })
     }
 
     /// A connection, and what says that somebody works on it. Blocks for as long as the file takes to be opened anew, where the engine has
     /// closed it.
     fn connect(&self) -> Result<(Connection, Arc<()>)> {
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connected) = engine.connect()? {
+        let zone = self.zone.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(connected) = engine.connect(&zone)? {
             return Ok(connected);
         }
         let closed = || Error::new(ErrorKind::WarehouseUnreachable, CLOSED);
@@ -161,7 +165,7 @@ impl DuckdbWarehouse {
         let file = self.file.as_ref().filter(|_| Arc::strong_count(&engine.users) == 1).ok_or_else(closed)?;
         engine.connection = None;
         *engine = Engine::new(file.open()?)?;
-        engine.connect()?.ok_or_else(closed)
+        engine.connect(&zone)?.ok_or_else(closed)
     }
 
     /// Runs blocking work on a connection of its own; interrupts it when the caller goes away or time is up.
@@ -291,7 +295,10 @@ fn query(connection: &Connection, statement: &Statement, limits: QueryLimits) ->
 fn fetch(connection: &Connection, sql: &str, params: &[Value], limits: QueryLimits) -> Result<Rows> {
     let params: Vec<DuckdbValue> = params.iter().map(to_duckdb).collect();
     let mut prepared = connection.prepare(sql).map_err(|error| statement_error(&error))?;
-    let mut rows = prepared.query(params_from_iter(params)).map_err(|error| statement_error(&error))?;
+    // Executed so that rows come as they are asked for: a result that is held whole takes the memory of all of its rows, however few are wanted. The
+    // stream itself is of no use here, since `Rows` reads values of the same execution.
+    prepared.stream_arrow(params_from_iter(params)).map(drop).map_err(|error| statement_error(&error))?;
+    let mut rows = prepared.raw_query();
     let columns: Vec<ResultColumn> = rows.as_ref().map_or_else(Vec::new, |statement| {
         let names = statement.column_names().into_iter().enumerate();
         names
@@ -321,6 +328,10 @@ fn fetch(connection: &Connection, sql: &str, params: &[Value], limits: QueryLimi
 impl Warehouse for DuckdbWarehouse {
     fn dialect(&self) -> Arc<dyn Dialect> {
         Arc::new(DuckdbDialect)
+    }
+
+    fn use_time_zone(&self, zone: &ProjectZone) {
+        *self.zone.write().unwrap_or_else(PoisonError::into_inner) = zone.clone();
     }
 
     async fn version(&self) -> Result<String> {

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use millrace_core::quarantine::QuarantineCode;
+#[cfg(any(feature = "json", feature = "csv"))]
+use millrace_core::schema::DataType;
 
 #[cfg(any(feature = "json", feature = "csv", feature = "mysql"))]
 use crate::files::number::Short;
@@ -12,6 +14,8 @@ use crate::files::number::Short;
 pub(crate) enum Cell<'a> {
     /// JSON's null, or an empty CSV field without quotes.
     Null,
+    /// An empty CSV field in quotes: a text in a column of texts, and nothing in others.
+    Empty,
     /// JSON's true or false.
     Boolean(bool),
     /// A JSON number, as it is written.
@@ -34,6 +38,19 @@ pub(crate) enum Cell<'a> {
     Nested(&'a [u8]),
     /// A text whose format does not tell of what kind it is (CSV).
     Plain(&'a [u8]),
+}
+
+impl Cell<'_> {
+    /// Whether it is NULL in a column of that type.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    #[inline]
+    pub(crate) fn is_null_in(self, data_type: DataType) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Empty => data_type != DataType::Text,
+            _ => false,
+        }
+    }
 }
 
 /// What the way in which a value is written says of the type of its column.
@@ -68,9 +85,14 @@ impl Refusal {
         Self::new(QuarantineCode::OutOfRange, reason)
     }
 
-    /// A record of which not all bytes are characters.
-    pub(crate) fn not_text() -> Self {
-        let reason = "not all bytes are characters of the file's encoding, which is UTF-8 unless `encoding:` says otherwise";
+    /// A record of which not all bytes are characters in the encoding that the project says its file has.
+    pub(crate) fn not_text(encoding: Option<&str>) -> Self {
+        let reason = match encoding {
+            None => "not all bytes are characters of the file's encoding, which is UTF-8 unless `encoding:` says otherwise".to_owned(),
+            // Files of Windows are often said to be that.
+            Some("latin-1") => "not all bytes are characters of latin-1; is it `encoding: windows-1252`?".to_owned(),
+            Some(encoding) => format!("not all bytes are characters of {encoding}, which `encoding:` says that the file is written in"),
+        };
         Self::new(QuarantineCode::BadEncoding, reason)
     }
 

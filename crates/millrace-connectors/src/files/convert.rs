@@ -4,6 +4,7 @@ use millrace_core::schema::DataType;
 
 use crate::files::cell::{Cell, Refusal, Spelling};
 use crate::files::column::{ColumnBuffer, Values};
+use crate::files::json_text;
 use crate::files::number::Number;
 use crate::files::numeric;
 use crate::files::temporal;
@@ -26,10 +27,30 @@ pub(crate) fn put(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<Spelling,
     }
 }
 
+/// The same for a number of a format of texts that has to give its text back, because it is part of the key: `1.10` is not `1.1` there.
+pub(crate) fn put_verbatim(column: &mut ColumnBuffer, text: &[u8]) -> Result<Spelling, Refusal> {
+    let scale = match column.data_type() {
+        DataType::Decimal { scale, .. } => usize::from(scale),
+        // Who makes a float the key takes its values for what they are.
+        DataType::Float32 | DataType::Float64 => return put(column, Cell::Plain(text)),
+        _ => 0,
+    };
+    let written = Number::parse(text).map(|number| number.written_scale());
+    if written.is_some_and(|written| written != Some(scale)) {
+        let data_type = column.data_type();
+        return Err(Refusal::wrong_type(format!(
+            "as a part of the key the number has to be written as {data_type} writes it, since another text is another key"
+        )));
+    }
+    put(column, Cell::Plain(text))
+}
+
 fn put_any(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<Spelling, Refusal> {
     let cell = if let Cell::Short { source, .. } = cell { Cell::Number(source) } else { cell };
     match (column.data_type(), cell) {
         (_, Cell::Null) => column.push_null(),
+        (DataType::Text, Cell::Empty) => column.push_bytes(b""),
+        (_, Cell::Empty) => column.push_null(),
         (DataType::Text, Cell::Text { text, .. } | Cell::Plain(text)) => column.push_bytes(text),
         (DataType::Json, Cell::Nested(source)) => {
             column.push_bytes(source);
@@ -41,7 +62,7 @@ fn put_any(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<Spelling, Refusa
             column.push_bytes(if value { b"true" } else { b"false" });
         }
         (DataType::Json, Cell::Plain(text)) => {
-            serde_json::from_slice::<serde::de::IgnoredAny>(text).map_err(|_| refused(column, cell))?;
+            json_text::check(text)?;
             column.push_bytes(text);
         }
         (DataType::Boolean, Cell::Boolean(value)) => {
@@ -83,14 +104,15 @@ fn moment(column: &mut ColumnBuffer, cell: Cell<'_>, text: &[u8]) -> Result<Spel
         return Err(Refusal::out_of_range("the time is finer than a microsecond"));
     }
     column.push_micros(moment.micros);
-    // With more digits it counts as a text, though these are zeros.
-    Ok(if moment.fraction_digits <= 6 { Spelling::Own } else { Spelling::Other })
+    Ok(Spelling::Own)
 }
 
 fn number(column: &mut ColumnBuffer, cell: Cell<'_>, text: &[u8]) -> Result<Spelling, Refusal> {
     let data_type = column.data_type();
+    let is_plain = matches!(cell, Cell::Plain(_));
     if !matches!(data_type, DataType::Float32 | DataType::Float64) {
-        return numeric::put(column, text).unwrap_or_else(|| Err(refused(column, cell)));
+        let put = if is_plain { numeric::put_plain(column, text) } else { numeric::put(column, text) };
+        return put.unwrap_or_else(|| Err(refused(column, cell)));
     }
     let number = Number::parse(text).ok_or_else(|| refused(column, cell))?;
     // A number by the grammar is ASCII.
@@ -100,12 +122,18 @@ fn number(column: &mut ColumnBuffer, cell: Cell<'_>, text: &[u8]) -> Result<Spel
         Values::Float64(list) => number.double(text).map(|x| list.push(x)).is_some(),
         _ => false,
     });
-    if fits { Ok(Spelling::Own) } else { Err(numeric::out_of_range(data_type)) }
+    match fits {
+        // Among texts it would be a code.
+        true if is_plain && number.is_code() => Ok(Spelling::Other),
+        true => Ok(Spelling::Own),
+        false => Err(numeric::out_of_range(data_type)),
+    }
 }
 
 fn refused(column: &ColumnBuffer, cell: Cell<'_>) -> Refusal {
     let found = match cell {
         Cell::Null => "null",
+        Cell::Empty => "an empty text",
         Cell::Boolean(_) => "a truth value",
         Cell::Number(_) | Cell::Short { .. } => "a number",
         Cell::Text { .. } | Cell::Plain(_) => "text",
@@ -168,6 +196,12 @@ mod tests {
             ("int64", text("\"1\""), Err(WrongType)),
             ("int64", Cell::Boolean(true), Err(WrongType)),
             ("int64", plain("1"), Ok("1")),
+            ("int64", plain("1E3"), Err(WrongType)),
+            ("int64", plain("1.5e+3"), Ok("1500")),
+            ("decimal(18,2)", plain("12e3"), Err(WrongType)),
+            ("decimal(18,2)", plain("12e-1"), Ok("1.20")),
+            ("decimal(65,2)", plain("12e3"), Err(WrongType)),
+            ("float64", plain("1e3"), Ok("1000")),
             ("int64", plain("01"), Err(WrongType)),
             ("int64", plain(""), Err(WrongType)),
             ("int8", number("127"), Ok("127")),

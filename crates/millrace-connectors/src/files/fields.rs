@@ -1,101 +1,26 @@
 //! The fields of records by name, and what happens to each: it is profiled, or goes to a column.
 
-use std::collections::HashMap;
+mod profiler;
 
+use millrace_core::diagnostic::Diagnostic;
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::quarantine::QuarantineCode;
-use millrace_core::schema::{Column, StreamSchema};
+use millrace_core::schema::DataType;
 use millrace_engine::batch::{Batch, BatchSender};
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::source::{Drift, ReadRequest};
 
+pub(crate) use self::profiler::Profiler;
 use crate::files::Limits;
 use crate::files::cell::{Cell, Refusal, Spelling};
 use crate::files::convert;
 use crate::files::delivery::{Delivery, Place};
+pub(crate) use crate::files::field_names::{FieldNames, Met};
 use crate::files::guess::Guess;
-use crate::files::infer::Profile;
+use crate::files::long::LongRecords;
 use crate::files::pieces::Shared;
 use crate::files::row::RowWriter;
 use crate::files::straight::{Plan, Straight};
-
-/// Distinct field names that a stream may have. A file with more has data where its field names should be.
-const MOST_FIELDS: usize = 10_000;
-
-/// Numbers for field names, in the order in which they were first met.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct FieldNames {
-    names: Vec<String>,
-    by_name: HashMap<Vec<u8>, usize>,
-    /// The field that last stood at a place within a record: records mostly repeat the order of those before.
-    at_place: Vec<usize>,
-    /// The record in which a field was last met.
-    last_record: Vec<u64>,
-    record: u64,
-}
-
-/// What [`FieldNames::meet`] found.
-pub(crate) enum Met {
-    /// A field, by its number.
-    Field(usize),
-    /// A field that this record has already had.
-    Twice(usize),
-}
-
-impl FieldNames {
-    /// The name of a field.
-    #[cfg(feature = "json")]
-    pub(crate) fn name(&self, field: usize) -> &str {
-        &self.names[field]
-    }
-
-    /// Starts a record.
-    pub(crate) fn next_record(&mut self) {
-        self.record += 1;
-    }
-
-    /// The number of a name that stands at `place` within its record. The name is UTF-8.
-    pub(crate) fn meet(&mut self, place: usize, name: &[u8]) -> Result<Met> {
-        let field = match self.at_place.get(place) {
-            Some(&field) if self.names[field].as_bytes() == name => field,
-            _ => self.look_up(place, name)?,
-        };
-        if self.last_record[field] == self.record {
-            return Ok(Met::Twice(field));
-        }
-        self.last_record[field] = self.record;
-        Ok(Met::Field(field))
-    }
-
-    fn look_up(&mut self, place: usize, name: &[u8]) -> Result<usize> {
-        let field = self.number(name)?;
-        match self.at_place.get_mut(place) {
-            Some(at) => *at = field,
-            // Places are met one after the other.
-            None => self.at_place.push(field),
-        }
-        Ok(field)
-    }
-
-    /// The number of a name, a new one where it is new.
-    pub(crate) fn number(&mut self, name: &[u8]) -> Result<usize> {
-        Ok(if let Some(&field) = self.by_name.get(name) {
-            field
-        } else {
-            if self.names.len() == MOST_FIELDS {
-                return Err(Error::new(
-                    ErrorKind::SourceUnreadable,
-                    format!("the records have more than {MOST_FIELDS} different fields"),
-                )
-                .hint("Does the file use values as field names? Then it has to be turned around before."));
-            }
-            self.by_name.insert(name.to_vec(), self.names.len());
-            self.names.push(String::from_utf8_lossy(name).into_owned());
-            self.last_record.push(0);
-            self.names.len() - 1
-        })
-    }
-}
 
 /// Where the records of a file go.
 pub(crate) trait Records {
@@ -108,8 +33,12 @@ pub(crate) trait Records {
     /// The present record is bad, as a whole or because of one field. The first word counts.
     fn refuse(&mut self, field: Option<usize>, refusal: Refusal);
 
-    /// Ends the present record.
-    fn end_record(&mut self, place: Place<'_>) -> Result<()>;
+    /// Ends the present record. False where it is bad.
+    fn end_record(&mut self, place: Place<'_>) -> Result<bool>;
+
+    /// The last record, which was good, went over so many lines from that one on, which is more than records mostly do. `alike` says that most
+    /// of these lines look like records.
+    fn long_record(&mut self, _file: &str, _line: u64, _lines: u64, _alike: bool) {}
 
     /// Records are to come that have these fields, in this order.
     fn expect(&mut self, _fields: &[usize]) {}
@@ -120,107 +49,12 @@ pub(crate) trait Records {
     }
 }
 
-/// Works out the columns of a stream from its records.
-#[derive(Debug, Default)]
-pub(crate) struct Profiler {
-    names: FieldNames,
-    profiles: Vec<Profile>,
-    /// Good records.
-    records: u64,
-    /// Whether the present record is bad.
-    bad: bool,
-    /// How many records are enough; all, where it does not say.
-    enough: Option<u64>,
-}
-
-impl Records for Profiler {
-    fn names(&mut self) -> &mut FieldNames {
-        &mut self.names
-    }
-
-    fn cell(&mut self, field: usize, cell: Cell<'_>) {
-        self.make_room();
-        self.profiles[field].see(cell);
-    }
-
-    fn refuse(&mut self, _field: Option<usize>, _refusal: Refusal) {
-        self.bad = true;
-    }
-
-    fn end_record(&mut self, _place: Place<'_>) -> Result<()> {
-        self.records += u64::from(!self.bad);
-        self.bad = false;
-        if self.has_enough() {
-            return Err(Error::new(ErrorKind::Cancelled, "enough records were seen"));
-        }
-        Ok(())
-    }
-}
-
-impl Shared for Profiler {
-    type Made = Self;
-
-    fn helper(&self) -> Self {
-        Self { names: self.names.clone(), ..Self::default() }
-    }
-
-    fn made(&mut self) -> Result<Self> {
-        // A field that only bad records have is a column too, as it is where one thread reads all.
-        self.make_room();
-        let fresh = self.helper();
-        Ok(std::mem::replace(self, fresh))
-    }
-
-    fn take_up(&mut self, made: Self) -> Result<()> {
-        self.records += made.records;
-        for (name, profile) in made.names.names.iter().zip(&made.profiles) {
-            let field = self.names.number(name.as_bytes())?;
-            self.make_room();
-            self.profiles[field].add(profile);
-        }
-        Ok(())
-    }
-}
-
-impl Profiler {
-    /// One that ends the walk, with an error, once it has seen so many good records.
-    pub(crate) fn sampling(records: u64) -> Self {
-        Self { enough: Some(records), ..Self::default() }
-    }
-
-    /// Whether it has ended the walk.
-    pub(crate) fn has_enough(&self) -> bool {
-        self.enough.is_some_and(|enough| self.records >= enough)
-    }
-
-    fn make_room(&mut self) {
-        let fields = self.names.names.len();
-        if self.profiles.len() < fields {
-            self.profiles.resize_with(fields, Profile::default);
-        }
-    }
-
-    /// The columns.
-    pub(crate) fn schema(mut self) -> StreamSchema {
-        // A CSV header names columns that no record needs to have.
-        self.make_room();
-        let columns = self.names.names.into_iter().zip(&self.profiles).map(|(name, profile)| Column {
-            name,
-            data_type: profile.data_type(),
-            // What a part of the records all have, the others need not have.
-            nullable: profile.has_nulls()
-                || profile.seen() < self.records
-                || self.records == 0
-                || self.enough.is_some(),
-        });
-        StreamSchema { columns: columns.collect(), primary_key: Vec::new() }
-    }
-}
-
 /// What becomes of a field when it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
     Column(usize),
+    /// The same, in other letters than the column's.
+    Respelled(usize),
     /// Excluded, or not asked for.
     Ignored,
     /// Unknown, in a stream whose contract does not let it in.
@@ -238,15 +72,20 @@ pub(crate) struct Loader {
     excluded: LeftOut,
     refuse_unknown: bool,
     drift: Drift,
+    /// Whether a field is spelled in other letters than its column.
+    respells: bool,
     /// What the columns are held against, where they were guessed.
     guess: Option<Guess>,
     /// For records like the one before.
     plan: Plan,
     /// Whether the stream has turned out to differ from what was asked for.
     drifted: bool,
-    /// Which columns records had, and whether there were any.
+    /// Which columns records had, and how many these were.
     met: Vec<bool>,
-    any: bool,
+    records: u64,
+    /// Which columns are numbers of the key: those of a format of texts have to give their texts back.
+    verbatim: Vec<bool>,
+    long: LongRecords,
     /// What was wrong with the present record first: the field or column, and why.
     refusal: Option<(Option<String>, Refusal)>,
     /// Of which columns the present record has shown a cell since then, where the columns were guessed.
@@ -266,11 +105,18 @@ impl Loader {
             // Where the columns are only supposed, somebody has to look first.
             refuse_unknown: request.quarantine_unknown_columns && !request.drift.columns,
             drift: request.drift,
+            respells: false,
             guess: request.drift.guessed.then(|| Guess::new(&request.columns)),
             plan: Plan::default(),
             drifted: false,
             met: vec![false; request.columns.len()],
-            any: false,
+            records: 0,
+            verbatim: request
+                .columns
+                .iter()
+                .map(|column| request.key.contains(&column.name) && column.data_type.is_numeric())
+                .collect(),
+            long: LongRecords::default(),
             refusal: None,
             after_refusal: vec![false; request.columns.len()],
             broken: false,
@@ -285,10 +131,21 @@ impl Loader {
     fn new_target(&mut self, field: usize) -> Target {
         // Fields get their numbers in the order in which they come here or to `declare`.
         while self.targets.len() <= field {
-            let name = &self.names.names[self.targets.len()];
-            let target = match self.delivery.gathered.writer.index(name) {
-                Some(index) => Target::Column(index),
-                None if self.excluded.contains(name) => Target::Ignored,
+            let name = self.names.name(self.targets.len());
+            let writer = &self.delivery.gathered.writer;
+            let other_spelling = || writer.index_in_any_case(name).filter(|_| !self.excluded.names(name));
+            let target = match writer
+                .index(name)
+                .map(Target::Column)
+                .or_else(|| other_spelling().map(Target::Respelled))
+            {
+                Some(target) => {
+                    self.respells |= matches!(target, Target::Respelled(_));
+                    target
+                }
+                None if self.excluded.contains(name) || self.excluded.names_in_any_case(name) => {
+                    Target::Ignored
+                }
                 None if self.drift.columns => Target::Drifted,
                 None if self.refuse_unknown => Target::Refused,
                 None => Target::Ignored,
@@ -307,7 +164,7 @@ impl Loader {
     fn see_refused(&mut self, target: Target, cell: Cell<'_>) {
         self.settle();
         match (target, &mut self.guess) {
-            (Target::Column(index), Some(guess)) => {
+            (Target::Column(index) | Target::Respelled(index), Some(guess)) => {
                 self.after_refusal[index] = true;
                 self.drifted |= !guess.refused(index, cell);
             }
@@ -325,7 +182,7 @@ impl Loader {
         }
         if broken {
             self.after_refusal.fill(false);
-            if let Some(last) = self.names.names.len().checked_sub(1) {
+            if let Some(last) = self.names.all().len().checked_sub(1) {
                 self.target(last);
             }
             return self.targets.contains(&Target::Drifted);
@@ -339,17 +196,24 @@ impl Loader {
     }
 
     /// Sends what is left. `is_part` says that rows of an earlier load are of the same stream: what these lack, those may have.
-    pub(crate) fn finish(mut self, is_part: bool) -> Result<()> {
+    /// Returns what there is to say of the records.
+    pub(crate) fn finish(mut self, is_part: bool) -> Result<Vec<Diagnostic>> {
         self.settle();
-        if (self.drift.columns || self.drift.gone) && !is_part && self.any && !self.met.iter().all(|met| *met)
-        {
+        let watched = self.drift.columns || self.drift.gone;
+        if watched && !is_part && self.records > 0 && !self.met.iter().all(|met| *met) {
             return Err(drifted());
         }
         if self.guess.is_some_and(|guess| !guess.holds()) {
             return Err(drifted());
         }
-        self.delivery.finish()
+        self.delivery.finish()?;
+        Ok(self.long.notice(self.records).into_iter().collect())
     }
+}
+
+/// Whether a value was refused that is a number, by a column of numbers.
+fn is_of_numbers(refusal: &Refusal, data_type: DataType) -> bool {
+    data_type.is_numeric() && refusal.code == QuarantineCode::OutOfRange
 }
 
 fn drifted() -> Error {
@@ -357,7 +221,7 @@ fn drifted() -> Error {
 }
 
 impl Shared for Loader {
-    type Made = (Vec<Batch>, Vec<bool>, bool, Option<Guess>);
+    type Made = (Vec<Batch>, Vec<bool>, u64, Option<Guess>, LongRecords);
 
     fn helper(&self) -> Self {
         Self {
@@ -367,11 +231,14 @@ impl Shared for Loader {
             excluded: self.excluded.clone(),
             refuse_unknown: self.refuse_unknown,
             drift: self.drift,
+            respells: self.respells,
             guess: self.guess.as_ref().map(Guess::afresh),
             plan: Plan::default(),
             drifted: false,
             met: vec![false; self.met.len()],
-            any: false,
+            records: 0,
+            verbatim: self.verbatim.clone(),
+            long: LongRecords::default(),
             refusal: None,
             after_refusal: vec![false; self.met.len()],
             broken: false,
@@ -382,12 +249,14 @@ impl Shared for Loader {
         self.settle();
         let afresh = self.guess.as_ref().map(Guess::afresh);
         let seen = std::mem::replace(&mut self.guess, afresh);
-        Ok((self.delivery.made()?, self.met.clone(), self.any, seen))
+        let (records, long) = (std::mem::take(&mut self.records), std::mem::take(&mut self.long));
+        Ok((self.delivery.made()?, self.met.clone(), records, seen, long))
     }
 
-    fn take_up(&mut self, (batches, met, any, seen): Self::Made) -> Result<()> {
+    fn take_up(&mut self, (batches, met, records, seen, long): Self::Made) -> Result<()> {
+        self.long.add(long);
         self.met.iter_mut().zip(met).for_each(|(all, met)| *all |= met);
-        self.any |= any;
+        self.records += records;
         if let (Some(guess), Some(seen)) = (&mut self.guess, &seen) {
             guess.add(seen);
         }
@@ -409,11 +278,26 @@ impl Records for Loader {
             return;
         }
         match target {
-            Target::Column(index) => {
+            Target::Column(index) | Target::Respelled(index)
+                if self.respells && self.delivery.gathered.writer.has_cell(index) =>
+            {
+                // Somebody has to decide which of the two it is.
+                self.drifted |= self.drift.columns;
+                let refusal = Refusal::broken("the record has this field twice, in different letter case");
+                self.refusal = Some((Some(self.names.name(field).to_owned()), refusal));
+                self.broken = true;
+            }
+            Target::Column(index) | Target::Respelled(index) => {
                 self.met[index] = true;
                 let writer = &mut self.delivery.gathered.writer;
                 let put = match cell {
                     Cell::Null => writer.push_null(index).map(|()| Spelling::Any),
+                    Cell::Empty if cell.is_null_in(writer.column(index).data_type()) => {
+                        writer.push_null(index).map(|()| Spelling::Any)
+                    }
+                    Cell::Plain(text) if self.verbatim[index] => {
+                        convert::put_verbatim(writer.column(index), text)
+                    }
                     cell => convert::put(writer.column(index), cell),
                 };
                 match put {
@@ -423,7 +307,8 @@ impl Records for Loader {
                         }
                     }
                     Err(refusal) => {
-                        self.drifted |= self.drift.types;
+                        self.drifted |= self.drift.types
+                            || (self.drift.numbers && is_of_numbers(&refusal, writer.data_type(index)));
                         self.refusal =
                             Some((Some(self.delivery.gathered.writer.name(index).to_owned()), refusal));
                         self.see_refused(target, cell);
@@ -437,45 +322,57 @@ impl Records for Loader {
                     QuarantineCode::UnknownColumn,
                     "the stream's contract does not let this field in",
                 );
-                self.refusal = Some((Some(self.names.names[field].clone()), refusal));
+                self.refusal = Some((Some(self.names.name(field).to_owned()), refusal));
             }
         }
     }
 
     fn refuse(&mut self, field: Option<usize>, refusal: Refusal) {
         self.broken = true;
-        self.refusal.get_or_insert((field.map(|field| self.names.names[field].clone()), refusal));
+        self.refusal.get_or_insert((field.map(|field| self.names.name(field).to_owned()), refusal));
     }
 
-    fn end_record(&mut self, place: Place<'_>) -> Result<()> {
+    fn end_record(&mut self, place: Place<'_>) -> Result<bool> {
         if self.drifted {
             return Err(drifted());
         }
-        self.any = true;
+        self.records += 1;
         match self.refusal.take() {
             None => {
                 let kept = self.delivery.end_row(place)?;
                 // A part of the key that lacks is nothing new to the guess, but that is rare enough to look again.
-                if kept || !(self.drift.missing || self.drift.guessed) { Ok(()) } else { Err(drifted()) }
+                if kept || !(self.drift.missing || self.drift.guessed) { Ok(kept) } else { Err(drifted()) }
             }
             Some((column, refusal)) => {
                 if self.refused_shows_more() {
                     return Err(drifted());
                 }
-                self.delivery.refuse_field(place, column, refusal)
+                self.delivery.refuse_field(place, column, refusal)?;
+                Ok(false)
             }
         }
+    }
+
+    fn long_record(&mut self, file: &str, line: u64, lines: u64, alike: bool) {
+        self.long.saw(file, line, lines, alike);
     }
 
     fn expect(&mut self, fields: &[usize]) {
         self.settle();
         let targets: Vec<Target> = fields.iter().map(|&field| self.target(field)).collect();
-        let known = targets.iter().all(|target| matches!(target, Target::Column(_) | Target::Ignored));
-        let columns = targets.into_iter().filter(|_| known).map(|target| match target {
-            Target::Column(index) => Some(index),
-            _ => None,
-        });
-        self.plan = Plan::new(columns);
+        let mut columns = Vec::with_capacity(targets.len());
+        let mut known = true;
+        for target in targets {
+            match target {
+                Target::Column(index) | Target::Respelled(index) => {
+                    known &= !(self.respells && columns.contains(&Some(index)));
+                    columns.push(Some(index));
+                }
+                Target::Ignored => columns.push(None),
+                Target::Refused | Target::Drifted => known = false,
+            }
+        }
+        self.plan = Plan::new(columns.into_iter().filter(|_| known));
     }
 
     #[inline]

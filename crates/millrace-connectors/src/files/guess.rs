@@ -60,7 +60,7 @@ impl Guess {
         match (spelling, cell) {
             (Spelling::Own, _) => watched.alike += 1,
             (Spelling::Other, _) => return false,
-            (Spelling::Any, Cell::Null) => return watched.lacks(),
+            (Spelling::Any, cell) if cell.is_null_in(watched.data_type) => return watched.lacks(),
             (Spelling::Any, cell) => watched.others.see(cell),
         }
         true
@@ -74,7 +74,7 @@ impl Guess {
     /// The same for one that its column has refused, or was not offered.
     pub(crate) fn refused(&mut self, index: usize, cell: Cell<'_>) -> bool {
         let watched = &mut self.columns[index];
-        if matches!(cell, Cell::Null) {
+        if cell.is_null_in(watched.data_type) {
             return watched.lacks();
         }
         let mut one = Profile::default();

@@ -1,9 +1,11 @@
 //! What type a column of an untyped format has, from all of its values.
 
 use millrace_core::schema::DataType;
+use millrace_engine::seen::SeenValues;
 
 use crate::files::cell::Cell;
-use crate::files::number::{Number, Short, small_integer};
+use crate::files::extent::Extent;
+use crate::files::number::{Number, small_integer};
 use crate::files::temporal;
 
 /// Values of the most frequent kind that a column needs before a few values of other kinds count as mistakes.
@@ -11,14 +13,12 @@ const MAJORITY: u64 = 20;
 /// One value in so many may be of another kind.
 const MINORITY_SHARE: u64 = 20;
 
-const I64_SAFE_DIGITS: i64 = 18;
-const DECIMAL_DIGITS: i64 = 38;
-const SHORT_DECIMAL_DIGITS: i64 = 18;
-
 /// What has been seen of a column.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Profile {
     nulls: u64,
+    /// Empty texts that are nulls in a column of another type than text.
+    empties: u64,
     booleans: u64,
     numbers: u64,
     dates: u64,
@@ -29,35 +29,42 @@ pub(crate) struct Profile {
     extent: Extent,
     /// A text looked like a number that a number type would not give back (`007`, `+1`, `1 000`).
     number_like: bool,
+    /// A text was no JSON, or no length of time.
+    not_json: bool,
+    not_interval: bool,
+    written: Written,
 }
 
-/// What the numbers of a column need.
-#[derive(Debug, Clone)]
-struct Extent {
-    beyond_i64: bool,
-    whole_digits: i64,
-    scale: i64,
-    /// An exponent that cannot be written out within 38 digits.
-    exponents: bool,
-    /// Every value is what a double's shortest text says.
-    doubles: bool,
+/// How the numbers of a format are written in which all values are texts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Written {
+    /// There were none.
+    #[default]
+    Nothing,
+    /// All with so many digits after the point, and each the only text for its number then.
+    Alike(usize),
+    Otherwise,
 }
 
-impl Default for Extent {
-    fn default() -> Self {
-        Self { beyond_i64: false, whole_digits: 0, scale: 0, exponents: false, doubles: true }
+impl Written {
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, known) | (known, Self::Nothing) => known,
+            (Self::Alike(scale), Self::Alike(other)) if scale == other => self,
+            _ => Self::Otherwise,
+        }
     }
 }
 
 impl Profile {
     /// Values seen, nulls included.
     pub(crate) fn seen(&self) -> u64 {
-        self.nulls + self.filled()
+        self.nulls + self.empties + self.filled()
     }
 
-    /// Whether a null was among them.
-    pub(crate) fn has_nulls(&self) -> bool {
-        self.nulls > 0
+    /// Whether a null was among them, in a column of that type.
+    pub(crate) fn has_nulls(&self, data_type: DataType) -> bool {
+        self.nulls > 0 || (self.empties > 0 && data_type != DataType::Text)
     }
 
     fn filled(&self) -> u64 {
@@ -67,6 +74,7 @@ impl Profile {
     /// Takes what somebody else has seen of the column into account.
     pub(crate) fn add(&mut self, other: &Self) {
         self.nulls += other.nulls;
+        self.empties += other.empties;
         self.booleans += other.booleans;
         self.numbers += other.numbers;
         self.dates += other.dates;
@@ -75,6 +83,9 @@ impl Profile {
         self.texts += other.texts;
         self.nested += other.nested;
         self.number_like |= other.number_like;
+        self.not_json |= other.not_json;
+        self.not_interval |= other.not_interval;
+        self.written = self.written.and(other.written);
         self.extent.add(&other.extent);
     }
 
@@ -126,28 +137,45 @@ impl Profile {
     pub(crate) fn see(&mut self, cell: Cell<'_>) {
         match cell {
             Cell::Null => self.nulls += 1,
+            Cell::Empty => self.empties += 1,
             Cell::Boolean(_) => self.booleans += 1,
             Cell::Number(text) => self.see_number(text),
             Cell::Short { source, number } => {
                 self.numbers += 1;
                 self.extent.see_short(source, number);
             }
-            Cell::Text { text, .. } => self.see_text(text),
+            Cell::Text { text, .. } => {
+                self.not_interval = self.not_interval || temporal::length_of_time(text).is_none();
+                self.see_text(text);
+            }
             Cell::Nested(_) => self.nested += 1,
-            Cell::Plain(text) => match text {
-                b"true" | b"false" => self.booleans += 1,
-                _ if small_integer(text).is_some() || Number::parse(text).is_some() => self.see_number(text),
-                _ => {
-                    self.number_like |= is_number_like(text);
-                    self.see_text(text);
-                }
-            },
+            Cell::Plain(text) => self.see_plain(text),
+        }
+    }
+
+    fn see_plain(&mut self, text: &[u8]) {
+        if matches!(text, b"true" | b"false") {
+            self.booleans += 1;
+        } else if small_integer(text).is_some() && text != b"-0" {
+            self.written = self.written.and(Written::Alike(0));
+            self.see_number(text);
+        } else if let Some(number) = Number::parse(text).filter(|number| !number.is_code()) {
+            let written = number.written_scale().map_or(Written::Otherwise, Written::Alike);
+            self.written = self.written.and(written);
+            self.see_number(text);
+        } else {
+            self.number_like |= is_number_like(text);
+            self.not_interval = self.not_interval || temporal::length_of_time(text).is_none();
+            self.not_json = self.not_json || !is_json(text);
+            self.see_text(text);
         }
     }
 
     fn see_number(&mut self, text: &[u8]) {
         self.numbers += 1;
-        if small_integer(text).is_some() {
+        if let Some(n) = small_integer(text) {
+            self.extent.needs.see_integer(n.into());
+            self.extent.needs.see_float(text);
             // The digits of the longest one, for a column that has decimals too.
             let digits = text.len() - usize::from(text.first() == Some(&b'-'));
             self.extent.whole_digits = self.extent.whole_digits.max(digits as i64);
@@ -166,6 +194,29 @@ impl Profile {
             DataType::TimestampTz => &mut self.instants,
             _ => &mut self.texts,
         }) += 1;
+    }
+
+    /// Which values there are, for who has to tell whether a type holds them.
+    pub(crate) fn values(&self) -> SeenValues {
+        SeenValues {
+            booleans: self.booleans > 0,
+            dates: self.dates > 0,
+            moments: self.moments > 0,
+            instants: self.instants > 0,
+            texts: self.texts > 0,
+            nested: self.nested > 0,
+            not_json: self.not_json,
+            not_interval: self.not_interval,
+            numbers: (self.numbers > 0).then(|| self.extent.numbers()),
+        }
+    }
+
+    /// The same where each value has to give its text back, so that two texts stay two: in a key, `1.10` is not `1.1`.
+    pub(crate) fn key_type(&self) -> DataType {
+        match self.data_type() {
+            data_type if data_type.is_numeric() && self.written == Written::Otherwise => DataType::Text,
+            data_type => data_type,
+        }
     }
 
     /// The type that holds the column's values.
@@ -195,63 +246,10 @@ impl Profile {
     }
 }
 
-impl Extent {
-    fn add(&mut self, other: &Self) {
-        self.beyond_i64 |= other.beyond_i64;
-        self.whole_digits = self.whole_digits.max(other.whole_digits);
-        self.scale = self.scale.max(other.scale);
-        self.exponents |= other.exponents;
-        self.doubles &= other.doubles;
-    }
-
-    fn see_short(&mut self, source: &[u8], number: Short) {
-        let whole = i64::from(number.digits - number.fraction);
-        // A zero before the point needs no room, unless there is nothing behind it.
-        let is_zero = number.fraction > 0 && matches!(source, [b'0', ..] | [b'-', b'0', ..]);
-        self.whole_digits = self.whole_digits.max(if is_zero { 0 } else { whole });
-        self.scale = self.scale.max(i64::from(number.fraction));
-        // Every decimal of up to 15 digits comes back from its nearest double.
-        if number.digits > 15 {
-            self.see_double(source);
-        }
-    }
-
-    fn see(&mut self, text: &[u8]) {
-        let Some(number) = Number::parse(text) else { return };
-        let (whole, scale) = number.shape();
-        if number.has_exponent() && whole + scale > DECIMAL_DIGITS {
-            self.exponents = true;
-        } else {
-            self.whole_digits = self.whole_digits.max(whole);
-            self.scale = self.scale.max(scale);
-            self.beyond_i64 |= whole > I64_SAFE_DIGITS
-                && scale == 0
-                && number.integer().ok().and_then(|n| i64::try_from(n).ok()).is_none();
-        }
-        self.see_double(text);
-    }
-
-    fn see_double(&mut self, text: &[u8]) {
-        self.doubles &= std::str::from_utf8(text)
-            .ok()
-            .and_then(|text| Number::parse(text.as_bytes())?.double(text))
-            .is_some();
-    }
-
-    fn data_type(&self) -> DataType {
-        let decimal =
-            |precision: i64| DataType::Decimal { precision: precision as u8, scale: self.scale as u8 };
-        if self.exponents {
-            return if self.doubles { DataType::Float64 } else { DataType::Text };
-        }
-        let digits = self.whole_digits + self.scale;
-        match self.scale {
-            0 if !self.beyond_i64 => DataType::Int64,
-            1.. if digits <= SHORT_DECIMAL_DIGITS => decimal(SHORT_DECIMAL_DIGITS),
-            _ if digits <= DECIMAL_DIGITS => decimal(DECIMAL_DIGITS),
-            _ => DataType::Text,
-        }
-    }
+/// Whether a text that is neither a number nor a truth value is a JSON value.
+fn is_json(text: &[u8]) -> bool {
+    matches!(text, [b'{' | b'[' | b'"', ..] | b"null")
+        && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// The type of a column of such texts.
@@ -264,7 +262,7 @@ pub(crate) fn text_type(text: &[u8]) -> DataType {
     if temporal::date(text).is_some() {
         return DataType::Date;
     }
-    match temporal::date_time(text).filter(|moment| moment.fraction_digits <= 6) {
+    match temporal::date_time(text).filter(|moment| moment.exact) {
         Some(moment) if moment.zoned => DataType::TimestampTz,
         Some(_) => DataType::Timestamp,
         None => DataType::Text,
@@ -291,6 +289,7 @@ fn is_number_like(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::number::Short;
 
     fn json(values: &[&str]) -> String {
         let mut profile = Profile::default();
@@ -344,6 +343,8 @@ mod tests {
             (&["\"2024-02-29T10:00:00\""], "timestamp"),
             (&["\"2024-02-29T10:00:00Z\"", "\"2024-02-29T10:00:00+02:00\""], "timestamptz"),
             (&["\"2024-02-29T10:00:00.1234567\""], "text"),
+            (&["\"2024-02-29T10:00:00.1234560\"", "\"2024-02-29 10:00:00.0000000\""], "timestamp"),
+            (&["\"2024-02-29T10:00:00.1234560+02:00\""], "timestamptz"),
             (&["\"2024-02-29\"", "\"2024-02-29T10:00:00\""], "text"),
             (&["{\"a\":1}", "[1]"], "json"),
             (&["1", "\"a\""], "text"),
@@ -352,6 +353,42 @@ mod tests {
         ] {
             assert_eq!(json(values), expected, "{values:?}");
         }
+    }
+
+    #[test]
+    fn numbers_of_a_key_give_their_texts_back() {
+        for (values, expected) in [
+            (&["1", "20"][..], "int64"),
+            (&["1", "-0"], "text"),
+            (&["1.10", "2.50"], "decimal(18,2)"),
+            (&["-0.10", "2.50"], "decimal(18,2)"),
+            (&["1.10", "1.1"], "text"),
+            (&["1", "1.0"], "text"),
+            (&["-0.0", "1.0"], "text"),
+            (&["1.5e-05"], "text"),
+            (&["1.5e300"], "text"),
+            (&["2024-01-01"], "date"),
+            (&["a"], "text"),
+        ] {
+            let mut profiles = [Profile::default(), Profile::default()];
+            for (at, value) in values.iter().enumerate() {
+                profiles[at % 2].see(Cell::Plain(value.as_bytes()));
+            }
+            let [mut one, other] = profiles;
+            one.add(&other);
+            assert_eq!(one.key_type().to_string(), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn empty_texts_are_nulls_among_others() {
+        let mut profile = Profile::default();
+        profile.see(Cell::Empty);
+        assert_eq!(profile.data_type(), DataType::Text);
+        assert!(!profile.has_nulls(DataType::Text));
+        profile.see(Cell::Plain(b"2024-02-29"));
+        assert_eq!((profile.data_type(), profile.seen()), (DataType::Date, 2));
+        assert!(profile.has_nulls(DataType::Date));
     }
 
     #[test]
@@ -378,10 +415,14 @@ mod tests {
             (&["True"], "text"),
             (&["2024-01-01"], "date"),
             (&[".5"], "text"),
+            (&["12E3"], "text"),
+            (&["1.5e-05", "2e-06", "1E+02"], "decimal(18,6)"),
+            (&["1.5e300", "0.5"], "float64"),
+            (&["1.5e300", "1e3"], "text"),
         ] {
             assert_eq!(csv(values), expected, "{values:?}");
         }
-        for like in ["007", "+1", "1 000", " 12", "00", "-01", "000.5"] {
+        for like in ["007", "+1", "1 000", " 12", "00", "-01", "000.5", "12E3", "1e5", "713752e1"] {
             let mut values = vec!["5"; 1000];
             values.push(like);
             assert_eq!(csv(&values), "text", "{like}");

@@ -3,7 +3,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use millrace_core::cursor::FileState;
 use millrace_engine::error::{Error, ErrorKind, Result};
@@ -11,6 +11,7 @@ use millrace_engine::error::{Error, ErrorKind, Result};
 use crate::files::packing::{Damaged, Unpacked};
 use crate::files::paths::{InputFile, Place};
 use crate::files::stamp;
+use crate::files::watch::Watch;
 
 /// Reads a file from disk and remembers size and hash of what it has read.
 struct Hashed {
@@ -32,7 +33,7 @@ impl Read for Hashed {
 pub(crate) struct Input {
     name: String,
     bytes: Unpacked<Hashed>,
-    stamp: Option<String>,
+    watch: Watch,
 }
 
 impl Input {
@@ -41,20 +42,28 @@ impl Input {
         match &file.place {
             Place::Disk(path) => {
                 let (opened, metadata) = open_file(&file.name, path)?;
-                Self::of(&file.name, Box::new(opened), stamp::settled(&metadata, SystemTime::now()))
+                let opened = Arc::new(opened);
+                let watch = Watch::disk(file, Arc::clone(&opened), &metadata);
+                Self::of(&file.name, Box::new(opened), watch)
             }
             Place::Remote(object) => {
-                let (download, stamp) = object.open()?;
-                Self::of(&file.name, Box::new(download), stamp)
+                let (download, etag) = object.open()?;
+                let watch = Watch::remote(&file.name, object, etag.as_deref());
+                Self::of(&file.name, Box::new(download), watch)
             }
         }
     }
 
     /// Bytes from wherever they come.
-    pub(crate) fn of(name: &str, bytes: Box<dyn Read + Send>, stamp: Option<String>) -> Result<Self> {
+    pub(crate) fn of(name: &str, bytes: Box<dyn Read + Send>, watch: Watch) -> Result<Self> {
         let hashed = Hashed { bytes, hash: Box::default(), size: 0 };
         let bytes = Unpacked::new(name, hashed).map_err(|error| unreadable(name, &error))?;
-        Ok(Self { name: name.to_owned(), bytes, stamp })
+        Ok(Self { name: name.to_owned(), bytes, watch })
+    }
+
+    /// What tells whether the file has changed since it was opened.
+    pub(crate) fn watch(&self) -> Watch {
+        self.watch.clone()
     }
 
     /// Relative to the project folder.
@@ -63,16 +72,19 @@ impl Input {
         &self.name
     }
 
-    /// Reads what is left on disk, and says what the file is.
+    /// Whether it is read as it lies there.
+    #[cfg(feature = "mysql-dump")]
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.bytes, Unpacked::Plain(_))
+    }
+
+    /// Reads what is left on disk, and says what the file is. An error where it has changed since it was opened.
     pub(crate) fn finish(self) -> Result<FileState> {
         let mut hashed = self.bytes.into_inner();
         io::copy(&mut hashed, &mut io::sink()).map_err(|error| unreadable(&self.name, &error))?;
-        Ok(FileState {
-            path: self.name,
-            size: hashed.size,
-            hash: hashed.hash.finalize().to_hex().to_string(),
-            stamp: self.stamp,
-        })
+        let hash = hashed.hash.finalize().to_hex().to_string();
+        self.watch.assert_unchanged(&hash)?;
+        Ok(FileState { path: self.name, size: hashed.size, hash, stamp: self.watch.stamp() })
     }
 }
 
@@ -113,15 +125,17 @@ impl Read for Input {
 /// What a file that was loaded is now: what is known of it where the file system says that it still is what it was, else what it turns out
 /// to be when it is read. Unpacks nothing.
 pub(crate) fn state(file: &InputFile, known: &FileState) -> Result<FileState> {
-    let is_unchanged = match &file.place {
-        Place::Disk(path) => {
-            known.stamp.is_some()
-                && std::fs::metadata(path)
-                    .is_ok_and(|metadata| metadata.len() == known.size && stamp::of(&metadata) == known.stamp)
-        }
-        Place::Remote(object) => object.is_unchanged(known)?,
-    };
-    if is_unchanged { Ok(known.clone()) } else { Input::open(file)?.finish() }
+    if is_as_read(file, known)? { Ok(known.clone()) } else { Input::open(file)?.finish() }
+}
+
+/// Whether the file system, or the server, says that a file still is what it was. Reads nothing.
+pub(crate) fn is_as_read(file: &InputFile, known: &FileState) -> Result<bool> {
+    match &file.place {
+        Place::Disk(path) => Ok(known.stamp.is_some()
+            && std::fs::metadata(path)
+                .is_ok_and(|metadata| metadata.len() == known.size && stamp::of(&metadata) == known.stamp)),
+        Place::Remote(object) => object.is_unchanged(known),
+    }
 }
 
 /// The error for a file that fails while it is read.
@@ -157,6 +171,8 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]

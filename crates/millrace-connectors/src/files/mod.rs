@@ -15,23 +15,36 @@ pub(crate) mod doctor;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod encoding;
 #[cfg(any(feature = "json", feature = "csv"))]
+mod extent;
+#[cfg(any(feature = "json", feature = "csv"))]
+pub(crate) mod field_names;
+#[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod fields;
 #[cfg(any(feature = "json", feature = "csv"))]
 mod guess;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod infer;
 pub(crate) mod input;
+pub(crate) mod json_text;
+#[cfg(any(feature = "json", feature = "csv"))]
+pub(crate) mod long;
 pub(crate) mod number;
 pub(crate) mod numeric;
 mod packing;
+#[cfg(any(feature = "json", feature = "csv", feature = "parquet"))]
+pub(crate) mod partitions;
 pub(crate) mod paths;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod pieces;
 pub(crate) mod remote;
 pub(crate) mod row;
 pub(crate) mod selection;
+#[cfg(all(test, feature = "json", feature = "csv"))]
+mod soundness;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod source;
+#[cfg(any(feature = "json", feature = "csv", feature = "parquet"))]
+pub(crate) mod spelling;
 pub(crate) mod stamp;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod straight;
@@ -39,6 +52,7 @@ pub(crate) mod temporal;
 #[cfg(any(test, feature = "fuzz"))]
 #[cfg_attr(not(test), allow(dead_code, reason = "the fuzz targets use a part of it"))]
 pub(crate) mod testing;
+pub(crate) mod watch;
 pub(crate) mod window;
 
 /// Sizes that bound the memory of a read. Tests make them small to meet every border.

@@ -12,6 +12,8 @@ pub(crate) struct Number<'a> {
     fraction: &'a [u8],
     /// What stands after `e`; none without one. Beyond ±2^30 it is cut to that, which fits no type either.
     exponent: Option<i32>,
+    /// Whether a sign stands there.
+    signed_exponent: bool,
 }
 
 /// Why a number has no exact place in a type.
@@ -50,17 +52,31 @@ impl<'a> Number<'a> {
             }
             _ => (&[][..], rest),
         };
+        let signed_exponent = matches!(rest.get(1), Some(b'+' | b'-'));
         let exponent = match rest.split_first() {
             None => None,
             Some((b'e' | b'E', rest)) => Some(exponent(rest)?),
             Some(_) => return None,
         };
-        Some(Self { negative, whole, fraction, exponent })
+        Some(Self { negative, whole, fraction, exponent, signed_exponent })
     }
 
     /// Whether it is written with an exponent.
     pub(crate) fn has_exponent(&self) -> bool {
         self.exponent.is_some()
+    }
+
+    /// Whether it is written as codes are (`12E3`), and not as programs write floats: those have a point or a sign (`1.2E4`, `1e+04`).
+    pub(crate) fn is_code(&self) -> bool {
+        self.exponent.is_some() && self.fraction.is_empty() && !self.signed_exponent
+    }
+
+    /// Digits after the point as it is written, where it stands for no other text of the same value: none with an exponent, and of a zero
+    /// with a sign.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    pub(crate) fn written_scale(&self) -> Option<usize> {
+        let is_zero = self.digits().all(|digit| digit == b'0');
+        (self.exponent.is_none() && !(self.negative && is_zero)).then_some(self.fraction.len())
     }
 
     /// Whether it is written with neither a point nor an exponent.
@@ -81,6 +97,12 @@ impl<'a> Number<'a> {
             return (0, scale.min(self.fraction.len() as i64));
         }
         ((significant + i64::from(exponent) - self.fraction.len() as i64).max(0), scale)
+    }
+
+    /// Digits after the point, once the exponent is worked in, but for trailing zeros.
+    pub(crate) fn decimals(&self) -> i64 {
+        let (digits, power) = self.significant();
+        if digits.is_empty() { 0 } else { (-power).max(0) }
     }
 
     fn digits(&self) -> impl DoubleEndedIterator<Item = u8> {

@@ -14,6 +14,21 @@ pub(crate) fn push(column: &mut ColumnBuffer, text: &[u8]) -> Option<Result<(), 
 
 /// The same, and says how the number is written.
 pub(crate) fn put(column: &mut ColumnBuffer, text: &[u8]) -> Option<Result<Spelling, Refusal>> {
+    put_where(column, text, |_number| true)
+}
+
+/// The same for a text of a format in which all values are texts: `12E3` is a code there, and no number.
+#[cfg(any(feature = "json", feature = "csv"))]
+pub(crate) fn put_plain(column: &mut ColumnBuffer, text: &[u8]) -> Option<Result<Spelling, Refusal>> {
+    put_where(column, text, |number| !number.is_code())
+}
+
+/// The same where `is_number` says so of what is no short number without an exponent.
+fn put_where(
+    column: &mut ColumnBuffer,
+    text: &[u8],
+    is_number: impl Fn(&Number<'_>) -> bool,
+) -> Option<Result<Spelling, Refusal>> {
     let data_type = column.data_type();
     let (pushed, is_own) = match data_type {
         DataType::Decimal { precision, scale } if precision <= 38 => {
@@ -27,13 +42,13 @@ pub(crate) fn put(column: &mut ColumnBuffer, text: &[u8]) -> Option<Result<Spell
             if let Some(scaled) = Short::parse(text).and_then(|short| short.scaled(precision, scale)) {
                 (Ok(push(column, scaled)), true)
             } else {
-                let number = Number::parse(text)?;
+                let number = Number::parse(text).filter(&is_number)?;
                 let scaled = number.scaled(precision, scale).map(|scaled| push(column, scaled));
                 (scaled, number.shape().1 <= i64::from(scale))
             }
         }
         DataType::Decimal { precision, scale } => {
-            let number = Number::parse(text)?;
+            let number = Number::parse(text).filter(&is_number)?;
             let scaled = number.scaled_wide(precision, scale).map(|scaled| {
                 column.push_with(|values| {
                     let Values::Decimal256(list) = values else { return false };
@@ -47,7 +62,7 @@ pub(crate) fn put(column: &mut ColumnBuffer, text: &[u8]) -> Option<Result<Spell
             let (integer, is_own) = match small_integer(text) {
                 Some(n) => (Ok(i128::from(n)), true),
                 None => {
-                    let number = Number::parse(text)?;
+                    let number = Number::parse(text).filter(&is_number)?;
                     (number.integer(), number.is_plain_integer())
                 }
             };

@@ -67,6 +67,12 @@ impl<R: Read> Unpacked<R> {
         let mut start = Vec::with_capacity(4);
         (&mut reader).take(4).read_to_end(&mut start)?;
         let packing = Packing::of(name, &start);
+        if start.is_empty() && packing != Packing::Plain {
+            // Packed nothing has a few bytes.
+            let what = "there are none".to_owned();
+            let damaged = Damaged { packing, cut_off: true, what };
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, damaged));
+        }
         let peeked = Cursor::new(start).chain(reader);
         let buffered = |peeked| BufReader::with_capacity(BLOCK, peeked);
         Ok(match packing {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use millrace_core::project::settings::Settings;
+use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::project::spec::{KeyKind, KeySpec};
 use millrace_engine::error::{Error, ErrorKind, Result};
 
@@ -13,7 +13,7 @@ use crate::files::remote::{self, Object};
 pub(crate) const PATH: KeySpec = KeySpec::optional(
     "path",
     KeyKind::Text,
-    "File, from the project folder on, or several with `*`, `?` and `**` (`data/orders_*.json`); also `https://…`, and `s3://bucket/…` with patterns. A stream's own path goes before its source's. Files packed by gzip or zstd (`.gz`, `.zst`) are unpacked.",
+    "File, from the project folder on, or several with `*`, `?` and `**` (`data/orders_*.json`); also `https://…`, and `s3://bucket/…` with patterns. As in a shell, these stand for no name that begins with a dot. A stream's own path goes before its source's. Files packed by gzip or zstd (`.gz`, `.zst`) are unpacked.",
 );
 
 /// A file to read.
@@ -36,7 +36,7 @@ pub(crate) enum Place {
 pub(crate) fn files(project_dir: &Path, settings: &Settings) -> Result<Vec<InputFile>> {
     let files = matching(project_dir, settings)?;
     if files.is_empty() {
-        let path = settings.text("path").unwrap_or_default();
+        let path = settings.text("path").map_or_else(|| settings.list("path").join(", "), str::to_owned);
         return Err(Error::new(ErrorKind::SourceEmpty, format!("no file matches `path: {path}`")).hint(
             "`path` starts at the project folder; `*` stands for any part of a name, `**` for any folders.",
         ));
@@ -44,8 +44,20 @@ pub(crate) fn files(project_dir: &Path, settings: &Settings) -> Result<Vec<Input
     Ok(files)
 }
 
-/// The same, where a pattern may match nothing.
+/// The same, where a pattern may match nothing. Where `path` is a list, in the order of that, each file once.
 pub(crate) fn matching(project_dir: &Path, settings: &Settings) -> Result<Vec<InputFile>> {
+    let mut found: Vec<InputFile> = Vec::new();
+    for path in settings.list("path") {
+        let one = matching(project_dir, &settings.clone().with("path", Setting::Text(path.clone())))?;
+        for file in one {
+            if !found.iter().any(|other| other.name == file.name) {
+                found.push(file);
+            }
+        }
+    }
+    if !settings.list("path").is_empty() {
+        return Ok(found);
+    }
     let Some(path) = settings.text("path").filter(|path| !path.is_empty()) else {
         return Err(Error::new(
             ErrorKind::SourceUnreadable,
@@ -72,13 +84,26 @@ pub(crate) fn matching(project_dir: &Path, settings: &Settings) -> Result<Vec<In
     } else {
         format!("{}/{path}", glob::Pattern::escape(&project_dir.to_string_lossy()))
     };
+    let shown = Shown::new(path).map_err(|error| broken(error.to_string()))?;
+    // As the pattern is written: from the project folder on, or from the root.
+    let written = |found: &Path| {
+        if Path::new(path).is_absolute() {
+            found.to_string_lossy().into_owned()
+        } else {
+            name_of(found, project_dir)
+        }
+    };
     let mut files = Vec::new();
     for found in glob::glob(&pattern).map_err(|error| broken(error.to_string()))? {
-        let found = found.map_err(|error| {
-            Error::new(ErrorKind::SourceUnreachable, format!("`path: {path}` cannot be looked through"))
-                .caused_by(error)
-        })?;
-        if found.is_file() {
+        let found = match found {
+            // What is in a hidden folder is nobody's business here, nor whether it can be read.
+            Err(error) if !shown.leads_to(&written(error.path())) => continue,
+            found => found.map_err(|error| {
+                Error::new(ErrorKind::SourceUnreachable, format!("`path: {path}` cannot be looked through"))
+                    .caused_by(error)
+            })?,
+        };
+        if found.is_file() && shown.matches(&written(&found)) {
             files.push(InputFile { name: name_of(&found, project_dir), place: Place::Disk(found) });
         }
     }
@@ -91,10 +116,54 @@ fn name_of(path: &Path, project_dir: &Path) -> String {
     if std::path::MAIN_SEPARATOR == '/' { name } else { name.replace(std::path::MAIN_SEPARATOR, "/") }
 }
 
+/// Which names a pattern shows. In a shell a wildcard stands for no name that begins with a dot: those are unfinished uploads and what
+/// other programs keep beside a file.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// The pattern of each folder, and of the file; none for `**`.
+    parts: Vec<Option<(glob::Pattern, bool)>>,
+}
+
+impl Shown {
+    pub(crate) fn new(pattern: &str) -> std::result::Result<Self, glob::PatternError> {
+        let part = |part: &str| {
+            // The second value is whether it shows names that begin with a dot.
+            (part != "**").then(|| Ok((glob::Pattern::new(part)?, part.starts_with('.')))).transpose()
+        };
+        Ok(Self { parts: names(pattern).map(part).collect::<std::result::Result<_, _>>()? })
+    }
+
+    /// Whether the file of that name, from the same folder on, is shown.
+    pub(crate) fn matches(&self, name: &str) -> bool {
+        shows(&self.parts, &names(name).collect::<Vec<_>>(), true)
+    }
+
+    /// Whether something may be shown within the folder of that name.
+    fn leads_to(&self, folder: &str) -> bool {
+        shows(&self.parts, &names(folder).collect::<Vec<_>>(), false)
+    }
+}
+
+fn names(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|name| !name.is_empty() && *name != ".")
+}
+
+fn shows(parts: &[Option<(glob::Pattern, bool)>], names: &[&str], is_whole: bool) -> bool {
+    let Some((part, later)) = parts.split_first() else { return names.is_empty() };
+    if part.is_none() && shows(later, names, is_whole) {
+        return true;
+    }
+    let Some((name, within)) = names.split_first() else { return !is_whole };
+    match part {
+        None => !name.starts_with('.') && shows(parts, within, is_whole),
+        Some((pattern, hidden)) => {
+            (*hidden || !name.starts_with('.')) && pattern.matches(name) && shows(later, within, is_whole)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use millrace_core::project::settings::Setting;
-
     use super::*;
 
     fn find(dir: &Path, path: &str) -> Result<Vec<String>> {
@@ -122,5 +191,47 @@ mod tests {
             files(&project, &Settings::default()).expect_err("no path").kind(),
             ErrorKind::SourceUnreadable
         );
+    }
+
+    #[test]
+    fn wildcards_do_not_stand_for_hidden_names() {
+        let dir = tempfile::tempdir().expect("a folder");
+        // The project itself may lie in a hidden folder.
+        let project = dir.path().join(".work/shop");
+        for folder in ["data/.upload/deep", "data/shown", ".data"] {
+            std::fs::create_dir_all(project.join(folder)).expect("a folder");
+        }
+        let files = [
+            "data/._s.csv",
+            "data/.csv",
+            "data/s.csv",
+            "data/.upload/s.csv",
+            "data/.upload/deep/s.csv",
+            "data/shown/s.csv",
+            "data/shown/.s.csv.k3x9",
+            ".data/s.csv",
+        ];
+        for name in files {
+            std::fs::write(project.join(name), "").expect("a file");
+        }
+        let expected: [(&str, &[&str]); 12] = [
+            ("data/*", &["data/s.csv"]),
+            ("data/*.csv", &["data/s.csv"]),
+            ("data/?.csv", &["data/s.csv"]),
+            ("data/[.s]*.csv", &["data/s.csv"]),
+            ("data/**/*.csv", &["data/s.csv", "data/shown/s.csv"]),
+            ("./data//**/s.csv", &["data/s.csv", "data/shown/s.csv"]),
+            ("**/*.csv", &["data/s.csv", "data/shown/s.csv"]),
+            ("data/.*", &["data/._s.csv", "data/.csv"]),
+            ("data/.upload/*.csv", &["data/.upload/s.csv"]),
+            ("data/.up*/**/*.csv", &["data/.upload/deep/s.csv", "data/.upload/s.csv"]),
+            ("data/*/.s.*", &["data/shown/.s.csv.k3x9"]),
+            ("data/../.data/*.csv", &["data/../.data/s.csv"]),
+        ];
+        for (path, expected) in expected {
+            assert_eq!(find(&project, path).expect(path), expected, "{path}");
+        }
+        let absolute = format!("{}/**/*.csv", project.join("data").display());
+        assert_eq!(find(&project, &absolute).expect("files"), ["data/s.csv", "data/shown/s.csv"]);
     }
 }

@@ -110,7 +110,7 @@ pub(crate) fn walk<R: Read, C: Cut, S: Shared>(
         spare: Vec::new(),
     };
     let shop = Shop { desk: Mutex::new(desk), next: Condvar::new() };
-    let name = window.name().to_owned();
+    let (name, encoding) = (window.name().to_owned(), window.encoding());
     let runtime = tokio::runtime::Handle::try_current().ok();
     let read = std::thread::scope(|scope| {
         // As many pieces wait as are worked at.
@@ -121,7 +121,7 @@ pub(crate) fn walk<R: Read, C: Cut, S: Shared>(
             scope.spawn(move || {
                 // What takes batches up waits on the runtime.
                 let _guard = runtime.as_ref().map(tokio::runtime::Handle::enter);
-                help(format, name, limits, &receiver, &mut helper, shop);
+                help(format, (name.as_str(), encoding), limits, &receiver, &mut helper, shop);
             });
         }
         drop(receiver);
@@ -184,7 +184,7 @@ impl<S> Drop for Bell<'_, '_, S> {
 /// Takes pieces apart until there are no more.
 fn help<C: Cut, S: Shared>(
     format: &C,
-    name: &str,
+    file: (&str, Option<&'static str>),
     limits: Limits,
     receiver: &Mutex<Receiver<Piece>>,
     records: &mut S,
@@ -194,7 +194,7 @@ fn help<C: Cut, S: Shared>(
     loop {
         let received = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Piece { number, text, line }) = received else { return };
-        let mut window = Window::of_piece(name, text, line);
+        let mut window = Window::of_piece(file, text, line);
         let over = shop.desk().is_over();
         let walked = if over { Ok(false) } else { format.walk_piece(&mut window, limits, records) };
         let made = walked.and_then(|whole| Ok((whole, records.made()?)));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use millrace_core::cursor::{Cursor, FileState};
+use millrace_core::name::StreamName;
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec};
@@ -16,12 +17,14 @@ use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, Sour
 
 use crate::files::Limits;
 use crate::files::doctor::diagnose;
-use crate::files::encoding::Decoded;
+use crate::files::encoding::{Decoded, ENCODING};
 use crate::files::fields::{Loader, Profiler, Records};
 use crate::files::input::{Input, blocking};
+use crate::files::partitions;
 use crate::files::paths::matching;
 use crate::files::pieces::{self, Cut, Shared};
 use crate::files::selection::{Selection, position};
+use crate::files::watch::assert_as_seen;
 use crate::files::window::Window;
 
 /// Bytes at the beginning of a stream from which its columns are guessed.
@@ -90,19 +93,25 @@ impl Reading<'_> {
         records: &mut S,
     ) -> Result<Vec<FileState>> {
         let mut states = Vec::new();
-        for input in &mut *self.files {
+        while let Some(input) = self.files.next() {
             let input = input?;
-            let name = input.name().to_owned();
-            let decoded = Decoded::new(&name, input, self.settings.text("encoding"))?;
-            let mut window = Window::new(&name, decoded, self.limits.block)?;
-            match format.begin(self.settings, &mut window, self.limits, records)? {
-                Some(cut) => pieces::walk(&cut, &mut window, self.limits, records)?,
-                None => format.walk(self.settings, &mut window, self.limits, records)?,
-            }
-            // The hash is of the very bytes that were read, whatever became of the file since.
-            states.push(window.into_reader().into_inner().finish()?);
+            let watch = input.watch();
+            states.push(self.file(format, input, records).map_err(|error| watch.cause(error))?);
         }
         Ok(states)
+    }
+
+    fn file<F: Format, S: Shared>(&self, format: F, input: Input, records: &mut S) -> Result<FileState> {
+        let name = input.name().to_owned();
+        let declared = declared(self.settings);
+        let decoded = Decoded::new(&name, input, declared)?;
+        let mut window = Window::new(&name, decoded, self.limits.block)?.in_encoding(declared);
+        match format.begin(self.settings, &mut window, self.limits, records)? {
+            Some(cut) => pieces::walk(&cut, &mut window, self.limits, records)?,
+            None => format.walk(self.settings, &mut window, self.limits, records)?,
+        }
+        // The hash is of the very bytes that were read, whatever became of the file since.
+        window.into_reader().into_inner().finish()
     }
 }
 
@@ -112,9 +121,9 @@ pub(crate) fn glance<F: Format, R: Read>(
     settings: &Settings,
     window: &mut Window<R>,
     limits: Limits,
-    bytes: usize,
+    (bytes, key): (usize, &[String]),
 ) -> Result<Option<StreamSchema>> {
-    let mut profiler = Profiler::default();
+    let mut profiler = Profiler::default().with_key(key);
     let Some(cut) = format.begin(settings, window, limits, &mut profiler)? else { return Ok(None) };
     while window.rest().len() < bytes && window.fill()? {}
     let whole = if window.ended() {
@@ -124,9 +133,17 @@ pub(crate) fn glance<F: Format, R: Read>(
         let Some(length) = cut.cut(window.rest()).filter(|length| *length > 0) else { return Ok(None) };
         let line = window.line();
         let piece = window.cut(length, Vec::new());
-        cut.walk_piece(&mut Window::of_piece(window.name(), piece, line), limits, &mut profiler)?
+        let file = (window.name(), window.encoding());
+        cut.walk_piece(&mut Window::of_piece(file, piece, line), limits, &mut profiler)?
     };
     Ok(whole.then(|| profiler.schema()))
+}
+
+/// The encoding that the project says files have, in the words of [`crate::files::encoding::ENCODING`].
+fn declared(settings: &Settings) -> Option<&'static str> {
+    let KeyKind::OneOf(words) = ENCODING.kind else { return None };
+    let declared = settings.text(ENCODING.name)?;
+    words.iter().find(|word| **word == declared).copied()
 }
 
 /// Files of one format.
@@ -143,11 +160,22 @@ impl<F: Format> FileSource<F> {
         Arc::new(Self { context, settings: settings.clone(), format, limits: Limits::default() })
     }
 
+    /// The same with other limits.
+    #[cfg(test)]
+    pub(crate) fn limited(
+        context: SourceContext,
+        settings: &Settings,
+        format: F,
+        limits: Limits,
+    ) -> Arc<dyn Source> {
+        Arc::new(Self { context, settings: settings.clone(), format, limits })
+    }
+
     /// Reads those files of a stream that a load after `last` has to, and runs `work` with what they hold.
     async fn walk<S: Shared + 'static, T: Send + 'static>(
         &self,
         stream: &StreamRequest,
-        last: Option<Cursor>,
+        (last, seen): (Option<Cursor>, Option<Cursor>),
         (records, wanted, limits): (S, Option<Vec<String>>, Limits),
         work: impl FnOnce(S, Result<Walked>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -161,7 +189,11 @@ impl<F: Format> FileSource<F> {
             let reading = Reading { settings: &settings, excluded: &excluded, wanted, limits, files };
             let (records, states) = format.collect(reading, records);
             let is_part = selection.is_part();
-            work(records, states.map(|states| Walked { cursor: selection.cursor(states), is_part }))
+            let states = states.and_then(|states| {
+                assert_as_seen(&states, seen.as_ref())?;
+                Ok(Walked { cursor: selection.cursor(states), is_part })
+            });
+            work(records, states)
         })
         .await
     }
@@ -200,39 +232,44 @@ impl<F: Format> Source for FileSource<F> {
             return Ok(None);
         }
         let (project_dir, format, limits) = (self.context.project_dir.clone(), self.format, self.limits);
+        let key = stream.key.clone();
         blocking(move || {
             let files = matching(&project_dir, &settings)?;
             let Some(file) = files.first() else { return Ok(None) };
-            let decoded = Decoded::new(&file.name, Input::open(file)?, settings.text("encoding"))?;
-            let mut window = Window::new(&file.name, decoded, limits.block)?;
-            glance(format, &settings, &mut window, limits, GLANCE)
+            let declared = declared(&settings);
+            let decoded = Decoded::new(&file.name, Input::open(file)?, declared)?;
+            let mut window = Window::new(&file.name, decoded, limits.block)?.in_encoding(declared);
+            glance(format, &settings, &mut window, limits, (GLANCE, key.as_slice()))
         })
         .await
     }
 
     async fn discover(&self, stream: &StreamRequest) -> Result<Discovered> {
-        self.walk(stream, None, (Profiler::default(), None, self.limits), |profiler, walked| {
-            Ok(Discovered { position: Some(walked?.cursor), schema: profiler.schema() })
+        let name = StreamName::new(&self.context.name, &stream.stream);
+        let how = (Profiler::default().with_key(&stream.key), None, self.limits);
+        self.walk(stream, (None, None), how, move |profiler, walked| {
+            let position = Some(walked?.cursor);
+            let mut discovered = profiler.discovered(&name);
+            let notices = partitions::notices(&name, position.as_ref(), &discovered.schema.columns);
+            discovered.notices.extend(notices);
+            Ok(Discovered { position, ..discovered })
         })
         .await
     }
 
-    async fn sample(&self, stream: &StreamRequest) -> Result<Option<StreamSchema>> {
+    async fn sample(&self, stream: &StreamRequest) -> Result<Option<Discovered>> {
         let settings = stream.settings.or(&self.settings);
         let Some(records) = settings.text(SAMPLE.name).and_then(|records| records.parse().ok()) else {
             return Ok(None);
         };
         // By one thread, so that it is the first ones on every machine.
         let limits = Limits { threads: 1, ..self.limits };
-        self.walk(
-            stream,
-            None,
-            (Profiler::sampling(records), None, limits),
-            |profiler, walked| match walked {
-                Err(error) if !profiler.has_enough() => Err(error),
-                _ => Ok(Some(profiler.schema())),
-            },
-        )
+        let name = StreamName::new(&self.context.name, &stream.stream);
+        let how = (Profiler::sampling(records).with_key(&stream.key), None, limits);
+        self.walk(stream, (None, None), how, move |profiler, walked| match walked {
+            Err(error) if !profiler.has_enough() => Err(error),
+            _ => Ok(Some(profiler.discovered(&name))),
+        })
         .await
     }
 
@@ -244,15 +281,10 @@ impl<F: Format> Source for FileSource<F> {
         let loader = Loader::new(&request, batches, self.limits);
         let wanted = request.columns.iter().map(|column| column.name.clone()).collect();
         let how = (loader, Some(wanted), self.limits);
-        self.walk(&request.stream, request.cursor, how, |loader, walked| {
+        self.walk(&request.stream, (request.cursor, request.seen), how, |loader, walked| {
             let walked = walked?;
-            loader.finish(walked.is_part)?;
-            Ok(ReadOutcome {
-                cursor: Some(walked.cursor),
-                conversions: Vec::new(),
-                how: None,
-                notices: Vec::new(),
-            })
+            let notices = loader.finish(walked.is_part)?;
+            Ok(ReadOutcome { cursor: Some(walked.cursor), conversions: Vec::new(), how: None, notices })
         })
         .await
     }

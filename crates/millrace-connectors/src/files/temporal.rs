@@ -12,10 +12,7 @@ pub(crate) struct DateTime {
     pub(crate) micros: i64,
     /// Whether the text says how far it is from UTC.
     pub(crate) zoned: bool,
-    /// Digits of the fraction of a second. With more than six, `micros` leaves the others out and `exact` tells whether they
-    /// were zeros.
-    pub(crate) fraction_digits: usize,
-    /// Whether nothing was left out.
+    /// Whether all digits of the fraction of a second beyond the sixth, which `micros` leaves out, are zeros.
     pub(crate) exact: bool,
 }
 
@@ -64,7 +61,6 @@ pub(crate) fn date_time(text: &[u8]) -> Option<DateTime> {
     Some(DateTime {
         micros: day * DAY + seconds * MICROS + micros - offset.unwrap_or(0) * MICROS,
         zoned: offset.is_some(),
-        fraction_digits: fraction.len(),
         exact,
     })
 }
@@ -177,7 +173,7 @@ mod tests {
             assert_eq!(micros(bad), None, "{bad}");
         }
         let long = date_time(b"1970-01-01T00:00:00.1234567").expect("a moment");
-        assert!(!long.exact && long.fraction_digits == 7 && long.micros == 123_456);
+        assert!(!long.exact && long.micros == 123_456);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::files::fields::{FieldNames, Loader, Profiler, Records};
 use crate::files::input::Input;
 use crate::files::pieces::Shared;
 use crate::files::source::{Format, Reading};
+use crate::files::watch::Watch;
 
 #[path = "../../tests/it/cell_text.rs"]
 mod cell_text;
@@ -79,6 +80,7 @@ pub(crate) fn request(columns: &[&str]) -> ReadRequest {
             settings: Settings::default(),
             excluded: LeftOut::default(),
             masked: Vec::new(),
+            key: Vec::new(),
             mode: ReadMode::Full,
         },
         columns: columns.iter().map(column).collect(),
@@ -87,6 +89,7 @@ pub(crate) fn request(columns: &[&str]) -> ReadRequest {
         quarantine_nul: false,
         cursor: None,
         drift: Drift::default(),
+        seen: None,
     }
 }
 
@@ -106,7 +109,7 @@ fn collected<F: Format, S: Shared>(
     records: S,
 ) -> Result<S> {
     let bytes = std::io::Cursor::new(text.to_vec());
-    let files = &mut std::iter::once(Input::of("f", Box::new(bytes), None));
+    let files = &mut std::iter::once(Input::of("f", Box::new(bytes), Watch::nothing("f")));
     let wanted = wanted.map(|columns| columns.iter().map(|column| column.name.clone()).collect());
     let settings = settings(pairs);
     let (records, walked) =
@@ -136,11 +139,11 @@ pub(crate) fn read<F: Format>(
     either_way(limits, |limits| {
         let straight = collect(&request.columns, |sender| {
             let loader = Loader::new(request, sender, limits);
-            collected(format, pairs, text, about, limits, loader)?.finish(false)
+            collected(format, pairs, text, about, limits, loader)?.finish(false).map(|_notices| ())
         });
         let by_cell = collect(&request.columns, |sender| {
             let loader = ByCell(Loader::new(request, sender, limits));
-            collected(format, pairs, text, about, limits, loader)?.0.finish(false)
+            collected(format, pairs, text, about, limits, loader)?.0.finish(false).map(|_notices| ())
         });
         assert_eq!(
             outcome(&straight),
@@ -174,8 +177,12 @@ impl Records for ByCell {
         self.0.refuse(field, refusal);
     }
 
-    fn end_record(&mut self, place: Place<'_>) -> Result<()> {
+    fn end_record(&mut self, place: Place<'_>) -> Result<bool> {
         self.0.end_record(place)
+    }
+
+    fn long_record(&mut self, file: &str, line: u64, lines: u64, alike: bool) {
+        self.0.long_record(file, line, lines, alike);
     }
 }
 

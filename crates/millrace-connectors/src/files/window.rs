@@ -4,6 +4,8 @@ use std::io::Read;
 
 use millrace_engine::error::{Error, ErrorKind, Result};
 
+#[cfg(any(feature = "json", feature = "csv"))]
+use crate::files::cell::Refusal;
 use crate::files::input::unreadable;
 
 const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
@@ -19,13 +21,20 @@ pub(crate) struct Window<R> {
     end: usize,
     ended: bool,
     line: u64,
+    /// Bytes before the rest.
+    offset: u64,
     block: usize,
+    encoding: Option<&'static str>,
 }
 
 #[cfg(any(feature = "json", feature = "csv"))]
 impl Window<&[u8]> {
     /// All of a piece of a file that starts on that line.
-    pub(crate) fn of_piece(name: &str, piece: Vec<u8>, line: u64) -> Self {
+    pub(crate) fn of_piece(
+        (name, encoding): (&str, Option<&'static str>),
+        piece: Vec<u8>,
+        line: u64,
+    ) -> Self {
         Self {
             reader: &[],
             name: name.to_owned(),
@@ -34,7 +43,9 @@ impl Window<&[u8]> {
             buffer: piece,
             ended: true,
             line,
+            offset: 0,
             block: 1,
+            encoding,
         }
     }
 
@@ -55,7 +66,9 @@ impl<R: Read> Window<R> {
             end: 0,
             ended: false,
             line: 1,
+            offset: 0,
             block: block.max(1),
+            encoding: None,
         };
         while window.rest().len() < 3 && window.fill()? {}
         match window.rest() {
@@ -71,9 +84,41 @@ impl<R: Read> Window<R> {
         Ok(window)
     }
 
+    /// Starts within a file: at a byte that is so many bytes from its beginning, on that line.
+    #[cfg(feature = "mysql-dump")]
+    pub(crate) fn within(name: &str, reader: R, block: usize, offset: u64, line: u64) -> Self {
+        let (name, block) = (name.to_owned(), block.max(1));
+        let buffer = Vec::new();
+        Self { reader, name, buffer, start: 0, end: 0, ended: false, line, offset, block, encoding: None }
+    }
+
+    /// How many bytes of the file were consumed by [`Self::consume`].
+    #[cfg(feature = "mysql-dump")]
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// The file's name, relative to the project folder.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same window, over a file of which the project says how it writes characters.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    pub(crate) fn in_encoding(self, encoding: Option<&'static str>) -> Self {
+        Self { encoding, ..self }
+    }
+
+    /// How the project says that the file writes characters.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    pub(crate) fn encoding(&self) -> Option<&'static str> {
+        self.encoding
+    }
+
+    /// Why a record is refused of which not all bytes are characters.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    pub(crate) fn not_text(&self) -> Refusal {
+        Refusal::not_text(self.encoding)
     }
 
     /// What has been read and not consumed.
@@ -125,6 +170,7 @@ impl<R: Read> Window<R> {
     pub(crate) fn consume(&mut self, bytes: usize) {
         let end = self.start + bytes;
         self.line += count_lines(&self.buffer[self.start..end]);
+        self.offset += bytes as u64;
         self.start = end;
     }
 
@@ -155,7 +201,7 @@ impl<R: Read> Window<R> {
     }
 
     /// Moves on by `bytes` of the rest, in which there are so many line feeds.
-    #[cfg(feature = "json")]
+    #[cfg(any(feature = "json", feature = "csv"))]
     #[inline]
     pub(crate) fn consume_lines(&mut self, bytes: usize, lines: u64) {
         self.start += bytes;

@@ -10,7 +10,7 @@ use crate::files::delivery::Place;
 use crate::files::fields::Records;
 use crate::files::pieces::Cut;
 use crate::files::window::Window;
-use crate::json_files::recovery::end_of_element;
+use crate::json_files::recovery::{self, Extent, Reach};
 use crate::json_files::scan::{self, Stop, is_space};
 use crate::json_files::{Scratch, hand_over};
 
@@ -23,8 +23,8 @@ pub(super) fn walk<R: Read, S: Records>(
 ) -> Result<()> {
     let mut walker = Walker::new(window, limits, records);
     match (walker.peek()?, path) {
-        // Nobody has written anything yet.
-        (None, _) => Ok(()),
+        // Whoever writes it has not come to its first bracket, or has lost what was in it.
+        (None, _) => Err(empty(walker.window.name())),
         (Some(b'['), []) => {
             walker.window.consume(1);
             walker.elements()?;
@@ -34,6 +34,11 @@ pub(super) fn walk<R: Read, S: Records>(
         (Some(b'{'), path) => walker.document(path),
         _ => Err(walker.unreadable("the document is neither an array nor an object")),
     }
+}
+
+fn empty(name: &str) -> Error {
+    Error::new(ErrorKind::SourceUnreadable, format!("file `{name}` is empty, and so no JSON document"))
+        .hint("Fetch it again. An array without records is `[]`.")
 }
 
 /// Consumes the bracket with which a document starts that is an array; false where it is none.
@@ -102,10 +107,10 @@ pub(super) fn not_an_object(text: &[u8]) -> Refusal {
 }
 
 /// Bytes that are no text are the reason that tells most about a broken record.
-pub(super) fn encoding_first(refusal: Refusal, record: &[u8]) -> Refusal {
+pub(super) fn encoding_first<R: Read>(refusal: Refusal, record: &[u8], window: &Window<R>) -> Refusal {
     match std::str::from_utf8(record) {
         // An error without a length is a character that the end of the file has cut.
-        Err(error) if error.error_len().is_some() => Refusal::not_text(),
+        Err(error) if error.error_len().is_some() => window.not_text(),
         _ => refusal,
     }
 }
@@ -117,11 +122,13 @@ struct Walker<'a, R, S> {
     scratch: Scratch,
     /// Whether the window has a piece of the elements, which has to end after a comma between two.
     is_piece: bool,
+    /// On which line the last whole object started.
+    last: u64,
 }
 
 impl<'a, R: Read, S: Records> Walker<'a, R, S> {
     fn new(window: &'a mut Window<R>, limits: Limits, records: &'a mut S) -> Self {
-        Self { window, limits, records, scratch: Scratch::default(), is_piece: false }
+        Self { window, limits, records, scratch: Scratch::default(), is_piece: false, last: 0 }
     }
 
     /// The next byte that is no space; spaces before it are consumed. None at the end of the file.
@@ -191,6 +198,7 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
 
     /// The object that the rest starts with; false where a piece ends before it.
     fn object(&mut self) -> Result<bool> {
+        self.last = self.window.line();
         let rest = self.window.rest();
         let within = &rest[..rest.len().min(self.limits.record)];
         if let Some(length) = self.scratch.read(within, self.records, |_| true) {
@@ -212,9 +220,14 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
                 }
                 Err(Stop::Broken(refusal)) => return self.skip_broken(refusal),
                 Err(Stop::Short) if rest.len() <= self.limits.record => {
-                    if !self.window.fill()? {
-                        return self.skip_broken(Refusal::broken("the file ends before the record does"));
+                    if self.window.fill()? {
+                        continue;
                     }
+                    if self.is_piece {
+                        return Ok(false);
+                    }
+                    // Nobody can say how many records that piece holds.
+                    return Err(self.cut_off("the file ends within a record"));
                 }
                 Ok(_) | Err(Stop::Short) => return Err(self.too_large()),
             }
@@ -227,39 +240,58 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
         self.skip_broken(refusal)
     }
 
-    /// Puts everything up to the next separator into quarantine as one record; false where a piece ends before it.
+    /// Puts a broken element into quarantine; false where a piece ends before it does. An error where nobody can say which text is its own:
+    /// it may be that of any number of records.
     fn skip_broken(&mut self, refusal: Refusal) -> Result<bool> {
+        let mut reach = Reach::default();
+        let mut looked_at = 0;
         loop {
             let rest = self.window.rest();
-            let end = end_of_element(rest);
-            if end.unwrap_or(rest.len()) > self.limits.record {
-                return Err(self.too_large());
+            let extent = reach.feed(&rest[looked_at..]);
+            looked_at = rest.len();
+            match extent {
+                Some(Extent::Known(length)) if length <= self.limits.record => {
+                    let record = rest[..length].trim_ascii_end();
+                    self.records.refuse(None, encoding_first(refusal, record, self.window));
+                    let place = Place { file: self.window.name(), line: self.window.line(), raw: record };
+                    self.records.end_record(place)?;
+                    recovery::set_aside_others(place, self.records)?;
+                    self.window.consume(length);
+                    return Ok(true);
+                }
+                Some(Extent::Unknown) => return Err(self.unknown_extent(&refusal)),
+                Some(Extent::Known(_)) => return Err(self.too_large()),
+                None if looked_at > self.limits.record => return Err(self.too_large()),
+                None if self.window.fill()? => {}
+                None if self.is_piece => return Ok(false),
+                // Where a record reaches the end of the file, nobody can say how many records that piece holds.
+                None => return Err(self.cut_off("the file ends within a record")),
             }
-            if end.is_none() && self.window.fill()? {
-                continue;
-            }
-            // Where a record reaches the end of the file, nobody can say how many records that piece holds.
-            let Some(length) = end else {
-                return if self.is_piece {
-                    Ok(false)
-                } else {
-                    Err(self.cut_off("the file ends within a record"))
-                };
-            };
-            let rest = self.window.rest();
-            let record = rest[..length].trim_ascii_end();
-            let refusal = encoding_first(refusal, record);
-            self.quarantine(record.len(), refusal)?;
-            self.window.consume(length);
-            return Ok(true);
         }
+    }
+
+    /// The error about a broken element whose brackets or quotes do not match.
+    fn unknown_extent(&self, refusal: &Refusal) -> Error {
+        let follows = !self.window.rest().starts_with(b"{") && self.last > 0;
+        // What is left of an object that was closed too early is no element: the object is what is broken.
+        let (line, what) = if follows {
+            (self.last, "what follows the record is none, as if it had a bracket too many")
+        } else {
+            (self.window.line(), "its brackets or quotes do not match, so that nobody can say where it ends")
+        };
+        let name = self.window.name();
+        Error::new(ErrorKind::SourceUnreadable, format!("file `{name}` is not the JSON that was expected"))
+            .caused_by(format!("line {line}: the record is broken: {}", refusal.reason))
+            .caused_by(what)
+            .hint("Mend the record that starts on this line, or have the file made anew. Nothing of it was loaded.")
     }
 
     /// Puts the next bytes into quarantine, without consuming them.
     fn quarantine(&mut self, bytes: usize, refusal: Refusal) -> Result<()> {
         self.records.refuse(None, refusal);
         let raw = &self.window.rest()[..bytes];
-        self.records.end_record(Place { file: self.window.name(), line: self.window.line(), raw })
+        let place = Place { file: self.window.name(), line: self.window.line(), raw };
+        self.records.end_record(place).map(|_good| ())
     }
 
     /// What follows the array could be any number of records.

@@ -9,6 +9,7 @@ use crate::files::pieces::Shared;
 use crate::files::window::count_lines;
 use crate::json_files::array::not_an_object;
 use crate::json_files::layout::Children;
+use crate::json_files::recovery::parts;
 use crate::json_files::scan::{self, Field, Value, is_space};
 use crate::json_files::value;
 
@@ -44,10 +45,7 @@ impl<S: Records> Rows<S> {
         let start = match array {
             Ok(Some(start)) => start,
             Ok(None) => return Ok(()),
-            Err(refusal) => {
-                self.inner.refuse(None, refusal);
-                return self.inner.end_record(place);
-            }
+            Err(refusal) => return self.set_aside(refusal, place),
         };
         let mut at = past_space(record, start + 1);
         let mut index = 1u64;
@@ -67,6 +65,19 @@ impl<S: Records> Rows<S> {
                 at = past_space(record, at + 1);
             }
             index += 1;
+        }
+        Ok(())
+    }
+
+    /// Puts a record into quarantine, and with it each object within it: any of them may be a row.
+    fn set_aside(&mut self, refusal: Refusal, place: Place<'_>) -> Result<()> {
+        self.inner.refuse(None, refusal);
+        self.inner.end_record(place)?;
+        let starts: Vec<usize> = memchr::memchr_iter(b'{', place.raw).filter(|&at| at > 0).collect();
+        for (start, raw) in parts(place.raw, &starts) {
+            self.inner.refuse(None, Refusal::broken("the object is in a record that was set aside"));
+            let line = place.line + count_lines(&place.raw[..start]);
+            self.inner.end_record(Place { file: place.file, line, raw })?;
         }
         Ok(())
     }
@@ -179,14 +190,11 @@ impl<S: Records> Records for Rows<S> {
         }
     }
 
-    fn end_record(&mut self, place: Place<'_>) -> Result<()> {
+    fn end_record(&mut self, place: Place<'_>) -> Result<bool> {
         let Some(children) = self.children.take() else { return self.inner.end_record(place) };
         let ended = match self.refusal.take() {
-            Some(refusal) => {
-                self.inner.refuse(None, refusal);
-                self.inner.end_record(place)
-            }
-            None => self.record(&children, place),
+            Some(refusal) => self.set_aside(refusal, place).map(|()| false),
+            None => self.record(&children, place).map(|()| true),
         };
         self.children = Some(children);
         ended

@@ -186,14 +186,14 @@ impl<S: Records> Records for Flatten<S> {
         self.inner.refuse(number, refusal);
     }
 
-    fn end_record(&mut self, place: Place<'_>) -> Result<()> {
+    fn end_record(&mut self, place: Place<'_>) -> Result<bool> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        self.inner.end_record(place)?;
+        let kept = self.inner.end_record(place)?;
         self.inner.names().next_record();
         self.place = 0;
-        Ok(())
+        Ok(kept)
     }
 }
 

@@ -71,6 +71,13 @@ impl Layout {
         let parent = settings.map("parent").cloned().unwrap_or_default();
         let index = settings.text("index").unwrap_or("index").to_owned();
         let children = match within {
+            None if settings.text("index").is_some() => {
+                return Err(Error::new(
+                    ErrorKind::SourceUnreadable,
+                    "`index` is for rows that stand within records",
+                )
+                .hint("Say where they are: `records: $[*].lines`."));
+            }
             None if parent.is_empty() => None,
             None => {
                 return Err(Error::new(

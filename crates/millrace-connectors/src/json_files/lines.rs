@@ -9,8 +9,9 @@ use crate::files::cell::Refusal;
 use crate::files::delivery::Place;
 use crate::files::fields::Records;
 use crate::files::pieces::Cut;
-use crate::files::window::Window;
-use crate::json_files::scan::{Stop, is_space};
+use crate::files::window::{Window, count_lines};
+use crate::json_files::recovery::{self, Reach};
+use crate::json_files::scan::{self, Stop, is_space};
 use crate::json_files::{Scratch, array, hand_over};
 
 /// Lines that start with objects.
@@ -46,7 +47,10 @@ pub(super) fn starts_with_object<R: Read>(window: &mut Window<R>) -> Result<bool
     loop {
         let rest = window.rest();
         if let Some(at) = rest.iter().position(|&byte| !is_space(byte)) {
-            return Ok(rest[at] == b'{');
+            if rest[at] != b'{' {
+                return Ok(false);
+            }
+            return refuse_several_lines(window).map(|()| true);
         }
         if !window.fill()? {
             return Ok(false);
@@ -109,16 +113,23 @@ pub(super) fn walk<R: Read, S: Records>(
                     Ok(end) if end == line.len() => None,
                     Ok(_) => Some(Refusal::broken("something follows the object on its line")),
                     Err(Stop::Short) => Some(Refusal::broken("the line ends before the object does")),
-                    Err(Stop::Broken(refusal)) => Some(array::encoding_first(refusal, line)),
+                    Err(Stop::Broken(refusal)) => Some(array::encoding_first(refusal, line, window)),
                 }
             } else {
-                Some(array::encoding_first(array::not_an_object(line), line))
+                Some(array::encoding_first(array::not_an_object(line), line, window))
             };
+            let place = Place { file: window.name(), line: window.line(), raw: line };
             match refusal {
-                None => hand_over(line, &mut scratch, records)?,
-                Some(refusal) => records.refuse(None, refusal),
+                None => {
+                    hand_over(line, &mut scratch, records)?;
+                    records.end_record(place)?;
+                }
+                Some(refusal) => {
+                    records.refuse(None, refusal);
+                    records.end_record(place)?;
+                    recovery::set_aside_others(place, records)?;
+                }
             }
-            records.end_record(Place { file: window.name(), line: window.line(), raw: line })?;
         }
         if ends {
             window.consume_lines(length, 1);
@@ -153,15 +164,28 @@ fn is_array(name: &str) -> Error {
     Error::new(ErrorKind::SourceUnreadable, message).hint("Write `type: json` in the source.")
 }
 
-/// A line beyond the limit: quarantine keeps its beginning, the rest is passed over.
+/// A line beyond the limit: quarantine keeps its beginning, the rest is passed over. An error where there may be more than one record on it.
 fn too_long<R: Read, S: Records>(window: &mut Window<R>, limit: usize, records: &mut S) -> Result<()> {
     records.refuse(None, Refusal::broken("the line is longer than a record may be"));
     let rest = window.rest();
     let raw = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len()).min(limit)];
-    records.end_record(Place { file: window.name(), line: window.line(), raw })?;
+    let line = window.line();
+    records.end_record(Place { file: window.name(), line, raw })?;
+    let is_object = trimmed(raw).starts_with(b"{");
+    let mut reach = Reach::default();
     loop {
         let rest = window.rest();
-        if let Some(at) = memchr::memchr(b'\n', rest) {
+        let end = memchr::memchr(b'\n', rest);
+        let part = &rest[..end.unwrap_or(rest.len())];
+        if reach.feed(part).is_some() || (!is_object && part.contains(&b'{')) {
+            let message = format!("file `{}` is not the NDJSON that was expected", window.name());
+            return Err(Error::new(ErrorKind::SourceUnreadable, message)
+                .caused_by(format!(
+                    "line {line}: the line is longer than a record may be, and more than one may be on it"
+                ))
+                .hint("Write each object on a line of its own."));
+        }
+        if let Some(at) = end {
             window.consume(at + 1);
             return Ok(());
         }
@@ -170,6 +194,51 @@ fn too_long<R: Read, S: Records>(window: &mut Window<R>, limit: usize, records: 
             return Ok(());
         }
     }
+}
+
+/// Bytes at the beginning of a file in which an object that goes over several lines is looked for.
+const BEGINNING: usize = 1 << 16;
+
+/// An error where the first object of a file goes over several lines and no line near it is an object.
+fn refuse_several_lines<R: Read>(window: &mut Window<R>) -> Result<()> {
+    let object = |text: &[u8]| {
+        if text.starts_with(b"{") { scan::object(text, &mut Vec::new()) } else { Err(Stop::Short) }
+    };
+    // Nearly always the first line is an object.
+    loop {
+        let rest = window.rest();
+        let start = rest.iter().position(|&byte| !is_space(byte)).unwrap_or(rest.len());
+        let line = memchr::memchr(b'\n', &rest[start..]).map(|length| &rest[start..start + length]);
+        let is_whole = line.map(|line| object(trimmed(line)) != Err(Stop::Short));
+        match is_whole {
+            Some(true) => return Ok(()),
+            None if rest.len() <= BEGINNING => {}
+            _ => break,
+        }
+        if !window.fill()? {
+            break;
+        }
+    }
+    while window.rest().len() <= BEGINNING && window.fill()? {}
+    let rest = window.rest();
+    let is_all = rest.len() <= BEGINNING;
+    let beginning = &rest[..rest.len().min(BEGINNING)];
+    let start = beginning.iter().position(|&byte| !is_space(byte)).unwrap_or(beginning.len());
+    let (spaces, beginning) = beginning.split_at(start);
+    let mut lines = beginning.split(|&byte| byte == b'\n').map(trimmed);
+    let goes_on = match object(beginning) {
+        Ok(length) => beginning[..length].contains(&b'\n'),
+        Err(Stop::Short) => !is_all && beginning.contains(&b'\n'),
+        Err(Stop::Broken(_)) => false,
+    };
+    if !goes_on || lines.any(|line| object(line) == Ok(line.len())) {
+        return Ok(());
+    }
+    let line = window.line() + count_lines(spaces);
+    let message = format!("file `{}` is not the NDJSON that was expected", window.name());
+    Err(Error::new(ErrorKind::SourceUnreadable, message)
+        .caused_by(format!("line {line}: the line ends before the object does"))
+        .hint("Its objects go over several lines. Write each on one line, as `jq -c` does, or make an array of them and write `type: json`."))
 }
 
 /// The length of the end of a line that a text starts with; 0 where it starts with something else.

@@ -20,6 +20,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use millrace_core::cursor::FileState;
+use millrace_core::project::column_words::TYPES;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::MapSpec;
 use millrace_engine::error::Result;
@@ -45,12 +46,12 @@ use crate::json_files::shape::{Scanned, Shape};
 
 static JSON: MapSpec = MapSpec {
     doc: "`type: json`: files that hold one JSON document each.",
-    keys: &[PATH, HEADERS, S3, ENCODING, RECORDS, PARENT, INDEX, NESTED, SAMPLE],
+    keys: &[PATH, HEADERS, S3, ENCODING, RECORDS, PARENT, INDEX, NESTED, SAMPLE, TYPES],
 };
 
 static NDJSON: MapSpec = MapSpec {
     doc: "`type: ndjson`: files with one JSON object a line (also called JSON Lines).",
-    keys: &[PATH, HEADERS, S3, ENCODING, LINE_RECORDS, PARENT, INDEX, NESTED, SAMPLE],
+    keys: &[PATH, HEADERS, S3, ENCODING, LINE_RECORDS, PARENT, INDEX, NESTED, SAMPLE, TYPES],
 };
 
 /// `type: json`.
@@ -212,6 +213,9 @@ fn hand_over<S: Records>(text: &[u8], scratch: &mut Scratch, records: &mut S) ->
         shape.learn(text, &scanned.fields, numbers);
         *is_expected = false;
     } else if !*is_expected {
+        // A record in between may have been refused before it had a shape.
+        numbers.clear();
+        numbers.extend(shape.numbers());
         records.expect(numbers);
         *is_expected = true;
     }

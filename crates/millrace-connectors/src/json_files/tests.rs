@@ -35,8 +35,6 @@ fn error(format: impl crate::files::source::Format, pairs: &[(&str, &str)], text
 #[test]
 fn arrays() {
     let cases: &[(&str, &[&str], &[&str])] = &[
-        ("", &[], &[]),
-        (" \n ", &[], &[]),
         ("[]", &[], &[]),
         ("\u{FEFF}[{\"a\":1},\r\n {\"a\":2}]\r\n", &["1", "2"], &[]),
         ("{\"a\":1}", &["1"], &[]),
@@ -50,7 +48,7 @@ fn arrays() {
         ("[{\"a\":1,\"a\":2},{\"a\":3}]", &["3"], &["1 a:broken-record {\"a\":1,\"a\":2}"]),
         ("[{\"a\":1,\"\\u0061\":2}]", &[], &["1 a:broken-record {\"a\":1,\"\\u0061\":2}"]),
         // A record that is broken within leaves its neighbours alone.
-        ("[{\"a\":1},\n{\"a\":[1, 2}},\n{\"a\":3}]", &["1", "3"], &["2 broken-record {\"a\":[1, 2}}"]),
+        ("[{\"a\":1},\n{\"a\":[1, 2x]},\n{\"a\":3}]", &["1", "3"], &["2 broken-record {\"a\":[1, 2x]}"]),
         ("[{\"a\":1},\n{\"a\":01},\n{\"a\":3}]", &["1", "3"], &["2 broken-record {\"a\":01}"]),
         ("[{\"a\":1 \"b\":2},{\"a\":3}]", &["3"], &["1 broken-record {\"a\":1 \"b\":2}"]),
         ("[{\"a\":1} {\"a\":2},{\"a\":3}]", &["1", "3"], &["1 broken-record {\"a\":2}"]),
@@ -73,7 +71,7 @@ fn a_file_that_is_cut_off_is_never_taken_for_a_whole_one() {
         ("[{\"a\":1},\n{\"a\":2}", "the file ends before the array does"),
         ("[{\"a\":1},\n", "the file ends before the array does"),
         ("[", "the file ends before the array does"),
-        ("[{\"a\":1},{\"a\":\"x},{\"a\":3}]", "line 1: the file ends within a record"),
+        ("[{\"a\":1},{\"a\":\"x}]", "line 1: the file ends within a record"),
         ("[{\"a\":1}]\n]]", "line 2: something follows the end of the array"),
     ] {
         let message = error(Json, &[], text);
@@ -81,6 +79,92 @@ fn a_file_that_is_cut_off_is_never_taken_for_a_whole_one() {
     }
     let message = error(Json, &[("records", "$.a")], "{\"a\": [{\"a\":1},");
     assert!(message.contains("the file ends before the array does"), "{message}");
+}
+
+#[test]
+fn a_broken_record_hides_no_others() {
+    for (text, expected) in [
+        // A brace lacks, or a bracket.
+        (
+            "[{\"a\":1},\n{\"a\":2,\n{\"a\":3},\n{\"a\":4}]",
+            "line 2: the record is broken: expected a field name",
+        ),
+        ("[{\"a\":1},\n{\"a\":{\"b\":2},\n{\"a\":3},\n{\"a\":4}]", "line 2: the record is broken"),
+        ("[{\"a\":1},\n{\"a\":[1, 2},\n{\"a\":3}]", "line 2: the record is broken"),
+        ("[{\"a\":1},{\"a\":2,{\"a\":3},{\"a\":4}]", "line 1: the record is broken"),
+        // One is too many: what is left of the record is no element.
+        (
+            "[{\"a\":1},\n{\"a\":2},\"b\":3},\n{\"a\":4}]",
+            "line 2: the record is broken: expected an object, found a text",
+        ),
+        ("[{\"a\":1},\n{\"a\":2},\"b\":3,\n{\"a\":4}]", "line 2: the record is broken"),
+        ("[{\"a\":1},\n{\"a\":2\n}},\n{\"a\":4}]", "line 2: the record is broken"),
+        ("[{\"a\":1},\n{\"a\":2}],\n{\"a\":4}]", "line 2: something follows the end of the array"),
+        // A quote.
+        ("[{\"a\":1},\n{\"a\":\"x},\n{\"a\":\"y\"},\n{\"a\":4}]", "line 2: the record is broken"),
+        ("[{\"a\":1},{\"a\":\"x},{\"a\":\"y},{\"a\":4}]", "line 1: the record is broken"),
+        ("[{\"a\":1},{\"a\":\"x},{\"a\":3}]", "line 1: the record is broken"),
+    ] {
+        let message = error(Json, &[], text);
+        assert!(message.contains(expected), "{text}: {message}");
+        assert_eq!(message.contains("Mend the record"), expected.contains("is broken"), "{message}");
+    }
+}
+
+#[test]
+fn what_is_set_aside_counts_what_may_be_in_it() {
+    let (rows, set_aside) = ndjson(
+        "{\"a\":1}{\"a\":2}{\"a\":3}\n{\"a\":4}\r{\"a\":5}\n{\"a\":6}\n[{\"a\":7},{\"a\":8}]\n{\"a\":[{\"a\":9},{}], x}\n",
+        &["a int64"],
+    );
+    assert_eq!(rows, ["6"]);
+    let lines: Vec<&str> = set_aside.iter().map(|row| &row[..1]).collect();
+    assert_eq!(lines, ["1", "1", "1", "2", "2", "4", "4", "4", "5"]);
+    assert_eq!(set_aside[2], "1 broken-record {\"a\":3}");
+    let (rows, set_aside) = json("[{\"a\":1},\n[{\"a\":2},\n{\"a\":3}],\n{\"a\":4}]", &["a int64"]);
+    assert_eq!(rows, ["1", "4"]);
+    assert_eq!(set_aside[1..], ["2 broken-record {\"a\":2},\n", "3 broken-record {\"a\":3}]"]);
+}
+
+#[test]
+fn a_field_that_stands_twice_changes_no_later_record() {
+    let twice = "{\"b\":1,\"a\":2,\"b\":3}";
+    let good = |numbers: std::ops::Range<i64>| numbers.map(|n| format!("{{\"a\":{n},\"b\":-{n}}}"));
+    let mut lines: Vec<String> = good(1..2).collect();
+    lines.push(twice.to_owned());
+    lines.extend(good(2..6));
+    lines.push(twice.to_owned());
+    lines.extend(good(6..10));
+    let expected: Vec<String> = (1..10).map(|n| format!("{n}|-{n}")).collect();
+    let columns = ["a int64", "b int64"];
+    assert_eq!(ndjson(&lines.join("\n"), &columns).0, expected);
+    assert_eq!(json(&format!("[{}]", lines.join(",\n")), &columns).0, expected);
+}
+
+#[test]
+fn objects_over_several_lines_are_no_lines() {
+    for text in
+        ["{\n  \"a\": 1\n}\n{\n  \"a\": 2\n}\n", "\n \n{\"a\": 1,\n\"b\": {}}", "{\"a\": [\n1\n]}\n7\n"]
+    {
+        let message = error(Ndjson, &[], text);
+        assert!(message.contains("the line ends before the object does"), "{message}");
+        assert!(message.contains("go over several lines"), "{message}");
+        discover(Ndjson, &[], text.as_bytes(), blocks(3)).expect_err("no lines");
+    }
+    // One of many that was cut in two.
+    let (rows, set_aside) = ndjson("{\"a\":1,\n\"b\":2}\n{\"a\":3}\n", &["a int64"]);
+    assert_eq!((rows.len(), set_aside.len()), (1, 2));
+}
+
+#[test]
+fn no_bytes_are_no_document() {
+    for text in ["", " \n ", "\u{FEFF}"] {
+        for pairs in [&[][..], &[("records", "$.a")]] {
+            let message = error(Json, pairs, text);
+            assert!(message.contains("is empty, and so no JSON document"), "{message}");
+        }
+    }
+    assert_eq!(ndjson("\u{FEFF}", &["a int64"]).0.len(), 0);
 }
 
 fn strings(texts: &[&str]) -> Vec<String> {
@@ -104,9 +188,14 @@ fn lines() {
         (
             "{\"a\":1}{\"a\":2}\n[1]\n7\n",
             &[],
-            &["1 broken-record {\"a\":1}{\"a\":2}", "2 broken-record [1]", "3 broken-record 7"],
+            &[
+                "1 broken-record {\"a\":1}{\"a\":2}",
+                "1 broken-record {\"a\":2}",
+                "2 broken-record [1]",
+                "3 broken-record 7",
+            ],
         ),
-        ("[{\"a\":1}]\n{\"a\":2}", &["2"], &["1 broken-record [{\"a\":1}]"]),
+        ("[{\"a\":1}]\n{\"a\":2}", &["2"], &["1 broken-record [{\"a\":1}]", "1 broken-record {\"a\":1}]"]),
         ("[1]\n", &[], &["1 broken-record [1]"]),
         ("{\"a\":1}\n{\"a\":2", &["1"], &["2 broken-record {\"a\":2"]),
         // An array's bracket further down, where a piece may begin, is a bad line and no more.
@@ -219,7 +308,7 @@ fn columns_are_told_from_all_records() {
         ]
     );
     assert_eq!(outcome.quarantined.len(), 1);
-    assert_eq!(shown(&discover(Json, &[], b"", blocks(9)).expect("readable")), [""; 0]);
+    assert_eq!(shown(&discover(Json, &[], b"[]", blocks(9)).expect("readable")), [""; 0]);
     // Also a field that no good record has, whoever takes the piece apart in which it stands.
     let bad = b"[{\"a\":0,\"a\":0},\n{\"b\":1},\n{\"b\":2}]";
     assert_eq!(shown(&discover(Json, &[], bad, blocks(16)).expect("readable")), ["a text", "b int64!"]);

@@ -1,4 +1,5 @@
-//! Where a server is and as whom it is asked: `mysql://user:password@host:3306/database?ssl-mode=VERIFY_IDENTITY`.
+//! Where a server is and as whom it is asked: `mysql://user:password@host:3306/database?ssl-mode=VERIFY_IDENTITY`, or over a socket of this
+//! machine `mysql://user@%2Frun%2Fmysqld%2Fmysqld.sock/database`.
 //!
 //! No message repeats a part of the URL beyond its parameters' names: where a password has a character that a URL can't have,
 //! any part may be a piece of it.
@@ -6,8 +7,10 @@
 use millrace_core::suggest::did_you_mean;
 use millrace_engine::error::{Error, ErrorKind, Result};
 
+const PORT: u16 = 3306;
+
 /// The parameters that a URL may have.
-const PARAMETERS: [&str; 4] = ["ssl-mode", "ssl-ca", "ssl-cert", "ssl-key"];
+const PARAMETERS: [&str; 5] = ["ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "socket"];
 
 /// MySQL's names of how a connection is protected.
 const MODES: [(&str, SslMode); 5] = [
@@ -50,6 +53,8 @@ impl SslMode {
 pub(super) struct Address {
     pub(super) host: String,
     pub(super) port: u16,
+    /// Path of its socket on this machine. Then host and port count for nothing.
+    pub(super) socket: Option<String>,
     pub(super) user: String,
     pub(super) password: Option<String>,
     pub(super) database: String,
@@ -60,17 +65,20 @@ pub(super) struct Address {
     pub(super) client: Option<(String, String)>,
 }
 
-/// Files that the settings of a source name. They stand for the parameters of these names.
+/// What the settings of a source say beside the URL, each in the place of a part of it. Holds a password, so it has no `Debug`.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Files<'a> {
+pub(super) struct Beside<'a> {
+    pub(super) user: Option<&'a str>,
+    pub(super) password: Option<&'a str>,
+    pub(super) socket: Option<&'a str>,
     pub(super) ca: Option<&'a str>,
     pub(super) cert: Option<&'a str>,
     pub(super) key: Option<&'a str>,
 }
 
 impl Address {
-    /// Reads a URL.
-    pub(super) fn parse(url: &str, files: Files<'_>) -> Result<Self> {
+    /// Reads a URL and what stands beside it.
+    pub(super) fn parse(url: &str, beside: Beside<'_>) -> Result<Self> {
         let scheme = ["mysql://", "mariadb://"].iter().find_map(|scheme| url.strip_prefix(scheme));
         let rest = scheme.ok_or_else(|| wrong("`url` does not begin with `mysql://`"))?;
         let (rest, parameters) = rest.split_once('?').unwrap_or((rest, ""));
@@ -79,34 +87,74 @@ impl Address {
                 wrong("`url` names no database")
                     .hint("Write it behind the host: `mysql://user@host/database`.")
             })?;
-        let (user, host) = authority.rsplit_once('@').ok_or_else(|| {
-            wrong("`url` names no user").hint("Write them before the host: `mysql://user@host/database`.")
-        })?;
-        let (user, password) = match user.split_once(':') {
-            Some((user, password)) => (user, Some(decoded(password)?)),
-            None => (user, None),
+        let (user, host) = match authority.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None if beside.user.is_some() => (None, authority),
+            None => {
+                return Err(wrong("`url` names no user").hint(
+                    "Write them before the host, `mysql://user@host/database`, or in the source's key `user`.",
+                ));
+            }
         };
-        if database.contains(['/', '@', '#']) || user.is_empty() {
+        let (user, password) = match user.map(|user| user.split_once(':').unwrap_or((user, ""))) {
+            Some((user, password)) => (Some(user), Some(decoded(password)?).filter(|text| !text.is_empty())),
+            None => (None, None),
+        };
+        if database.contains(['/', '@', '#']) || user.is_some_and(str::is_empty) {
             return Err(wrong("`url` is no address of a database"));
         }
-        let (host, port) = host_and_port(host)?;
+        let user = once("user", user.map(decoded).transpose()?, beside.user)?;
+        let password = once("password", password, beside.password)?;
         let mut address = Self {
-            host,
-            port,
-            user: decoded(user)?,
+            host: String::new(),
+            port: PORT,
+            socket: None,
+            user: user.filter(|user| !user.is_empty()).ok_or_else(|| wrong("`user` is empty"))?,
             password: password.filter(|password| !password.is_empty()),
             database: decoded(database)?,
             ssl_mode: SslMode::Preferred,
-            ssl_ca: files.ca.map(str::to_owned),
+            ssl_ca: beside.ca.map(str::to_owned),
             client: None,
         };
-        address.take_parameters(parameters, files)?;
+        address.take_parameters(parameters, beside)?;
+        address.take_host(host)?;
         Ok(address)
     }
 
-    fn take_parameters(&mut self, parameters: &str, files: Files<'_>) -> Result<()> {
+    /// Takes the host, which may be a socket's path, or be left out beside one.
+    fn take_host(&mut self, text: &str) -> Result<()> {
+        if let Some(path) = Some(decoded(text)?).filter(|host| host.starts_with('/')) {
+            self.socket = once("socket", Some(path), self.socket.as_deref())?;
+        } else if self.socket.is_none() {
+            (self.host, self.port) = host_and_port(text)?;
+            return Ok(());
+        } else if !text.is_empty() && text != "localhost" {
+            return Err(refused(
+                "`url` names a host, and a socket is one of this machine".to_owned(),
+                "Write `localhost` in its place, `mysql://user@localhost/database`, or leave `socket` out.",
+            ));
+        }
+        let path = self.socket.as_deref().unwrap_or_default();
+        if !path.starts_with('/') || path.contains('\0') {
+            return Err(refused(
+                "`socket` is no whole path of a file".to_owned(),
+                "Write it from `/` on, as `select @@socket` on the server has it: `/run/mysqld/mysqld.sock`.",
+            ));
+        }
+        if self.ssl_mode != SslMode::Preferred && self.ssl_mode != SslMode::Disabled {
+            return Err(refused(
+                format!("`ssl-mode={}` asks for encryption, and a socket has none", self.ssl_mode.name()),
+                "Leave it out: nothing that goes over a socket leaves this machine.",
+            ));
+        }
+        self.ssl_mode = SslMode::Disabled;
+        Ok(())
+    }
+
+    fn take_parameters(&mut self, parameters: &str, beside: Beside<'_>) -> Result<()> {
         let mut mode = None;
-        let (mut certificate, mut key) = (files.cert.map(str::to_owned), files.key.map(str::to_owned));
+        let mut socket = None;
+        let (mut certificate, mut key) = (beside.cert.map(str::to_owned), beside.key.map(str::to_owned));
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             match name.to_ascii_lowercase().replace('_', "-").as_str() {
@@ -114,45 +162,47 @@ impl Address {
                 "ssl-ca" => self.ssl_ca = Some(decoded(value)?),
                 "ssl-cert" => certificate = Some(decoded(value)?),
                 "ssl-key" => key = Some(decoded(value)?),
+                "socket" => socket = Some(decoded(value)?),
                 _ => return Err(unknown_parameter(name)),
             }
         }
+        self.socket = once("socket", socket, beside.socket)?;
         // As the clients of MySQL have it: who names an authority wants it asked.
         let default = if self.ssl_ca.is_some() { SslMode::VerifyCa } else { SslMode::Preferred };
         self.ssl_mode = mode.unwrap_or(default);
-        let refused =
-            |message: String, hint: &str| Err(Error::new(ErrorKind::SourceUnreadable, message).hint(hint));
         if self.ssl_ca.is_some() && !self.ssl_mode.verifies() {
-            return refused(
+            return Err(refused(
                 format!(
                     "`ssl-ca` means nothing with `ssl-mode={}`, which verifies nothing",
                     self.ssl_mode.name()
                 ),
                 "Write `ssl-mode=VERIFY_IDENTITY` (or `VERIFY_CA`), or leave `ssl-ca` out.",
-            );
+            ));
         }
         self.client = match (certificate, key) {
             (None, None) => None,
             (Some(certificate), Some(key)) => Some((certificate, key)),
             _ => {
-                return refused(
+                return Err(refused(
                     "there is one of `ssl-cert` and `ssl-key`".to_owned(),
                     "Name both files: the certificate of this side, and its key.",
-                );
+                ));
             }
         };
         if self.client.is_some() && matches!(self.ssl_mode, SslMode::Disabled | SslMode::Preferred) {
-            return refused(
+            return Err(refused(
                 format!("`ssl-cert` may go unseen with `ssl-mode={}`", self.ssl_mode.name()),
                 "Write `ssl-mode=VERIFY_IDENTITY` (or `REQUIRED` or `VERIFY_CA`).",
-            );
+            ));
         }
         Ok(())
     }
 
     /// The server, for messages.
     pub(super) fn server(&self) -> String {
-        if self.host.contains(':') {
+        if let Some(path) = &self.socket {
+            path.clone()
+        } else if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
         } else {
             format!("{}:{}", self.host, self.port)
@@ -160,8 +210,23 @@ impl Address {
     }
 }
 
+/// What a URL says, or what a key of that name says beside it: one of them.
+fn once(name: &str, in_url: Option<String>, beside: Option<&str>) -> Result<Option<String>> {
+    match (in_url, beside) {
+        (Some(_), Some(_)) => Err(refused(
+            format!("`{name}` stands in `url`, and once more beside it"),
+            "Leave one of the two out.",
+        )),
+        (in_url, beside) => Ok(in_url.or_else(|| beside.map(str::to_owned))),
+    }
+}
+
+fn refused(message: String, hint: &str) -> Error {
+    Error::new(ErrorKind::Misconfigured, message).hint(hint)
+}
+
 fn wrong(message: &str) -> Error {
-    Error::new(ErrorKind::SourceUnreadable, message).hint(
+    Error::new(ErrorKind::Misconfigured, message).hint(
         "Write `mysql://user:${PASSWORD}@host:3306/database`; in a password `@` is %40, `:` %3A, `/` %2F, `?` %3F, `#` %23 and `%` %25.",
     )
 }
@@ -171,7 +236,7 @@ fn unknown_parameter(name: &str) -> Error {
     if name.len() > 32 || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
         return wrong("`url` has a parameter that is not known");
     }
-    let error = Error::new(ErrorKind::SourceUnreadable, format!("`url` has an unknown parameter `{name}`"));
+    let error = Error::new(ErrorKind::Misconfigured, format!("`url` has an unknown parameter `{name}`"));
     error.hint(did_you_mean(name, PARAMETERS, "the parameters are").unwrap_or_default())
 }
 
@@ -180,7 +245,7 @@ fn ssl_mode(text: &str) -> Result<SslMode> {
     let found = MODES.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode);
     found.ok_or_else(|| {
         let hint = did_you_mean(&name, MODES.map(|(name, _)| name), "the modes are").unwrap_or_default();
-        Error::new(ErrorKind::SourceUnreadable, "`ssl-mode` in `url` is none of MySQL's modes").hint(hint)
+        Error::new(ErrorKind::Misconfigured, "`ssl-mode` in `url` is none of MySQL's modes").hint(hint)
     })
 }
 
@@ -194,7 +259,7 @@ fn host_and_port(text: &str) -> Result<(String, u16)> {
         None => text.find(':').map_or((text, ""), |colon| text.split_at(colon)),
     };
     let port = match port.strip_prefix(':') {
-        None if port.is_empty() => 3306,
+        None if port.is_empty() => PORT,
         port => port
             .and_then(|port| port.parse().ok())
             .filter(|&port| port > 0)
@@ -228,7 +293,7 @@ mod tests {
     use super::*;
 
     fn parse(url: &str) -> Result<Address> {
-        Address::parse(url, Files::default())
+        Address::parse(url, Beside::default())
     }
 
     #[test]
@@ -252,7 +317,7 @@ mod tests {
     #[test]
     fn authorities() {
         let ca = |url: &str, key: Option<&str>| {
-            Address::parse(url, Files { ca: key, ..Files::default() })
+            Address::parse(url, Beside { ca: key, ..Beside::default() })
                 .map(|address| (address.ssl_mode, address.ssl_ca))
         };
         assert_eq!(
@@ -266,7 +331,7 @@ mod tests {
         let useless = ca("mysql://u@h/d?ssl-mode=required", Some("b.pem")).expect_err("verifies nothing");
         assert!(useless.message().contains("ssl-mode=REQUIRED"));
         let own = "mysql://u@h/d?ssl-mode=REQUIRED&ssl-cert=c.pem";
-        let files = Files { key: Some("k.pem"), ..Files::default() };
+        let files = Beside { key: Some("k.pem"), ..Beside::default() };
         let address = Address::parse(own, files).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(address.client, Some(("c.pem".into(), "k.pem".into())));
         assert!(parse(own).is_err_and(|error| error.message().contains("one of `ssl-cert`")));
@@ -302,5 +367,57 @@ mod tests {
         let unknown = parse("mysql://u@h/d?sslmode=REQUIRED").err().expect("unknown");
         assert_eq!(unknown.message(), "`url` has an unknown parameter `sslmode`");
         assert!(unknown.to_diagnostic().hint.is_some_and(|hint| hint.contains("`ssl-mode`")));
+    }
+
+    #[test]
+    fn sockets() {
+        let socket = Some("/run/mysqld/mysqld.sock".to_owned());
+        for (url, beside) in [
+            ("mysql://root@%2Frun%2Fmysqld%2Fmysqld.sock/db", Beside::default()),
+            ("mysql://root@localhost/db?socket=/run/mysqld/mysqld.sock", Beside::default()),
+            ("mysql://root@/db?socket=%2Frun%2Fmysqld%2Fmysqld.sock", Beside::default()),
+            ("mysql://root@localhost/db", Beside { socket: socket.as_deref(), ..Beside::default() }),
+            ("mysql:///db", Beside { socket: socket.as_deref(), user: Some("root"), ..Beside::default() }),
+        ] {
+            let address = Address::parse(url, beside).unwrap_or_else(|error| panic!("{url}: {error}"));
+            assert_eq!((&address.socket, address.user.as_str()), (&socket, "root"), "{url}");
+            assert_eq!((address.ssl_mode, address.password.as_deref()), (SslMode::Disabled, None), "{url}");
+            assert_eq!(address.server(), "/run/mysqld/mysqld.sock");
+        }
+        for (url, message) in [
+            ("mysql://u@db.example/d?socket=/s", "a socket is one of this machine"),
+            ("mysql://u@localhost/d?socket=s", "no whole path"),
+            ("mysql://u@localhost/d?socket=", "no whole path"),
+            ("mysql://u@%2Fs/d?socket=/t", "`socket` stands in `url`, and once more"),
+            ("mysql://u@%2Fs/d?ssl-mode=REQUIRED", "`ssl-mode=REQUIRED` asks for encryption"),
+            ("mysql://u@%2Fs/d?ssl-ca=a.pem", "`ssl-mode=VERIFY_CA` asks for encryption"),
+            ("mysql://u@/d", "names no host"),
+        ] {
+            let error = parse(url).err().unwrap_or_else(|| panic!("{url} is wrong"));
+            assert_eq!(error.kind(), ErrorKind::Misconfigured);
+            assert!(error.message().contains(message), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn user_and_password_beside_the_url() {
+        let beside = Beside { user: Some("r@der"), password: Some("s3:cret/%41"), ..Beside::default() };
+        let address =
+            Address::parse("mysql://db.example:3307/shop", beside).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!((address.user.as_str(), address.password.as_deref()), ("r@der", Some("s3:cret/%41")));
+        assert_eq!((address.host.as_str(), address.port), ("db.example", 3307));
+        let only = Beside { user: None, ..beside };
+        let address = Address::parse("mysql://u@h/d", only).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((address.user.as_str(), address.password.as_deref()), ("u", Some("s3:cret/%41")));
+        for (url, beside, message) in [
+            ("mysql://u@h/d", beside, "`user` stands in `url`, and once more"),
+            ("mysql://u:s3cret@h/d", only, "`password` stands in `url`, and once more"),
+            ("mysql://h/d", only, "names no user"),
+            ("mysql://h/d", Beside { user: Some(""), ..beside }, "`user` is empty"),
+        ] {
+            let error = Address::parse(url, beside).err().unwrap_or_else(|| panic!("{url} is wrong"));
+            let text = format!("{error} {:?}", error.to_diagnostic().hint);
+            assert!(text.contains(message) && !text.contains("s3"), "{url}: {text}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::files::cell::{Cell, Refusal};
 use crate::files::column::{ColumnBuffer, Values};
 use crate::files::number::{Number, Short};
 use crate::files::temporal::day_number;
-use crate::files::{convert, numeric};
+use crate::files::{convert, json_text, numeric};
 use crate::mysql::table::Origin;
 use crate::mysql::written;
 use crate::mysql_types::stored::{self, Form, Pushed};
@@ -204,9 +204,11 @@ fn bytes(column: &mut ColumnBuffer, bytes: &[u8], origin: Origin) -> Result<(), 
             }
             match to {
                 DataType::Text => column.push_bytes(bytes),
-                DataType::Json if origin.data_type == DataType::Json => column.push_bytes(bytes),
-                // A text that is to be JSON has to be.
-                DataType::Json => convert::push(column, Cell::Plain(bytes))?,
+                // Servers take for JSON what others do not, and a captured schema may say so of any text.
+                DataType::Json => {
+                    json_text::check(bytes)?;
+                    column.push_bytes(bytes);
+                }
                 _ => convert::push(column, Cell::Text { text: bytes, source: bytes })?,
             }
             Ok(())
@@ -318,6 +320,10 @@ mod tests {
             ("text", text("{"), "json", Err(WrongType)),
             ("text", text("2024-02-29"), "date", Ok("2024-02-29")),
             ("json", text("[1, 2.50]"), "json", Ok("[1, 2.50]")),
+            ("json", text("1."), "json", Err(WrongType)),
+            ("json", text(""), "json", Err(WrongType)),
+            ("json", text(r#""\x41""#), "json", Err(WrongType)),
+            ("json", text(r#"{"a":1,"a":1e999}"#), "json", Ok(r#"{"a":1,"a":1e999}"#)),
             ("json", text("[1]"), "text", Ok("[1]")),
             ("bytes", Value::Bytes(vec![0xE9, 0]), "bytes", Ok("\\xe900")),
             ("bytes", text("a"), "text", Err(WrongType)),

@@ -10,6 +10,7 @@ use millrace_engine::diagnosis::{Diagnosis, Layer};
 use millrace_engine::error::{ErrorKind, Result};
 use millrace_engine::source::StreamRequest;
 use mysql_async::from_row_opt;
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -45,9 +46,15 @@ pub(super) async fn diagnose(
             return found;
         }
     };
-    let failure = ErrorKind::SourceUnreachable;
-    let place = Place { host: &address.host, port: address.port, address: None, failure };
-    if !place.look(&mut found, &LAYERS).await || !encryption(&mut found, &address, project_dir).await {
+    let answers = match &address.socket {
+        Some(path) => over_a_socket(&mut found, path, &address).await,
+        None => {
+            let failure = ErrorKind::SourceUnreachable;
+            let place = Place { host: &address.host, port: address.port, address: None, failure };
+            place.look(&mut found, &LAYERS).await && encryption(&mut found, &address, project_dir).await
+        }
+    };
+    if !answers {
         return found;
     }
     match Connection::try_open(&address, project_dir, read_timeout.min(ANSWER)).await {
@@ -67,6 +74,23 @@ pub(super) async fn diagnose(
         }
     }
     found
+}
+
+/// Whether somebody answers at a socket of this machine.
+async fn over_a_socket(found: &mut Diagnosis, path: &str, address: &Address) -> bool {
+    found.good(Layer::Dns, "no name is looked up: the server is reached over a socket of this machine");
+    let opened = timeout(LOOK, UnixStream::connect(path)).await;
+    match opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        Ok(_) => {
+            found.good(Layer::Tcp, format!("`{path}` answers"));
+            found.good(Layer::Tls, "none: what goes over a socket does not leave this machine");
+            true
+        }
+        Err(error) => {
+            found.ends(Layer::Tcp, &failure::unreachable(&error, address), &LAYERS);
+            false
+        }
+    }
 }
 
 /// Whether there is as much of TLS as was asked for.

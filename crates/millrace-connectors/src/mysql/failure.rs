@@ -6,6 +6,7 @@
 use std::io;
 use std::time::Duration;
 
+use millrace_core::project::yaml::written;
 use millrace_engine::diagnosis::Layer;
 use millrace_engine::error::{Error, ErrorKind};
 use mysql_async::{DriverError, IoError, ServerError};
@@ -14,6 +15,7 @@ use crate::mysql::address::{Address, SslMode};
 use crate::mysql::quoted;
 use crate::silence::shown;
 use crate::tls::Refusal;
+use crate::way;
 
 /// An error while a connection is made.
 pub(super) fn connecting(error: &mysql_async::Error, address: &Address) -> Error {
@@ -42,6 +44,18 @@ pub(super) fn is_gone(error: &mysql_async::Error) -> bool {
 /// The network does not lead there.
 pub(super) fn unreachable(io: &io::Error, address: &Address) -> Error {
     let hint = match io.kind() {
+        io::ErrorKind::NotFound if address.socket.is_some() => {
+            "Is the server running, and is that its socket? `select @@socket` on the server says where it is."
+        }
+        io::ErrorKind::ConnectionRefused if address.socket.is_some() => {
+            "The socket is there and nobody listens at it: is the server running?"
+        }
+        io::ErrorKind::PermissionDenied if address.socket.is_some() => {
+            "The user that runs `millrace` may not use the socket, or may not enter its folder."
+        }
+        io::ErrorKind::InvalidInput if address.socket.is_some() => {
+            "The system takes paths of sockets up to 107 bytes: a symbolic link may have a shorter one."
+        }
         io::ErrorKind::ConnectionRefused => {
             "Nothing listens there: is the server running, and is the port right?"
         }
@@ -51,7 +65,7 @@ pub(super) fn unreachable(io: &io::Error, address: &Address) -> Error {
         _ => "Is the host spelled as it should be, and does a firewall stand between?",
     };
     let message = format!("`{}` cannot be reached", address.server());
-    Error::new(ErrorKind::SourceUnreachable, message).caused_by(io).hint(hint)
+    Error::new(ErrorKind::SourceUnreachable, message).caused_by(way::words(io)).hint(hint)
 }
 
 /// The server wants something of a password that is not known here.
@@ -131,10 +145,17 @@ pub(super) fn refused(code: u16, said: String, address: &Address) -> Error {
         // ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR, ER_MUST_CHANGE_PASSWORD_LOGIN
         1045 | 1698 | 1862 => (
             format!("`{server}` does not let user `{user}` in"),
-            format!(
-                "Is the password in `url` right, and may `{user}` come from this machine{}? In a password `@`, `:` and `/` are written %40, %3A and %2F.",
-                if address.ssl_mode == SslMode::Disabled { ", without encryption too" } else { "" },
-            ),
+            if address.socket.is_some() {
+                format!(
+                    "A user of the plugin `unix_socket` or `auth_socket` is let in only where the system's user of that name runs `millrace`; any other needs a password. Is there one for {}@'localhost'?",
+                    literal(user)
+                )
+            } else {
+                format!(
+                    "Is the password in `url` right, and may `{user}` come from this machine{}? In a password `@`, `:` and `/` are written %40, %3A and %2F; the source's key `password` takes it as it is.",
+                    if address.ssl_mode == SslMode::Disabled { ", without encryption too" } else { "" },
+                )
+            },
         ),
         // ER_DBACCESS_DENIED_ERROR
         1044 => (
@@ -151,11 +172,25 @@ pub(super) fn refused(code: u16, said: String, address: &Address) -> Error {
             format!("`{server}` does not let this machine in"),
             format!("Is there a user {}@'%', or one for this machine's address?", literal(user)),
         ),
-        // ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED
-        1040 | 1203 | 1226 => (
-            format!("`{server}` has no connection left for user `{user}`"),
-            "Try again later, or raise its limit.".to_owned(),
+        // ER_CON_COUNT_ERROR
+        1040 => (
+            format!("`{server}` has no connection left"),
+            "Try again later, lower `connections` of the source, or raise the server's `max_connections`."
+                .to_owned(),
         ),
+        // ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED
+        1203 | 1226 => {
+            let limits = ["max_connections_per_hour", "max_queries_per_hour", "max_updates_per_hour"];
+            let limit =
+                limits.into_iter().find(|limit| said.contains(limit)).unwrap_or("max_user_connections");
+            (
+                format!("`{server}` has no connection left for user `{user}`"),
+                format!(
+                    "Try again later, lower `connections` of the source, or raise the user's limit on the server: alter user {}@'%' with {limit} 0",
+                    literal(user)
+                ),
+            )
+        }
         // ER_SECURE_TRANSPORT_REQUIRED
         3159 => (
             format!("`{server}` takes encrypted connections only"),
@@ -182,8 +217,15 @@ pub(super) fn asking(
         // ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR
         1142 | 1143 => failed(ErrorKind::SourceUnreadable).hint(grant(table, address)),
         // ER_VIEW_INVALID
-        1356 => failed(ErrorKind::SourceUnreadable)
-            .hint("The view names something that is gone, or its definer may not read it."),
+        1356 => failed(ErrorKind::SourceUnreadable).hint(broken_view(table)),
+        // ER_NO_SUCH_TABLE, of a table that was there when it was described, or of one behind a view
+        1146 => failed(ErrorKind::SourceUnreadable)
+            .hint("It was there a moment ago: did somebody drop or rename it? Run again when it is back, or leave the stream out."),
+        // ER_BAD_FIELD_ERROR, of a column that was there when the table was described
+        1054 => failed(ErrorKind::SourceUnreachable).hint("The table was changed just now. Run again."),
+        // ER_NET_PACKET_TOO_LARGE, ER_WARN_ALLOWED_PACKET_OVERFLOWED
+        1153 | 1301 => failed(ErrorKind::SourceUnreadable)
+            .hint("A row or a value is larger than the server sends: raise its `max_allowed_packet` (1G at most), or leave the column out with `exclude_columns`."),
         // ER_TABLE_DEF_CHANGED: an ALTER TABLE came between the snapshot and the first row.
         1412 => failed(ErrorKind::SourceUnreachable).hint("The table was changed just now. Run again."),
         // ER_STATEMENT_TIMEOUT of MariaDB, ER_QUERY_TIMEOUT of MySQL
@@ -191,8 +233,16 @@ pub(super) fn asking(
             .hint("The server stops long statements: raise its `max_statement_time` or `max_execution_time` for this user."),
         // ER_SERVER_SHUTDOWN, ER_CONNECTION_KILLED
         1053 | 1927 => failed(ErrorKind::SourceLost),
-        // ER_QUERY_INTERRUPTED, ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
-        1317 | 1205 | 1213 => failed(ErrorKind::SourceUnreachable),
+        // ER_QUERY_INTERRUPTED
+        1317 => failed(ErrorKind::SourceUnreachable)
+            .caused_by("somebody ended the statement (`kill query`), or the server did")
+            .hint("Run again."),
+        // ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
+        1205 | 1213 => failed(ErrorKind::SourceUnreachable)
+            .hint("Another session holds a lock on the table, `lock tables` or `alter table` perhaps. Run again when it is done."),
+        // ER_USER_LIMIT_REACHED, of statements in an hour
+        1226 => failed(ErrorKind::SourceUnreachable)
+            .hint("The server lets this user ask only so often in an hour. Run again later, or raise the limit."),
         _ => failed(ErrorKind::SourceUnreadable),
     }
 }
@@ -238,15 +288,44 @@ fn broken(error: &mysql_async::Error, doing: &str) -> Error {
         mysql_async::Error::Io(IoError::Io(io)) if io.kind() == io::ErrorKind::TimedOut => {
             (ErrorKind::SourceLost, "nothing that was sent reached the server any more".to_owned())
         }
-        mysql_async::Error::Io(io) => (ErrorKind::SourceLost, io.to_string()),
+        // The codec's; a connection is of no use after it, and another one would come to the same.
+        mysql_async::Error::Driver(DriverError::PacketTooLarge) => {
+            return too_large(doing);
+        }
+        mysql_async::Error::Io(IoError::Io(io)) if is_too_large(io) => return too_large(doing),
+        mysql_async::Error::Io(IoError::Io(io)) => (ErrorKind::SourceLost, way::words(io)),
         mysql_async::Error::Driver(DriverError::ConnectionClosed) => {
             (ErrorKind::SourceLost, "the connection was closed".to_owned())
         }
+        mysql_async::Error::Driver(
+            DriverError::PacketOutOfOrder
+            | DriverError::UnexpectedPacket { .. }
+            | DriverError::CantParseServerVersion { .. },
+        ) => (ErrorKind::SourceUnreadable, "what came is no answer of a MySQL server".to_owned()),
         // Some of the driver's errors hold values; none of those shows them.
         mysql_async::Error::Driver(driver) => (ErrorKind::SourceUnreadable, driver.to_string()),
         _ => (ErrorKind::SourceUnreadable, "the driver does not say why".to_owned()),
     };
     Error::new(kind, doing).caused_by(cause)
+}
+
+/// A row of more than a gigabyte, which the protocol does not have.
+fn too_large(doing: &str) -> Error {
+    Error::new(ErrorKind::SourceUnreadable, doing)
+        .caused_by("a row has more than a gigabyte, which is more than the protocol holds")
+        .hint("Leave its largest columns out: `exclude_columns: [name]`.")
+}
+
+fn is_too_large(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.to_string().contains("max_allowed_packet"))
+}
+
+/// What to do about a view that the server itself cannot read.
+fn broken_view(table: Option<&str>) -> String {
+    let name = written(table.unwrap_or("name"));
+    format!(
+        "The view names something that is gone, or its definer may not read it. Mend it on the server, or leave it out with `exclude: [{name}]` of the source."
+    )
 }
 
 /// What the server said. Its messages about data (SQLSTATE 22 and 23) repeat values.

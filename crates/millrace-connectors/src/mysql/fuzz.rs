@@ -8,7 +8,7 @@ use mysql_async::Value;
 use crate::files::column::ColumnBuffer;
 use crate::files::testing::cell;
 use crate::fuzz::Input;
-use crate::mysql::address::{Address, Files};
+use crate::mysql::address::{Address, Beside};
 use crate::mysql::convert;
 use crate::mysql::table::Origin;
 use crate::mysql::written;
@@ -30,13 +30,13 @@ pub fn mysql_url(data: &[u8]) {
     for url in
         [text, &with_secret, &format!("mysql://u:{with_secret}@h/d"), &format!("mysql://{with_secret}")]
     {
-        match Address::parse(url, Files::default()) {
+        match Address::parse(url, Beside::default()) {
             Err(error) => {
                 let said = format!("{error} {:?}", error.to_diagnostic().hint);
                 assert!(!said.contains(SECRET), "a message repeats a part of the URL");
             }
             Ok(address) => {
-                let again = Address::parse(&url_of(&address), Files::default());
+                let again = Address::parse(&url_of(&address), Beside::default());
                 assert!(again.is_ok_and(|again| again == address), "it is not read as it was written");
             }
         }
@@ -62,11 +62,13 @@ fn url_of(address: &Address) -> String {
         files += &file("ssl-cert", certificate);
         files += &file("ssl-key", key);
     }
+    let place = match &address.socket {
+        Some(path) => encoded(path),
+        None => format!("{}:{}", encoded(&address.host), address.port),
+    };
     format!(
-        "mysql://{}{password}@{}:{}/{}?ssl-mode={}{files}",
+        "mysql://{}{password}@{place}/{}?ssl-mode={}{files}",
         encoded(&address.user),
-        encoded(&address.host),
-        address.port,
         encoded(&address.database),
         address.ssl_mode.name()
     )

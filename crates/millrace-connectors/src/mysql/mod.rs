@@ -44,7 +44,7 @@ use millrace_engine::registry::SourceConnector;
 use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
 use mysql_async::prelude::Queryable;
 
-use crate::mysql::address::{Address, Files};
+use crate::mysql::address::{Address, Beside};
 use crate::mysql::connection::Connection;
 use crate::mysql::incremental::{CURSOR, Growth, LAG};
 use crate::mysql::layout::Layout;
@@ -66,7 +66,22 @@ static SOURCE: MapSpec = MapSpec {
         KeySpec::required(
             "url",
             KeyKind::Text,
-            "`mysql://user:${PASSWORD}@host:3306/database?ssl-mode=VERIFY_IDENTITY`. `ssl-mode` is `DISABLED`, `PREFERRED` (the default), `REQUIRED`, `VERIFY_CA` or `VERIFY_IDENTITY`; `ssl-ca`, `ssl-cert` and `ssl-key` stand for the keys of these names.",
+            "`mysql://user:${PASSWORD}@host:3306/database?ssl-mode=VERIFY_IDENTITY`, or over a socket of this machine `mysql://user@%2Frun%2Fmysqld%2Fmysqld.sock/database`. `ssl-mode` is `DISABLED`, `PREFERRED` (the default), `REQUIRED`, `VERIFY_CA` or `VERIFY_IDENTITY`; `ssl-ca`, `ssl-cert` and `ssl-key` stand for the keys of these names.",
+        ),
+        KeySpec::optional(
+            "user",
+            KeyKind::Text,
+            "The user, where `url` names none, as it is: without `%` for what a URL can't have.",
+        ),
+        KeySpec::optional(
+            "password",
+            KeyKind::Secret,
+            "The user's password, where `url` has none, from the environment: `\"${CRM_PASSWORD}\"`; as it is, without `%` for what a URL can't have.",
+        ),
+        KeySpec::optional(
+            "socket",
+            KeyKind::Text,
+            "The server's socket on this machine, by its whole path: `/run/mysqld/mysqld.sock`. Then `url` names no other host than `localhost`: `mysql://user@localhost/database`. Also `socket` in the URL.",
         ),
         KeySpec::optional(
             "ssl_ca",
@@ -130,6 +145,9 @@ impl SourceConnector for Mysql {
     fn connection_keys(&self) -> &'static [&'static str] {
         &[
             "url",
+            "user",
+            "password",
+            "socket",
             "ssl_ca",
             "ssl_cert",
             "ssl_key",
@@ -161,22 +179,25 @@ impl Server {
         let url = self.settings.text("url").unwrap_or_default();
         if url.is_empty() {
             let message = format!("`url` of source `{}` is empty", self.context.name);
-            return Err(Error::new(ErrorKind::SourceUnreachable, message)
+            return Err(Error::new(ErrorKind::Misconfigured, message)
                 .hint("Write `url: \"mysql://user:${PASSWORD}@host/database\"`."));
         }
-        let files = Files {
+        let beside = Beside {
+            user: self.settings.text("user"),
+            password: self.settings.text("password"),
+            socket: self.settings.text("socket"),
             ca: self.settings.text("ssl_ca"),
             cert: self.settings.text("ssl_cert"),
             key: self.settings.text("ssl_key"),
         };
-        Address::parse(url, files)
+        Address::parse(url, beside)
             .map_err(|error| error.context(format!("source `{}` cannot be reached", self.context.name)))
     }
 
     fn read_timeout(&self) -> Result<Duration> {
         let said = self.settings.text("read_timeout");
         said.map_or(Ok(connection::READ_TIMEOUT), |text| {
-            length("read_timeout", text, ErrorKind::SourceUnreadable)
+            length("read_timeout", text, ErrorKind::Misconfigured)
         })
     }
 
@@ -213,6 +234,17 @@ impl Source for Server {
         Ok(tables.into_iter().map(|table| table.name).collect())
     }
 
+    fn has_views(&self) -> bool {
+        true
+    }
+
+    async fn views(&self) -> Result<Vec<String>> {
+        let mut connection = self.connect().await?;
+        let tables = table::list(&mut connection).await?;
+        connection.close().await;
+        Ok(tables.into_iter().filter(|table| table.is_view).map(|table| table.name).collect())
+    }
+
     async fn discover(&self, stream: &StreamRequest) -> Result<Discovered> {
         let settings = stream.settings.or(&self.settings);
         let mut connection = self.connect().await?;
@@ -225,7 +257,8 @@ impl Source for Server {
         let doing = format!("table `{}` cannot be read", table.name);
         answers.wait(&doing, Some(&table.name), driver.prep(select)).await?;
         connection.close().await;
-        Ok(Discovered { schema: table.schema(zero_dates::become_null(&settings)), position: None })
+        let schema = table.schema(zero_dates::become_null(&settings));
+        Ok(Discovered { schema, ..Discovered::default() })
     }
 
     async fn position(&self, stream: &StreamRequest, last: &Cursor) -> Result<Option<Cursor>> {

@@ -22,6 +22,9 @@ use crate::silence::{INTERVAL, KEEPALIVE, RETRIES, UNACKNOWLEDGED};
 /// Time for a connection to be there, with TLS and the password.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
 
+/// Bytes of a row at most, as the protocol has it.
+const LARGEST: usize = 1 << 30;
+
 /// Why there is no connection, and what of it is missing.
 pub(super) struct Unreached {
     pub(super) layer: Layer,
@@ -113,6 +116,9 @@ async fn tcp(address: &Address) -> io::Result<TcpStream> {
 
 /// What the driver is told of a connection without TLS. It makes that by itself, and takes no more than the first of the keepalive's times.
 fn plain(address: &Address) -> OptsBuilder {
+    if let Some(path) = &address.socket {
+        return builder(address).socket(Some(path.as_str()));
+    }
     builder(address)
         .ip_or_hostname(address.host.as_str())
         .tcp_port(address.port)
@@ -124,6 +130,8 @@ fn builder(address: &Address) -> OptsBuilder {
         .user(Some(address.user.as_str()))
         .pass(address.password.as_deref())
         .db_name(Some(address.database.as_str()))
+        // A server sends rows that are larger than the largest packet that it takes.
+        .max_allowed_packet(Some(LARGEST))
         // The server's own socket, on this machine, may lead to another user.
         .prefer_socket(false)
 }

@@ -1,9 +1,11 @@
 //! Tables and views of a database, as its catalogue describes them.
 
 use millrace_core::project::column_choice::LeftOut;
+use millrace_core::project::yaml::written;
 use millrace_core::schema::{Column, DataType, StreamSchema};
 use millrace_core::suggest::did_you_mean;
 use millrace_engine::error::{Error, ErrorKind, Result};
+use mysql_async::prelude::Queryable;
 use mysql_async::{Row, Value};
 
 use crate::mysql::connection::Connection;
@@ -141,6 +143,10 @@ pub(super) async fn describe(connection: &mut Connection, table: Named, excluded
         columns.push(TableColumn { name: column, origin: Origin { data_type, form, decimals }, nullable });
     }
     if columns.is_empty() {
+        // Of a view that the server cannot read the catalogue has no columns; the server says why where it is asked for its rows.
+        let (driver, answers) = connection.parts()?;
+        let prepared = driver.prep(format!("select * from {}", quoted(&name)));
+        answers.wait(&format!("table `{name}` cannot be read"), Some(&name), prepared).await?;
         let hint = failure::grant(Some(&name), connection.address());
         return Err(Error::new(ErrorKind::SourceUnreadable, doing).hint(hint));
     }
@@ -163,7 +169,7 @@ fn known_type(
         Err(what) => {
             let message = format!("column `{column}` of table `{table}` {what}");
             Err(Error::new(ErrorKind::SourceUnreadable, message)
-                .hint(format!("Leave it out: `exclude_columns: [{column}]`.")))
+                .hint(format!("Leave it out: `exclude_columns: [{}]`.", written(column))))
         }
     }
 }

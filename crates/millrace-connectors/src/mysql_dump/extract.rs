@@ -1,8 +1,9 @@
 //! The rows of one table, out of a dump into columns.
 
+use std::sync::Arc;
+
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::quarantine::QuarantineCode;
-use millrace_core::schema::DataType;
 use millrace_engine::batch::BatchSender;
 use millrace_engine::error::Result;
 use millrace_engine::source::{Conversion, ReadRequest};
@@ -11,84 +12,88 @@ use crate::files::Limits;
 use crate::files::cell::Refusal;
 use crate::files::delivery::{Delivery, Place};
 use crate::files::row::RowWriter;
+use crate::mysql_dump::column_value::{self, ColumnValue, Scratch};
 use crate::mysql_dump::convert;
+use crate::mysql_dump::index::DumpTable;
+use crate::mysql_dump::keys::KeyWatch;
 use crate::mysql_dump::literal::{Literal, LiteralKind};
+use crate::mysql_dump::seen::Met;
+use crate::mysql_dump::session::Session;
 use crate::mysql_dump::table::Table;
-use crate::mysql_types::stored::{Form, Pushed};
+use crate::mysql_types::stored::Pushed;
 use crate::mysql_types::zero_dates::ZeroDates;
 
-/// Which table is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) name: String,
-    /// Whether the name has to be spelled so. The name of a stream need not; that of the setting `table` has to.
-    pub(super) exact: bool,
-}
-
-impl Wanted {
-    /// Whether a table of that name is the wanted one.
-    pub(super) fn is(&self, name: &str) -> bool {
-        if self.exact { self.name == name } else { self.name.eq_ignore_ascii_case(name) }
-    }
+/// What a statement does with rows whose key is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    /// It fails.
+    Insert,
+    /// It passes over the row (INSERT IGNORE), or puts it in the place of the other (REPLACE).
+    Settle,
 }
 
 /// Where a value of a row goes.
 #[derive(Debug, Clone, Copy)]
 enum Slot {
-    Column {
-        index: usize,
-        form: Form,
-    },
+    /// Into a column of that index; its number in the table.
+    Column { index: usize, number: usize },
     /// Excluded, generated or not asked for.
     Ignored,
     /// A column that the contract does not let in, by its number in the table.
     Refused(usize),
 }
 
-/// Takes the rows of the wanted table.
+/// Takes the rows of a table.
 #[derive(Debug)]
 pub(super) struct Extract {
-    pub(super) wanted: Wanted,
     delivery: Delivery,
     excluded: LeftOut,
     refuse_unknown: bool,
     zero_dates: ZeroDates,
-    /// The table whose rows were taken: its database, and its name as it is spelled there.
-    pub(super) taken: Option<(Option<String>, String)>,
+    /// None where a row of a key that was there takes the place of the other.
+    keys: Option<KeyWatch>,
+    statement: Option<Statement>,
     slots: Vec<Slot>,
     /// What refuses every row of the present statement: a column that it leaves to a default.
     missing: Option<(usize, Refusal)>,
-    names: Vec<String>,
-    scratch: Vec<u8>,
+    scratch: Scratch,
+}
+
+/// How the rows of the present statement are read.
+#[derive(Debug, Clone)]
+pub(super) struct Statement {
+    pub(super) table: Arc<Table>,
+    pub(super) session: Arc<Session>,
+    pub(super) verb: Verb,
 }
 
 impl Extract {
     pub(super) fn new(
-        wanted: Wanted,
+        found: &DumpTable,
         request: &ReadRequest,
         zero_dates_to_null: bool,
         sender: BatchSender,
         limits: Limits,
     ) -> Self {
         let writer = RowWriter::new(&request.columns, &request.key).refusing_nul(request.quarantine_nul);
+        let watched = found.definition().filter(|_| found.replaces || !request.stream.mode.keeps());
         Self {
-            wanted,
             delivery: Delivery::new(writer, sender, limits),
             excluded: request.stream.excluded.clone(),
             refuse_unknown: request.quarantine_unknown_columns,
             zero_dates: ZeroDates::new(request.columns.len(), zero_dates_to_null),
-            taken: None,
+            keys: watched.map(|table| KeyWatch::new(table, found.replaces)),
+            statement: None,
             slots: Vec::new(),
             missing: None,
-            names: Vec::new(),
-            scratch: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
-    /// Starts an INSERT: `columns` are the names that it gives, none for all visible columns. True where the wanted columns
-    /// include a TIMESTAMP. An error says what the statement names and the table lacks.
-    pub(super) fn begin(&mut self, table: &Table, columns: Option<&[String]>) -> Result<bool, String> {
-        self.taken.get_or_insert_with(|| (table.database.clone(), table.name.clone()));
+    /// Starts an INSERT: `columns` are the names that it gives, none for all visible columns. An error says what the statement names and
+    /// the table lacks.
+    pub(super) fn begin(&mut self, statement: Statement, columns: Option<&[String]>) -> Result<(), String> {
+        let table = &statement.table;
         let numbers: Vec<usize> = match columns {
             None => (0..table.columns.len()).filter(|&number| !table.columns[number].invisible).collect(),
             Some(names) => {
@@ -100,11 +105,14 @@ impl Extract {
                 names.iter().map(number).collect::<Result<_, _>>()?
             }
         };
+        if let Some(twice) = numbers.iter().enumerate().find(|(at, number)| numbers[..*at].contains(number)) {
+            return Err(format!("the statement names the column `{}` twice", table.columns[*twice.1].name));
+        }
         let writer = &self.delivery.gathered.writer;
         let slot = |&number: &usize| {
             let column = &table.columns[number];
             match writer.index(&column.name) {
-                Some(index) if !column.generated => Slot::Column { index, form: column.form },
+                Some(index) if !column.generated => Slot::Column { index, number },
                 None if self.refuse_unknown && !column.generated && !self.excluded.contains(&column.name) => {
                     Slot::Refused(number)
                 }
@@ -118,52 +126,90 @@ impl Extract {
             let reason = "the statement leaves the column to its default";
             Some((index, Refusal::new(QuarantineCode::MissingValue, reason)))
         });
-        self.names = table.columns.iter().map(|column| column.name.clone()).collect();
-        Ok(table.columns.iter().any(|column| {
-            column.data_type == DataType::TimestampTz
-                && writer.index(&column.name).is_some()
-                && !column.generated
-        }))
+        if let Some(keys) = &mut self.keys {
+            keys.begin(table, &numbers);
+        }
+        self.statement = Some(statement);
+        Ok(())
     }
 
-    /// Takes a row.
-    pub(super) fn row(&mut self, literals: &[Literal], place: Place<'_>) -> Result<()> {
+    /// Takes a row. An error of its own says why what a server has cannot be told.
+    pub(super) fn row(&mut self, literals: &[Literal], place: Place<'_>) -> Result<Result<(), &'static str>> {
+        let Some(Statement { table, session, verb }) = self.statement.clone() else { return Ok(Ok(())) };
         if literals.len() != self.slots.len() {
             let (expected, found) = (self.slots.len(), literals.len());
             let refusal = Refusal::broken(format!("expected {expected} values, found {found}"));
-            return self.delivery.refuse(place, None, refusal);
+            return self.delivery.refuse(place, None, refusal).map(Ok);
+        }
+        let keys = self.keys.as_mut();
+        let met =
+            keys.map_or(Met::New, |keys| keys.row(literals, place.raw, &table, &session, &mut self.scratch));
+        match (met, verb) {
+            (Met::Before, Verb::Insert) => {
+                let reason = "a row with this key came before it, and a server has one of each";
+                let refusal = Refusal::new(QuarantineCode::DuplicateKey, reason);
+                return self.delivery.refuse(place, None, refusal).map(Ok);
+            }
+            (Met::Before, Verb::Settle) => {
+                return Ok(Err("REPLACE or INSERT IGNORE meets a row whose key may be there already"));
+            }
+            (Met::Full, Verb::Settle) => {
+                return Ok(Err(
+                    "REPLACE or INSERT IGNORE may meet a row whose key is there already, and the keys cannot be compared",
+                ));
+            }
+            (Met::New, _) | (Met::Full, Verb::Insert) => {}
         }
         if let Some((index, refusal)) = &self.missing {
-            return self.delivery.refuse(place, Some(*index), refusal.clone());
+            return self.delivery.refuse(place, Some(*index), refusal.clone()).map(Ok);
         }
         self.zero_dates.begin_row();
         for (at, literal) in literals.iter().enumerate() {
             match self.slots[at] {
-                Slot::Column { index, form } => {
-                    if let Err(refusal) = self.cell(index, form, literal, place.raw) {
-                        return self.delivery.refuse(place, Some(index), refusal);
+                Slot::Column { index, number } => {
+                    if let Err(refusal) = self.cell(index, number, literal, place.raw, &table, &session) {
+                        return self.delivery.refuse(place, Some(index), refusal).map(Ok);
                     }
                 }
                 Slot::Ignored => {}
                 Slot::Refused(number) => {
                     let reason = "the stream's contract does not let this column in";
                     let refusal = Refusal::new(QuarantineCode::UnknownColumn, reason);
-                    return self.delivery.refuse_field(place, Some(self.names[number].clone()), refusal);
+                    let column = table.columns[number].name.clone();
+                    return self.delivery.refuse_field(place, Some(column), refusal).map(Ok);
                 }
             }
         }
         if self.delivery.end_row(place)? {
             self.zero_dates.keep_row();
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
-    fn cell(&mut self, index: usize, form: Form, literal: &Literal, row: &[u8]) -> Result<(), Refusal> {
-        if literal.kind == LiteralKind::Null {
-            return self.delivery.gathered.writer.push_null(index);
-        }
+    fn cell(
+        &mut self,
+        index: usize,
+        number: usize,
+        literal: &Literal,
+        row: &[u8],
+        table: &Table,
+        session: &Session,
+    ) -> Result<(), Refusal> {
+        let column = &table.columns[number];
         let writer = &mut self.delivery.gathered.writer;
-        match convert::push(writer.column(index), literal, row, form, &mut self.scratch)? {
+        if literal.kind == LiteralKind::Null {
+            if column.numbered {
+                return Err(Refusal::new(QuarantineCode::MissingValue, "the server numbers the row itself"));
+            }
+            return writer.push_null(index);
+        }
+        let value = column_value::read(literal, row, column, session, &mut self.scratch)?;
+        if column.numbered && !session.keeps_zero && is_zero(&value) {
+            let reason =
+                "the server numbers a row itself that has 0 in this column (no NO_AUTO_VALUE_ON_ZERO)";
+            return Err(Refusal::out_of_range(reason));
+        }
+        match convert::push(writer.column(index), &value, &column.rule)? {
             Pushed::Value => Ok(()),
             Pushed::ZeroDate => self.zero_dates.met(writer, index),
         }
@@ -180,4 +226,8 @@ impl Extract {
         self.delivery.finish()?;
         Ok(conversions)
     }
+}
+
+fn is_zero(value: &ColumnValue<'_>) -> bool {
+    matches!(value, ColumnValue::Number(text) if !text.iter().any(|byte| matches!(byte, b'1'..=b'9')))
 }

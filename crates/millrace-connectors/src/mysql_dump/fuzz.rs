@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use millrace_engine::error::Result;
 
+use crate::files::Limits;
 use crate::files::testing::{Outcome, blocks, collect, request};
-use crate::files::window::Window;
 use crate::fuzz::Input;
-use crate::mysql_dump::dump::Dump;
-use crate::mysql_dump::extract::{Extract, Wanted};
+use crate::mysql_dump::index::Wanted;
+use crate::mysql_dump::read::{given, read_given};
+use crate::mysql_dump::zone::Zone;
 
 const COLUMNS: [&str; 5] = ["id int32!", "name text", "day date", "bits uint64", "price decimal(12,2)"];
 
@@ -37,17 +38,15 @@ pub fn dump(data: &[u8]) {
 }
 
 fn wanted() -> Wanted {
-    Wanted { name: "t".to_owned(), exact: false }
+    Wanted { name: "t".to_owned(), exact: false, database: None }
 }
 
 fn read(sql: &[u8], block: usize, zero_dates_to_null: bool) -> Result<Outcome> {
     let request = request(&COLUMNS);
     collect(&request.columns, |sender| {
-        let extract = Extract::new(wanted(), &request, zero_dates_to_null, sender, blocks(block));
-        let mut dump = Dump::new(Some(extract));
-        dump.follow(&mut Window::new("f", sql, block)?, 1 << 20)?;
-        dump.table(&wanted())?;
-        dump.into_extract().expect("an extract").finish()?;
+        let limits = Limits { record: 1 << 20, ..blocks(block) };
+        let index = given(&[("f", sql)], (Zone::Unknown, None), limits)?;
+        read_given(&index, &wanted(), &request, zero_dates_to_null, sender, limits)?;
         Ok(())
     })
 }

@@ -10,12 +10,13 @@ use crate::mysql_dump::lexer::{Kind, Stop};
 use crate::mysql_dump::literal::{Literal, end_of_broken_row, row};
 use crate::mysql_dump::script::Script;
 
-/// Words between INSERT and the table.
-pub(super) fn skip_modifiers<R: Read>(script: &mut Script<'_, R>) -> Result<()> {
+/// Words between INSERT and the table. True where IGNORE is among them.
+pub(super) fn skip_modifiers<R: Read>(script: &mut Script<'_, R>) -> Result<bool> {
+    let mut ignores = false;
     for optional in ["LOW_PRIORITY", "DELAYED", "HIGH_PRIORITY", "IGNORE", "INTO"] {
-        script.take(optional)?;
+        ignores |= script.take(optional)? && optional == "IGNORE";
     }
-    Ok(())
+    Ok(ignores)
 }
 
 /// The names in brackets before VALUES.
@@ -92,8 +93,12 @@ fn one_row<R: Read>(
         match row(text, literals) {
             Ok(length) => {
                 let raw = &text.bytes[..length];
-                extract
-                    .row(literals, Place { file: script.window.name(), line: script.window.line(), raw })?;
+                let place = Place { file: script.window.name(), line: script.window.line(), raw };
+                if let Err(what) = extract.row(literals, place)? {
+                    return Err(script
+                        .unreadable(what)
+                        .hint("Load the dump into a server, and make a dump of what that has."));
+                }
                 script.window.consume(length);
                 return Ok(true);
             }
@@ -104,13 +109,12 @@ fn one_row<R: Read>(
     loop {
         let text = script.text();
         match end_of_broken_row(text) {
-            Ok(end) => {
-                let length = end.unwrap_or(text.bytes.len());
-                let raw = text.bytes[..length].trim_ascii_end();
+            Ok(length) => {
+                let raw = &text.bytes[..length];
                 extract
                     .broken(reason, Place { file: script.window.name(), line: script.window.line(), raw })?;
                 script.window.consume(length);
-                return Ok(end.is_some());
+                return Ok(true);
             }
             Err(stop) => script.fill(stop)?,
         }

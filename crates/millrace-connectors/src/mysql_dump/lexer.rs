@@ -11,21 +11,63 @@ pub(super) enum Stop {
     Broken(&'static str),
 }
 
+/// What the session's `sql_mode` says of how SQL is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Mode {
+    /// Whether a backslash in a string begins an escape (no `NO_BACKSLASH_ESCAPES`).
+    pub(super) escapes: bool,
+    /// Whether double quotes stand around names (`ANSI_QUOTES`).
+    pub(super) ansi: bool,
+}
+
+impl Default for Mode {
+    fn default() -> Self {
+        Self { escapes: true, ansi: false }
+    }
+}
+
 /// Where SQL is looked at: bytes, and whether the file ends with them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) ended: bool,
+    pub(super) mode: Mode,
 }
 
 /// What separates tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Space {
-    /// Blanks, a comment in `/* */`, or a bracket of an executable comment (`/*!40101`, `/*M!100100` and their `*/`), whose
-    /// content counts. Ends there.
+    /// Blanks, or a comment in `/* */`. Ends there.
     Blank(usize),
+    /// The opening of an executable comment (`/*!40101`, `/*M!100100`), whose content counts.
+    Open {
+        end: usize,
+        /// For which servers it is meant.
+        reach: Reach,
+    },
+    /// `*/`, which closes one.
+    Close(usize),
     /// A comment to the end of its line, without it.
     Line(Range<usize>),
+}
+
+/// Which servers carry an executable comment out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// All that there still are.
+    All,
+    /// Only some: newer ones, or those of MariaDB.
+    Some,
+}
+
+impl Space {
+    /// Where it ends.
+    pub(super) fn end(&self) -> usize {
+        match self {
+            Self::Blank(end) | Self::Open { end, .. } | Self::Close(end) => *end,
+            Self::Line(range) => range.end,
+        }
+    }
 }
 
 /// Kind of a token.
@@ -33,8 +75,11 @@ pub(super) enum Space {
 pub(super) enum Kind {
     /// A word or a name without quotes.
     Word,
-    /// A name in backticks. The range is what is within them.
-    Name,
+    /// A name in backticks or, by `ANSI_QUOTES`, in double quotes. The range is what is within them.
+    Name {
+        /// What stands around it.
+        quote: u8,
+    },
     /// A string. The range is what is within its quotes.
     Text {
         /// The quote.
@@ -66,6 +111,8 @@ pub(super) struct Token {
 
 /// Executable comments from this version on are meant for no server (`/*M!999999\- enable the sandbox mode */`).
 const NEVER: u32 = 999_999;
+/// Executable comments up to this version are meant for every server that is still run.
+const ALL: u32 = 50_600;
 
 impl Text<'_> {
     fn at(&self, at: usize) -> Result<Option<u8>, Stop> {
@@ -80,8 +127,8 @@ impl Text<'_> {
     pub(super) fn space(&self, at: usize) -> Result<Option<Space>, Stop> {
         let Some(byte) = self.at(at)? else { return Ok(None) };
         match byte {
-            b' ' | b'\t' | b'\n' | b'\r' => {
-                let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+            b' ' | b'\t'..=b'\r' => {
+                let blank = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
                 let count = self.bytes[at..].iter().take_while(|byte| blank(byte)).count();
                 Ok(Some(Space::Blank(at + count)))
             }
@@ -89,8 +136,8 @@ impl Text<'_> {
             b'-' if self.at(at + 1)? == Some(b'-') && self.at(at + 2)?.is_none_or(|byte| byte <= b' ') => {
                 self.line(at).map(Some)
             }
-            b'*' if self.at(at + 1)? == Some(b'/') => Ok(Some(Space::Blank(at + 2))),
-            b'/' if self.at(at + 1)? == Some(b'*') => self.comment(at).map(|end| Some(Space::Blank(end))),
+            b'*' if self.at(at + 1)? == Some(b'/') => Ok(Some(Space::Close(at + 2))),
+            b'/' if self.at(at + 1)? == Some(b'*') => self.comment(at).map(Some),
             _ => Ok(None),
         }
     }
@@ -103,8 +150,8 @@ impl Text<'_> {
         }
     }
 
-    /// Where a comment ends, or the opening of an executable one.
-    fn comment(&self, at: usize) -> Result<usize, Stop> {
+    /// A comment, or the opening of an executable one.
+    fn comment(&self, at: usize) -> Result<Space, Stop> {
         let bang = match (self.at(at + 2)?, self.at(at + 3)?) {
             (Some(b'!'), _) => Some(at + 3),
             (Some(b'M'), Some(b'!')) => Some(at + 4),
@@ -118,11 +165,12 @@ impl Text<'_> {
             let version =
                 self.bytes[start..end].iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
             if version < NEVER {
-                return Ok(end);
+                let reach = if version <= ALL && start == at + 3 { Reach::All } else { Reach::Some };
+                return Ok(Space::Open { end, reach });
             }
         }
         match memchr::memmem::find(&self.bytes[(at + 2).min(self.bytes.len())..], b"*/") {
-            Some(length) => Ok(at + 2 + length + 2),
+            Some(length) => Ok(Space::Blank(at + 2 + length + 2)),
             None if self.ended => Err(Stop::Broken("a comment is not closed")),
             None => Err(Stop::Short),
         }
@@ -130,13 +178,10 @@ impl Text<'_> {
 
     /// Where the next token starts.
     pub(super) fn skip_space(&self, mut at: usize) -> Result<usize, Stop> {
-        loop {
-            match self.space(at)? {
-                None => return Ok(at),
-                Some(Space::Blank(end)) => at = end,
-                Some(Space::Line(range)) => at = range.end,
-            }
+        while let Some(space) = self.space(at)? {
+            at = space.end();
         }
+        Ok(at)
     }
 
     /// The token after the space from `at` on.
@@ -144,6 +189,7 @@ impl Text<'_> {
         let at = self.skip_space(at)?;
         let Some(byte) = self.at(at)? else { return Ok(Token { kind: Kind::End, range: at..at, end: at }) };
         match byte {
+            b'"' if self.mode.ansi => self.name(at),
             b'\'' | b'"' => self.string(at),
             b'`' => self.name(at),
             b'0'..=b'9' => self.number(at),
@@ -170,7 +216,12 @@ impl Text<'_> {
         let quote = self.bytes[at];
         let (mut end, mut plain) = (at + 1, true);
         loop {
-            let Some(found) = memchr::memchr2(quote, b'\\', self.bytes.get(end..).unwrap_or_default()) else {
+            let rest = self.bytes.get(end..).unwrap_or_default();
+            let found = match self.mode.escapes {
+                true => memchr::memchr2(quote, b'\\', rest),
+                false => memchr::memchr(quote, rest),
+            };
+            let Some(found) = found else {
                 return Err(if self.ended { Stop::Broken("a string is not closed") } else { Stop::Short });
             };
             end += found;
@@ -184,16 +235,17 @@ impl Text<'_> {
     }
 
     fn name(&self, at: usize) -> Result<Token, Stop> {
+        let quote = self.bytes[at];
         let mut end = at + 1;
         loop {
-            let Some(found) = memchr::memchr(b'`', self.bytes.get(end..).unwrap_or_default()) else {
+            let Some(found) = memchr::memchr(quote, self.bytes.get(end..).unwrap_or_default()) else {
                 return Err(if self.ended { Stop::Broken("a name is not closed") } else { Stop::Short });
             };
             end += found;
-            if self.at(end + 1)? == Some(b'`') {
+            if self.at(end + 1)? == Some(quote) {
                 end += 2;
             } else {
-                return Ok(Token { kind: Kind::Name, range: at + 1..end, end: end + 1 });
+                return Ok(Token { kind: Kind::Name { quote }, range: at + 1..end, end: end + 1 });
             }
         }
     }
@@ -249,14 +301,18 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'@') || byte >= 0x80
 }
 
-/// The text of a string token, by MySQL's escapes (`sql_mode` without `NO_BACKSLASH_ESCAPES`).
-pub(super) fn unescape(source: &[u8], quote: u8, out: &mut Vec<u8>) {
+/// The text of a string token, by MySQL's escapes where the mode has any.
+pub(super) fn unescape(source: &[u8], quote: u8, mode: Mode, out: &mut Vec<u8>) {
     out.clear();
     let mut rest = source;
-    while let Some(at) = memchr::memchr2(quote, b'\\', rest) {
+    let find = |rest: &[u8]| match mode.escapes {
+        true => memchr::memchr2(quote, b'\\', rest),
+        false => memchr::memchr(quote, rest),
+    };
+    while let Some(at) = find(rest) {
         out.extend_from_slice(&rest[..at]);
         let next = rest.get(at + 1).copied();
-        if rest[at] == b'\\' {
+        if rest[at] == b'\\' && mode.escapes {
             match next {
                 Some(b'0') => out.push(0),
                 Some(b'b') => out.push(8),
@@ -282,7 +338,7 @@ mod tests {
     use super::*;
 
     fn tokens(sql: &str) -> Vec<String> {
-        let text = Text { bytes: sql.as_bytes(), ended: true };
+        let text = Text { bytes: sql.as_bytes(), ended: true, mode: Mode::default() };
         let (mut at, mut found) = (0, Vec::new());
         loop {
             let token = text.token(at).expect("a token");
@@ -291,7 +347,7 @@ mod tests {
             }
             let name = match token.kind {
                 Kind::Word => "w",
-                Kind::Name => "n",
+                Kind::Name { .. } => "n",
                 Kind::Text { plain: true, .. } => "t",
                 Kind::Text { .. } => "e",
                 Kind::Number => "#",
@@ -323,14 +379,14 @@ mod tests {
     #[test]
     fn every_prefix_is_short_or_the_same() {
         let sql = "-- a\n/*!50003 `n``m` 'it''s' 'x\\'y' -12.5e3 0xAB b'01' */ word;";
-        let whole = Text { bytes: sql.as_bytes(), ended: true };
+        let whole = Text { bytes: sql.as_bytes(), ended: true, mode: Mode::default() };
         let mut at = 0;
         while let Ok(token) = whole.token(at) {
             if token.kind == Kind::End {
                 break;
             }
             for cut in at..sql.len() {
-                let part = Text { bytes: &sql.as_bytes()[..cut], ended: false };
+                let part = Text { bytes: &sql.as_bytes()[..cut], ended: false, mode: Mode::default() };
                 match part.token(at) {
                     Ok(found) => assert_eq!(found, token, "cut at {cut}"),
                     Err(stop) => assert_eq!(stop, Stop::Short, "cut at {cut}"),
@@ -343,7 +399,14 @@ mod tests {
     #[test]
     fn escapes() {
         let mut out = Vec::new();
-        unescape(br#"a\0\'\"\b\n\r\t\Z\\\%\_\x''b""#, b'\'', &mut out);
+        unescape(br#"a\0\'\"\b\n\r\t\Z\\\%\_\x''b""#, b'\'', Mode::default(), &mut out);
         assert_eq!(out, b"a\0'\"\x08\n\r\t\x1a\\\\%\\_x'b\"");
+        let plain = Mode { escapes: false, ansi: true };
+        unescape(br"a\n''\", b'\'', plain, &mut out);
+        assert_eq!(out, br"a\n'\");
+        let text = Text { bytes: br#"'\' "a""b" "#, ended: true, mode: plain };
+        let first = text.token(0).expect("a string");
+        assert_eq!((first.kind, first.end), (Kind::Text { quote: b'\'', plain: true }, 3));
+        assert_eq!(text.token(3).expect("a name").kind, Kind::Name { quote: b'"' });
     }
 }

@@ -2,14 +2,32 @@
 
 use std::ops::Range;
 
+use crate::mysql_dump::charset::Charset;
 use crate::mysql_dump::lexer::{Kind, Stop, Text};
 
 /// A value of a row, not yet converted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Literal {
     pub(super) kind: LiteralKind,
-    /// Its bytes, counted from the row's opening bracket: digits with their sign, or what is within the quotes.
+    /// Its bytes, counted from the row's opening bracket: digits with a sign that stands at them, or what is within the quotes.
     pub(super) range: Range<usize>,
+    pub(super) meant: Meant,
+}
+
+/// What the bytes of a literal are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meant {
+    /// A text in the charset of the client; digits of hex: bytes in that of the column.
+    Client,
+    /// Bytes in the charset of the column (`_binary`).
+    Column,
+    /// A text in this charset (`_latin1`).
+    In(Charset),
+    /// A text in the charset of the client or, where that is none, in this one (`CONVERT('…' USING utf8mb4)`).
+    Converted(Charset),
+    /// A geometry as text or as binary.
+    WellKnownText,
+    WellKnownBinary,
 }
 
 /// Kind of a value.
@@ -17,7 +35,10 @@ pub(super) struct Literal {
 pub(super) enum LiteralKind {
     Null,
     Boolean(bool),
-    Number,
+    Number {
+        /// Whether a minus sign stands apart from it.
+        negative: bool,
+    },
     Text {
         quote: u8,
         plain: bool,
@@ -52,77 +73,182 @@ fn value(text: Text<'_>, at: usize) -> Result<(Literal, usize), Stop> {
     let word = &text.bytes[token.range.clone()];
     let is = |keyword: &str| word.eq_ignore_ascii_case(keyword.as_bytes());
     let kind = match token.kind {
-        Kind::Number => LiteralKind::Number,
+        Kind::Number => LiteralKind::Number { negative: false },
         Kind::Text { quote, plain } => LiteralKind::Text { quote, plain },
         Kind::Hex => LiteralKind::Hex,
         Kind::Bits => LiteralKind::Bits,
-        Kind::Symbol(b'-' | b'+') => {
+        Kind::Symbol(sign @ (b'-' | b'+')) => {
             let number = text.token(token.end)?;
             if number.kind != Kind::Number {
                 return Err(BROKEN_VALUE);
             }
-            // The sign may stand apart: the digits are what is kept together with it.
-            let range = if number.range.start == token.end {
-                token.range.start..number.end
-            } else {
-                return Err(BROKEN_VALUE);
-            };
-            return Ok((Literal { kind: LiteralKind::Number, range }, number.end));
+            // A minus is kept together with its digits where it stands at them.
+            let together = sign == b'-' && number.range.start == token.end;
+            let start = if together { token.range.start } else { number.range.start };
+            let kind = LiteralKind::Number { negative: sign == b'-' && !together };
+            return Ok((Literal { kind, range: start..number.end, meant: Meant::Client }, number.end));
         }
         Kind::Word if is("NULL") => LiteralKind::Null,
         Kind::Word if is("TRUE") => LiteralKind::Boolean(true),
         Kind::Word if is("FALSE") => LiteralKind::Boolean(false),
         Kind::Word if is("DEFAULT") => LiteralKind::Default,
-        Kind::Word
-            if ["_binary", "_utf8mb4", "_utf8", "_utf8mb3", "_ascii", "N"].iter().any(|name| is(name)) =>
-        {
-            // What the bytes of the string mean. They are UTF-8 or bytes without a charset, as all of the dump.
-            let (literal, end) = value(text, token.end)?;
-            return match literal.kind {
-                LiteralKind::Text { .. } | LiteralKind::Hex | LiteralKind::Bits => Ok((literal, end)),
-                _ => Err(BROKEN_VALUE),
+        Kind::Word if is("N") => return introduced(text, token.end, Meant::Client),
+        Kind::Word if word.starts_with(b"_") => {
+            let charset = std::str::from_utf8(&word[1..]).ok().and_then(Charset::named);
+            return match charset {
+                Some(Charset::Binary) => introduced(text, token.end, Meant::Column),
+                Some(charset) => introduced(text, token.end, Meant::In(charset)),
+                None => Err(BROKEN_VALUE),
             };
         }
-        Kind::Word if word.starts_with(b"_") => {
-            return Err(Stop::Broken("a text is in a charset other than UTF-8"));
-        }
+        Kind::Word => return constant(text, word, token.end),
         Kind::End => return Err(Stop::Broken("the file ends within a row")),
         _ => return Err(BROKEN_VALUE),
     };
-    Ok((Literal { kind, range: token.range }, token.end))
+    Ok((Literal { kind, range: token.range, meant: Meant::Client }, token.end))
 }
 
-/// Where a broken row ends: after the bracket that closes it. None where the bytes end before that.
-pub(super) fn end_of_broken_row(text: Text<'_>) -> Result<Option<usize>, Stop> {
-    let (mut at, mut depth) = (0, 0usize);
+/// A string whose bytes are meant otherwise than the session says.
+fn introduced(text: Text<'_>, at: usize, meant: Meant) -> Result<(Literal, usize), Stop> {
+    let (literal, end) = value(text, at)?;
+    match literal.kind {
+        LiteralKind::Text { .. } | LiteralKind::Hex if literal.meant == Meant::Client => {
+            Ok((Literal { meant, ..literal }, end))
+        }
+        LiteralKind::Bits => Ok((literal, end)),
+        _ => Err(BROKEN_VALUE),
+    }
+}
+
+/// A function of constants, whose value anybody can tell.
+fn constant(text: Text<'_>, name: &[u8], at: usize) -> Result<(Literal, usize), Stop> {
+    let name = name.to_ascii_uppercase();
+    let known = [
+        &b"UNHEX"[..],
+        b"CONVERT",
+        b"ST_GEOMFROMTEXT",
+        b"ST_GEOMETRYFROMTEXT",
+        b"GEOMFROMTEXT",
+        b"GEOMETRYFROMTEXT",
+        b"ST_GEOMFROMWKB",
+        b"ST_GEOMETRYFROMWKB",
+        b"GEOMFROMWKB",
+    ];
+    if !known.contains(&name.as_slice()) {
+        return Err(BROKEN_VALUE);
+    }
+    let at = symbol(text, at, b'(')?;
+    let (argument, mut at) = value(text, at)?;
+    let is_text = matches!(argument.kind, LiteralKind::Text { .. });
+    let is_plain_text = is_text && argument.meant == Meant::Client;
+    let literal = match name.as_slice() {
+        b"UNHEX" if is_plain_text => {
+            if !text.bytes[argument.range.clone()].iter().all(u8::is_ascii_hexdigit) {
+                return Err(BROKEN_VALUE);
+            }
+            Literal { kind: LiteralKind::Hex, ..argument }
+        }
+        b"CONVERT" if is_text || argument.kind == LiteralKind::Hex => {
+            let using = text.token(at)?;
+            let charset = text.token(using.end)?;
+            let name = std::str::from_utf8(&text.bytes[charset.range.clone()]).unwrap_or_default();
+            let to = Charset::named(name).ok_or(BROKEN_VALUE)?;
+            if !text.bytes[using.range].eq_ignore_ascii_case(b"USING") || !to.is_utf8() {
+                return Err(BROKEN_VALUE);
+            }
+            at = charset.end;
+            match argument.meant {
+                Meant::Client if is_text => Literal { meant: Meant::Converted(to), ..argument },
+                Meant::Client | Meant::Column => Literal { meant: Meant::In(to), ..argument },
+                _ => argument,
+            }
+        }
+        wkt if wkt.ends_with(b"FROMTEXT") && is_plain_text => {
+            Literal { meant: Meant::WellKnownText, ..argument }
+        }
+        wkb if wkb.ends_with(b"FROMWKB") && (is_text || argument.kind == LiteralKind::Hex) => {
+            Literal { meant: Meant::WellKnownBinary, ..argument }
+        }
+        _ => return Err(BROKEN_VALUE),
+    };
+    let next = text.token(at)?;
+    if next.kind == Kind::Symbol(b',')
+        && !matches!(literal.meant, Meant::Client | Meant::In(_) | Meant::Converted(_))
+    {
+        // The number of a system of reference. In others than 0 servers differ in which of the two numbers of a point comes first.
+        let system = text.token(next.end)?;
+        if system.kind != Kind::Number || text.bytes[system.range.clone()].iter().any(|&digit| digit != b'0')
+        {
+            return Err(Stop::Broken(
+                "a geometry is in a system of reference whose axes servers order differently",
+            ));
+        }
+        at = system.end;
+    }
+    Ok((literal, symbol(text, at, b')')?))
+}
+
+fn symbol(text: Text<'_>, at: usize, wanted: u8) -> Result<usize, Stop> {
+    let token = text.token(at)?;
+    match token.kind {
+        Kind::Symbol(found) if found == wanted => Ok(token.end),
+        Kind::End => Err(Stop::Broken("the file ends within a row")),
+        _ => Err(BROKEN_VALUE),
+    }
+}
+
+/// Where a row ends that is SQL, but not of literals: after the bracket that closes it. Broken where its quotes and brackets are no SQL at
+/// all: then nobody can tell which of the rows behind it are rows.
+pub(super) fn end_of_broken_row(text: Text<'_>) -> Result<usize, Stop> {
+    const QUOTES: Stop = Stop::Broken("a row is no SQL: its quotes do not match");
+    const BRACKETS: Stop = Stop::Broken("a row is no SQL: its brackets do not match");
+    // Of each bracket that is open, whether it makes a row rather than the arguments of a function.
+    let mut open: Vec<bool> = Vec::new();
+    let mut before: Option<(Kind, usize, bool)> = None;
+    let mut at = 0;
     loop {
-        let token = match text.token(at) {
-            Ok(token) => token,
-            Err(Stop::Short) => return Err(Stop::Short),
-            // A string that does not end, or a literal that is none: its bytes are of no interest, its brackets neither.
-            Err(Stop::Broken(_)) => match text.skip_space(at) {
-                Ok(start)
-                    if start < text.bytes.len() && !matches!(text.bytes[start], b'\'' | b'"' | b'`') =>
-                {
-                    at = start + 1;
-                    continue;
-                }
-                _ => return Ok(None),
-            },
+        let token = text.token(at)?;
+        // The range of a string is within its quotes.
+        let start = match token.kind {
+            Kind::Text { .. } => token.range.start - 1,
+            _ => token.range.start,
         };
+        let word = &text.bytes[token.range.clone()];
+        let is_text = matches!(token.kind, Kind::Text { .. });
+        let is_word =
+            matches!(token.kind, Kind::Word | Kind::Number | Kind::Hex | Kind::Bits | Kind::Name { .. });
+        if let Some((kind, end, introduces)) = before
+            && end == start
+        {
+            let text_before = matches!(kind, Kind::Text { .. });
+            let word_before =
+                matches!(kind, Kind::Word | Kind::Number | Kind::Hex | Kind::Bits | Kind::Name { .. });
+            let is_touched = (text_before && (is_word || is_text || token.kind == Kind::Symbol(b'(')))
+                || (word_before && is_text && !introduces);
+            if is_touched {
+                return Err(QUOTES);
+            }
+        }
         match token.kind {
-            Kind::End => return Ok(None),
-            Kind::Symbol(b'(') => depth += 1,
+            Kind::End | Kind::Symbol(b';') => return Err(BRACKETS),
+            Kind::Symbol(b'\\') => return Err(QUOTES),
+            Kind::Symbol(b'(') => {
+                let is_row =
+                    !open.is_empty() && !matches!(before, Some((Kind::Word | Kind::Name { .. }, ..)));
+                open.push(is_row);
+            }
+            Kind::Symbol(b',') if open.last() == Some(&true) => return Err(BRACKETS),
             Kind::Symbol(b')') => {
-                depth = depth.saturating_sub(1);
-                if depth == 0 {
-                    return Ok(Some(token.end));
+                open.pop();
+                if open.is_empty() {
+                    return Ok(token.end);
                 }
             }
-            // A statement ends here, whatever is open.
-            Kind::Symbol(b';') => return Ok(Some(token.range.start)),
             _ => {}
         }
+        let introduces =
+            token.kind == Kind::Word && (word.starts_with(b"_") || word.eq_ignore_ascii_case(b"n"));
+        before = Some((token.kind, token.end, introduces));
         at = token.end;
     }
 }
@@ -130,10 +256,11 @@ pub(super) fn end_of_broken_row(text: Text<'_>) -> Result<Option<usize>, Stop> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mysql_dump::lexer::Mode;
 
     fn values(sql: &str) -> Result<Vec<String>, Stop> {
         let mut literals = Vec::new();
-        let length = row(Text { bytes: sql.as_bytes(), ended: true }, &mut literals)?;
+        let length = row(Text { bytes: sql.as_bytes(), ended: true, mode: Mode::default() }, &mut literals)?;
         assert_eq!(length, sql.len(), "{sql}");
         Ok(literals.iter().map(|l| format!("{:?} {}", l.kind, &sql[l.range.clone()])).collect())
     }
@@ -144,8 +271,8 @@ mod tests {
             values("( 1,-2.5e3 , 'a\\'b',_binary 'x',0xFF, X'',b'1',NULL,true,default,/* c */ \"d\")")
                 .expect("a row"),
             [
-                "Number 1",
-                "Number -2.5e3",
+                "Number { negative: false } 1",
+                "Number { negative: false } -2.5e3",
                 "Text { quote: 39, plain: false } a\\'b",
                 "Text { quote: 39, plain: true } x",
                 "Hex FF",
@@ -164,7 +291,10 @@ mod tests {
             "(1 2)",
             "(1",
             "('a)",
-            "(_latin1'a')",
+            "(_klingon'a')",
+            "(unhex('x'))",
+            "(convert('a' using latin1))",
+            "(st_geomfromtext('POINT(1 2)', 4326))",
             "(- 'a')",
             "(1;",
             "(1+1)",
@@ -176,14 +306,23 @@ mod tests {
 
     #[test]
     fn broken_rows_end() {
+        let quotes = Err(Stop::Broken("a row is no SQL: its quotes do not match"));
+        let brackets = Err(Stop::Broken("a row is no SQL: its brackets do not match"));
         for (sql, end) in [
-            ("(now(),')'),(2)", Some(11)),
-            ("(1;", Some(2)),
-            ("(x'zz'),(1)", Some(7)),
-            ("(1,", None),
-            ("('a),(2)", None),
+            ("(now(),')'),(2)", Ok(11)),
+            ("(1+(2*3), f(1, 2)),(2)", Ok(18)),
+            ("(_klingon'a')", Ok(13)),
+            ("(1;", brackets),
+            ("(1,", brackets),
+            ("(1,'a',(2,'b'))", brackets),
+            ("(1,'it's'),(2,'x')", quotes),
+            ("(1,'a\\'),(2,'z')", quotes),
+            ("(1,a'),(2,'b')", quotes),
+            ("(1,'a),(2,'5')", quotes),
+            ("('a),(2)", Err(Stop::Broken("a string is not closed"))),
         ] {
-            assert_eq!(end_of_broken_row(Text { bytes: sql.as_bytes(), ended: true }), Ok(end), "{sql}");
+            let text = Text { bytes: sql.as_bytes(), ended: true, mode: Mode::default() };
+            assert_eq!(end_of_broken_row(text), end, "{sql}");
         }
     }
 }

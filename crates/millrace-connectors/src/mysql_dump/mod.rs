@@ -3,23 +3,40 @@
 //! The statements are followed, not carried out: `CREATE TABLE` gives the columns and `INSERT` the rows. What would change
 //! rows that were read already is an error, so that what is delivered is what a server would have. No statement is held in
 //! memory whole, except definitions.
+//!
+//! A dump is read through once for all of its tables, which makes an [`index::Index`] of it; then each stream reads the parts of the
+//! files in which its rows are. See ADR 0030.
 
 mod alter;
+mod charset;
+mod column_value;
+mod content;
 mod convert;
-mod dump;
+mod expression;
 mod extract;
+mod follow;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz;
+mod geometry;
+mod harmless;
+mod index;
 mod insert;
+mod keys;
+mod labels;
 mod lexer;
 mod literal;
+mod moment;
+mod read;
+mod rule;
 mod script;
+mod seen;
+mod session;
 mod table;
 #[cfg(test)]
 mod tests;
+mod zone;
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use millrace_core::cursor::Cursor;
@@ -33,23 +50,45 @@ use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, Sour
 
 use crate::files::Limits;
 use crate::files::doctor::diagnose;
-use crate::files::input::{Input, blocking};
-use crate::files::paths::{PATH, files};
+use crate::files::input::blocking;
 use crate::files::selection::position;
-use crate::files::window::Window;
-use crate::mysql_dump::dump::Dump;
-use crate::mysql_dump::extract::{Extract, Wanted};
+use crate::files::watch::assert_as_seen;
+use crate::mysql_dump::extract::Extract;
+use crate::mysql_dump::index::{Index, Wanted};
+use crate::mysql_dump::read::{Cached, indexed, rows};
+use crate::mysql_dump::zone::{TIME_ZONE, Zone};
 use crate::mysql_types::zero_dates::{self, ZERO_DATES};
+
+const PATH: KeySpec = KeySpec::optional(
+    "path",
+    KeyKind::AnyOf(&[KeyKind::ListOf(&KeyKind::Text), KeyKind::Text]),
+    "File, from the project folder on, or several with `*`, `?` and `**`; also `https://…`, and `s3://bucket/…` with patterns; or a list of such, read in that order. Files packed by gzip or zstd (`.gz`, `.zst`) are unpacked.",
+);
+
+const ENCODING: KeySpec = KeySpec::optional(
+    "encoding",
+    KeyKind::OneOf(&["utf-8", "latin-1", "windows-1252"]),
+    "In which charset the dump is written: `utf-8` (the default), or MySQL's `latin1`, which is `windows-1252` (`latin-1` says the same).",
+);
+
+const DATABASE: KeySpec = KeySpec::optional(
+    "database",
+    KeyKind::Text,
+    "The database whose tables are read, where the dump has several (`mysqldump --databases`).",
+);
 
 static SOURCE: MapSpec = MapSpec {
     doc: "`type: mysql_dump`: what `mysqldump` or `mariadb-dump` wrote. The streams are the tables of the dump.",
-    keys: &[PATH, ZERO_DATES],
+    keys: &[PATH, DATABASE, ENCODING, TIME_ZONE, ZERO_DATES],
 };
 
 static STREAM: MapSpec = MapSpec {
     doc: "A table of a dump.",
     keys: &[
         PATH,
+        DATABASE,
+        ENCODING,
+        TIME_ZONE,
         ZERO_DATES,
         KeySpec::optional(
             "table",
@@ -77,43 +116,50 @@ impl SourceConnector for MysqlDump {
     }
 
     fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>> {
-        Ok(Arc::new(DumpSource { context, settings: settings.clone() }))
+        initial_zone(settings)?;
+        Ok(Arc::new(DumpSource { context, settings: settings.clone(), cache: Arc::default() }))
     }
+}
+
+/// The zone that the settings name for dumps that name none.
+fn initial_zone(settings: &Settings) -> Result<Zone> {
+    let Some(name) = settings.text("time_zone") else { return Ok(Zone::Unknown) };
+    Zone::named(name).ok_or_else(|| {
+        Error::new(ErrorKind::SourceUnreadable, format!("`time_zone: {name}` is no time zone"))
+            .hint("Write an offset (`\"+02:00\"`, in quotes) or a name (`Europe/Paris`).")
+    })
 }
 
 struct DumpSource {
     context: SourceContext,
     settings: Settings,
+    /// What was made of the dump for a stream, for the others.
+    cache: Arc<Mutex<Vec<Cached>>>,
 }
 
 impl DumpSource {
-    /// Follows all files that the settings name.
-    async fn follow<T: Send + 'static>(
+    /// Does something with the index of the files that the settings name.
+    async fn with_index<T: Send + 'static>(
         &self,
         settings: Settings,
-        dump: Dump,
-        work: impl FnOnce(Dump, Cursor, &Settings) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Index, &Settings) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let project_dir: PathBuf = self.context.project_dir.clone();
-        blocking(move || {
-            let limits = Limits::default();
-            let mut dump = dump;
-            let mut states = Vec::new();
-            for file in files(&project_dir, &settings)? {
-                let mut window = Window::new(&file.name, Input::open(&file)?, limits.block)?;
-                dump.follow(&mut window, limits.record)?;
-                states.push(window.into_reader().finish()?);
-            }
-            work(dump, Cursor::Files { files: states, kept: false }, &settings)
-        })
-        .await
+        let (project_dir, cache) = (self.context.project_dir.clone(), Arc::clone(&self.cache));
+        blocking(move || work(&*indexed(&cache, &project_dir, &settings, Limits::default())?, &settings))
+            .await
     }
 }
 
+/// Whether a request is for a column.
+pub(crate) fn is_asked_for(request: &ReadRequest, name: &str) -> bool {
+    request.columns.iter().any(|column| column.name == name)
+}
+
 fn wanted(stream: &StreamRequest, settings: &Settings) -> Wanted {
+    let database = settings.text("database").map(str::to_owned);
     match settings.text("table") {
-        Some(table) => Wanted { name: table.to_owned(), exact: true },
-        None => Wanted { name: stream.stream.clone(), exact: false },
+        Some(table) => Wanted { name: table.to_owned(), exact: true, database },
+        None => Wanted { name: stream.stream.clone(), exact: false, database },
     }
 }
 
@@ -128,15 +174,28 @@ impl Source for DumpSource {
     }
 
     async fn streams(&self) -> Result<Vec<String>> {
-        self.follow(self.settings.clone(), Dump::new(None), |dump, _, _| Ok(dump.names())).await
+        self.with_index(self.settings.clone(), |index, settings| {
+            let database = settings.text("database");
+            let names = index.names(database);
+            match database.filter(|_| names.is_empty()) {
+                Some(database) => Err(Error::new(
+                    ErrorKind::SourceUnreadable,
+                    format!("the dump has no table in the database `{database}`"),
+                )),
+                None => Ok(names),
+            }
+        })
+        .await
     }
 
     async fn discover(&self, stream: &StreamRequest) -> Result<Discovered> {
         let settings = stream.settings.or(&self.settings);
-        let wanted = wanted(stream, &settings);
-        self.follow(settings, Dump::new(None), move |dump, cursor, settings| {
-            let schema = dump.table(&wanted)?.schema(zero_dates::become_null(settings));
-            Ok(Discovered { schema, position: Some(cursor) })
+        let (wanted, excluded) = (wanted(stream, &settings), stream.excluded.clone());
+        self.with_index(settings, move |index, settings| {
+            let (found, definition) = index.table(&wanted)?;
+            index.check(found, definition, |name| !excluded.contains(name))?;
+            let schema = definition.schema(zero_dates::become_null(settings));
+            Ok(Discovered { schema, position: Some(index.cursor()), ..Discovered::default() })
         })
         .await
     }
@@ -148,22 +207,22 @@ impl Source for DumpSource {
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {
         let settings = request.stream.settings.or(&self.settings);
         let wanted = wanted(&request.stream, &settings);
-        let extract = Extract::new(
-            wanted.clone(),
-            &request,
-            zero_dates::become_null(&settings),
-            batches,
-            Limits::default(),
-        );
-        let dump = Dump::new(Some(extract));
-        self.follow(settings, dump, move |dump, cursor, _| {
-            // Says so where there is no such table.
-            dump.table(&wanted)?;
-            let extract = dump
-                .into_extract()
-                .ok_or_else(|| Error::new(ErrorKind::Internal, "the dump lost its table"))?;
+        self.with_index(settings, move |index, settings| {
+            assert_as_seen(&index.states, request.seen.as_ref())?;
+            let (found, definition) = index.table(&wanted)?;
+            index.check(found, definition, |name| is_asked_for(&request, name))?;
+            if index.definitions_only {
+                return Err(Error::new(
+                    ErrorKind::SourceUnreadable,
+                    "the dump holds definitions of tables and no rows of any",
+                )
+                .hint("Make the dump without `--no-data`."));
+            }
+            let zero_dates_to_null = zero_dates::become_null(settings);
+            let mut extract = Extract::new(found, &request, zero_dates_to_null, batches, Limits::default());
+            rows(index, found, definition, &mut extract, Limits::default())?;
             Ok(ReadOutcome {
-                cursor: Some(cursor),
+                cursor: Some(index.cursor()),
                 conversions: extract.finish()?,
                 how: None,
                 notices: Vec::new(),

@@ -1,11 +1,14 @@
 //! A dump as a sequence of statements, looked at through a window.
 
+mod skip;
+
 use std::io::Read;
 
 use millrace_engine::error::{Error, ErrorKind, Result};
 
 use crate::files::window::Window;
-use crate::mysql_dump::lexer::{Kind, Space, Stop, Text, unescape};
+use crate::mysql_dump::charset::Charset;
+use crate::mysql_dump::lexer::{Kind, Mode, Reach, Space, Stop, Text, unescape};
 
 /// A token with a text of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,18 +24,32 @@ impl Word {
         self.kind == Kind::Word && self.text.eq_ignore_ascii_case(keyword)
     }
 
+    /// Whether it is one of these keywords.
+    pub(super) fn is_any(&self, keywords: &[&str]) -> bool {
+        keywords.iter().any(|keyword| self.is(keyword))
+    }
+
     /// Whether it is this byte.
     pub(super) fn is_symbol(&self, byte: u8) -> bool {
         self.kind == Kind::Symbol(byte)
     }
 
-    /// The name that it is: a word, or in backticks, or (`sql_mode=ANSI`) in double quotes.
+    /// The name that it is: a word, or in backticks, or in double quotes.
     pub(super) fn name(&self) -> Option<&str> {
         match self.kind {
-            Kind::Word | Kind::Name | Kind::Text { quote: b'"', .. } => Some(&self.text),
+            Kind::Word | Kind::Name { .. } | Kind::Text { quote: b'"', .. } => Some(&self.text),
             _ => None,
         }
     }
+}
+
+/// Where a statement starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Start {
+    /// Bytes of the file before it.
+    pub(super) offset: u64,
+    /// 1-based.
+    pub(super) line: u64,
 }
 
 /// A file of statements.
@@ -42,14 +59,46 @@ pub(super) struct Script<'a, R> {
     limit: usize,
     /// What ends a statement: `;`, or what the client's command `DELIMITER` says.
     delimiter: Vec<u8>,
+    /// How the session writes strings and names.
+    pub(super) mode: Mode,
+    /// In which charset it writes them.
+    pub(super) charset: Charset,
     /// Whether the file says that a dump program wrote it, and has not said yet that it is complete.
     unfinished: bool,
+    /// Whether it says that it is complete.
+    pub(super) completed: bool,
+    /// Whether it says of tables that their rows follow.
+    pub(super) announces_rows: bool,
+    /// Whether a dump program says that it wrote it.
+    pub(super) by_a_program: bool,
+    /// The executable comment that is open.
+    open: Option<Reach>,
+    /// Where the present statement starts, with the comment that it is in.
+    start: Start,
     scratch: Vec<u8>,
 }
 
 impl<'a, R: Read> Script<'a, R> {
     pub(super) fn new(window: &'a mut Window<R>, limit: usize) -> Self {
-        Self { window, limit, delimiter: b";".to_vec(), unfinished: false, scratch: Vec::new() }
+        Self {
+            window,
+            limit,
+            delimiter: b";".to_vec(),
+            mode: Mode::default(),
+            charset: Charset::Utf8,
+            unfinished: false,
+            completed: false,
+            announces_rows: false,
+            by_a_program: false,
+            open: None,
+            start: Start::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Bytes that one token, row or definition may have.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Whether the file began as a dump program writes it, but does not end so.
@@ -62,9 +111,19 @@ impl<'a, R: Read> Script<'a, R> {
         self.delimiter != b";"
     }
 
+    /// Whether the statement stands in an executable comment that only some servers carry out.
+    pub(super) fn is_for_some(&self) -> bool {
+        self.open == Some(Reach::Some)
+    }
+
+    /// Where the present statement starts.
+    pub(super) fn start(&self) -> Start {
+        self.start
+    }
+
     /// The rest of the file, as far as it has been read.
     pub(super) fn text(&self) -> Text<'_> {
-        Text { bytes: self.window.rest(), ended: self.window.ended() }
+        Text { bytes: self.window.rest(), ended: self.window.ended(), mode: self.mode }
     }
 
     /// Reads on after a [`Stop`], which is an error where it is more than too few bytes.
@@ -82,20 +141,30 @@ impl<'a, R: Read> Script<'a, R> {
     /// Moves to the start of the next statement. False at the end of the file. Client commands (`DELIMITER`) are carried out
     /// on the way.
     pub(super) fn next_statement(&mut self) -> Result<bool> {
+        let mut start = None;
         loop {
+            let here = Start { offset: self.window.offset(), line: self.window.line() };
             let space = self.text().space(0);
             match space {
                 Err(stop) => self.fill(stop)?,
-                Ok(Some(Space::Blank(end))) => self.window.consume(end),
-                Ok(Some(Space::Line(range))) => {
-                    self.remark(range.clone());
-                    self.window.consume(range.end);
+                Ok(Some(space)) => {
+                    match &space {
+                        Space::Line(range) => self.remark(range.clone()),
+                        Space::Open { .. } => {
+                            start.get_or_insert(here);
+                        }
+                        Space::Close(_) => start = None,
+                        Space::Blank(_) => {}
+                    }
+                    self.pass(&space)?;
                 }
                 Ok(None) if self.window.rest().is_empty() => return Ok(false),
                 Ok(None) => {
                     if self.at_delimiter()? {
+                        self.end_of_statement()?;
                         self.window.consume(self.delimiter.len());
                     } else if !self.delimiter_command()? {
+                        self.start = start.unwrap_or(here);
                         return Ok(true);
                     }
                 }
@@ -103,15 +172,42 @@ impl<'a, R: Read> Script<'a, R> {
         }
     }
 
-    /// Dump programs say in a comment where they begin and that they came to their end.
+    /// Dump programs say in comments where they begin, where rows come, and that they came to their end.
     fn remark(&mut self, range: std::ops::Range<usize>) {
         let line = &self.window.rest()[range];
         let starts = |prefix: &[u8]| line.starts_with(prefix);
         if starts(b"-- MySQL dump ") || starts(b"-- MariaDB dump ") {
-            self.unfinished = true;
+            (self.unfinished, self.by_a_program) = (true, true);
         } else if starts(b"-- Dump completed") {
-            self.unfinished = false;
+            (self.unfinished, self.completed) = (false, true);
+        } else if starts(b"-- Dumping data for table") {
+            self.announces_rows = true;
         }
+    }
+
+    /// Moves on over what separates tokens.
+    fn pass(&mut self, space: &Space) -> Result<()> {
+        match space {
+            Space::Open { .. } if self.open.is_some() => {
+                return Err(self.unreadable("an executable comment begins within another"));
+            }
+            Space::Open { reach, .. } => self.open = Some(*reach),
+            Space::Close(_) if self.open.is_none() => {
+                return Err(self.unreadable("`*/` closes no comment"));
+            }
+            Space::Close(_) => self.open = None,
+            Space::Blank(_) | Space::Line(_) => {}
+        }
+        self.window.consume(space.end());
+        Ok(())
+    }
+
+    /// A statement ends here; the comment that it is in has to, too.
+    fn end_of_statement(&self) -> Result<()> {
+        if self.open.is_some() {
+            return Err(self.unreadable("an executable comment holds several statements, or does not end"));
+        }
+        Ok(())
     }
 
     fn at_delimiter(&mut self) -> Result<bool> {
@@ -121,11 +217,26 @@ impl<'a, R: Read> Script<'a, R> {
 
     /// Carries `DELIMITER …` out, where the statement is one: a line of its own.
     fn delimiter_command(&mut self) -> Result<bool> {
-        const COMMAND: &[u8] = b"DELIMITER ";
-        while self.window.rest().len() < COMMAND.len() && self.window.fill()? {}
-        if !self.window.rest().get(..COMMAND.len()).is_some_and(|start| start.eq_ignore_ascii_case(COMMAND)) {
+        const COMMAND: &[u8] = b"DELIMITER";
+        while self.window.rest().len() <= COMMAND.len() && self.window.fill()? {}
+        let is_command = self.window.rest().split_at_checked(COMMAND.len()).is_some_and(|(start, rest)| {
+            start.eq_ignore_ascii_case(COMMAND) && rest.first().is_none_or(|byte| byte.is_ascii_whitespace())
+        });
+        if !is_command {
             return Ok(false);
         }
+        let line = self.rest_of_line()?;
+        let delimiter = line[COMMAND.len()..].split_ascii_whitespace().next().unwrap_or_default().to_owned();
+        if delimiter.is_empty() {
+            return Err(self.unreadable("`DELIMITER` names none"));
+        }
+        self.delimiter = delimiter.into_bytes();
+        self.window.consume(line.len());
+        Ok(true)
+    }
+
+    /// What is left of the present line, without moving on.
+    pub(super) fn rest_of_line(&mut self) -> Result<String> {
         let end = loop {
             match memchr::memchr(b'\n', self.window.rest()) {
                 Some(end) => break end,
@@ -133,39 +244,66 @@ impl<'a, R: Read> Script<'a, R> {
                 None => self.fill(Stop::Short)?,
             }
         };
-        let delimiter = self.window.rest()[COMMAND.len()..end].trim_ascii().to_vec();
-        if delimiter.is_empty() {
-            return Err(self.unreadable("`DELIMITER` names none"));
+        match std::str::from_utf8(&self.window.rest()[..end]) {
+            Ok(line) => Ok(line.to_owned()),
+            Err(_) => Err(self.not_utf8()),
         }
-        self.delimiter = delimiter;
-        self.window.consume(end);
-        Ok(true)
     }
 
-    /// The next token, without moving on: its text, and where it ends. A token at the delimiter is the end of the statement.
+    /// The next token, without moving on but over the space before it: its text, and where it ends.
     fn look(&mut self) -> Result<(Word, usize)> {
         loop {
-            let text = Text { bytes: self.window.rest(), ended: self.window.ended() };
-            let token = text.token(0);
-            match token {
+            match self.text().space(0) {
                 Err(stop) => self.fill(stop)?,
-                Ok(token) => {
-                    let source = &text.bytes[token.range.clone()];
-                    let meant = match token.kind {
-                        Kind::Text { quote, plain: false } => {
-                            unescape(source, quote, &mut self.scratch);
-                            &self.scratch[..]
-                        }
-                        _ => source,
-                    };
-                    let mut text = String::from_utf8_lossy(meant).into_owned();
-                    if token.kind == Kind::Name {
-                        text = text.replace("``", "`");
-                    }
-                    return Ok((Word { kind: token.kind, text }, token.end));
-                }
+                Ok(Some(space)) => self.pass(&space)?,
+                Ok(None) => break,
             }
         }
+        loop {
+            let text = Text { bytes: self.window.rest(), ended: self.window.ended(), mode: self.mode };
+            let token = match text.token(0) {
+                Ok(token) => token,
+                Err(stop) => {
+                    self.fill(stop)?;
+                    continue;
+                }
+            };
+            let source = &text.bytes[token.range.clone()];
+            let meant = match token.kind {
+                Kind::Text { quote, plain: false } => {
+                    unescape(source, quote, self.mode, &mut self.scratch);
+                    &self.scratch[..]
+                }
+                _ => source,
+            };
+            let mut text = self.decoded(meant, token.kind)?;
+            if let Kind::Name { quote } = token.kind {
+                let quote = char::from(quote).to_string();
+                text = text.replace(&quote.repeat(2), &quote);
+            }
+            return Ok((Word { kind: token.kind, text }, token.end));
+        }
+    }
+
+    /// The characters of a token. What stands in a string may be none; a name has to be.
+    fn decoded(&self, bytes: &[u8], kind: Kind) -> Result<String> {
+        if self.charset == Charset::Latin1 && !bytes.is_ascii() {
+            let mut text = Vec::new();
+            if self.charset.decode(bytes, &mut text).is_ok() {
+                return Ok(String::from_utf8_lossy(&text).into_owned());
+            }
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) if matches!(kind, Kind::Word | Kind::Name { .. }) => Err(self.not_utf8()),
+            Err(_) => Ok(String::from_utf8_lossy(bytes).into_owned()),
+        }
+    }
+
+    fn not_utf8(&self) -> Error {
+        self.unreadable("the dump is not UTF-8: a name has bytes that are no characters").hint(
+            "Make it with `mysqldump --default-character-set=utf8mb4`, or say how it is written: `encoding: latin-1`.",
+        )
     }
 
     /// The next token of the statement, without moving on.
@@ -176,6 +314,9 @@ impl<'a, R: Read> Script<'a, R> {
     /// The next token of the statement.
     pub(super) fn next(&mut self) -> Result<Word> {
         let (word, end) = self.look()?;
+        if word.is_symbol(b';') {
+            self.end_of_statement()?;
+        }
         self.window.consume(end);
         Ok(word)
     }
@@ -216,6 +357,7 @@ impl<'a, R: Read> Script<'a, R> {
             match word.kind {
                 Kind::Symbol(b';') => return Ok(words),
                 Kind::End => return Err(self.unreadable("the file ends within a statement")),
+                Kind::Symbol(b'\\') => return Err(self.client_command()),
                 _ => {}
             }
             bytes += word.text.len() + size_of::<Word>();
@@ -226,47 +368,18 @@ impl<'a, R: Read> Script<'a, R> {
         }
     }
 
-    /// Passes over the rest of a statement of any size.
-    pub(super) fn skip_statement(&mut self) -> Result<()> {
-        loop {
-            let plain = self.window.rest().iter().position(|&byte| is_special(byte, &self.delimiter));
-            self.window.consume(plain.unwrap_or(self.window.rest().len()));
-            if plain.is_none() {
-                if self.window.fill()? {
-                    continue;
-                }
-                return Err(self.unreadable("the file ends within a statement"));
-            }
-            if self.at_delimiter()? {
-                self.window.consume(self.delimiter.len());
-                return Ok(());
-            }
-            let text = self.text();
-            let end = match text.space(0) {
-                Ok(Some(Space::Blank(end))) => Ok(end),
-                Ok(Some(Space::Line(range))) => Ok(range.end),
-                Ok(None) if matches!(text.bytes.first(), Some(b'\'' | b'"' | b'`')) => {
-                    text.token(0).map(|token| token.end)
-                }
-                Ok(None) => Ok(1),
-                Err(stop) => Err(stop),
-            };
-            match end {
-                Ok(end) => self.window.consume(end),
-                Err(stop) => self.fill(stop)?,
-            }
-        }
+    fn client_command(&self) -> Error {
+        self.unreadable("a command of the mysql client begins with `\\` here, and is not followed")
     }
 
     /// The error for a file that is not the dump that was expected.
     pub(super) fn unreadable(&self, what: &str) -> Error {
-        let (name, line) = (self.window.name(), self.window.line());
-        Error::new(ErrorKind::SourceUnreadable, format!("file `{name}` cannot be read as a MySQL dump"))
-            .caused_by(format!("line {line}: {what}"))
+        unreadable(self.window.name(), self.window.line(), what)
     }
 }
 
-/// Whether a byte may begin a string, a name, a comment or the delimiter.
-fn is_special(byte: u8, delimiter: &[u8]) -> bool {
-    matches!(byte, b'\'' | b'"' | b'`' | b'/' | b'-' | b'#') || delimiter.first() == Some(&byte)
+/// The error for a line of a file that is not what was expected of a dump.
+pub(super) fn unreadable(file: &str, line: u64, what: &str) -> Error {
+    Error::new(ErrorKind::SourceUnreadable, format!("file `{file}` cannot be read as a MySQL dump"))
+        .caused_by(format!("line {line}: {what}"))
 }

@@ -2,10 +2,11 @@
 
 use millrace_core::schema::{Column, DataType, StreamSchema};
 
+use crate::mysql_dump::charset::Charset;
 use crate::mysql_dump::lexer::Kind;
+use crate::mysql_dump::rule::{Definition, Rule};
 use crate::mysql_dump::script::Word;
 use crate::mysql_types::logical::TypeName;
-use crate::mysql_types::stored::Form;
 use crate::mysql_types::zero_dates::may_be_empty;
 
 /// A table.
@@ -17,6 +18,57 @@ pub(super) struct Table {
     pub(super) columns: Vec<TableColumn>,
     /// Names of the key's columns, as they are spelled in their definitions.
     pub(super) primary_key: Vec<String>,
+    /// Other keys under which a table has one row.
+    pub(super) unique_keys: Vec<Key>,
+    /// Whether rows go or change with those of another table.
+    pub(super) cascades: bool,
+    /// The charset of its columns that name none.
+    charset: Texture,
+}
+
+/// A key under which a table has one row.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Key {
+    /// Its columns, and how many characters of each count, where not all do.
+    pub(super) columns: Vec<(String, Option<usize>)>,
+    /// Whether it has a part that is no column.
+    pub(super) computed: bool,
+}
+
+/// The charset that columns have where they name none, and how their texts compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Texture {
+    pub(super) charset: Charset,
+    /// Whether texts that differ in case alone are different ones.
+    pub(super) exact: bool,
+}
+
+impl Texture {
+    /// Nobody has said anything.
+    pub(super) const UNKNOWN: Self = Self { charset: Charset::Unknown, exact: false };
+
+    /// What words of a definition say, or what held before where they say nothing.
+    pub(super) fn of(words: &[&Word], before: Self) -> Self {
+        // `CHARACTER SET x`, `CHARSET=x`, `COLLATE = y`; the last one counts.
+        let value =
+            |at: usize| words.get(at + usize::from(words.get(at).is_some_and(|word| word.is_symbol(b'='))));
+        let mut found = before;
+        for (at, word) in words.iter().enumerate() {
+            let after_set = word.is("SET") && at > 0 && words[at - 1].is_any(&["CHARACTER", "CHAR"]);
+            if let Some(name) = value(at + 1).filter(|_| word.is("CHARSET") || after_set) {
+                found =
+                    Self { charset: Charset::named(&name.text).unwrap_or(Charset::Foreign), exact: false };
+            }
+        }
+        for (at, word) in words.iter().enumerate() {
+            if let Some(name) = value(at + 1).filter(|_| word.is("COLLATE")) {
+                let collation = name.text.to_ascii_lowercase();
+                let charset = Charset::of_collation(&collation).unwrap_or(found.charset);
+                found = Self { charset, exact: collation.ends_with("_bin") || collation.ends_with("_cs") };
+            }
+        }
+        found
+    }
 }
 
 /// A column.
@@ -24,8 +76,8 @@ pub(super) struct Table {
 pub(super) struct TableColumn {
     pub(super) name: String,
     pub(super) data_type: DataType,
-    /// How its values are written.
-    pub(super) form: Form,
+    /// How its values are stored.
+    pub(super) rule: Rule,
     pub(super) nullable: bool,
     /// Worked out by the server; dumps leave its values out.
     pub(super) generated: bool,
@@ -33,6 +85,8 @@ pub(super) struct TableColumn {
     pub(super) invisible: bool,
     /// Whether a row that leaves it out gets a value rather than NULL.
     pub(super) has_default: bool,
+    /// Whether the server numbers rows that have 0 there.
+    pub(super) numbered: bool,
 }
 
 impl Table {
@@ -53,13 +107,45 @@ impl Table {
     }
 
     /// Reads what follows the name in `CREATE TABLE name (…) …`. An error says what is not understood.
-    pub(super) fn parse(database: Option<String>, name: String, words: &[Word]) -> Result<Self, String> {
-        let mut table = Self { database, name, columns: Vec::new(), primary_key: Vec::new() };
+    pub(super) fn parse(
+        database: Option<String>,
+        name: String,
+        words: &[Word],
+        texture: Texture,
+    ) -> Result<Self, String> {
+        let mut table = Self {
+            database,
+            name,
+            columns: Vec::new(),
+            primary_key: Vec::new(),
+            unique_keys: Vec::new(),
+            cascades: false,
+            charset: texture,
+        };
         if !words.first().is_some_and(|word| word.is_symbol(b'(')) {
             return Err(format!("table `{}` is created without a list of columns", table.name));
         }
         let end =
             closing(words, 0).ok_or_else(|| format!("the columns of table `{}` do not end", table.name))?;
+        let options = top_level(&words[end + 1..]);
+        if options.iter().any(|word| word.is("SELECT")) {
+            return Err(format!("table `{}` is made of a query, which is not followed", table.name));
+        }
+        let engine = options
+            .iter()
+            .position(|word| word.is_any(&["ENGINE", "TYPE"]))
+            .and_then(|at| options[at + 1..].iter().find(|word| !word.is_symbol(b'=')));
+        let elsewhere = ["MERGE", "MRG_MYISAM", "FEDERATED", "BLACKHOLE", "SPIDER", "CONNECT", "S3"];
+        if let Some(engine) =
+            engine.filter(|engine| elsewhere.iter().any(|name| engine.text.eq_ignore_ascii_case(name)))
+        {
+            let name = &table.name;
+            return Err(format!(
+                "table `{name}` is of the engine `{}`, which keeps no rows of its own",
+                engine.text
+            ));
+        }
+        table.charset = Texture::of(&options, texture);
         for element in split(&words[1..end]) {
             table.element(element)?;
         }
@@ -74,6 +160,25 @@ impl Table {
         Ok(table)
     }
 
+    /// The charset of its columns that name none.
+    pub(super) fn texture(&self) -> Texture {
+        self.charset
+    }
+
+    /// Takes a key up that an element of a definition makes; nothing where it makes none.
+    pub(super) fn add_key(&mut self, words: &[Word]) {
+        let references = words.iter().position(|word| word.is("REFERENCES"));
+        if let Some(at) = references {
+            self.cascades |= words[at..].iter().any(|word| word.is_any(&["CASCADE", "SET"]));
+        }
+        let own = &words[..references.unwrap_or(words.len())];
+        if let Some(at) = own.windows(2).position(|pair| pair[0].is("PRIMARY") && pair[1].is("KEY")) {
+            self.primary_key = columns_of_key(&own[at + 2..]);
+        } else if let Some(at) = own.iter().position(|word| word.is("UNIQUE")) {
+            self.unique_keys.push(Key::of(&own[at + 1..]));
+        }
+    }
+
     fn element(&mut self, words: &[Word]) -> Result<(), String> {
         let Some(first) = words.first() else { return Ok(()) };
         let constraint =
@@ -81,19 +186,23 @@ impl Table {
                 .iter()
                 .any(|keyword| first.is(keyword));
         if constraint || (first.is("PERIOD") && words.get(1).is_some_and(|word| word.is("FOR"))) {
-            if let Some(at) = words.windows(2).position(|pair| pair[0].is("PRIMARY") && pair[1].is("KEY")) {
-                self.primary_key = columns_of_key(&words[at + 2..]);
-            }
+            self.add_key(words);
             return Ok(());
         }
         let Some(name) = first.name() else {
             return Err(format!("a column of table `{}` has no name", self.name));
         };
-        let column = TableColumn::parse(name, &words[1..])
+        let column = TableColumn::parse(name, &words[1..], self.charset)
             .map_err(|what| format!("column `{name}` of table `{}` {what}", self.name))?;
         if words.windows(2).any(|pair| pair[0].is("PRIMARY") && pair[1].is("KEY")) {
             self.primary_key = vec![column.name.clone()];
         }
+        let flat = top_level(words);
+        if flat.iter().any(|word| word.is_any(&["UNIQUE", "SERIAL"])) {
+            self.unique_keys.push(Key { columns: vec![(column.name.clone(), None)], computed: false });
+        }
+        self.cascades |=
+            flat.iter().any(|word| word.is("REFERENCES")) && flat.iter().any(|word| word.is("CASCADE"));
         self.columns.push(column);
         Ok(())
     }
@@ -101,7 +210,7 @@ impl Table {
 
 impl TableColumn {
     /// Reads what follows a column's name. An error goes on after the column's name: `has the type …`.
-    pub(super) fn parse(name: &str, words: &[Word]) -> Result<Self, String> {
+    pub(super) fn parse(name: &str, words: &[Word], texture: Texture) -> Result<Self, String> {
         let word = words
             .first()
             .filter(|word| word.kind == Kind::Word)
@@ -110,6 +219,15 @@ impl TableColumn {
             .to_ascii_lowercase();
         let mut attributes = &words[1..];
         let mut arguments = &[][..];
+        // `character varying(9)`, `national char(9)`, `double precision`, `long varchar`.
+        let mut varying = false;
+        while let [word, rest @ ..] = attributes
+            && (word.is_any(&["VARYING", "PRECISION", "VARCHAR", "VARCHARACTER", "VARBINARY", "CHAR"])
+                || (word.is("CHARACTER") && !rest.first().is_some_and(|word| word.is("SET"))))
+        {
+            varying |= word.is_any(&["VARYING", "VARCHAR", "VARCHARACTER", "VARBINARY"]);
+            attributes = rest;
+        }
         if attributes.first().is_some_and(|word| word.is_symbol(b'(')) {
             let end = closing(attributes, 0).ok_or("has a type that does not end")?;
             arguments = &attributes[1..end];
@@ -120,12 +238,20 @@ impl TableColumn {
         let pair =
             |first: &str, second: &str| flat.windows(2).any(|pair| pair[0].is(first) && pair[1].is(second));
         let number = |at: usize| arguments.get(at).and_then(|word: &Word| word.text.parse::<u8>().ok());
+        let unsigned = has("UNSIGNED") || has("ZEROFILL") || word == "serial";
+        let national = matches!(word.as_str(), "national" | "nchar" | "nvarchar");
+        let own = Texture { charset: if national { Charset::Utf8Short } else { texture.charset }, ..texture };
+        let mut texture = Texture::of(&flat, own);
+        if has("ASCII") {
+            texture.charset = Charset::Ascii;
+        }
+        let is_char = matches!(word.as_str(), "char" | "character" | "varchar");
         let type_name = TypeName {
             word: &word,
             // The comma between the two is an argument too.
             lengths: [number(0), number(2)],
-            unsigned: has("UNSIGNED") || has("ZEROFILL") || word == "serial",
-            binary: pair("SET", "binary") || pair("CHARSET", "binary"),
+            unsigned,
+            binary: texture.charset == Charset::Binary || (has("BYTE") && is_char),
         };
         let (mut data_type, form) = type_name.data_type()?;
         // MariaDB's JSON is a text with this check.
@@ -135,17 +261,45 @@ impl TableColumn {
         if data_type == DataType::Text && json_check {
             data_type = DataType::Json;
         }
+        let definition = Definition {
+            word: &word,
+            varying,
+            arguments,
+            unsigned,
+            charset: texture.charset,
+            exact: texture.exact || has("BINARY"),
+        };
         let default = flat.iter().position(|word| word.is("DEFAULT")).and_then(|at| flat.get(at + 1));
         let not_null = pair("NOT", "NULL") || pair("PRIMARY", "KEY") || word == "serial";
         Ok(Self {
             name: name.to_owned(),
             data_type,
-            form,
+            rule: Rule::of(definition, data_type, form),
             nullable: !not_null,
             generated: has("GENERATED") || has("AS"),
             invisible: has("INVISIBLE"),
+            numbered: has("AUTO_INCREMENT") || word == "serial",
             has_default: not_null || has("AUTO_INCREMENT") || default.is_some_and(|word| !word.is("NULL")),
         })
+    }
+}
+
+impl Key {
+    /// The key whose columns stand in the first brackets.
+    fn of(words: &[Word]) -> Self {
+        let mut key = Self::default();
+        let open = words.iter().position(|word| word.is_symbol(b'('));
+        let parts = open.and_then(|open| Some(split(&words[open + 1..closing(words, open)?])));
+        for part in parts.unwrap_or_default() {
+            match part.first().and_then(Word::name) {
+                Some(name) => {
+                    let length = part.get(2).filter(|_| part.get(1).is_some_and(|word| word.is_symbol(b'(')));
+                    key.columns.push((name.to_owned(), length.and_then(|word| word.text.parse().ok())));
+                }
+                None => key.computed = true,
+            }
+        }
+        key
     }
 }
 
@@ -177,7 +331,7 @@ pub(super) fn split(words: &[Word]) -> Vec<&[Word]> {
 }
 
 /// The words that stand in no brackets.
-fn top_level(words: &[Word]) -> Vec<&Word> {
+pub(super) fn top_level(words: &[Word]) -> Vec<&Word> {
     let mut depth = 0i64;
     words
         .iter()
@@ -198,7 +352,7 @@ pub(super) fn columns_of_key(words: &[Word]) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::files::window::Window;
     use crate::mysql_dump::script::Script;
@@ -207,10 +361,10 @@ mod tests {
         let sql = format!("{sql};");
         let mut window = Window::new("f", sql.as_bytes(), 16).expect("a file");
         let words = Script::new(&mut window, 1 << 20).rest_of_statement().expect("tokens");
-        Table::parse(None, "t".to_owned(), &words)
+        Table::parse(None, "t".to_owned(), &words, Texture::UNKNOWN)
     }
 
-    fn column(definition: &str) -> TableColumn {
+    pub(in crate::mysql_dump) fn column(definition: &str) -> TableColumn {
         table(&format!("(`c` {definition})")).expect(definition).columns.remove(0)
     }
 

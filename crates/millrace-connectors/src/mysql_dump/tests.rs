@@ -3,19 +3,26 @@ use millrace_engine::error::Result;
 use millrace_engine::source::{Conversion, ReadRequest};
 use proptest::prelude::*;
 
+use crate::files::Limits;
 use crate::files::testing::{Outcome, blocks, collect, request, shown};
-use crate::files::window::Window;
-use crate::mysql_dump::dump::Dump;
-use crate::mysql_dump::extract::{Extract, Wanted};
+use crate::mysql_dump::index::Wanted;
+use crate::mysql_dump::read::{given, read_given};
+use crate::mysql_dump::zone::Zone;
 
-fn wanted(name: &str) -> Wanted {
-    Wanted { name: name.to_owned(), exact: false }
+mod mutations;
+mod statements;
+
+pub(super) fn wanted(name: &str) -> Wanted {
+    Wanted { name: name.to_owned(), exact: false, database: None }
+}
+
+pub(super) fn limits(block: usize) -> Limits {
+    Limits { record: 1 << 20, ..blocks(block) }
 }
 
 fn schema(sql: &[u8], block: usize, table: &str) -> Result<(Vec<String>, Vec<String>)> {
-    let mut dump = Dump::new(None);
-    dump.follow(&mut Window::new("f", sql, block)?, 1 << 20)?;
-    let schema = dump.table(&wanted(table))?.schema(false);
+    let index = given(&[("f", sql)], (Zone::Unknown, None), limits(block))?;
+    let schema = index.table(&wanted(table))?.1.schema(false);
     Ok((shown(&schema), schema.primary_key))
 }
 
@@ -27,11 +34,8 @@ fn read_with(
 ) -> Result<(Outcome, Vec<Conversion>)> {
     let mut conversions = Vec::new();
     let outcome = collect(&request.columns, |sender| {
-        let extract = Extract::new(wanted("t"), request, zero_dates_to_null, sender, blocks(block));
-        let mut dump = Dump::new(Some(extract));
-        dump.follow(&mut Window::new("f", sql, block)?, 1 << 20)?;
-        dump.table(&wanted("t"))?;
-        conversions = dump.into_extract().expect("an extract").finish()?;
+        let index = given(&[("f", sql)], (Zone::Unknown, None), limits(block))?;
+        conversions = read_given(&index, &wanted("t"), request, zero_dates_to_null, sender, limits(block))?;
         Ok(())
     })?;
     Ok((outcome, conversions))
@@ -179,12 +183,17 @@ fn what_cannot_be_followed_is_an_error() {
         (format!("{start} CREATE TABLE other.t (a int);"), "more than one database"),
         (format!("{start} DELIMITER $$\nINSERT INTO t VALUES (1)$$"), "between DELIMITER commands"),
         (format!("{start} INSERT INTO x VALUES ('"), "is not closed"),
-        ("SET NAMES latin1;".to_owned(), "--default-character-set=utf8mb4"),
-        ("SET sql_mode = 'A,NO_BACKSLASH_ESCAPES';".to_owned(), "NO_BACKSLASH_ESCAPES"),
+        (format!("{start} INSERT INTO x VALUES (1)"), "ends within a statement"),
+        (
+            "SET NAMES latin1; CREATE TABLE t (a int); INSERT INTO t VALUES (1);".to_owned(),
+            "--default-character-set=utf8mb4",
+        ),
+        ("SET sql_mode = some_function(1);".to_owned(), "sql_mode is set to an expression"),
         ("CREATE TABLE u (a int);".to_owned(), "has no table `t`"),
         ("CREATE TABLE t (a hyperlink);".to_owned(), "`hyperlink`"),
         ("CREATE TABLE t LIKE u;".to_owned(), "without a list of columns"),
         ("INSERT INTO t VALUES (1);".to_owned(), "--no-create-info"),
+        (String::new(), "no statement"),
     ] {
         let message = error(&sql, &["a int32"]);
         assert!(message.contains(expected), "{sql}: {message}");

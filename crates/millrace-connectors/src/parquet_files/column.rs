@@ -145,6 +145,15 @@ fn push(
             let text = array.as_primitive::<Decimal256Type>().value_as_string(row);
             convert::push(column, Cell::Number(text.as_bytes()))
         }
+        ArrowType::Date32 | ArrowType::Time32(_) | ArrowType::Time64(_) | ArrowType::Timestamp(..)
+            if column.data_type() == DataType::Text =>
+        {
+            // As it would stand within JSON, without the quotes.
+            json::write(array.as_ref(), &reading.own, row, scratch)?;
+            let text =
+                scratch.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(scratch);
+            convert::push(column, Cell::Plain(text))
+        }
         ArrowType::Date32 => day(column, array.as_primitive::<Date32Type>().value(row)),
         ArrowType::Time32(_) => {
             time(column, Some(i64::from(array.as_primitive::<Time32MillisecondType>().value(row)) * 1000))

@@ -1,33 +1,37 @@
 //! An open file: its footer, its columns, its hash.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
 
-use arrow_schema::{Field, Schema};
+use arrow_array::ArrayRef;
+use arrow_schema::{DataType as ArrowType, Field, Schema};
 use bytes::Bytes;
-use millrace_core::cursor::FileState;
+use millrace_core::cursor::{Cursor, FileState};
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::schema::{Column, DataType};
 use millrace_engine::error::{Error, ErrorKind, Result};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
-    FileMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader, RowGroupMetaData,
+    FileMetaData, ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader, RowGroupMetaData,
 };
-use parquet::schema::types::SchemaDescriptor;
+use parquet::file::reader::{ChunkReader as _, Length as _};
+use parquet::schema::types::{SchemaDescriptor, Type};
 
 use crate::files::input::{open_file, unreadable};
 use crate::files::paths::{InputFile, Place};
 use crate::files::remote::{Download, Object};
-use crate::files::stamp;
+use crate::files::watch::{Watch, assert_as_seen};
+use crate::parquet_files::footer;
 use crate::parquet_files::pages::Pages;
-use crate::parquet_files::schema;
+use crate::parquet_files::schema::{self, FileColumn};
 
 /// Bytes that are hashed at a time.
 const BLOCK: usize = 1 << 20;
@@ -38,9 +42,9 @@ const END: u64 = 64 << 10;
 pub(super) struct ParquetFile {
     name: String,
     pages: Pages,
-    before: Metadata,
-    /// By which it is known unread.
-    stamp: Option<String>,
+    /// Bytes.
+    size: u64,
+    watch: Watch,
     /// Of a file that was fetched: hashed on the way.
     hash: Option<String>,
     footer: ArrowReaderMetadata,
@@ -50,41 +54,68 @@ pub(super) struct ParquetFile {
 
 /// The columns of a file. Those that nobody wants may be of any type; one that is not read stands there as text. Of a file of another machine
 /// only the end is fetched, where the server hands out parts.
-pub(super) fn columns(file: &InputFile, scratch: &Path, excluded: &LeftOut) -> Result<Vec<Column>> {
+pub(super) fn columns(
+    file: &InputFile,
+    scratch: &Path,
+    excluded: &LeftOut,
+) -> Result<(Vec<FileColumn>, FileState)> {
     let end = match &file.place {
         Place::Disk(_) => None,
         Place::Remote(object) => end(&file.name, object)?,
     };
-    let footer = match end {
-        Some(footer) => footer,
-        None => ParquetFile::open(file, scratch)?.footer,
-    };
-    let fields = footer.schema().fields().iter().enumerate();
-    let column = |(index, field): (usize, &Arc<Field>)| {
-        let column = schema::column(&file.name, field, footer.parquet_schema(), index);
-        if column.is_err() && excluded.contains(field.name()) {
-            return Ok(Column { name: field.name().clone(), data_type: DataType::Text, nullable: true });
+    let (footer, mark) = match end {
+        Some((footer, etag)) => {
+            let Place::Remote(object) = &file.place else { return Err(two_kinds()) };
+            (footer, Watch::remote(&file.name, object, etag.as_deref()).mark())
         }
-        column
+        None => {
+            let opened = ParquetFile::open(file, scratch)?;
+            let mark = opened.watch.mark();
+            (opened.footer, mark)
+        }
     };
-    fields.map(column).collect()
+    let root = footer.parquet_schema().root_schema();
+    schema::assert_distinct(&file.name, root, excluded)?;
+    let column = |(field, own): (&Arc<Field>, &Arc<Type>)| {
+        let is_null = *field.data_type() == ArrowType::Null;
+        match schema::column(&file.name, field, own) {
+            Err(_) if excluded.contains(field.name()) => {
+                let name = field.name().clone();
+                Ok((Column { name, data_type: DataType::Text, nullable: true }, true))
+            }
+            column => Ok((column?, is_null)),
+        }
+    };
+    let columns =
+        footer.schema().fields().iter().zip(root.get_fields()).map(column).collect::<Result<_>>()?;
+    Ok((columns, mark))
+}
+
+fn two_kinds() -> Error {
+    Error::new(ErrorKind::Internal, "a file of this machine has an entity tag")
 }
 
 /// The footer of a file of another machine.
-fn end(name: &str, object: &Object) -> Result<Option<ArrowReaderMetadata>> {
+fn end(name: &str, object: &Object) -> Result<Option<(ArrowReaderMetadata, Option<String>)>> {
     let mut wanted = END;
     loop {
-        let Some((end, size)) = object.end(wanted)? else { return Ok(None) };
+        let Some((end, size, etag)) = object.end(wanted)? else { return Ok(None) };
+        let footer_of = |end: &[u8]| {
+            let length = footer::length(end)?;
+            let from = end.len().checked_sub(footer::END + length)?;
+            footer::wrong(&end[from..end.len() - footer::END])
+        };
+        if let Some(wrong) = footer_of(&end) {
+            return Err(broken(name, &wrong));
+        }
         let mut reader = ParquetMetaDataReader::new();
         match reader.try_parse_sized(&Bytes::from(end), size) {
             // It says how much it needs: more than there was, or the file is no good.
             Err(ParquetError::NeedMoreData(needed)) if needed as u64 > wanted => wanted = needed as u64,
             Err(error) => return Err(broken(name, &error)),
             Ok(()) => {
-                let footer = reader
-                    .finish()
-                    .and_then(|footer| ArrowReaderMetadata::try_new(Arc::new(footer), options()));
-                return footer.map(Some).map_err(|error| broken(name, &error));
+                let footer = guarded(name, || typed(&reader.finish()?, |root| Ok(root.clone())))?;
+                return Ok(Some((footer, etag)));
             }
         }
     }
@@ -93,24 +124,30 @@ fn end(name: &str, object: &Object) -> Result<Option<ArrowReaderMetadata>> {
 impl ParquetFile {
     /// Opens a file. One of another machine is fetched into the folder `scratch`, where it has no name and ends with this object.
     pub(super) fn open(file: &InputFile, scratch: &Path) -> Result<Self> {
-        let (opened, before, stamp, hash) = match &file.place {
+        let (opened, size, watch, hash) = match &file.place {
             Place::Disk(path) => {
                 let (opened, before) = open_file(&file.name, path)?;
-                let stamp = stamp::settled(&before, SystemTime::now());
-                (opened, before, stamp, None)
+                let opened = Arc::new(opened);
+                let watch = Watch::disk(file, Arc::clone(&opened), &before);
+                (opened, before.len(), watch, None)
             }
             Place::Remote(object) => {
                 let (mut download, etag) = object.open()?;
-                let (fetched, before, hash) =
+                let (fetched, size, hash) =
                     fetch(&mut download, scratch).map_err(|error| unreadable(&file.name, &error))?;
-                (fetched, before, etag, Some(hash))
+                let watch = Watch::remote(&file.name, object, etag.as_deref());
+                watch.assert_unchanged(&hash)?;
+                (Arc::new(fetched), size, watch, Some(hash))
             }
         };
-        let pages = Pages::new(opened, before.len());
-        let footer = ArrowReaderMetadata::load(&pages, options());
-        let footer = footer.map_err(|error| broken(&file.name, &error))?;
-        let untyped = untyped(&footer).map_err(|error| broken(&file.name, &error))?;
-        Ok(Self { name: file.name.clone(), pages, before, stamp, hash, footer, untyped })
+        let pages = Pages::new(opened, size);
+        assert_readable(&file.name, &pages).map_err(|error| watch.cause(error))?;
+        let footers = guarded(&file.name, || {
+            let own = ParquetMetaDataReader::new().parse_and_finish(&pages)?;
+            Ok((typed(&own, |root| Ok(root.clone()))?, typed(&own, schema::untyped)?))
+        });
+        let (footer, untyped) = footers.map_err(|error| watch.cause(error))?;
+        Ok(Self { name: file.name.clone(), pages, size, watch, hash, footer, untyped })
     }
 
     /// Relative to the project folder.
@@ -147,6 +184,21 @@ impl ParquetFile {
         Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(self.pages.clone(), footer))
     }
 
+    /// Whether something is true of all values of a field, array by array.
+    pub(super) fn all_values(&self, field: usize, holds: impl Fn(&ArrayRef) -> bool) -> Result<bool> {
+        let builder = self.reader(&[])?;
+        let mask = ProjectionMask::roots(builder.parquet_schema(), [field]);
+        guarded(&self.name, || {
+            let arrays = builder.with_projection(mask).build()?;
+            for batch in arrays {
+                if !batch?.columns().iter().all(&holds) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+
     fn with_micros(&self, moments: &[usize]) -> Result<ArrowReaderMetadata, ParquetError> {
         let fields = self.untyped.schema().fields().iter().enumerate().map(|(index, field)| {
             if moments.contains(&index) {
@@ -170,9 +222,9 @@ impl ParquetFile {
         };
         Ok(hash.map(|hash| FileState {
             path: self.name.clone(),
-            size: self.before.len(),
+            size: self.size,
             hash,
-            stamp: self.stamp.clone(),
+            stamp: self.watch.stamp(),
         }))
     }
 
@@ -189,15 +241,14 @@ impl ParquetFile {
         Ok(None)
     }
 
-    /// An error where the file is not what it was when it was opened.
-    pub(super) fn assert_unchanged(&self) -> Result<()> {
-        let now = self.pages.file().metadata().map_err(|error| unreadable(&self.name, &error))?;
-        if now.len() == self.before.len() && stamp::of(&now) == stamp::of(&self.before) {
-            return Ok(());
-        }
-        let message = format!("file `{}` has changed while it was read", self.name);
-        Err(Error::new(ErrorKind::SourceUnreachable, message)
-            .hint("Run again once it is whole. Files are best moved into place."))
+    /// What tells whether it is what it was when it was opened.
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// An error where it is not what it was when its columns were looked at.
+    pub(super) fn assert_as_seen(&self, seen: Option<&Cursor>) -> Result<()> {
+        assert_as_seen(&[self.watch.mark()], seen)
     }
 
     pub(super) fn broken(&self, error: &dyn std::fmt::Display) -> Error {
@@ -205,7 +256,7 @@ impl ParquetFile {
     }
 }
 
-fn fetch(download: &mut Download, scratch: &Path) -> io::Result<(File, Metadata, String)> {
+fn fetch(download: &mut Download, scratch: &Path) -> io::Result<(File, u64, String)> {
     std::fs::create_dir_all(scratch)?;
     let mut file = tempfile::tempfile_in(scratch)?;
     let mut hash = blake3::Hasher::new();
@@ -213,19 +264,46 @@ fn fetch(download: &mut Download, scratch: &Path) -> io::Result<(File, Metadata,
     loop {
         let n = download.read(&mut block)?;
         if n == 0 {
-            let metadata = file.metadata()?;
-            return Ok((file, metadata, hash.finalize().to_hex().to_string()));
+            let size = file.metadata()?.len();
+            return Ok((file, size, hash.finalize().to_hex().to_string()));
         }
         hash.update(&block[..n]);
         file.write_all(&block[..n])?;
     }
 }
 
-/// The same file, whose texts are bytes.
-fn untyped(footer: &ArrowReaderMetadata) -> Result<ArrowReaderMetadata, ParquetError> {
-    let own = footer.metadata();
+/// An error where the footer of a file must not come before the library.
+fn assert_readable(name: &str, pages: &Pages) -> Result<()> {
+    let size = pages.len();
+    let part = |length: usize, before_end: usize| {
+        let start = size.checked_sub((length + before_end) as u64)?;
+        pages.get_bytes(start, length).ok()
+    };
+    // A file without an end has no footer, and the library says so.
+    let Some(length) = part(footer::END, 0).and_then(|end| footer::length(&end)) else { return Ok(()) };
+    let wrong = part(length, footer::END).and_then(|footer| footer::wrong(&footer));
+    wrong.map_or(Ok(()), |wrong| Err(broken(name, &wrong)))
+}
+
+/// What the library makes of a footer. It asserts some of what a damaged one does not hold to.
+fn guarded<T>(name: &str, work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(made) => made.map_err(|error| broken(name, &error)),
+        Err(_) => Err(broken(name, &"its parts contradict each other")),
+    }
+}
+
+/// A footer with other types, in which each field is one of the library's: groups without fields hold nothing, and are left out.
+fn typed(
+    own: &ParquetMetaData,
+    types: impl FnOnce(&Type) -> Result<Type, ParquetError>,
+) -> Result<ArrowReaderMetadata, ParquetError> {
     let about = own.file_metadata();
-    let types = SchemaDescriptor::new(Arc::new(schema::untyped(about.schema())?));
+    let root = match schema::without_empty_groups(about.schema())? {
+        Some(root) => types(&root)?,
+        None => Type::group_type_builder(about.schema().name()).build()?,
+    };
+    let types = SchemaDescriptor::new(Arc::new(root));
     let about = FileMetaData::new(
         about.version(),
         about.num_rows(),
@@ -235,7 +313,12 @@ fn untyped(footer: &ArrowReaderMetadata) -> Result<ArrowReaderMetadata, ParquetE
         None,
     );
     let metadata = ParquetMetaDataBuilder::new(about).set_row_groups(own.row_groups().to_vec()).build();
-    ArrowReaderMetadata::try_new(Arc::new(metadata), options())
+    let footer = ArrowReaderMetadata::try_new(Arc::new(metadata), options())?;
+    let fields = footer.schema().fields().iter().map(|field| field.name().as_str());
+    if fields.eq(footer.parquet_schema().root_schema().get_fields().iter().map(|own| own.name())) {
+        return Ok(footer);
+    }
+    Err(ParquetError::General("its columns are of a kind that is not known".to_owned()))
 }
 
 /// The types are Parquet's own: what a program of Arrow's has written beside them says nothing that is needed.

@@ -5,7 +5,9 @@
 
 mod column;
 mod file;
+mod footer;
 mod json;
+mod mixed;
 mod pages;
 mod read;
 mod schema;
@@ -18,6 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use millrace_core::cursor::{Cursor, FileState};
+use millrace_core::name::StreamName;
+use millrace_core::project::column_words::TYPES;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::MapSpec;
 use millrace_core::schema::StreamSchema;
@@ -30,13 +34,15 @@ use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, Sour
 use crate::files::Limits;
 use crate::files::doctor::diagnose;
 use crate::files::input::blocking;
+use crate::files::partitions;
 use crate::files::paths::PATH;
 use crate::files::remote::{CONNECTION_KEYS, HEADERS, S3};
 use crate::files::selection::{Selection, position};
 use crate::parquet_files::file::ParquetFile;
+use crate::parquet_files::schema::Columns;
 
 static PARQUET: MapSpec =
-    MapSpec { doc: "`type: parquet`: files of Apache Parquet.", keys: &[PATH, HEADERS, S3] };
+    MapSpec { doc: "`type: parquet`: files of Apache Parquet.", keys: &[PATH, HEADERS, S3, TYPES] };
 
 /// The project's folder for what can be made anew.
 const SCRATCH: &str = ".millrace";
@@ -97,14 +103,28 @@ impl Source for ParquetSource {
         let settings = stream.settings.or(&self.settings);
         let (project_dir, mode, excluded) =
             (self.context.project_dir.clone(), stream.mode, stream.excluded.clone());
+        let name = StreamName::new(&self.context.name, &stream.stream);
         blocking(move || {
             let selection = Selection::of(&project_dir, &settings, mode, None)?;
             let scratch = project_dir.join(SCRATCH);
-            let mut columns = Vec::new();
-            for (at, file) in selection.read.iter().enumerate() {
-                schema::add(&mut columns, file::columns(file, &scratch, &excluded)?, at == 0);
+            let (mut columns, mut marks) = (Columns::default(), Vec::new());
+            for file in &selection.read {
+                let (of_file, mark) = file::columns(file, &scratch, &excluded)?;
+                columns.add(&name, of_file);
+                marks.push(mark);
             }
-            Ok(Discovered { schema: StreamSchema { columns, primary_key: Vec::new() }, position: None })
+            let mut notices = std::mem::take(&mut columns.notices);
+            let mixed = std::mem::take(&mut columns.mixed);
+            let mut columns = columns.into_columns();
+            mixed::settle(&mut columns, &mixed, &selection.read, &scratch)?;
+            let position = Some(Cursor::Files { files: marks, kept: false });
+            notices.extend(partitions::notices(&name, position.as_ref(), &columns));
+            Ok(Discovered {
+                schema: StreamSchema { columns, primary_key: Vec::new() },
+                position,
+                notices,
+                ..Discovered::default()
+            })
         })
         .await
     }
@@ -123,6 +143,7 @@ impl Source for ParquetSource {
             let mut states = Vec::new();
             for file in &selection.read {
                 let opened = ParquetFile::open(file, &scratch)?;
+                opened.assert_as_seen(request.seen.as_ref())?;
                 states.push(load(&opened, &request, &batches, limits)?);
             }
             Ok(ReadOutcome {
@@ -149,9 +170,11 @@ fn load(
         let read = read::read(file, request, batches, limits);
         stop.store(read.is_err(), Ordering::Relaxed);
         let state = hashing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        read?;
+        read.map_err(|error| file.watch().cause(error))?;
+        let state =
+            state?.ok_or_else(|| Error::new(ErrorKind::Internal, "a file was not hashed to its end"))?;
         // What was hashed is what was read.
-        file.assert_unchanged()?;
-        state?.ok_or_else(|| Error::new(ErrorKind::Internal, "a file was not hashed to its end"))
+        file.watch().assert_unchanged(&state.hash)?;
+        Ok(state)
     })
 }

@@ -17,12 +17,8 @@ pub(super) struct Pages {
 
 impl Pages {
     /// A file of that many bytes.
-    pub(super) fn new(file: File, bytes: u64) -> Self {
-        Self { file: Arc::new(file), bytes }
-    }
-
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    pub(super) fn new(file: Arc<File>, bytes: u64) -> Self {
+        Self { file, bytes }
     }
 
     /// From that byte to the end.
@@ -89,7 +85,7 @@ mod tests {
     fn readers_do_not_move_one_another() {
         let mut file = tempfile::tempfile().expect("a file");
         io::Write::write_all(&mut file, b"0123456789").expect("written");
-        let pages = Pages::new(file, 10);
+        let pages = Pages::new(Arc::new(file), 10);
         let (mut one, mut other) =
             (pages.get_read(2).expect("a reader"), pages.get_read(7).expect("a reader"));
         let mut read = [0; 3];

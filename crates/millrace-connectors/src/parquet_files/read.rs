@@ -19,7 +19,7 @@ use crate::files::delivery::raw_text;
 use crate::parquet_files::column::Reading;
 use crate::parquet_files::file::ParquetFile;
 use crate::parquet_files::json;
-use crate::parquet_files::schema::is_uuid;
+use crate::parquet_files::schema::{self, is_uuid, place};
 use crate::parquet_files::share::{Part, Share, Wanted};
 
 /// Parts that each thread may be ahead.
@@ -32,6 +32,7 @@ pub(super) fn read(
     batches: &BatchSender,
     limits: Limits,
 ) -> Result<()> {
+    schema::assert_distinct(file.name(), file.descriptor().root_schema(), &request.stream.excluded)?;
     let plan = Plan::of(file, request);
     let shares = Share::all(file, plan.wanted(), request.quarantine_nul, limits);
     std::thread::scope(|scope| {
@@ -71,6 +72,8 @@ fn next(file: &ParquetFile, shares: &[Receiver<Result<Part>>]) -> Result<Option<
 struct Plan<'a> {
     file: &'a ParquetFile,
     request: &'a ReadRequest,
+    /// Of each of the file's fields, the column that it is.
+    places: Vec<Option<usize>>,
     schema: Arc<Schema>,
     /// A field that the stream's contract does not let in.
     unknown: Option<&'a str>,
@@ -78,11 +81,21 @@ struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     fn of(file: &'a ParquetFile, request: &'a ReadRequest) -> Self {
-        let asked = |name: &str| request.columns.iter().any(|column| column.name == name);
-        let is_unknown = |name: &&String| !asked(name) && !request.stream.excluded.contains(name);
+        let excluded = &request.stream.excluded;
+        let columns: Vec<String> = request.columns.iter().map(|column| column.name.clone()).collect();
+        let fields: Vec<String> = file.fields().iter().map(|field| field.name().clone()).collect();
+        let place = |field: &String| {
+            place(field, &columns, &fields).filter(|&at| columns[at] == *field || !excluded.names(field))
+        };
+        let places: Vec<Option<usize>> = fields.iter().map(place).collect();
+        let asked = |name: &String| {
+            fields.iter().position(|field| field == name).is_some_and(|at| places[at].is_some())
+        };
+        let is_unknown =
+            |name: &&String| !asked(name) && !excluded.contains(name) && !excluded.names_in_any_case(name);
         let unknown = file.fields().iter().map(|field| field.name()).find(is_unknown);
         let unknown = unknown.filter(|_| request.quarantine_unknown_columns).map(String::as_str);
-        Self { file, request, schema: arrow_schema(&request.columns), unknown }
+        Self { file, request, places, schema: arrow_schema(&request.columns), unknown }
     }
 
     /// The columns that are asked for and that the file has.
@@ -90,7 +103,7 @@ impl<'a> Plan<'a> {
         let own = self.file.descriptor().root_schema().get_fields();
         let columns = self.request.columns.iter().enumerate();
         let wanted = columns.filter_map(|(at, column)| {
-            let field = self.file.fields().iter().position(|field| *field.name() == column.name)?;
+            let field = self.places.iter().position(|place| *place == Some(at))?;
             let reading = Reading {
                 data_type: column.data_type,
                 required: self.requires(at),

@@ -1,28 +1,29 @@
 //! From Parquet's types to logical ones.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_schema::{DataType as ArrowType, Field, TimeUnit};
+use millrace_core::diagnostic::Diagnostic;
+use millrace_core::name::StreamName;
+use millrace_core::project::column_choice::LeftOut;
+use millrace_core::project::yaml::written;
 use millrace_core::schema::{Column, DataType};
 use millrace_engine::contract::wider;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
 use parquet::errors::ParquetError;
-use parquet::schema::types::{SchemaDescriptor, Type};
+use parquet::schema::types::Type;
+
+use crate::files::spelling;
 
 /// A top-level column of a file.
-pub(super) fn column(
-    file: &str,
-    field: &Field,
-    descriptor: &SchemaDescriptor,
-    index: usize,
-) -> Result<Column> {
-    let own = &descriptor.root_schema().get_fields()[index];
+pub(super) fn column(file: &str, field: &Field, own: &Type) -> Result<Column> {
     let data_type = data_type(field, own).ok_or_else(|| {
         let message = format!("column `{}` of file `{file}` has a type that is not read", field.name());
         Error::new(ErrorKind::SourceUnreadable, message)
             .caused_by(field.data_type())
-            .hint(format!("Leave it out: `exclude_columns: [{}]`.", field.name()))
+            .hint(format!("Leave it out: `exclude_columns: [{}]`.", written(field.name())))
     })?;
     Ok(Column { name: field.name().clone(), data_type, nullable: field.is_nullable() })
 }
@@ -129,27 +130,121 @@ fn is_text(own: &Type) -> bool {
     is(own, &LogicalType::String, ConvertedType::UTF8) || is(own, &LogicalType::Json, ConvertedType::JSON)
 }
 
-/// Adds the columns of one more file to those of the files before. A column takes a type that holds the values of all.
-pub(super) fn add(all: &mut Vec<Column>, of_file: Vec<Column>, is_first: bool) {
-    for column in all.iter_mut() {
-        match of_file.iter().find(|new| new.name == column.name) {
-            Some(new) => {
-                column.data_type = both(column.data_type, new.data_type);
-                column.nullable |= new.nullable;
+/// The same type without groups that have no fields, which hold nothing and which the library leaves out of what it reads; none where
+/// nothing is left.
+pub(super) fn without_empty_groups(own: &Type) -> Result<Option<Type>, ParquetError> {
+    let Type::GroupType { basic_info, fields } = own else { return Ok(Some(own.clone())) };
+    let kept = fields.iter().map(|field| without_empty_groups(field).map(|kept| kept.map(Arc::new)));
+    let fields: Vec<_> = kept.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    Ok((!fields.is_empty()).then(|| Type::GroupType { basic_info: basic_info.clone(), fields }))
+}
+
+/// An error where two columns of a file have one name, or two fields within a column that somebody wants.
+pub(super) fn assert_distinct(file: &str, root: &Type, excluded: &LeftOut) -> Result<()> {
+    let refused = |what: String| {
+        Error::new(ErrorKind::SourceUnreadable, format!("{what} of file `{file}` have the same name"))
+            .hint("Have the file written with one of them under another name.")
+    };
+    let wanted: Vec<&Arc<Type>> =
+        root.get_fields().iter().filter(|field| !excluded.contains(field.name())).collect();
+    if let Some(twice) = twice(wanted.iter().map(|field| field.name())) {
+        return Err(refused(format!("two columns `{twice}`")));
+    }
+    match wanted.iter().find_map(|field| twice_within(field).map(|twice| (field.name(), twice))) {
+        Some((column, twice)) => Err(refused(format!("two fields `{twice}` within column `{column}`"))),
+        None => Ok(()),
+    }
+}
+
+fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut seen = BTreeSet::new();
+    names.into_iter().find(|name| !seen.insert(*name))
+}
+
+fn twice_within(own: &Type) -> Option<&str> {
+    let Type::GroupType { fields, .. } = own else { return None };
+    twice(fields.iter().map(|field| field.name()))
+        .or_else(|| fields.iter().find_map(|field| twice_within(field)))
+}
+
+/// A column of a file, and whether its type says nothing but that it has no values, as some programs write it where all are missing.
+pub(super) type FileColumn = (Column, bool);
+
+/// The columns of several files, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    all: Vec<FileColumn>,
+    files: usize,
+    /// Columns that some files have as whole numbers and others as floats.
+    pub(super) mixed: BTreeSet<String>,
+    pub(super) notices: Vec<Diagnostic>,
+}
+
+impl Columns {
+    /// Adds the columns of one more file. A column takes a type that holds the values of all. One that the file spells in other letter case is
+    /// the same, unless the file has both.
+    pub(super) fn add(&mut self, stream: &StreamName, of_file: Vec<FileColumn>) {
+        let is_first = self.files == 0;
+        self.files += 1;
+        let known: Vec<String> = self.all.iter().map(|(column, _)| column.name.clone()).collect();
+        let names: Vec<String> = of_file.iter().map(|(column, _)| column.name.clone()).collect();
+        let mut has = vec![false; known.len()];
+        for (new, is_null) in of_file {
+            let Some(at) = place(&new.name, &known, &names) else {
+                self.all.push((Column { nullable: new.nullable || !is_first, ..new }, is_null));
+                continue;
+            };
+            has[at] = true;
+            let (column, was_null) = &mut self.all[at];
+            if column.name != new.name {
+                let notice = spelling::notice(stream, &column.name, &new.name);
+                if !self.notices.contains(&notice) {
+                    self.notices.push(notice);
+                }
             }
-            None => column.nullable = true,
+            if is_number_and_float(column.data_type, new.data_type) {
+                self.mixed.insert(column.name.clone());
+            }
+            column.data_type = match (*was_null, is_null) {
+                (true, _) => new.data_type,
+                (false, true) => column.data_type,
+                (false, false) => both(column.data_type, new.data_type),
+            };
+            column.nullable |= new.nullable;
+            *was_null &= is_null;
+        }
+        for ((column, _), _) in self.all.iter_mut().zip(has).filter(|(_, has)| !has) {
+            column.nullable = true;
         }
     }
-    for new in of_file {
-        if !all.iter().any(|column| column.name == new.name) {
-            all.push(Column { nullable: new.nullable || !is_first, ..new });
-        }
+
+    pub(super) fn into_columns(self) -> Vec<Column> {
+        self.all.into_iter().map(|(column, _)| column).collect()
     }
+}
+
+/// Which of some columns a field of a file is: that of its name or, where the file has no other field that it could be, the one of that name
+/// in other letter case.
+pub(super) fn place(field: &str, columns: &[String], fields: &[String]) -> Option<usize> {
+    let at = spelling::find(field, columns.iter().map(String::as_str))?;
+    let folded = field.to_lowercase();
+    let alike = fields.iter().filter(|other| other.to_lowercase() == folded).count();
+    (columns[at] == field || alike == 1).then_some(at)
+}
+
+fn is_number_and_float(a: DataType, b: DataType) -> bool {
+    let is_float = |data_type| matches!(data_type, DataType::Float32 | DataType::Float64);
+    let is_whole = |data_type: DataType| {
+        data_type.is_numeric() && !is_float(data_type) && !matches!(data_type, DataType::Decimal { .. })
+    };
+    (is_float(a) && is_whole(b)) || (is_whole(a) && is_float(b))
 }
 
 fn both(a: DataType, b: DataType) -> DataType {
     match wider(a, b) {
         Some(wider) => wider,
+        // Which of the two it is decides on what the values are.
+        None if is_number_and_float(a, b) => DataType::Float64,
         None if a == DataType::Json || b == DataType::Json => DataType::Json,
         // Of two texts for one moment, neither is the other's.
         None => DataType::Text,

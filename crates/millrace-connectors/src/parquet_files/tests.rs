@@ -30,6 +30,7 @@ use crate::files::Limits;
 use crate::files::paths::{InputFile, Place};
 use crate::files::testing::{Outcome, blocks, collect, either_way, request, settings, shown};
 
+mod odd;
 mod texts;
 
 fn write(dir: &Path, name: &str, columns: Vec<(&str, ArrayRef)>) {

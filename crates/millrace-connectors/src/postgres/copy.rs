@@ -15,8 +15,11 @@ use arrow_array::{
 };
 use arrow_buffer::NullBuffer;
 use bytes::{BufMut, BytesMut};
+use millrace_core::quarantine::RAW_LIMIT;
 use millrace_core::schema::{Column, DataType};
+use millrace_core::value::Value;
 use millrace_engine::error::{Error, ErrorKind, Result};
+use serde_json::Value as Json;
 
 use super::numeric;
 use super::value::{EPOCH_DAYS, EPOCH_MICROS};
@@ -90,6 +93,22 @@ impl<'a> Fields<'a> {
         self.rows
     }
 
+    /// A row as quarantine keeps it: an object with its values, cut where it is long. Of what has no plain text only its kind.
+    pub(super) fn raw(&self, row: usize) -> String {
+        let mut out = String::from("{");
+        for (at, field) in self.columns.iter().enumerate() {
+            let null = field.nulls.is_some_and(|nulls| nulls.is_null(row));
+            let value = if null { Json::Null } else { field.cells.shown(row) };
+            let comma = if at == 0 { "" } else { ", " };
+            out += &format!("{comma}{}: {value}", Json::from(field.column.name.as_str()));
+            if out.len() >= RAW_LIMIT {
+                out.truncate((0..=RAW_LIMIT).rev().find(|end| out.is_char_boundary(*end)).unwrap_or(0));
+                return out;
+            }
+        }
+        out + "}"
+    }
+
     /// Writes one row, with its place in the stream as a last column where one is given.
     pub(super) fn write(&self, row: usize, place: Option<u64>, out: &mut BytesMut) -> Result<()> {
         out.reserve(2 + self.columns.len() * 16 + 12);
@@ -159,6 +178,30 @@ fn bytes(out: &mut BytesMut, value: &[u8]) -> Result<(), Misfit> {
 }
 
 impl Cells<'_> {
+    /// A value as JSON; exact numbers with all their digits, as texts.
+    fn shown(&self, row: usize) -> Json {
+        match self {
+            Self::Bool(array) => array.value(row).into(),
+            Self::Int8(array) => array.value(row).into(),
+            Self::Int16(array) => array.value(row).into(),
+            Self::Int32(array) => array.value(row).into(),
+            Self::Int64(array) => array.value(row).into(),
+            Self::UInt8(array) => array.value(row).into(),
+            Self::UInt16(array) => array.value(row).into(),
+            Self::UInt32(array) => array.value(row).into(),
+            Self::UInt64(array) => array.value(row).into(),
+            Self::Decimal(array, _) => array.value_as_string(row).into(),
+            Self::Wide(array, _) => array.value_as_string(row).into(),
+            Self::Float32(array) => array.value(row).to_string().into(),
+            Self::Float64(array) => array.value(row).to_string().into(),
+            Self::Date(array) => Value::Date(array.value(row)).to_string().into(),
+            Self::Timestamp(array) => Value::Timestamp(array.value(row)).to_string().into(),
+            Self::Interval(_) => "…".into(),
+            Self::Text(array) => array.value(row).into(),
+            Self::Bytes(array) => Value::Bytes(array.value(row).to_vec()).to_string().into(),
+        }
+    }
+
     fn write(&self, row: usize, out: &mut BytesMut) -> Result<(), Misfit> {
         match self {
             Self::Bool(array) => {

@@ -39,6 +39,11 @@ impl Dialect for PostgresDialect {
     fn sha256(&self, text: &str) -> String {
         format!("encode(sha256(convert_to({text}, 'UTF8')), 'hex')")
     }
+
+    fn folded(&self, text: &str) -> String {
+        // Decomposed first: `É` is then an `E`, which every locale knows, and an accent. U+0300 to U+036F are the combining accents.
+        format!(r"lower(regexp_replace(normalize({text}, NFD), '[\u0300-\u036F]', '', 'g'))")
+    }
 }
 
 /// The logical type of a result's column; none for a type whose values are read as text.

@@ -164,9 +164,15 @@ async fn inside(
     }
     match row[1].as_str() {
         Some("UTF8") => found.good(Layer::Server, "encoding UTF8"),
+        // It takes all bytes as they come, and so whatever is sent in UTF-8.
+        Some("SQL_ASCII") => found.doubtful(
+            Layer::Server,
+            "encoding SQL_ASCII: texts are kept and their characters are not known, so that `length`, `upper` and sorting count bytes",
+            "Make the database with `encoding 'UTF8' template template0`.",
+        ),
         Some(other) => found.doubtful(
             Layer::Server,
-            format!("encoding {other}: texts with other characters are refused"),
+            format!("encoding {other}: a load fails with the first text that has another character"),
             "Make the database with `encoding 'UTF8' template template0`.",
         ),
         None => {}

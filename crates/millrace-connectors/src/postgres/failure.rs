@@ -9,6 +9,8 @@ use std::io;
 use millrace_engine::error::{Error, ErrorKind};
 use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
 
+use crate::way;
+
 /// What to do about an error of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Again {
@@ -27,7 +29,7 @@ pub(super) fn statement_error(error: &tokio_postgres::Error, sql: &str) -> Error
         Some(ErrorPosition::Original(position)) => byte_of(sql, *position),
         _ => None,
     };
-    let found = server_error(said).at_byte(position);
+    let found = told(said, Some(sql)).at_byte(position);
     if is_lost(error) { found.of_kind(ErrorKind::WarehouseLost) } else { found }
 }
 
@@ -37,12 +39,23 @@ fn byte_of(sql: &str, position: u32) -> Option<usize> {
     sql.char_indices().map(|(byte, _)| byte).chain([sql.len()]).nth(before)
 }
 
-/// What the server said.
+/// What the server said outside of a statement of ours.
 pub(super) fn server_error(said: &DbError) -> Error {
+    told(said, None)
+}
+
+fn told(said: &DbError, sql: Option<&str>) -> Error {
     let code = said.code().code();
-    let words = one_line(said.message());
+    let words = match sql {
+        Some(sql) => about_names(said.message(), sql),
+        None => one_line(said.message()),
+    };
     let name = |part: Option<&str>| part.map(|part| format!(" `{part}`")).unwrap_or_default();
     let error = match (&code[..2.min(code.len())], code) {
+        // Whatever code it gives, a function's `raise` has words of its own.
+        _ if said.routine() == Some("exec_stmt_raise") => {
+            Error::new(ErrorKind::Sql, "a function of the database raised an error of its own")
+        }
         (_, "57014") => Error::new(ErrorKind::Cancelled, "the statement was cancelled"),
         (_, "55P03") => Error::new(ErrorKind::TimedOut, "another session holds a lock that the statement needs"),
         (_, "42501") => Error::new(ErrorKind::Sql, words)
@@ -53,14 +66,29 @@ pub(super) fn server_error(said: &DbError) -> Error {
             Error::new(ErrorKind::Resources, "the warehouse's disk has no room for a larger file")
         }
         (_, "53200") => Error::new(ErrorKind::Resources, "the warehouse ran out of memory"),
-        (_, "53300") => unreachable("the server has no free connection")
-            .hint("Raise its `max_connections`, or lower `connections` of the environment."),
+        (_, "53300") => no_connection(&words),
         (_, "28P01") => unreachable("the server does not accept the password"),
         (_, "28000") => unreachable("the server does not let this user in").caused_by(words),
         (_, "3D000") => unreachable("the server has no such database")
             .caused_by(words)
             .hint("Is it spelled as in `\\l` of psql? Somebody who may makes it with `create database`."),
-        (_, "25006") => Error::new(ErrorKind::Sql, "the statement would write, where only reading is allowed"),
+        (_, "25006") => unwritable(said),
+        // A row of a table; the server has no other words of this code that hold the limit.
+        (_, "54000") if words.starts_with("row is too big") => {
+            Error::new(ErrorKind::Data, "a row is larger than PostgreSQL can hold").caused_by(words).hint(
+                "Beside long texts, which it keeps elsewhere, a row has 8,160 bytes: about a thousand numbers, or 450 long texts. Load fewer columns with `columns:` or `exclude_columns:`.",
+            )
+        }
+        // A value of an index, such as that of a key.
+        (_, "54000") if words.starts_with("index row") => {
+            Error::new(ErrorKind::Data, "a value is too long for the index of its key").caused_by("SQLSTATE 54000").hint(
+                "PostgreSQL takes keys of some 2,700 bytes. Give the stream a shorter `key`, or none.",
+            )
+        }
+        (_, "54011") => Error::new(ErrorKind::Data, "a table has more columns than PostgreSQL can hold")
+            .caused_by(words)
+            .hint("It holds 1,600. Load fewer with `columns:` or `exclude_columns:`."),
+        (_, "22021" | "22P05") => uncharted(said),
         (_, "2BP01") => {
             let error = Error::new(ErrorKind::Sql, words);
             // The one DETAIL that holds nothing but names.
@@ -69,9 +97,19 @@ pub(super) fn server_error(said: &DbError) -> Error {
         (_, "P0001") => Error::new(ErrorKind::Sql, "a function of the database raised an error of its own"),
         ("42" | "0A" | "3F" | "54" | "2F" | "0L" | "26" | "34", _) => {
             let error = Error::new(ErrorKind::Sql, words);
-            said.hint().into_iter().fold(error, |error, hint| error.hint(sentence(hint)))
+            // A hint to something that was found while rows were read may be about one of them.
+            let placed = matches!(said.position(), Some(ErrorPosition::Original(_)));
+            let hint = said.hint().filter(|_| sql.is_none() || placed);
+            hint.into_iter().fold(error, |error, hint| error.hint(sentence(hint)))
         }
-        ("22", _) => Error::new(ErrorKind::Data, data_error(code)),
+        ("22", _) => Error::new(
+            ErrorKind::Data,
+            match copied(said).column {
+                Some(column) => format!("column `{column}`: {}", data_error(code)),
+                None => data_error(code).to_owned(),
+            },
+        ),
+        ("21", _) => Error::new(ErrorKind::Data, "a subquery that is used as a value has more than one row"),
         ("23", _) => {
             let what = match code {
                 "23502" => format!("a value of column{} is NULL, where none may be", name(said.column())),
@@ -89,9 +127,98 @@ pub(super) fn server_error(said: &DbError) -> Error {
         ("53", _) => Error::new(ErrorKind::Resources, "the server lacks resources").caused_by(words),
         ("28", _) => unreachable("the server does not let this user in").caused_by(words),
         _ if is_waking(said) => unreachable("the server is not awake").caused_by(words),
-        _ => Error::new(ErrorKind::Internal, format!("the server failed: {words}")),
+        _ => Error::new(ErrorKind::Internal, "the server failed"),
     };
     if error.causes().is_empty() { error.caused_by(format!("SQLSTATE {code}")) } else { error }
+}
+
+/// Which limit of connections was met: that of the server, of a database or of a role, which have one code.
+fn no_connection(words: &str) -> Error {
+    let (message, hint) = if words.starts_with("too many connections for role") {
+        (
+            "the role has no free connection",
+            "Raise its limit, `alter role NAME connection limit N`, or lower `connections` of the environment.",
+        )
+    } else if words.starts_with("too many connections for database") {
+        (
+            "the database has no free connection",
+            "Raise its limit, `alter database NAME connection limit N`, or lower `connections` of the environment.",
+        )
+    } else {
+        (
+            "the server has no free connection",
+            "Raise its `max_connections`, or lower `connections` of the environment.",
+        )
+    };
+    unreachable(message).caused_by(words).hint(hint)
+}
+
+/// The session or the server takes no changes: a standby, or `default_transaction_read_only`.
+fn unwritable(said: &DbError) -> Error {
+    if said.message().contains("recovery") {
+        return unreachable("the server is a standby, which takes no changes")
+            .hint("Name the primary, or all servers with `target_session_attrs=read-write`.");
+    }
+    Error::new(ErrorKind::Sql, "the statement would write, where only reading is allowed").hint(
+        "If the whole server or the role is set to read only (`default_transaction_read_only`), somebody has to let it write again.",
+    )
+}
+
+/// A text with a character that the database's encoding does not have.
+fn uncharted(said: &DbError) -> Error {
+    let what = "a text with a character that the encoding of the database does not have";
+    let message = match copied(said).column {
+        Some(column) => format!("column `{column}` has {what}"),
+        None => format!("there is {what}"),
+    };
+    Error::new(ErrorKind::Data, message).hint(
+        "Make the database in UTF8: `create database NAME encoding 'UTF8' template template0`. `millrace doctor` says which encoding it has.",
+    )
+}
+
+/// Where a COPY was, by the server's account.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Copied {
+    /// Of the rows of the COPY, from 1 on. For what concerns a row as a whole it may be one that comes after it.
+    pub(super) row: Option<u64>,
+    pub(super) column: Option<String>,
+}
+
+/// Reads the place from a context such as `COPY t, line 5, column v`. In the binary format it holds no value.
+pub(super) fn copied(said: &DbError) -> Copied {
+    said.where_().map(copied_at).unwrap_or_default()
+}
+
+fn copied_at(context: &str) -> Copied {
+    let line = context.lines().find(|line| line.starts_with("COPY ")).unwrap_or_default();
+    let Some((_, place)) = line.rsplit_once(", line ") else { return Copied::default() };
+    let (row, column) = match place.split_once(", column ") {
+        Some((row, column)) => (row, Some(column.to_owned())),
+        None => (place, None),
+    };
+    Copied { row: row.parse().ok(), column }
+}
+
+/// Words about names. The statement may have been running, also where the server gives a place in it, and a name that it quotes may be a cell that was
+/// taken for one (`name::regclass`, `path::jsonpath`, `query_to_xml(text)`). What stands between the first and the last quotation mark is left out unless the statement has it.
+fn about_names(message: &str, sql: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let (Some(from), Some(to)) = (line.find('"'), line.rfind('"')) else { return one_line(line) };
+    let quoted = line.get(from + 1..to).unwrap_or_default();
+    // `column "a" of relation "b"`: two names, and our own words between them.
+    let names = match quoted.split('"').collect::<Vec<_>>()[..] {
+        [one] => vec![one],
+        [one, " of relation " | " on table " | " on relation " | " for table " | " for relation ", other] => {
+            vec![one, other]
+        }
+        _ => Vec::new(),
+    };
+    let lower = sql.to_lowercase();
+    let is_ours = |name: &&str| !name.is_empty() && lower.contains(&name.to_lowercase());
+    if !names.is_empty() && names.iter().all(is_ours) && !message.trim_end().contains('\n') {
+        return one_line(line);
+    }
+    one_line(&format!("{}…", line[..from].trim_end()))
 }
 
 /// Words of ours for the codes of class 22; the server's own quote the value.
@@ -102,7 +229,6 @@ fn data_error(code: &str) -> &'static str {
         "22007" => "a text does not read as the date or time that it is cast to",
         "22008" => "a date or time is out of range",
         "22012" => "division by zero",
-        "22021" | "22P05" => "a text holds a character that PostgreSQL cannot store",
         "22023" => "a function was given a value that it does not take",
         "22030" | "22032" | "22P06" => "a text is not the JSON that it is taken for",
         "22P02" => "a text does not read as the type that it is cast to",
@@ -134,7 +260,10 @@ fn client_error(error: &tokio_postgres::Error) -> Error {
     if is_lost(error) {
         let found = Error::new(ErrorKind::WarehouseLost, "the connection to the server was lost");
         return match error.source() {
-            Some(source) => found.caused_by(source),
+            Some(source) => match source.downcast_ref::<io::Error>() {
+                Some(io) => found.caused_by(way::words(io)),
+                None => found.caused_by(source),
+            },
             None => found,
         };
     }
@@ -223,6 +352,16 @@ pub(super) fn is_conflict(error: &tokio_postgres::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_in_a_copy() {
+        let at = |row, column: Option<&str>| Copied { row, column: column.map(str::to_owned) };
+        assert_eq!(copied_at("COPY s__t__r1, line 5, column v"), at(Some(5), Some("v")));
+        assert_eq!(copied_at("COPY s__t__r1, line 17"), at(Some(17), None));
+        assert_eq!(copied_at("COPY a, line 1, b, line 2, column c, d"), at(Some(2), Some("c, d")));
+        assert_eq!(copied_at("SQL function \"f\" statement 1"), Copied::default());
+        assert_eq!(copied_at("COPY t, line 2: \"a value\""), at(None, None), "text, not binary");
+    }
 
     #[test]
     fn positions_are_bytes() {

@@ -3,28 +3,20 @@
 //! A new table is filled by one direct COPY. A merge into a table that is there goes through a staging table: a real one, since a
 //! pooler may not keep temporary ones, not logged, and gone with the transaction.
 
-use std::pin::pin;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use futures::SinkExt;
 use millrace_core::name::{Ident, Relation};
 use millrace_core::schema::{Column, DataType};
 use millrace_core::sql::dialect::Dialect;
-use millrace_engine::batch::{Batch, BatchReceiver};
+use millrace_engine::batch::BatchReceiver;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::warehouse::{FinishLoad, Former, LoadMode, LoadOutcome, LoadRequest, Merge};
 use tokio_postgres::types::Type;
 
-use super::copy::{Fields, HEAD, TAIL};
+use super::copying::{Copying, copy};
 use super::dialect::PostgresDialect;
 use super::pool::Pool;
 use super::session::{Purpose, Session};
-
-/// Bytes that are sent at once.
-const CHUNK: usize = 512 * 1024;
-/// Bytes of one COPY. The server's complaints are heard at its end, so a full disk is noticed before the source is read to its own.
-const SEGMENT: usize = 64 * 1024 * 1024;
 
 /// What a raw table is sampled with; PostgreSQL's own default is 100.
 const SAMPLE: u32 = 20;
@@ -178,84 +170,13 @@ fn create_table(kind: &str, table: &Relation, columns: &[Column], place: Option<
     format!("create {kind} {table} ({})", all.join(", "))
 }
 
-fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().map(|name| Ident::new(name).to_string()).collect::<Vec<_>>().join(", ")
-}
-
-/// How rows are copied into a table.
-#[derive(Clone, Copy)]
-struct Copying<'a> {
-    /// The column for a row's place in the stream.
-    place: Option<&'a str>,
-    /// Whether this transaction has made the table.
-    new: bool,
 }
 
 /// Whether a column of the table has the very type of what arrives for it, as binary COPY needs it.
 fn goes_in_as_is(column: &Column, how: &Merge) -> bool {
     how.columns.iter().any(|to| (&to.name, to.data_type) == (&column.name, column.data_type))
-}
-
-/// All batches into a table; returns the rows.
-async fn copy(
-    session: &mut Session,
-    table: &Relation,
-    columns: &[Column],
-    Copying { place, new }: Copying<'_>,
-    batches: &mut BatchReceiver,
-    finish: &mut dyn FinishLoad,
-) -> Result<u64> {
-    let names = list(columns.iter().map(|column| column.name.as_str()).chain(place));
-    // Where the table is of this transaction and nobody changes its rows, what every reader would have to find out is written at once.
-    let freeze = if new { ", freeze" } else { "" };
-    let sql = format!("copy {table} ({names}) from stdin (format binary{freeze})");
-    let mut rows = 0;
-    let mut waiting = next(batches, finish).await?;
-    while waiting.is_some() {
-        let started = session.answers()?.over(session.client()?.copy_in::<_, Bytes>(&sql)).await;
-        let mut sink = pin!(started.map_err(|trouble| session.failed(trouble, &sql))?);
-        let mut sent = 0;
-        let mut buffer = BytesMut::with_capacity(CHUNK + CHUNK / 4);
-        buffer.extend_from_slice(HEAD);
-        while let Some(batch) = waiting.take() {
-            let fields = Fields::of(columns, &batch.rows)?;
-            for row in 0..fields.rows() {
-                fields.write(row, place.map(|_| rows), &mut buffer)?;
-                rows += 1;
-                if buffer.len() >= CHUNK {
-                    sent += buffer.len();
-                    // The former chunk is on its way while this one is made.
-                    let full = std::mem::replace(&mut buffer, BytesMut::with_capacity(CHUNK + CHUNK / 4));
-                    let fed = session.answers()?.over(sink.feed(full.freeze())).await;
-                    fed.map_err(|trouble| session.failed(trouble, &sql))?;
-                }
-            }
-            if sent >= SEGMENT {
-                break;
-            }
-            waiting = next(batches, finish).await?;
-        }
-        buffer.extend_from_slice(TAIL);
-        let fed = session.answers()?.over(sink.feed(buffer.freeze())).await;
-        fed.map_err(|trouble| session.failed(trouble, &sql))?;
-        let finished = session.answers()?.over(sink.finish()).await;
-        finished.map_err(|trouble| session.failed(trouble, &sql))?;
-        if waiting.is_none() {
-            waiting = next(batches, finish).await?;
-        }
-    }
-    Ok(rows)
-}
-
-/// The next batch with rows; those without are only looked at.
-async fn next(batches: &mut BatchReceiver, finish: &mut dyn FinishLoad) -> Result<Option<Batch>> {
-    while let Some(batch) = batches.recv().await {
-        finish.saw(&batch)?;
-        if batch.rows.num_rows() > 0 {
-            return Ok(Some(batch));
-        }
-    }
-    Ok(None)
 }
 
 /// Gives a table that was just filled the key by which later loads merge; returns how many earlier rows of a key went.

@@ -2,6 +2,7 @@
 
 mod connect;
 mod copy;
+mod copying;
 mod dialect;
 mod doctor;
 mod failure;
@@ -17,6 +18,7 @@ mod publish;
 mod query;
 mod reader;
 mod retire;
+mod row_size;
 mod session;
 mod tls;
 mod url;
@@ -48,6 +50,9 @@ use crate::silence::length;
 
 /// Connections at once, where the environment says nothing.
 const CONNECTIONS: usize = 8;
+
+/// Columns of a table at most (`MaxHeapAttributeNumber`).
+const MOST_COLUMNS: usize = 1_600;
 
 static SPEC: MapSpec = MapSpec {
     doc: "A PostgreSQL database, on a server of one's own or in a cloud such as Neon.",
@@ -94,15 +99,18 @@ impl WarehouseConnector for Postgres {
         &NAMES
     }
 
+    fn most_columns(&self) -> Option<usize> {
+        Some(MOST_COLUMNS)
+    }
+
     /// Connects to nobody yet: the first call does.
     fn open(&self, project_dir: &Path, settings: &Settings) -> Result<Arc<dyn Warehouse>> {
         let server = server(project_dir, settings)?;
         let tls = MakeTls::new(&server.tls)?;
         let connections =
             settings.text("connections").and_then(|text| text.parse().ok()).unwrap_or(CONNECTIONS);
-        let time = |key| {
-            settings.text(key).map(|text| length(key, text, ErrorKind::WarehouseUnreachable)).transpose()
-        };
+        let time =
+            |key| settings.text(key).map(|text| length(key, text, ErrorKind::Misconfigured)).transpose();
         let (limit, silence) = (time("statement_timeout")?, time("silence")?.unwrap_or(watch::SILENCE));
         Ok(Arc::new(PostgresWarehouse::new(Pool::new(server, tls, connections, silence), limit)))
     }

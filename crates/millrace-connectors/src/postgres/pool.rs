@@ -1,9 +1,10 @@
 //! Connections: few, kept for a moment, never while there is nothing to do. A cloud's server sleeps only when nobody is connected.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use millrace_core::time_zone::ProjectZone;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
@@ -46,6 +47,7 @@ pub(super) struct Pool {
     tls: MakeTls,
     room: Arc<Semaphore>,
     silence: Duration,
+    zone: RwLock<ProjectZone>,
     kept: Mutex<Kept>,
 }
 
@@ -63,7 +65,17 @@ impl Pool {
     pub(super) fn new(given: Server, tls: MakeTls, connections: usize, silence: Duration) -> Arc<Self> {
         let direct = given.direct();
         let room = Arc::new(Semaphore::new(connections));
-        Arc::new(Self { given, direct, tls, room, silence, kept: Mutex::default() })
+        Arc::new(Self { given, direct, tls, room, silence, zone: RwLock::default(), kept: Mutex::default() })
+    }
+
+    /// In which zone transactions that begin from now on read days and hours of moments.
+    pub(super) fn use_time_zone(&self, zone: &ProjectZone) {
+        *self.zone.write().unwrap_or_else(PoisonError::into_inner) = zone.clone();
+    }
+
+    /// That zone.
+    pub(super) fn time_zone(&self) -> ProjectZone {
+        self.zone.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// After how long without a word from the server it is looked at.

@@ -383,10 +383,11 @@ fn begin_sql(pool: &Pool, purpose: Purpose, version: u32) -> String {
     let milliseconds =
         |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX).clamp(1, i32::MAX as u32);
     let mut sql = format!(
-        "begin isolation level read committed, read {}; set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'; \
+        "begin isolation level read committed, read {}; set local timezone = '{}'; set local datestyle = 'ISO, YMD'; \
          set local intervalstyle = 'postgres'; set local bytea_output = 'hex'; set local standard_conforming_strings = on; \
          set local extra_float_digits = {}; set local statement_timeout = {}; set local lock_timeout = {}",
         if purpose.writes { "write" } else { "only" },
+        pool.time_zone().name().replace('\'', "''"),
         if version >= 120_000 { 1 } else { 3 },
         purpose.time.map_or(0, milliseconds),
         milliseconds(purpose.lock),

@@ -297,7 +297,7 @@ fn decoded(text: &str) -> Result<String> {
 
 /// Something is wrong with the URL.
 pub(super) fn wrong(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::WarehouseUnreachable, message)
+    Error::new(ErrorKind::Misconfigured, message)
 }
 
 #[cfg(test)]

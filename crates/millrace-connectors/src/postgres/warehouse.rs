@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use millrace_core::name::Relation;
 use millrace_core::sql::dialect::Dialect;
+use millrace_core::time_zone::ProjectZone;
 use millrace_engine::batch::BatchReceiver;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::warehouse::{
@@ -61,6 +62,10 @@ impl PostgresWarehouse {
 impl Warehouse for PostgresWarehouse {
     fn dialect(&self) -> Arc<dyn Dialect> {
         Arc::new(PostgresDialect)
+    }
+
+    fn use_time_zone(&self, zone: &ProjectZone) {
+        self.pool.use_time_zone(zone);
     }
 
     async fn version(&self) -> Result<String> {

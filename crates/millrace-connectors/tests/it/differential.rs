@@ -102,6 +102,7 @@ impl Side {
             quarantine_nul: false,
             cursor: None,
             drift: Drift::default(),
+            seen: None,
         };
         let request = LoadRequest {
             table: Relation::new("raw", &stream.stream),

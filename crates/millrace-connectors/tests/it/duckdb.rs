@@ -325,3 +325,19 @@ async fn a_new_file_is_for_the_oldest_reader_that_is_asked_for() {
     assert!(refused.to_string().contains("`storage_version: 1.3`"), "{refused}");
     assert!(!none.exists());
 }
+
+#[tokio::test]
+async fn a_query_reads_no_more_than_it_returns() {
+    let warehouse = warehouse();
+    // Row 900,000 fails where it is computed: whoever reads on finds out. Rows are computed by the vector, and a few of those may be ahead.
+    let sql = "select range as n, case when range = 900000 then cast('x' || range as integer) end as late from range(100000000)";
+    let limits = QueryLimits { rows: 5, ..QueryLimits::STATE };
+    let found = warehouse.query(&Statement::new(sql), limits).await.expect("five rows");
+    assert_eq!((found.len(), found.truncated), (5, true));
+    assert_eq!(found.data[0], (0..5).map(Value::Int).collect::<Vec<_>>());
+    let whole = warehouse.query(&Statement::new("select 1 as n"), limits).await.expect("one row");
+    assert_eq!((whole.len(), whole.truncated), (1, false));
+    // A failure that comes with a later row is the query's.
+    let failed = warehouse.query(&Statement::new(sql), QueryLimits::STATE).await.expect_err("it fails");
+    assert_eq!(failed.kind(), ErrorKind::Data);
+}

@@ -202,6 +202,7 @@ fn a_read_ends_when_nobody_takes_its_rows() {
         quarantine_nul: false,
         cursor: None,
         drift: Drift::default(),
+        seen: None,
     };
     let error = wait(async {
         tokio::join!(source.read(request, sender), async {
@@ -233,6 +234,7 @@ fn a_read_watches_for_what_nobody_has_decided_on() {
             quarantine_nul: false,
             cursor: None,
             drift,
+            seen: None,
         };
         let ended = wait(source.read(request, sender));
         while receiver.blocking_recv().is_some() {}
@@ -259,6 +261,7 @@ fn a_read_watches_for_what_nobody_has_decided_on() {
         quarantine_nul: false,
         cursor: None,
         drift: gone,
+        seen: None,
     };
     let ended = wait(source.read(request, sender));
     while receiver.blocking_recv().is_some() {}

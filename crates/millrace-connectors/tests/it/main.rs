@@ -6,14 +6,22 @@
 mod appending;
 #[cfg(feature = "files")]
 mod cell_text;
+#[cfg(all(feature = "json", feature = "csv", feature = "parquet", feature = "mysql-dump"))]
+mod changing;
 #[cfg(all(feature = "mysql", feature = "mysql-dump", feature = "duckdb", feature = "postgres"))]
 mod differential;
 #[cfg(feature = "duckdb")]
 mod duckdb;
 #[cfg(feature = "duckdb")]
 mod duckdb_publish;
+#[cfg(all(feature = "mysql", feature = "mysql-dump"))]
+mod dump_literals;
 #[cfg(all(feature = "json", feature = "csv"))]
 mod files;
+#[cfg(any(feature = "duckdb", feature = "postgres"))]
+mod folding;
+#[cfg(all(feature = "json", feature = "csv"))]
+mod growing;
 #[cfg(any(feature = "duckdb", feature = "postgres"))]
 mod leasing;
 #[cfg(any(feature = "duckdb", feature = "postgres"))]
@@ -34,3 +42,5 @@ mod publishing;
 mod reading;
 #[cfg(all(feature = "json", feature = "csv"))]
 mod remote;
+#[cfg(any(feature = "duckdb", feature = "postgres"))]
+mod secrets;

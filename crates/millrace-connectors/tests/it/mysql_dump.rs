@@ -1,11 +1,15 @@
 //! Dumps of a real server, compared with what the server itself says of its values.
 
+use std::io::Write as _;
 use std::path::Path;
 
+use millrace_core::project::settings::{Setting, Settings};
 use millrace_engine::error::ErrorKind;
+use millrace_engine::registry::Registry;
+use millrace_engine::source::SourceContext;
 
 use crate::mysql_values::{COLUMNS, ROWS, ask, compare, make_types};
-use crate::reading::{Loaded, discover, load, source, stream, wait};
+use crate::reading::{Loaded, discover, is_new, load, source, stream, wait};
 use millrace_testkit::mariadb::MariaDb;
 
 fn dumped(
@@ -44,6 +48,11 @@ fn every_type_as_the_server_has_it() {
     let latin1 = dumped(&server, dir.path(), &["--default-character-set=latin1", "types"], "types")
         .expect_err("latin1");
     assert!(latin1.to_diagnostic().hint.is_some_and(|hint| hint.contains("utf8mb4")));
+    server.run("create database french character set latin1; use french; create table t (a int primary key, b varchar(9), c blob);
+        insert into t values (1, 'é€', x'E980');");
+    server.dump(&dir.path().join("latin1.sql"), &["--default-character-set=latin1", "french"]);
+    let french = source("mysql_dump", dir.path(), &[("path", "latin1.sql"), ("encoding", "latin-1")]);
+    assert_eq!(load(french.as_ref(), &stream("t", &[])).expect("readable").lines(), ["1|é€|\\xe980"]);
 
     // Cut off at any place, a dump is not taken for a whole one.
     server.dump(&dir.path().join("dump.sql"), &["types"]);
@@ -103,4 +112,76 @@ fn zero_dates(server: &MariaDb, dir: &Path) {
     assert_eq!(loaded.lines(), ["1|~|~|~", "2|2024-02-29|~|~", "3|2024-02-29|~|~", "4|2024-02-29|~|~"]);
     let counted: Vec<_> = loaded.outcome.conversions.iter().map(|c| (c.column.as_str(), c.rows)).collect();
     assert_eq!(counted, [("d", 1), ("t", 1), ("s", 1)]);
+}
+
+fn packed(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).expect("packed");
+    encoder.finish().expect("packed")
+}
+
+#[test]
+fn a_list_of_files_some_of_them_packed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut rows = String::new();
+    for row in 0..500 {
+        for table in 0..7 {
+            rows += &format!("insert into t{table} values ({row},'{}');\n", "x".repeat(table * 40));
+        }
+    }
+    let schema: String =
+        (0..7).map(|table| format!("create table t{table} (a int primary key, b text);\n")).collect();
+    std::fs::write(dir.path().join("rows.sql.gz"), packed(&rows)).expect("written");
+    std::fs::write(dir.path().join("z.sql"), &schema).expect("written");
+    let mut registry = Registry::default();
+    millrace_connectors::register(&mut registry);
+    let context = SourceContext { name: "src".to_owned(), project_dir: dir.path().to_path_buf() };
+    let paths = Setting::List(vec!["rows.sql.gz".to_owned(), "z.sql".to_owned()]);
+    let settings = Settings::new([("path".to_owned(), paths)]);
+    let source = registry.source("mysql_dump").expect("a kind").source(context, &settings).expect("a source");
+    assert_eq!(wait(source.streams()).expect("streams").len(), 7);
+    for table in 0..7 {
+        let stream = stream(&format!("t{table}"), &[]);
+        let loaded = load(source.as_ref(), &stream).expect("readable");
+        assert_eq!((loaded.rows.len(), loaded.quarantined.len()), (500, 0));
+        assert_eq!(loaded.rows[499][0].as_deref(), Some("499"));
+        let cursor = loaded.outcome.cursor.expect("a position");
+        assert!(!is_new(source.as_ref(), &stream, &cursor), "nothing is new");
+    }
+    // A file that has changed is read through again.
+    std::fs::write(dir.path().join("rows.sql.gz"), packed("insert into t0 values (7,'y');"))
+        .expect("written");
+    assert_eq!(load(source.as_ref(), &stream("t0", &[])).expect("readable").lines(), ["7|y"]);
+    assert_eq!(load(source.as_ref(), &stream("t1", &[])).expect("readable").lines(), [""; 0]);
+}
+
+#[test]
+fn files_that_are_no_dump() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (name, bytes, expected) in [
+        ("a.sql", vec![], "no statement"),
+        ("a.sql.gz", packed(""), "no statement"),
+        ("a.sql.bz2", b"BZh91AY&SYxxxxxxxxxx".to_vec(), "packed by bzip2"),
+        ("a.sql.xz", b"\xFD7zXZ\0\0\x04xxxxxxxx".to_vec(), "packed by xz"),
+        ("a.zip", b"PK\x03\x04xxxxxxxxxxxx".to_vec(), "ZIP archive"),
+        ("b.sql", b"insert into t values (1);".to_vec(), "no file of the dump creates the table"),
+        (
+            "c.sql",
+            b"-- MySQL dump 10.13\ncreate table t (a int);\n-- Dump completed".to_vec(),
+            "no rows of any",
+        ),
+    ] {
+        std::fs::write(dir.path().join(name), bytes).expect("written");
+        let source = source("mysql_dump", dir.path(), &[("path", name)]);
+        let error = load(source.as_ref(), &stream("t", &[])).expect_err(name);
+        assert_eq!(error.kind(), ErrorKind::SourceUnreadable, "{name}");
+        assert!(error.to_string().contains(expected), "{name}: {error}");
+    }
+    let mut registry = Registry::default();
+    millrace_connectors::register(&mut registry);
+    let context = SourceContext { name: "src".to_owned(), project_dir: dir.path().to_path_buf() };
+    let settings = Settings::new([("time_zone".to_owned(), Setting::Text("Mars/Base".to_owned()))]);
+    let error =
+        registry.source("mysql_dump").expect("a kind").source(context, &settings).err().expect("no zone");
+    assert!(error.to_string().contains("Mars/Base"), "{error}");
 }

@@ -40,7 +40,7 @@ fn try_open(url: &str) -> Result<Arc<dyn Warehouse>> {
 }
 
 /// A warehouse in a new database of the shared server, with the database's name.
-fn fresh() -> (Arc<dyn Warehouse>, String) {
+pub(crate) fn fresh() -> (Arc<dyn Warehouse>, String) {
     let server = PostgresServer::shared();
     let database = server.database();
     (open(&server.url(&database)), database)

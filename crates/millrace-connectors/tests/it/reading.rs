@@ -62,6 +62,7 @@ pub(crate) fn stream(name: &str, pairs: &[(&str, &str)]) -> StreamRequest {
         excluded: LeftOut::default(),
         mode: ReadMode::Full,
         masked: Vec::new(),
+        key: Vec::new(),
     }
 }
 
@@ -127,6 +128,7 @@ pub(crate) fn read_since(
         quarantine_nul: false,
         cursor,
         drift: Drift::default(),
+        seen: None,
     };
     let mut loaded = Loaded {
         schema: schema.clone(),

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
+use crate::metric::filter::{Comparison, DimensionTypes};
 use crate::metric::time_range::{Days, Grain};
 use crate::metric::view::{Aggregate, Dimension, Formula, SemanticView};
 use crate::name::{Ident, Relation};
+use crate::schema::DataType;
 use crate::sql::spelling::{Spelling, respelled};
 use crate::suggest::did_you_mean;
 use crate::value::Value;
@@ -75,7 +77,7 @@ fn bad(message: String, hint: Option<String>, code: Code) -> Box<Diagnostic> {
 }
 
 impl SemanticView {
-    fn known_dimension(&self, name: &str) -> Result<&Dimension, Box<Diagnostic>> {
+    pub(super) fn known_dimension(&self, name: &str) -> Result<&Dimension, Box<Diagnostic>> {
         self.dimension(name).ok_or_else(|| {
             let names = self.dimensions.iter().map(|dimension| dimension.name.text.as_str());
             let message = format!("semantic view `{}` has no dimension `{name}`", self.name);
@@ -83,10 +85,15 @@ impl SemanticView {
         })
     }
 
-    /// Compiles a question. `tables` gives the physical table of every model that the view reads.
-    pub fn compile_query(&self, query: &MetricQuery, tables: &Tables) -> Result<Compiled, Box<Diagnostic>> {
-        let mut statement =
-            Statement { view: self, tables, columns: Vec::new(), needs: BTreeSet::new(), params: Vec::new() };
+    /// Compiles a question. `tables` gives the physical table of every model that the view reads, `types` decides how values of
+    /// filters and days are compared.
+    pub fn compile_query(
+        &self,
+        query: &MetricQuery,
+        tables: &Tables,
+        types: &DimensionTypes,
+    ) -> Result<Compiled, Box<Diagnostic>> {
+        let mut statement = Statement::new(self, tables, types);
         for name in &query.dimensions {
             let dimension = self.known_dimension(name)?;
             let expression = statement.dimension(dimension, query.grain)?;
@@ -126,21 +133,31 @@ impl SemanticView {
         ))
     }
 
-    /// A statement of the distinct values of a dimension as text, at most 1,001.
-    pub fn compile_options(&self, name: &str, tables: &Tables) -> Result<String, Box<Diagnostic>> {
-        let dimension = self.known_dimension(name)?;
-        let table = table_of(&dimension.model, tables)?;
-        let column = Ident::new(table.spelling.column(&dimension.column.text));
-        let table = &table.relation;
-        // A dimension of a joined table may be NULL for want of a partner: offered only when it is so in the base's rows,
-        // which costs a join; the joined table's own values are what people look for.
-        Ok(format!(
-            "select distinct cast({column} as varchar) as value from {table} order by 1 nulls last limit 1001"
-        ))
+    /// A statement whose columns have the types of the dimensions, in their order; none where there is no dimension.
+    pub fn compile_types(&self, tables: &Tables) -> Result<Option<String>, Box<Diagnostic>> {
+        if self.dimensions.is_empty() {
+            return Ok(None);
+        }
+        let types = DimensionTypes::default();
+        let mut statement = Statement::new(self, tables, &types);
+        for dimension in &self.dimensions {
+            let column = statement.column(dimension);
+            statement.columns.push(column);
+        }
+        statement.sql(&MetricQuery::default(), "", "").map(Some)
     }
 }
 
-fn table_of<'t>(model: &str, tables: &'t Tables) -> Result<&'t Table, Box<Diagnostic>> {
+/// SQL of a dimension's column as filters compare it, and how.
+pub(super) fn compared(dimension: &Dimension, column: &str, types: &DimensionTypes) -> (String, Comparison) {
+    if dimension.is_time {
+        return (format!("cast({column} as date)"), Comparison::of(Some(DataType::Date)));
+    }
+    let comparison = Comparison::of(types.get(&dimension.name.text).copied().flatten());
+    (comparison.column(column), comparison)
+}
+
+pub(super) fn table_of<'t>(model: &str, tables: &'t Tables) -> Result<&'t Table, Box<Diagnostic>> {
     tables.get(model).ok_or_else(|| {
         let hint = Some("Run `millrace run`; a view over raw tables is never published.".to_owned());
         bad(format!("model `{model}` is not published"), hint, Code::UnpublishedBase)
@@ -150,12 +167,17 @@ fn table_of<'t>(model: &str, tables: &'t Tables) -> Result<&'t Table, Box<Diagno
 struct Statement<'v> {
     view: &'v SemanticView,
     tables: &'v Tables,
+    types: &'v DimensionTypes,
     columns: Vec<String>,
     needs: BTreeSet<String>,
     params: Vec<Value>,
 }
 
-impl Statement<'_> {
+impl<'v> Statement<'v> {
+    fn new(view: &'v SemanticView, tables: &'v Tables, types: &'v DimensionTypes) -> Self {
+        Self { view, tables, types, columns: Vec::new(), needs: BTreeSet::new(), params: Vec::new() }
+    }
+
     /// A column of a model, as its table spells it.
     fn spelled<'a>(&'a self, model: &str, name: &'a str) -> &'a str {
         self.tables.get(model).map_or(name, |table| table.spelling.column(name))
@@ -240,24 +262,60 @@ impl Statement<'_> {
                 ));
             };
             let column = self.qualified(&self.view.base.text, &time.text);
-            let from = self.param(Value::Date(days.from));
-            let after = self.param(Value::Date(days.to.saturating_add(1)));
+            let [from, after] = self.ends(days);
             parts.push(format!("{column} >= {from} and {column} < {after}"));
         }
         for (name, values) in &query.filters {
             let view = self.view;
-            let column = self.column(view.known_dimension(name)?);
-            let mut any: Vec<String> = Vec::new();
-            let texts: Vec<_> = values.iter().flatten().map(|text| self.param(Value::text(text))).collect();
-            if !texts.is_empty() {
-                any.push(format!("cast({column} as varchar) in ({})", texts.join(", ")));
-            }
-            if values.contains(&None) {
-                any.push(format!("{column} is null"));
-            }
-            parts.push(if any.is_empty() { "false".into() } else { format!("({})", any.join(" or ")) });
+            let dimension = view.known_dimension(name)?;
+            let column = self.column(dimension);
+            parts.push(self.kept(dimension, &column, values));
         }
         Ok(if parts.is_empty() { String::new() } else { format!("\nwhere {}", parts.join("\n  and ")) })
+    }
+
+    /// Parameters for the beginning of the first day, and of the day after the last one.
+    fn ends(&mut self, days: Days) -> [String; 2] {
+        let zoned = self.view.time_type(self.types) == Some(DataType::TimestampTz);
+        [days.from, days.to.saturating_add(1)].map(|day| match self.view.zone.start_of(day) {
+            // The zone's own rules say when a day begins, also where the clock is changed at midnight.
+            Some(at) if zoned => {
+                let at = self.param(Value::TimestampTz(at));
+                format!("cast({at} as timestamptz)")
+            }
+            _ => self.param(Value::Date(day)),
+        })
+    }
+
+    /// The condition that keeps those values of a dimension.
+    fn kept(&mut self, dimension: &Dimension, column: &str, values: &[Option<String>]) -> String {
+        let (compared, comparison) = compared(dimension, column, self.types);
+        let (mut typed, mut texts) = (Vec::new(), Vec::new());
+        for text in values.iter().flatten() {
+            match comparison.value(text) {
+                Some(value) => {
+                    let parameter = self.param(value);
+                    typed.push(comparison.parameter(&parameter));
+                }
+                // What the type has beside its own values, such as PostgreSQL's `infinity`; anything else meets nothing.
+                None => texts.push(self.param(Value::text(text))),
+            }
+        }
+        let mut any = Vec::new();
+        if !typed.is_empty() {
+            any.push(format!("{compared} in ({})", typed.join(", ")));
+        }
+        if !texts.is_empty() {
+            let text = match comparison {
+                Comparison::Text => compared,
+                Comparison::Typed(_) => Comparison::Text.column(&compared),
+            };
+            any.push(format!("{text} in ({})", texts.join(", ")));
+        }
+        if values.contains(&None) {
+            any.push(format!("{column} is null"));
+        }
+        if any.is_empty() { "false".into() } else { format!("({})", any.join(" or ")) }
     }
 
     fn order(&self, query: &MetricQuery, metrics: &[MetricColumns]) -> Result<String, Box<Diagnostic>> {

@@ -1,6 +1,7 @@
 //! From rows of SQL to the numbers that pages show: quotients divided exactly, gaps in time filled, shares.
 
 use crate::metric::query::{Compiled, MetricColumns};
+use crate::metric::time_range::Days;
 use crate::value::{Decimal, Value};
 
 /// An answer, column by column: dimensions first, then metrics, then what was derived.
@@ -100,9 +101,10 @@ pub fn shares(values: &[Value], total: &Value) -> Vec<Value> {
     values.iter().map(|value| if positive { share(value) } else { Value::Null }).collect()
 }
 
-/// Puts a row for every step into an answer whose only dimension is time. `zero` says what stands where there was none. A row without
+/// Puts a row for every step into an answer whose only dimension is time; `steps` follow each other without a gap. Where there was none stands
+/// zero from the step of the first day of `zero` to that of its last, else NULL: before there was data, nobody knows of nothing. A row without
 /// a date is left out: it lies on no step.
-pub fn fill_steps(answer: &mut Answer, steps: &[i32], zero: bool) {
+pub fn fill_steps(answer: &mut Answer, steps: &[i32], zero: Option<Days>) {
     let [dates] = answer.dimensions.as_slice() else { return };
     let found: std::collections::BTreeMap<i32, usize> = dates
         .iter()
@@ -112,11 +114,17 @@ pub fn fill_steps(answer: &mut Answer, steps: &[i32], zero: bool) {
             _ => None,
         })
         .collect();
+    // A step reaches up to the next one.
+    let zeros = zero.map_or(0..0, |days| {
+        let from = steps.partition_point(|step| *step <= days.from).saturating_sub(1);
+        from..steps.partition_point(|step| *step <= days.to)
+    });
     for column in &mut answer.metrics {
-        let empty = if zero { zero_like(column) } else { Value::Null };
-        let filled = steps.iter().map(|step| match found.get(step) {
+        let empty = zero_like(column);
+        let filled = steps.iter().enumerate().map(|(at, step)| match found.get(step) {
             Some(row) if !column[*row].is_null() => column[*row].clone(),
-            _ => empty.clone(),
+            _ if zeros.contains(&at) => empty.clone(),
+            _ => Value::Null,
         });
         *column = filled.collect();
     }
@@ -161,9 +169,28 @@ mod tests {
             metrics: vec![vec![money(150), Value::Null, money(1)]],
             truncated: false,
         };
-        fill_steps(&mut answer, &[1, 2, 3, 4], true);
+        fill_steps(&mut answer, &[1, 2, 3, 4], Some(Days { from: 1, to: 4 }));
         let shown: Vec<_> = answer.metrics[0].iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["0.00", "1.50", "0.00", "0.00"]);
         assert_eq!(answer.rows(), 4);
+    }
+
+    #[test]
+    fn nothing_is_known_before_the_first_day_and_after_the_last() {
+        // Weeks that begin on these days; data from Wednesday of the second to Monday of the fourth.
+        let steps = [0, 7, 14, 21, 28];
+        let filled = |zero| {
+            let mut answer = Answer {
+                dimensions: vec![vec![Value::Date(14)]],
+                metrics: vec![vec![Value::Int(5)]],
+                truncated: false,
+            };
+            fill_steps(&mut answer, &steps, zero);
+            answer.metrics[0].iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(filled(Some(Days { from: 9, to: 21 })), ["", "0", "5", "0", ""]);
+        assert_eq!(filled(Some(Days { from: -90, to: 90 })), ["0", "0", "5", "0", "0"]);
+        assert_eq!(filled(Some(Days { from: -90, to: -1 })), ["", "", "5", "", ""]);
+        assert_eq!(filled(None), ["", "", "5", "", ""]);
     }
 }

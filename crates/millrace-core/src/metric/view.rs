@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Span};
+use crate::metric::filter::DimensionTypes;
 use crate::name::Ident;
 use crate::project::Project;
 use crate::project::decode::Spanned;
 use crate::project::localized::Localized;
 use crate::project::semantic_file::{Format, MetricDef, MetricDefinition, SemanticViewDef};
 use crate::quality::{Check, DataTest, TestSeverity};
+use crate::schema::DataType;
 use crate::sql::analyzer::{Output, ParsedSql, SqlAnalyzer};
 use crate::sql::text;
 use crate::suggest::did_you_mean;
+use crate::time_zone::ProjectZone;
 
 /// A semantic view that queries can be made from.
 #[derive(Debug, Clone)]
@@ -22,6 +25,8 @@ pub struct SemanticView {
     pub name: String,
     /// Its file.
     pub file: Arc<str>,
+    /// What it is about, for people.
+    pub description: Option<String>,
     /// The model whose rows are aggregated.
     pub base: Spanned,
     /// The time column of the base.
@@ -32,6 +37,8 @@ pub struct SemanticView {
     pub dimensions: Vec<Dimension>,
     /// Metrics, in the order of the file.
     pub metrics: Vec<Metric>,
+    /// Where the days of its time begin.
+    pub zone: ProjectZone,
 }
 
 /// A joined model.
@@ -41,6 +48,8 @@ pub struct Join {
     pub to: Spanned,
     /// Pairs of columns: of the base, of the other.
     pub on: Vec<(Spanned, Spanned)>,
+    /// `many_to_one` or `one_to_one`.
+    pub cardinality: String,
 }
 
 /// What metrics are cut by.
@@ -54,8 +63,6 @@ pub struct Dimension {
     pub column: Spanned,
     /// As pages show it.
     pub label: Localized,
-    /// What geography its values are of.
-    pub geo: Option<String>,
     /// Whether it is the view's time.
     pub is_time: bool,
 }
@@ -71,6 +78,8 @@ pub struct Metric {
     pub label: Localized,
     /// How its numbers are shown, where the file says so.
     pub format: Option<Format>,
+    /// What it means, for people.
+    pub description: Option<String>,
 }
 
 /// What a metric is made of.
@@ -93,6 +102,8 @@ pub struct Aggregate {
     pub needs: BTreeSet<String>,
     /// The columns in it, each with its model, as the project writes them.
     pub columns: BTreeSet<(String, String)>,
+    /// The same columns with the places at which they stand.
+    pub places: Vec<(String, Spanned)>,
 }
 
 impl SemanticView {
@@ -106,27 +117,54 @@ impl SemanticView {
         self.dimensions.iter().find(|dimension| dimension.name.text == name)
     }
 
+    /// The type of its time column, where it is known.
+    pub fn time_type(&self, types: &DimensionTypes) -> Option<DataType> {
+        let time = self.dimensions.iter().find(|dimension| dimension.is_time)?;
+        types.get(&time.name.text).copied().flatten()
+    }
+
     /// The models that it reads, the base first.
     pub fn models(&self) -> Vec<&Spanned> {
         std::iter::once(&self.base).chain(self.joins.iter().map(|join| &join.to)).collect()
     }
 
-    /// The data tests that its joins promise: the key of a joined table is unique.
+    /// The data tests that its joins promise: what a join matches by is unique in the joined table, and with `one_to_one` in the base
+    /// too. Of several columns it is their combination.
     pub fn derived_tests(&self) -> Vec<DataTest> {
-        let single = self.joins.iter().filter_map(|join| match join.on.as_slice() {
-            [(_, theirs)] => Some((join, theirs)),
-            _ => None,
-        });
-        single
-            .map(|(join, theirs)| DataTest {
-                model: join.to.text.clone(),
-                column: theirs.clone(),
-                check: Check::Unique,
-                severity: TestSeverity::Error,
-                span: join.to.span.clone(),
-                derived_from: Some(format!("semantic view `{}` joins it many_to_one", self.name)),
-            })
-            .collect()
+        let mut tests = Vec::new();
+        for join in &self.joins {
+            let (ours, theirs): (Vec<Spanned>, Vec<Spanned>) = join.on.iter().cloned().unzip();
+            let word = &join.cardinality;
+            tests.extend(Self::unique(
+                &join.to,
+                theirs,
+                format!("semantic view `{}` joins it {word}", self.name),
+            ));
+            if word == "one_to_one" {
+                let why = format!("semantic view `{}` joins `{}` to it {word}", self.name, join.to.text);
+                tests.extend(
+                    Self::unique(&self.base, ours, why)
+                        .map(|test| DataTest { span: join.to.span.clone(), ..test }),
+                );
+            }
+        }
+        tests
+    }
+
+    fn unique(model: &Spanned, columns: Vec<Spanned>, why: String) -> Option<DataTest> {
+        let mut columns = columns.into_iter();
+        Some(DataTest {
+            model: model.text.clone(),
+            column: columns.next()?,
+            with: columns.collect(),
+            check: Check::Unique,
+            severity: TestSeverity::Error,
+            filter: None,
+            given_name: None,
+            suffix: None,
+            span: model.span.clone(),
+            derived_from: Some(why),
+        })
     }
 
     /// Compiles all semantic views of a project; one that has errors is left out.
@@ -184,7 +222,6 @@ fn compile(
             model: model.to_owned(),
             column: Spanned { text: column.to_owned(), span: dimension.column.span.clone() },
             label: dimension.label.clone(),
-            geo: dimension.geo.clone(),
             is_time: def.time.as_ref().is_some_and(|time| model == def.base.text && time.text == column),
         });
     }
@@ -196,7 +233,6 @@ fn compile(
             model: def.base.text.clone(),
             column: time.clone(),
             label: Localized::from_name(&time.text),
-            geo: None,
             is_time: true,
         });
     }
@@ -206,15 +242,25 @@ fn compile(
     if diagnostics[before..].iter().any(Diagnostic::is_error) {
         return None;
     }
-    let joins = def.joins.iter().map(|join| Join { to: join.to.clone(), on: join.on.clone() }).collect();
+    let joins = def
+        .joins
+        .iter()
+        .map(|join| Join {
+            to: join.to.clone(),
+            on: join.on.clone(),
+            cardinality: join.cardinality.text.clone(),
+        })
+        .collect();
     Some(SemanticView {
         name: def.name.text.clone(),
         file: Arc::clone(&def.file),
+        description: def.description.clone(),
         base: def.base.clone(),
         time: def.time.clone(),
         joins,
         dimensions,
         metrics,
+        zone: project.manifest.time_zone.clone(),
     })
 }
 
@@ -234,7 +280,9 @@ impl MetricCompiler<'_> {
                 let place = |name: &Spanned, diagnostics: &mut Vec<Diagnostic>| {
                     self.ratio_part(metric, name, diagnostics)
                 };
-                Formula::Ratio(place(numerator, diagnostics)?, place(denominator, diagnostics)?)
+                let parts = (place(numerator, diagnostics), place(denominator, diagnostics));
+                self.compare_filters(metric, diagnostics);
+                Formula::Ratio(parts.0?, parts.1?)
             }
         };
         Some(Metric {
@@ -242,7 +290,39 @@ impl MetricCompiler<'_> {
             formula,
             label: metric.label.clone(),
             format: metric.format.clone(),
+            description: metric.description.clone(),
         })
+    }
+
+    /// Warns where the parts of a ratio count different rows and the file does not say that this is meant.
+    fn compare_filters(&self, metric: &MetricDef, diagnostics: &mut Vec<Diagnostic>) {
+        let MetricDefinition::Ratio { numerator, denominator } = &metric.definition else { return };
+        let filter = |name: &Spanned| {
+            let part = self.def.metrics.iter().find(|other| other.name.text == name.text)?;
+            let MetricDefinition::Aggregate { sql, filter } = &part.definition else { return None };
+            let own = sql.text.to_lowercase().find("filter").map(|at| &sql.text[at..]);
+            let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            Some((filter.as_ref().map(|filter| words(&filter.text)), own.map(words)))
+        };
+        let (Some(above), Some(below)) = (filter(numerator), filter(denominator)) else { return };
+        let span = || metric.name.span.clone();
+        match &metric.filters_differ {
+            None if above != below => {
+                let message = format!(
+                    "metric `{}` divides `{}` by `{}`, which count different rows",
+                    metric.name.text, numerator.text, denominator.text
+                );
+                let hint = "Give both the same `where`, or say that it is meant: `filters: differ`.";
+                let warning = Diagnostic::warning(Code::RatioOfDifferentFilters, message);
+                diagnostics.push(warning.at(span(), "").hint(hint));
+            }
+            Some(said) if above == below => {
+                let message = format!("the parts of metric `{}` count the same rows", metric.name.text);
+                let error = Diagnostic::error(Code::WrongValue, message).at(said.clone(), "");
+                diagnostics.push(error.hint("Take `filters: differ` away."));
+            }
+            _ => {}
+        }
     }
 
     fn ratio_part(
@@ -283,7 +363,7 @@ impl MetricCompiler<'_> {
         filter: Option<&Spanned>,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Formula> {
-        let mut columns = BTreeSet::new();
+        let mut columns = Vec::new();
         let (expression, parsed) = self.qualified(metric, sql, &mut columns, diagnostics)?;
         let call = match parsed.outputs.as_slice() {
             [Output { call: Some(call), modified, .. }] => (call.as_str(), *modified),
@@ -302,12 +382,16 @@ impl MetricCompiler<'_> {
             let (condition, _) = self.qualified(metric, filter, &mut columns, diagnostics)?;
             suffix = format!(" filter (where {condition})");
         }
+        let places = columns;
+        let columns: BTreeSet<(String, String)> =
+            places.iter().map(|(model, column)| (model.clone(), column.text.clone())).collect();
         let joined = columns.iter().map(|(model, _)| model).filter(|model| **model != self.def.base.text);
         let needs: BTreeSet<String> = joined.cloned().collect();
         let aggregate = |sql: String| Aggregate {
             sql: format!("{sql}{suffix}"),
             needs: needs.clone(),
             columns: columns.clone(),
+            places: places.clone(),
         };
         if call.0 == "avg"
             && let Some(argument) = expression.find('(').map(|at| &expression[at..])
@@ -331,7 +415,7 @@ impl MetricCompiler<'_> {
         &self,
         metric: &MetricDef,
         written: &Spanned,
-        columns: &mut BTreeSet<(String, String)>,
+        columns: &mut Vec<(String, Spanned)>,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<(String, ParsedSql)> {
         const BEFORE: &str = "select ";
@@ -376,7 +460,8 @@ impl MetricCompiler<'_> {
             let name = column.path.last().cloned().unwrap_or_default();
             let range = text::path_range(&sql, column.at);
             replacements.push((range, format!("{}.{}", Ident::new(&model), Ident::new(&name))));
-            columns.insert((model, name));
+            let span = inner_span(&written.span, &written.text, column.at.checked_sub(BEFORE.len()));
+            columns.push((model, Spanned { text: name, span }));
         }
         replacements.sort_by_key(|(range, _)| range.start);
         let qualified = text::replace(&sql, &replacements);

@@ -6,14 +6,21 @@ use std::fmt::Write as _;
 use crate::code::Code;
 use crate::project::decode::Decoder;
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
-use crate::project::yaml::Node;
+use crate::project::yaml::{Node, written};
 use crate::schema::{Column, DataType, StreamSchema, TYPE_NAMES};
 use crate::suggest::did_you_mean;
 
 /// The keys of a captured schema.
 pub static CAPTURED: MapSpec = MapSpec {
     doc: "`sources/NAME.schema.yml`: columns and types of the streams of source `NAME`, written by `millrace capture`.",
-    keys: &[KeySpec::required("streams", KeyKind::MapOf(&KeyKind::Map(&STREAM)), "Streams by name.")],
+    keys: &[
+        KeySpec::required("streams", KeyKind::MapOf(&KeyKind::Map(&STREAM)), "Streams by name."),
+        KeySpec::optional(
+            "views",
+            KeyKind::ListOf(&KeyKind::Text),
+            "Those of them that are views, which `exclude: [views]` leaves out.",
+        ),
+    ],
 };
 
 static STREAM: MapSpec = MapSpec {
@@ -85,15 +92,20 @@ pub fn decode(node: &Node, decoder: &mut Decoder<'_>) -> CapturedSchemas {
     streams
 }
 
-/// The text of the file for these streams; decoding it gives them back.
-pub fn encode(streams: &CapturedSchemas) -> String {
+/// Which streams of a captured schema are views; none where it does not say.
+pub fn views(node: &Node, decoder: &Decoder<'_>) -> Option<Vec<String>> {
+    node.get("views").map(|_| decoder.texts(node, "views"))
+}
+
+/// The text of the file for these streams; decoding it gives them back. `views` are those that are views, where the source knows them.
+pub fn encode(streams: &CapturedSchemas, views: Option<&[String]>) -> String {
     let mut out = String::from(
         "# Written by `millrace capture`; keep it in git. A run compares the source with it.\nstreams:\n",
     );
     for (name, schema) in streams {
-        let _ = writeln!(out, "  {}:", quoted(name));
+        let _ = writeln!(out, "  {}:", written(name));
         if !schema.primary_key.is_empty() {
-            let key: Vec<_> = schema.primary_key.iter().map(|name| quoted(name)).collect();
+            let key: Vec<_> = schema.primary_key.iter().map(|name| written(name)).collect();
             let _ = writeln!(out, "    primary_key: [{}]", key.join(", "));
         }
         out.push_str(if schema.columns.is_empty() { "    columns: []\n" } else { "    columns:\n" });
@@ -101,16 +113,12 @@ pub fn encode(streams: &CapturedSchemas) -> String {
             let data_type = data_type.to_string();
             let data_type = if data_type.contains(',') { format!("\"{data_type}\"") } else { data_type };
             let _ =
-                writeln!(out, "      - {{name: {}, type: {data_type}, nullable: {nullable}}}", quoted(name));
+                writeln!(out, "      - {{name: {}, type: {data_type}, nullable: {nullable}}}", written(name));
         }
     }
+    if let Some(views) = views {
+        let views: Vec<_> = views.iter().map(|name| written(name)).collect();
+        let _ = writeln!(out, "views: [{}]", views.join(", "));
+    }
     out
-}
-
-/// A text as YAML: plain where that is safe, else a double-quoted scalar, which JSON's escapes are valid in.
-fn quoted(text: &str) -> String {
-    let plain = text.starts_with(|c: char| c.is_alphabetic() || c == '_')
-        && text.chars().all(|c| c.is_alphanumeric() || c == '_')
-        && !matches!(text.to_lowercase().as_str(), "null" | "true" | "false");
-    if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }

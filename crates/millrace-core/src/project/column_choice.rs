@@ -66,6 +66,17 @@ impl LeftOut {
         self.names.iter().any(is) || self.all_but.as_ref().is_some_and(|kept| !kept.iter().any(is))
     }
 
+    /// Whether it names that column, not only all others.
+    pub fn names(&self, column: &str) -> bool {
+        self.names.iter().any(|name| name == column)
+    }
+
+    /// Whether it names a column that differs from that one in letter case at most.
+    pub fn names_in_any_case(&self, column: &str) -> bool {
+        let folded = column.to_lowercase();
+        self.names.iter().any(|name| name.to_lowercase() == folded)
+    }
+
     /// Whether it has an object whose fields are columns, named by it and theirs with an underscore between: by its own name, or because
     /// none of them is among those that are kept.
     pub fn contains_object(&self, object: &str) -> bool {

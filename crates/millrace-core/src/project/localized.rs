@@ -17,6 +17,12 @@ impl Localized {
         Self(BTreeMap::from([("en".to_owned(), text.into())]))
     }
 
+    /// The text for a reader of that language; else the English one, else whatever there is.
+    pub fn read(&self, locale: &str) -> &str {
+        let text = self.0.get(locale).or_else(|| self.0.get("en")).or_else(|| self.0.values().next());
+        text.map_or("", String::as_str)
+    }
+
     /// From a checked node.
     pub fn from_node(node: &Node) -> Option<Self> {
         if let Some(text) = node.text() {

@@ -10,11 +10,12 @@ use crate::name::Naming;
 use crate::project::decode::Decoder;
 use crate::project::environment::{Environment, environment};
 use crate::project::mask_salt::{MASK_SALT, MaskSalt, mask_salt};
-use crate::project::schedule::{NOTIFY, Notify, SCHEDULE, Schedule, notify, schedule};
+use crate::project::schedule::{NOTIFY, Notify, SCHEDULE, Schedule, notify, schedule, time_zone};
 use crate::project::settings::{Setting, Settings};
 use crate::project::shrink::{MAX_SHRINK, Shrink, max_shrink};
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::yaml::{Node, Scalar};
+use crate::time_zone::ProjectZone;
 
 /// The keys of `millrace.yml`.
 pub static MANIFEST: MapSpec = MapSpec {
@@ -30,6 +31,11 @@ pub static MANIFEST: MapSpec = MapSpec {
             "naming",
             KeyKind::OneOf(&["snake_case", "source"]),
             "How loaded columns are named: `snake_case` (the default, `ClientID` becomes `client_id`) or as in the `source`.",
+        ),
+        KeySpec::optional(
+            "time_zone",
+            KeyKind::Text,
+            "Where the days of the project begin: a name of the IANA database such as `Europe/Paris`. It decides which day a moment belongs to (`timestamptz`), in models and on pages, what `today` is, and what the schedule's times mean; a timestamp without a zone is taken as it stands. `UTC` by default.",
         ),
         MASK_SALT,
         KeySpec::optional(
@@ -221,6 +227,8 @@ pub struct Manifest {
     pub environments: Vec<Environment>,
     /// How loaded columns are named.
     pub naming: Naming,
+    /// Where its days begin.
+    pub time_zone: ProjectZone,
     /// The secret under which columns are masked.
     pub mask_salt: MaskSalt,
     /// Variables of templates.
@@ -246,6 +254,9 @@ impl Manifest {
         let mut manifest = Self { name: decoder.text(node, "name").unwrap_or_default(), ..Self::default() };
         if node.get("naming").and_then(Node::text) == Some("source") {
             manifest.naming = Naming::Source;
+        }
+        if let Some(zone) = time_zone(node, &ProjectZone::default(), decoder) {
+            manifest.time_zone = zone;
         }
         manifest.mask_salt = mask_salt(node, decoder);
         for (name, value) in decoder.entries(node, "vars") {
@@ -278,7 +289,8 @@ impl Manifest {
         if let Some(value) = node.get("serve") {
             manifest.serve = serve(value, decoder);
         }
-        manifest.schedule = node.get("schedule").and_then(|value| schedule(value, decoder));
+        manifest.schedule =
+            node.get("schedule").and_then(|value| schedule(value, &manifest.time_zone, decoder));
         manifest.notify = node.get("notify").and_then(|value| notify(value, decoder));
         manifest
     }
@@ -333,15 +345,17 @@ pub(crate) fn settings_of(
     let entries = node.map().unwrap_or_default().iter().filter(|entry| spec.key(&entry.key).is_some());
     Settings::new(entries.filter_map(|entry| {
         let mut text = |node: &Node| Some(resolve(node.text()?, &node.range));
-        let setting =
-            match (&entry.value.scalar().and_then(Scalar::as_bool), entry.value.seq(), entry.value.map()) {
-                (Some(value), ..) => Setting::Bool(*value),
-                (_, Some(nodes), _) => Setting::List(nodes.iter().filter_map(text).collect()),
-                (.., Some(entries)) => Setting::Map(
-                    entries.iter().filter_map(|e| Some((e.key.clone(), text(&e.value)?))).collect(),
-                ),
-                _ => Setting::Text(text(&entry.value)?),
-            };
+        // A key of texts takes the text `true`.
+        let is_flag = spec.key(&entry.key).is_some_and(|key| matches!(key.kind, KeyKind::Bool));
+        let flag = entry.value.scalar().and_then(Scalar::as_bool).filter(|_| is_flag);
+        let setting = match (flag, entry.value.seq(), entry.value.map()) {
+            (Some(value), ..) => Setting::Bool(value),
+            (_, Some(nodes), _) => Setting::List(nodes.iter().filter_map(text).collect()),
+            (.., Some(entries)) => {
+                Setting::Map(entries.iter().filter_map(|e| Some((e.key.clone(), text(&e.value)?))).collect())
+            }
+            _ => Setting::Text(text(&entry.value)?),
+        };
         Some((entry.key.clone(), setting))
     }))
 }

@@ -4,10 +4,13 @@
 
 pub mod captured;
 pub mod column_choice;
+pub mod column_words;
 pub mod dashboard_file;
+mod data_test;
 pub mod decode;
 pub mod deletes;
 pub mod environment;
+pub mod exclude;
 pub mod localized;
 pub mod manifest;
 pub mod mask_salt;
@@ -36,6 +39,7 @@ use crate::project::model_file::{ModelDef, ModelDoc, start_of};
 use crate::project::semantic_file::SemanticViewDef;
 use crate::project::source_file::SourceDef;
 use crate::project::spec::MapSpec;
+use crate::sql::template::{self, TemplateContext};
 use crate::suggest::did_you_mean;
 
 /// A file of a project.
@@ -91,8 +95,12 @@ pub struct Project {
     pub sources: Vec<SourceDef>,
     /// Captured schemas by source name.
     pub captured: BTreeMap<String, CapturedSchemas>,
+    /// Which streams of a captured schema are views, by the name of their source, where it says so.
+    pub captured_views: BTreeMap<String, Vec<String>>,
     /// Models, in the order of their files.
     pub models: Vec<ModelDef>,
+    /// Names of models that are left out (`enabled: false`).
+    pub disabled: Vec<String>,
     /// Semantic views.
     pub semantic_views: Vec<SemanticViewDef>,
     /// Dashboards.
@@ -102,6 +110,19 @@ pub struct Project {
 }
 
 impl Project {
+    /// Leaves out the models that are not enabled: by their description, or by `config(enabled=…)` in the model itself, which goes
+    /// before it. A model that cannot be rendered stays, to be told of.
+    pub fn disable(&mut self, context: &TemplateContext) {
+        let enabled = |model: &ModelDef| {
+            let says = template::is_template(&model.text) && model.text.contains("enabled");
+            let rendered = says.then(|| template::render(&model.file, &model.text, context).ok()).flatten();
+            rendered.and_then(|rendered| rendered.enabled).or(model.enabled).unwrap_or(true)
+        };
+        let (kept, disabled) = std::mem::take(&mut self.models).into_iter().partition(enabled);
+        self.models = kept;
+        self.disabled = Vec::into_iter(disabled).map(|model| model.name).collect();
+    }
+
     /// The columns that are masked, with the places that say so.
     pub fn masked(&self) -> impl Iterator<Item = &Spanned> {
         let options = self.sources.iter().flat_map(|source| {
@@ -188,6 +209,7 @@ impl Loader<'_> {
                 indexes: Vec::new(),
                 columns: Vec::new(),
                 tests: Vec::new(),
+                enabled: None,
             });
         }
     }
@@ -205,6 +227,8 @@ impl Loader<'_> {
             "sources" => match last.strip_suffix(".schema") {
                 Some(source) => {
                     let schemas = captured::decode(&node, &mut decoder);
+                    let views = captured::views(&node, &decoder).map(|views| (source.to_owned(), views));
+                    self.project.captured_views.extend(views);
                     self.project.captured.insert(source.to_owned(), schemas);
                 }
                 None => self.project.sources.extend(source_file::decode(&node, last, &mut decoder)),
@@ -268,6 +292,7 @@ impl Loader<'_> {
             model.indexes.extend(doc.indexes);
             model.columns.extend(doc.columns);
             model.tests.extend(doc.tests);
+            model.enabled = doc.enabled.or(model.enabled);
         }
     }
 

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::materialization::Materialization;
+use crate::project::data_test::{DATA_TESTS, data_test};
 use crate::project::decode::{Decoder, Spanned};
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::yaml::{Node, Scalar};
-use crate::quality::{Check, DataTest, TestSeverity};
-use crate::suggest::did_you_mean;
+use crate::quality::DataTest;
 
 /// The keys of a file that describes models.
 pub static MODELS: MapSpec = MapSpec {
@@ -38,12 +37,8 @@ static MODEL: MapSpec = MapSpec {
             KeyKind::ListOf(&KeyKind::Map(&COLUMN)),
             "Columns with descriptions and data tests.",
         ),
-        KeySpec::optional(
-            "data_tests",
-            KeyKind::ListOf(&KeyKind::Any),
-            "Data tests of the model as a whole.",
-        ),
-        KeySpec::optional("tests", KeyKind::ListOf(&KeyKind::Any), "dbt's older name of `data_tests`."),
+        KeySpec::optional("data_tests", DATA_TESTS, "Data tests of the model as a whole."),
+        KeySpec::optional("tests", DATA_TESTS, "dbt's older name of `data_tests`."),
     ],
 };
 
@@ -57,6 +52,11 @@ static CONFIG: MapSpec = MapSpec {
         KeySpec::optional("materialized", KeyKind::OneOf(Materialization::NAMES), "`table` or `view`."),
         KeySpec::optional("post_hook", HOOKS, POST_HOOK_DOC),
         KeySpec::optional("post-hook", HOOKS, "dbt's other spelling of `post_hook`."),
+        KeySpec::optional(
+            "enabled",
+            KeyKind::Bool,
+            "Whether there is such a model; `false` leaves it out with its data tests.",
+        ),
     ],
 };
 
@@ -65,8 +65,8 @@ static COLUMN: MapSpec = MapSpec {
     keys: &[
         KeySpec::required("name", KeyKind::Text, "Name of the column."),
         KeySpec::optional("description", KeyKind::Text, "What it holds, for people."),
-        KeySpec::optional("data_tests", KeyKind::ListOf(&KeyKind::Any), "Data tests of the column."),
-        KeySpec::optional("tests", KeyKind::ListOf(&KeyKind::Any), "dbt's older name of `data_tests`."),
+        KeySpec::optional("data_tests", DATA_TESTS, "Data tests of the column."),
+        KeySpec::optional("tests", DATA_TESTS, "dbt's older name of `data_tests`."),
     ],
 };
 
@@ -91,6 +91,8 @@ pub struct ModelDef {
     pub columns: Vec<ColumnDoc>,
     /// Data tests, derived ones not among them.
     pub tests: Vec<DataTest>,
+    /// Whether it is part of the project, where its description says so.
+    pub enabled: Option<bool>,
 }
 
 /// What is said of a column.
@@ -119,6 +121,8 @@ pub struct ModelDoc {
     pub columns: Vec<ColumnDoc>,
     /// Data tests.
     pub tests: Vec<DataTest>,
+    /// Whether the model is part of the project.
+    pub enabled: Option<bool>,
 }
 
 /// Decodes a file that describes models.
@@ -153,6 +157,7 @@ fn model_doc(node: &Node, decoder: &mut Decoder<'_>) -> Option<ModelDoc> {
         materialization,
         columns: Vec::new(),
         tests: Vec::new(),
+        enabled: config.and_then(|config| config.get("enabled")?.scalar()).and_then(Scalar::as_bool),
     };
     for list in ["data_tests", "tests"].iter().filter_map(|key| node.get(key)?.seq()) {
         for test in list {
@@ -169,124 +174,6 @@ fn model_doc(node: &Node, decoder: &mut Decoder<'_>) -> Option<ModelDoc> {
         doc.columns.push(ColumnDoc { description: decoder.text(column, "description"), name });
     }
     Some(doc)
-}
-
-const TEST_NAMES: [&str; 4] = ["not_null", "unique", "accepted_values", "relationships"];
-
-/// `not_null`, or `{accepted_values: {values: […], config: {severity: warn}}}`.
-fn data_test(
-    node: &Node,
-    model: &str,
-    column: Option<&Spanned>,
-    decoder: &mut Decoder<'_>,
-) -> Option<DataTest> {
-    let nothing = Node { value: crate::project::yaml::NodeValue::Map(Vec::new()), range: node.range.clone() };
-    let (kind, kind_range, arguments) = match (node.text(), node.map()) {
-        (Some(kind), _) => (kind, node.range.clone(), &nothing),
-        (None, Some([entry])) => (entry.key.as_str(), entry.key_range.clone(), &entry.value),
-        _ => {
-            let hint = Some("Write `not_null`, or `accepted_values: {values: [a, b]}`.".to_owned());
-            decoder.report(
-                Code::BadDataTest,
-                &node.range,
-                "a data test is a name, or one name with its arguments",
-                hint,
-            );
-            return None;
-        }
-    };
-    let span = decoder.span(&kind_range);
-    let argument = |key: &str| arguments.get(key).or_else(|| arguments.get("arguments")?.get(key));
-    if !TEST_NAMES.contains(&kind) {
-        let hint = did_you_mean(kind, TEST_NAMES, "there are");
-        decoder.report(Code::BadDataTest, &kind_range, format!("there is no data test `{kind}`"), hint);
-        return None;
-    }
-    for entry in arguments.map().unwrap_or_default() {
-        let known: &[&str] = match kind {
-            "accepted_values" => {
-                &["values", "quote", "arguments", "config", "severity", "column_name", "name"]
-            }
-            "relationships" => &["to", "field", "arguments", "config", "severity", "column_name", "name"],
-            _ => &["arguments", "config", "severity", "column_name", "name"],
-        };
-        if !known.contains(&entry.key.as_str()) {
-            let hint = did_you_mean(&entry.key, known.iter().copied(), "it has");
-            let message = format!("data test `{kind}` has no argument `{}`", entry.key);
-            decoder.report(Code::UnknownKey, &entry.key_range, message, hint);
-        }
-    }
-    let column = column.cloned().or_else(|| {
-        let node = argument("column_name")?;
-        Some(Spanned { text: node.text()?.to_owned(), span: decoder.span(&node.range) })
-    });
-    let Some(column) = column else {
-        let hint = Some("Move it below the column, or add `column_name`.".to_owned());
-        decoder.report(
-            Code::BadDataTest,
-            &kind_range,
-            format!("data test `{kind}` does not say of which column"),
-            hint,
-        );
-        return None;
-    };
-    let severity = arguments
-        .get("config")
-        .and_then(|config| config.get("severity"))
-        .or_else(|| arguments.get("severity"));
-    let severity = match severity.map(|node| (node.text().unwrap_or_default(), &node.range)) {
-        None | Some(("error", _)) => TestSeverity::Error,
-        Some(("warn", _)) => TestSeverity::Warn,
-        Some((other, range)) => {
-            let hint = Some("It is `error` (holds the publish) or `warn` (is only reported).".to_owned());
-            decoder.report(Code::BadDataTest, range, format!("there is no severity `{other}`"), hint);
-            return None;
-        }
-    };
-    let check = match kind {
-        "not_null" => Check::NotNull,
-        "unique" => Check::Unique,
-        "accepted_values" => {
-            let values: Option<Vec<&Scalar>> = argument("values")
-                .and_then(Node::seq)
-                .map(|list| list.iter().filter_map(Node::scalar).collect());
-            let Some(values) = values.filter(|values| !values.is_empty()) else {
-                let hint = Some("Add `values: [a, b]`.".to_owned());
-                decoder.report(
-                    Code::BadDataTest,
-                    &kind_range,
-                    "`accepted_values` needs a list of `values`",
-                    hint,
-                );
-                return None;
-            };
-            Check::AcceptedValues { values: values.iter().map(|scalar| scalar.text.clone()).collect() }
-        }
-        _ => {
-            let (Some(to), Some(field)) = (argument("to"), argument("field").and_then(Node::text)) else {
-                let hint = Some("Add `to: model` and `field: column`.".to_owned());
-                decoder.report(
-                    Code::BadDataTest,
-                    &kind_range,
-                    "`relationships` needs `to` and `field`",
-                    hint,
-                );
-                return None;
-            };
-            let written = to.text().unwrap_or_default();
-            Check::Relationships {
-                to: Spanned { text: ref_name(written).to_owned(), span: decoder.span(&to.range) },
-                field: field.to_owned(),
-            }
-        }
-    };
-    Some(DataTest { model: model.to_owned(), column, check, severity, span, derived_from: None })
-}
-
-/// `dim_clients` of `ref('dim_clients')`, dbt's spelling.
-fn ref_name(written: &str) -> &str {
-    let inner = written.trim().strip_prefix("ref(").and_then(|rest| rest.strip_suffix(')'));
-    inner.map_or(written.trim(), |name| name.trim().trim_matches(['\'', '"']))
 }
 
 /// The whole file, for diagnostics about a model that have no better place.

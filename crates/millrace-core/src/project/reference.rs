@@ -77,6 +77,7 @@ fn kind_schema(kind: &KeyKind) -> Json {
     match kind {
         // YAML reads an unquoted 5 as a number; it is as good a text.
         KeyKind::Text => json!({"type": ["string", "number", "boolean"]}),
+        KeyKind::Secret => json!({"type": "string", "pattern": "\\$\\{"}),
         KeyKind::OneOf(words) => json!({"enum": words}),
         KeyKind::Bool => json!({"type": "boolean"}),
         KeyKind::Integer(least, i64::MAX) => json!({"type": "integer", "minimum": least}),

@@ -9,6 +9,7 @@ use crate::project::decode::Decoder;
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::yaml::{Node, Scalar};
 use crate::schedule::Cron;
+use crate::time_zone::ProjectZone;
 
 /// Tries after the first, where nothing is said.
 const RETRIES: u32 = 3;
@@ -25,7 +26,7 @@ pub(super) static SCHEDULE: MapSpec = MapSpec {
         KeySpec::optional(
             "time_zone",
             KeyKind::Text,
-            "Whose clock on the wall that means: a name of the IANA database such as `Europe/Paris`. `UTC` by default.",
+            "Whose clock on the wall that means: a name of the IANA database such as `Europe/Paris`. The project's by default.",
         ),
         KeySpec::optional(
             "catch_up",
@@ -127,7 +128,7 @@ impl Schedule {
 }
 
 /// Decodes `schedule:`; none where it cannot be kept, which is reported.
-pub(super) fn schedule(node: &Node, decoder: &mut Decoder<'_>) -> Option<Schedule> {
+pub(super) fn schedule(node: &Node, of_project: &ProjectZone, decoder: &mut Decoder<'_>) -> Option<Schedule> {
     let cron = node.get("cron")?;
     let cron = match cron.text()?.parse::<Cron>() {
         Ok(parsed) => Some(parsed),
@@ -137,46 +138,28 @@ pub(super) fn schedule(node: &Node, decoder: &mut Decoder<'_>) -> Option<Schedul
             None
         }
     };
-    let time_zone = match node.get("time_zone") {
-        None => Some("UTC".to_owned()),
-        Some(value) => {
-            let name = value.text()?;
-            let zone = canonical(name);
-            if zone.is_none() {
-                let message = format!("`{name}` is no time zone");
-                let hint = nearest(name).map_or_else(
-                    || {
-                        "Write a name of the IANA database: `Europe/Paris`, `America/New_York`, `UTC`."
-                            .to_owned()
-                    },
-                    |near| format!("Did you mean `{near}`?"),
-                );
-                decoder.report(Code::WrongValue, &value.range, message, Some(hint));
-            }
-            zone
-        }
-    };
+    let time_zone = time_zone(node, of_project, decoder);
     let catch_up = node.get("catch_up").and_then(Node::scalar).and_then(Scalar::as_bool).unwrap_or(true);
     let retries = node.get("retries").and_then(Node::scalar).and_then(Scalar::as_integer);
     let retries = retries.and_then(|retries| u32::try_from(retries).ok()).unwrap_or(RETRIES);
-    Some(Schedule { cron: cron?, time_zone: time_zone?, catch_up, retries })
+    Some(Schedule { cron: cron?, time_zone: time_zone?.name().to_owned(), catch_up, retries })
 }
 
-/// The name as the IANA database spells it; case does not matter there.
-fn canonical(name: &str) -> Option<String> {
-    let zone = TimeZoneDatabase::bundled().get(name).ok()?;
-    zone.iana_name().map(str::to_owned)
-}
-
-/// A zone that may have been meant: `Paris`, `Europe/Pari`.
-fn nearest(name: &str) -> Option<String> {
-    let bundled = TimeZoneDatabase::bundled();
-    let names: Vec<String> = bundled.available().map(|name| name.to_string()).collect();
-    let city = |zone: &&String| {
-        zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(&name.replace(' ', "_")))
-    };
-    let near = || crate::suggest::nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
-    names.iter().find(city).cloned().or_else(near)
+/// What `time_zone:` says, or else `default`; none where it names no zone, which is reported.
+pub(super) fn time_zone(
+    node: &Node,
+    default: &ProjectZone,
+    decoder: &mut Decoder<'_>,
+) -> Option<ProjectZone> {
+    let Some(value) = node.get("time_zone") else { return Some(default.clone()) };
+    let name = value.text()?;
+    match ProjectZone::of(name) {
+        Ok(zone) => Some(zone),
+        Err(hint) => {
+            decoder.report(Code::WrongValue, &value.range, format!("`{name}` is no time zone"), Some(hint));
+            None
+        }
+    }
 }
 
 /// Decodes `notify:`; none where nobody can be told, which is reported.
@@ -241,20 +224,24 @@ mod tests {
     fn what_is_written_is_read() {
         let text = "schedule: {cron: 0 6 * * 1-5, time_zone: europe/paris, catch_up: false, retries: 0}\n\
                     notify: {webhook: \"${NOBODY}\", on: [published]}";
-        let (manifest, diagnostics) = manifest(text);
+        let (read, diagnostics) = manifest(text);
         assert_eq!(diagnostics, []);
-        let schedule = manifest.schedule.expect("there is one");
+        let schedule = read.schedule.expect("there is one");
         assert_eq!(
             (schedule.time_zone.as_str(), schedule.catch_up, schedule.retries),
             ("Europe/Paris", false, 0)
         );
+        let (of_project, diagnostics) = manifest("time_zone: europe/paris\nschedule: {cron: 0 6 * * *}");
+        assert_eq!(diagnostics, []);
+        assert_eq!(of_project.time_zone.name(), "Europe/Paris");
+        assert_eq!(of_project.schedule.expect("there is one").time_zone, "Europe/Paris");
         let next = schedule.cron.next_after(
             "2026-03-27T12:00:00Z".parse().expect("a moment"),
             &schedule.zone(&TimeZoneDatabase::none()),
         );
         // A Monday, on which the clock in Paris is two hours ahead already.
         assert_eq!(next, "2026-03-30T04:00:00Z".parse().ok());
-        let notify = manifest.notify.expect("there is one");
+        let notify = read.notify.expect("there is one");
         assert_eq!(notify.on, [NotifyOn::Published]);
         assert_eq!(notify.unset.len(), 1);
     }
@@ -269,6 +256,7 @@ mod tests {
             ("schedule: {cron: \"@daily\", time_zone: CET+1}", "no time zone", ""),
             ("schedule: {cron: \"@daily\", retries: 21}", "20", ""),
             ("schedule: {time_zone: UTC}", "cron", ""),
+            ("time_zone: Pariss", "`Pariss` is no time zone", "IANA"),
             ("notify: {webhook: example.com}", "no `http` or `https` address", "https://"),
             ("notify: {webhook: \"${HOOK}\", on: [never]}", "never", "failed"),
         ] {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::code::Code;
+use crate::diagnostic::Span;
 use crate::project::decode::{Decoder, Spanned};
 use crate::project::localized::Localized;
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
@@ -60,8 +61,6 @@ static DIMENSION: MapSpec = MapSpec {
             "A column of the base, or `model.column` of a joined model.",
         ),
         KeySpec::optional("label", KeyKind::Localized, "As pages show it."),
-        KeySpec::optional("geo", KeyKind::OneOf(&["country"]), "That its values are countries."),
-        KeySpec::optional("drill", KeyKind::ListOf(&KeyKind::Text), "Dimensions from coarse to fine."),
     ],
 };
 
@@ -74,6 +73,11 @@ static METRIC: MapSpec = MapSpec {
             "ratio",
             KeyKind::ListOf(&KeyKind::Text),
             "Two metrics: the first divided by the second.",
+        ),
+        KeySpec::optional(
+            "filters",
+            KeyKind::OneOf(&["differ"]),
+            "Of a ratio: that its parts count different rows, and are meant to. Without it `check` warns of that.",
         ),
         KeySpec::optional("label", KeyKind::Localized, "As pages show it."),
         KeySpec::optional("description", KeyKind::Text, "What it means, for people."),
@@ -104,6 +108,8 @@ pub struct SemanticViewDef {
     pub base: Spanned,
     /// The time column of the base.
     pub time: Option<Spanned>,
+    /// What it is about.
+    pub description: Option<String>,
     /// Joined models.
     pub joins: Vec<JoinDef>,
     /// Dimensions, in the order of the file.
@@ -134,8 +140,6 @@ pub struct DimensionDef {
     pub column: Spanned,
     /// As pages show it.
     pub label: Localized,
-    /// What geography its values are of.
-    pub geo: Option<String>,
 }
 
 /// A metric.
@@ -149,6 +153,10 @@ pub struct MetricDef {
     pub label: Localized,
     /// How its numbers are shown.
     pub format: Option<Format>,
+    /// What it means.
+    pub description: Option<String>,
+    /// Where the file says that the parts of a ratio count different rows.
+    pub filters_differ: Option<Span>,
 }
 
 /// What a metric is.
@@ -204,6 +212,7 @@ pub fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<SemanticViewDef>
         file: Arc::clone(decoder.file),
         base,
         time: decoder.spanned(node, "time"),
+        description: decoder.text(node, "description"),
         joins,
         dimensions: Vec::new(),
         metrics: Vec::new(),
@@ -214,8 +223,7 @@ pub fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<SemanticViewDef>
         if decoder.name(&name, "a dimension") {
             let label =
                 decoder.localized(&entry.value, "label").unwrap_or_else(|| Localized::from_name(&name.text));
-            let geo = decoder.text(&entry.value, "geo");
-            view.dimensions.push(DimensionDef { name, column, label, geo });
+            view.dimensions.push(DimensionDef { name, column, label });
         }
     }
     for entry in node.get("metrics").and_then(Node::map).unwrap_or_default() {
@@ -289,7 +297,22 @@ fn metric_def(name: Spanned, node: &Node, decoder: &mut Decoder<'_>) -> Option<M
             _ => Format::Decimal { decimals: decimals(2) },
         })
     });
-    Some(MetricDef { name, definition, label, format })
+    let filters = node.get("filters");
+    if let Some(value) = filters
+        && matches!(definition, MetricDefinition::Aggregate { .. })
+    {
+        let message = format!("metric `{}` is no ratio, so it has no `filters`", name.text);
+        let hint = Some("Which rows an aggregate counts is what `where` says.".to_owned());
+        decoder.report(Code::WrongValue, &value.range, message, hint);
+    }
+    Some(MetricDef {
+        name,
+        definition,
+        label,
+        format,
+        description: decoder.text(node, "description"),
+        filters_differ: filters.map(|value| decoder.span(&value.range)),
+    })
 }
 
 /// Digits after the point, for the currencies of ISO 4217 that do not have two.

@@ -6,8 +6,10 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::name::StreamName;
 use crate::project::column_choice::{COLUMNS, ColumnChoice, EXCLUDE_COLUMNS, MASK, choice};
+use crate::project::column_words::{ChosenType, RENAME, Renamed, TYPES, renames, types};
 use crate::project::decode::{Decoder, Spanned};
 use crate::project::deletes::{Deletes, deletes};
+use crate::project::exclude::{EXCLUDE, Exclude, exclude};
 use crate::project::manifest::{QuarantineLimit, kind_of};
 use crate::project::settings::Settings;
 use crate::project::shrink::{ALLOW_EMPTY, MAX_SHRINK, Shrink, allow_empty, max_shrink};
@@ -29,6 +31,7 @@ pub static SOURCE: MapSpec = MapSpec {
             KeyKind::MapOf(&KeyKind::Any),
             "The streams that are loaded, by name, or by a pattern in which `*` stands for any characters and `?` for one. Without it, all that the source has.",
         ),
+        EXCLUDE,
     ],
 };
 
@@ -50,6 +53,7 @@ pub static STREAM: MapSpec = MapSpec {
         COLUMNS,
         EXCLUDE_COLUMNS,
         MASK,
+        RENAME,
         KeySpec::optional("contract", KeyKind::Map(&CONTRACT), "What the stream may do when it changes."),
         KeySpec::optional(
             "nul",
@@ -73,7 +77,7 @@ static CONTRACT: MapSpec = MapSpec {
         KeySpec::optional(
             "types",
             KeyKind::OneOf(&["evolve", "freeze", "quarantine"]),
-            "Values that do not fit their column: numbers widen it (`evolve`), the run stops (`freeze`), or their rows are set aside (`quarantine`, the default).",
+            "Values that do not fit their column: numbers widen it, and other rows are set aside (`evolve`, the default), the run stops (`freeze`), or their rows are set aside (`quarantine`).",
         ),
     ],
 };
@@ -156,12 +160,16 @@ pub struct SourceDef {
     pub file: Arc<str>,
     /// Where the name of the source (or its type) stands.
     pub span: Span,
+    /// What it is, for people.
+    pub description: Option<String>,
     /// Settings of the source.
     pub settings: Settings,
     /// Streams; none when the file names none and all that the source has are meant.
     pub streams: Option<Vec<StreamDef>>,
     /// Streams by pattern, in the order of the file.
     pub patterns: Vec<StreamPattern>,
+    /// What patterns, or a source without `streams`, do not stand for.
+    pub exclude: Exclude,
     /// What a stream has that the file does not name.
     pub defaults: StreamOptions,
     /// `${NAME}`s that are not set; errors when the source is read.
@@ -182,12 +190,18 @@ pub struct StreamDef {
 /// How a stream is read.
 #[derive(Debug, Clone)]
 pub struct StreamOptions {
+    /// What it is, for people.
+    pub description: Option<String>,
     /// Columns of the key, under the source's names.
     pub key: Vec<String>,
     /// What becomes of the rows of earlier loads.
     pub mode: ReadMode,
     /// Which columns are loaded, and how.
     pub choice: ColumnChoice,
+    /// Names of columns in the warehouse, where a person has chosen them.
+    pub rename: Vec<Renamed>,
+    /// Types of columns, where a person has chosen them.
+    pub types: Vec<ChosenType>,
     /// What becomes of rows that the source has deleted.
     pub deletes: Deletes,
     /// What it may do when it changes.
@@ -221,12 +235,14 @@ pub fn decode(node: &Node, stem: &str, decoder: &mut Decoder<'_>) -> Option<Sour
     }
     let (settings, mut unset) = decoder.settings(node, source_spec);
     let nothing = Node { value: crate::project::yaml::NodeValue::Map(Vec::new()), range: 0..0 };
+    // What the source's connector takes for all streams.
+    let of_source = if source_spec.key(TYPES.name).is_some() { node } else { &nothing };
     let mut options = |node: &Node, defaults: &Node, what: &str, decoder: &mut Decoder<'_>| {
         if node.scalar().is_some_and(crate::project::yaml::Scalar::is_null) {
-            return stream_options(&nothing, defaults, stream_spec, &mut unset, decoder);
+            return stream_options(&nothing, defaults, of_source, stream_spec, &mut unset, decoder);
         }
         decoder.check(what, node, &[&STREAM, stream_spec]);
-        stream_options(node, defaults, stream_spec, &mut unset, decoder)
+        stream_options(node, defaults, of_source, stream_spec, &mut unset, decoder)
     };
     let default_node = node.get("defaults").unwrap_or(&nothing);
     let defaults = options(default_node, &nothing, "`defaults`", decoder);
@@ -257,14 +273,17 @@ pub fn decode(node: &Node, stem: &str, decoder: &mut Decoder<'_>) -> Option<Sour
         }
         streams = Some(list);
     }
+    let exclude = exclude(node, streams.is_none() || !patterns.is_empty(), decoder);
     Some(SourceDef {
         name: name.text,
         kind,
         file: Arc::clone(decoder.file),
         span: name.span,
+        description: decoder.text(node, "description"),
         settings,
         streams,
         patterns,
+        exclude,
         defaults,
         unset,
     })
@@ -273,6 +292,7 @@ pub fn decode(node: &Node, stem: &str, decoder: &mut Decoder<'_>) -> Option<Sour
 fn stream_options(
     node: &Node,
     defaults: &Node,
+    of_source: &Node,
     spec: &MapSpec,
     unset: &mut Vec<Diagnostic>,
     decoder: &mut Decoder<'_>,
@@ -338,13 +358,16 @@ fn stream_options(
     let (default_settings, _) = decoder.settings(defaults, spec);
     unset.extend(own_unset);
     StreamOptions {
+        description: decoder.text(node, "description"),
         key,
         mode,
         choice: choice(node, defaults, decoder),
+        rename: renames(node, defaults, decoder),
+        types: types(&[node, defaults, of_source], decoder),
         deletes,
         contract: Contract {
             columns: change("columns", OnChange::Evolve),
-            types: change("types", OnChange::Quarantine),
+            types: change("types", OnChange::Evolve),
         },
         nul,
         max_quarantine,

@@ -50,6 +50,8 @@ impl KeySpec {
 pub enum KeyKind {
     /// Text; `${NAME}` in it is replaced.
     Text,
+    /// The same, of which at least a part comes from `${NAME}`, or git would keep it.
+    Secret,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// `true` or `false`.

@@ -22,14 +22,19 @@ pub fn is_pattern(name: &str) -> bool {
 impl StreamPattern {
     /// Whether a stream of that name is one of them. Letter case does not count.
     pub fn matches(&self, name: &str) -> bool {
-        let letters = |text: &str| text.to_lowercase().chars().collect::<Vec<char>>();
-        matches(&letters(&self.pattern), &letters(name))
+        fits(&self.pattern, name)
     }
 
     /// How much a pattern says: its characters that stand for themselves. Of several that match a name, the one that says most counts.
     pub fn weight(&self) -> usize {
         self.pattern.chars().filter(|c| !is_pattern(c.encode_utf8(&mut [0; 4]))).count()
     }
+}
+
+/// Whether a name is that of a pattern, or the very name where that has no wildcards. Letter case does not count.
+pub fn fits(pattern: &str, name: &str) -> bool {
+    let letters = |text: &str| text.to_lowercase().chars().collect::<Vec<char>>();
+    matches(&letters(pattern), &letters(name))
 }
 
 /// The pattern that counts for a name: the one that says most about it, and of several the first.
@@ -96,6 +101,9 @@ mod tests {
             pattern: text.to_owned(),
             span: span.clone(),
             options: StreamOptions {
+                description: None,
+                rename: Vec::new(),
+                types: Vec::new(),
                 key: Vec::new(),
                 mode: ReadMode::Full,
                 choice: ColumnChoice::default(),

@@ -87,6 +87,14 @@ impl Checker<'_> {
                     self.report(Code::WrongValue, &node.range, message, hint);
                 }
             }
+            // What was written is a secret, most likely, and is not shown.
+            KeyKind::Secret if !node.text().is_some_and(|text| text.contains("${")) => {
+                let message =
+                    format!("{what} stands in the file; it is a secret, and comes from the environment");
+                let hint =
+                    "Write `\"${PASSWORD}\"`, and set that variable, also in `.env` beside `millrace.yml`.";
+                self.report(Code::WrongValue, &node.range, message, Some(hint.to_owned()));
+            }
             KeyKind::Localized if node.map().is_some() => self.localized(node, what),
             _ => {
                 if !has_shape(node, kind) {
@@ -122,7 +130,21 @@ impl Checker<'_> {
 
     fn wrong(&mut self, node: &Node, what: &str, kind: &KeyKind) {
         let message = format!("{what} takes {}, not {}", describe(kind), shown(node));
-        self.report(Code::WrongValue, &node.range, message, None);
+        let null =
+            node.scalar().filter(|scalar| scalar.is_null() && !scalar.text.is_empty() && takes_text(kind));
+        let hint = null.map(|null| {
+            let (key, text) = (what.trim_matches('`'), &null.text);
+            format!("Without quotes YAML reads `{text}` as no value. Write `{key}: \"{text}\"`.")
+        });
+        self.report(Code::WrongValue, &node.range, message, hint);
+    }
+}
+
+fn takes_text(kind: &KeyKind) -> bool {
+    match kind {
+        KeyKind::Text | KeyKind::Localized => true,
+        KeyKind::AnyOf(kinds) => kinds.iter().any(takes_text),
+        _ => false,
     }
 }
 
@@ -135,7 +157,7 @@ fn shown(node: &Node) -> String {
 
 fn has_shape(node: &Node, kind: &KeyKind) -> bool {
     match kind {
-        KeyKind::Text => node.text().is_some(),
+        KeyKind::Text | KeyKind::Secret => node.text().is_some(),
         KeyKind::OneOf(words) => node.text().is_some_and(|text| words.contains(&text)),
         KeyKind::Bool => node.scalar().is_some_and(|scalar| scalar.as_bool().is_some()),
         KeyKind::Integer(least, greatest) => node
@@ -155,6 +177,7 @@ fn has_shape(node: &Node, kind: &KeyKind) -> bool {
 pub fn describe(kind: &KeyKind) -> String {
     match kind {
         KeyKind::Text => "a text".into(),
+        KeyKind::Secret => "a text from the environment".into(),
         KeyKind::OneOf(words) => {
             let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
             match words.split_last() {

@@ -336,6 +336,14 @@ fn count(node: &Node) -> usize {
     }
 }
 
+/// A text as YAML: plain where that is safe, else a double-quoted scalar, which JSON's escapes are valid in.
+pub fn written(text: &str) -> String {
+    let plain = text.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_alphanumeric() || c == '_')
+        && !matches!(text.to_lowercase().as_str(), "null" | "true" | "false");
+    if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

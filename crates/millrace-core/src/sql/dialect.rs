@@ -13,4 +13,8 @@ pub trait Dialect: Send + Sync {
 
     /// SQL for the SHA-256 of a text's UTF-8, in 64 hex digits in lower case; `text` is SQL for the text.
     fn sha256(&self, text: &str) -> String;
+
+    /// SQL for a text without accents and in lower case, so that `etats` is found in `États-Unis`; `text` is SQL for the text. Letters are
+    /// Unicode's; what a database's locale leaves alone (beyond Latin letters, in PostgreSQL's locale `C`) keeps its case.
+    fn folded(&self, text: &str) -> String;
 }

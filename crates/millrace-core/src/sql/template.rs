@@ -37,6 +37,8 @@ pub struct Rendered {
     pub materialization: Option<Materialization>,
     /// What `config(post_hook=…)` said: statements, themselves templates.
     pub post_hooks: Vec<String>,
+    /// What `config(enabled=…)` said: whether the model is part of the project.
+    pub enabled: Option<bool>,
 }
 
 /// A statement that runs on a table whose name is not known before the run; see [`render_hook`].
@@ -85,15 +87,21 @@ impl Object for This {
 }
 
 /// Renders a `post_hook`. The statement is dbt's: a template in which `this` is the table just built, with `this.schema` and
-/// `this.name`; `ref`, `var`, `env_var` and `target` as in models. `ref` gives the published name, which still has the version
-/// before.
+/// `this.name`; `var`, `env_var` and `target` as in models. `ref` and `source` are refused: a hook works on its own table, and what it
+/// read beside that would decide on the table's content without the plan knowing.
 pub fn render_hook(
     file: &Arc<str>,
     source: &str,
     hook: &str,
     context: &TemplateContext,
 ) -> Result<Hook, Box<Diagnostic>> {
-    let environment = environment(context, &Configured::default());
+    let mut environment = environment(context, &Configured::default());
+    for name in ["ref", "source", "config"] {
+        environment.add_function(name, move |_: Rest<Value>| -> Result<Value, Error> {
+            let message = format!("`{name}` has no place in it; read other tables in the model, and change `{{{{ this }}}}` here");
+            Err(Error::new(ErrorKind::InvalidOperation, message))
+        });
+    }
     let target = target(context);
     let rendered = environment.render_named_str(
         file,
@@ -113,6 +121,7 @@ pub fn render_hook(
 struct Configuration {
     materialized: Option<String>,
     post_hooks: Vec<String>,
+    enabled: Option<bool>,
 }
 
 type Configured = Arc<Mutex<Configuration>>;
@@ -142,7 +151,7 @@ pub fn render(file: &Arc<str>, text: &str, context: &TemplateContext) -> Result<
             )
         })?),
     };
-    Ok(Rendered { sql, materialization, post_hooks: configured.post_hooks })
+    Ok(Rendered { sql, materialization, post_hooks: configured.post_hooks, enabled: configured.enabled })
 }
 
 fn target(context: &TemplateContext) -> Value {
@@ -191,13 +200,45 @@ fn environment(context: &TemplateContext, configured: &Configured) -> Environmen
                 None => written.post_hooks.extend(hooks.try_iter()?.map(|hook| hook.to_string())),
             }
         }
-        // dbt's other options (tags, schema, …) mean nothing here yet.
-        for name in options.args() {
-            let _ = options.get::<Value>(name);
+        if let Ok(Some(enabled)) = options.get::<Option<bool>>("enabled") {
+            written.enabled = Some(enabled);
         }
+        // Whatever it takes has been read by now, with a value of its type.
+        options.assert_all_used().map_err(|_| refused(&options))?;
         Ok::<_, Error>(Value::from_safe_string(String::new()))
     });
     environment
+}
+
+/// What `config` takes.
+const OPTIONS: [&str; 3] = ["materialized", "post_hook", "enabled"];
+
+/// An option that `config` does not have, or that is not of its type, with what to do instead.
+fn refused(options: &Kwargs) -> Error {
+    let unknown = options.args().find(|name| !OPTIONS.contains(name));
+    let message = match unknown {
+        None => {
+            "`config` takes a text as `materialized`, true or false as `enabled`, and texts as `post_hook`"
+                .to_owned()
+        }
+        Some(name) => format!("`config` has no option `{name}`: {}", instead_of(name)),
+    };
+    Error::new(ErrorKind::InvalidOperation, message)
+}
+
+/// What to do in the place of one of dbt's options.
+pub(crate) fn instead_of(option: &str) -> &'static str {
+    match option {
+        "pre_hook" | "pre-hook" => "write what it does into the model, or into its `post_hook`",
+        "unique_key" | "incremental_strategy" | "on_schema_change" => {
+            "models are built whole, and only where something has changed; `key:` of a stream merges its rows"
+        }
+        "schema" | "database" => "the schemas of an environment are named by `schemas:` in `millrace.yml`",
+        "alias" => "a model is named as its file is",
+        "indexes" => "write `indexes:` beside the model's `name` in YAML",
+        "persist_docs" => "descriptions are published as comments without it",
+        _ => "take it away; there are `materialized`, `post_hook` and `enabled`",
+    }
 }
 
 fn var_value(var: &Var) -> Value {
@@ -244,11 +285,12 @@ mod tests {
 
     #[test]
     fn speaks_dbt() {
-        let text = "{{ config(materialized='view', tags=['x']) }}select 1 from {{ ref('stg \"o') }} a, \
+        let text = "{{ config(materialized='view', enabled=true) }}select 1 from {{ ref('stg \"o') }} a, \
                     {{ source('files', 'orders') }}{% if var('spread') %} where x{% endif %} {{ var('n', 3) }}";
         let rendered = render(&"m.sql".into(), text, &context()).expect("it renders");
         assert_eq!(rendered.sql, "select 1 from \"stg \"\"o\" a, \"files\".\"orders\" where x 3");
         assert_eq!(rendered.materialization, Some(Materialization::View));
+        assert_eq!(rendered.enabled, Some(true));
     }
 
     #[test]
@@ -264,8 +306,27 @@ mod tests {
             .map(|hook| render_hook(&"m.sql".into(), text, hook, &context()).expect("it renders").on(&table))
             .collect();
         assert_eq!(hooks, ["update \"b\".\"a\"\"t\" set a = 1", "analyze b"]);
+        let refused = render_hook(&"m.sql".into(), text, "select {{ ref('x') }}", &context());
+        let refused = refused.expect_err("a hook reads no other model");
+        assert!(refused.message.contains("`ref` has no place in it"), "{}", refused.message);
         let broken = render_hook(&"m.sql".into(), text, "{{ thus }}", &context()).expect_err("no such name");
         assert!(broken.message.contains("post_hook"), "{}", broken.message);
+    }
+
+    #[test]
+    fn an_option_that_would_do_nothing_is_refused() {
+        for (options, expected) in [
+            ("tags=['x']", "no option `tags`: take it away"),
+            ("pre_hook='x'", "no option `pre_hook`: write what it does"),
+            ("unique_key='id'", "no option `unique_key`: models are built whole"),
+            ("schema='x'", "no option `schema`: the schemas of an environment"),
+            ("enabled='maybe'", "true or false as `enabled`"),
+            ("materialized=1.5", "there is no materialization `1.5`"),
+        ] {
+            let text = format!("{{{{ config({options}) }}}}select 1");
+            let diagnostic = render(&"m.sql".into(), &text, &context()).expect_err("it is refused");
+            assert!(diagnostic.message.contains(expected), "{options}: {}", diagnostic.message);
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::event::{Event, StepKind};
 use crate::lease::Lease;
 use crate::model_run::Building;
+use crate::plan::data_tests;
 use crate::quality_run::run_test;
 use crate::run::{HeldBy, ModelSummary, RunNotice, RunOptions, RunStatus, RunSummary, StreamSummary};
 use crate::run::{published_by, record, rfc3339};
@@ -309,7 +310,7 @@ impl Runner<'_> {
         if self.compiled.tests.is_empty() {
             return Ok(true);
         }
-        let name = format!("{} data tests", self.compiled.tests.len());
+        let name = data_tests(self.compiled.tests.len());
         self.tell(Event::Started { kind: StepKind::Test, name: name.clone() });
         let built = |name: &str| models.iter().find(|built| built.model == name);
         for test in &self.compiled.tests {

@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod failures;
 pub(crate) mod health;
 pub(crate) mod metrics;
+pub(crate) mod options;
 pub(crate) mod project;
 pub(crate) mod quarantine;
 pub(crate) mod runs;

@@ -2,7 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
+use millrace_core::natural::natural_order;
 use millrace_core::project::schedule::Schedule as ProjectSchedule;
+use millrace_engine::compiled::Compiled;
 use millrace_engine::run::{RunStatus, rfc3339};
 
 use crate::api::quarantine::summary;
@@ -11,7 +13,9 @@ use crate::failure::Result;
 use crate::snapshot::Snapshot;
 use crate::state::AppState;
 use crate::wire::error::ErrorBody;
-use crate::wire::project::{DashboardLink, Project, Publication, QuarantineSummary, Rollback, Schedule};
+use crate::wire::project::{
+    DashboardLink, DescribedStream, Project, Publication, QuarantineSummary, Rollback, Schedule, Source,
+};
 use crate::wire::run::Run;
 
 /// The project at a glance.
@@ -27,18 +31,22 @@ pub(crate) async fn project(State(state): State<AppState>) -> Result<Json<Projec
     let quarantine =
         if state.has_state().await? { summary(&state).await? } else { QuarantineSummary::default() };
     let compiled = state.compiled();
-    let dashboards = compiled.project.dashboards.iter();
+    let mut dashboards: Vec<_> = compiled.project.dashboards.iter().collect();
+    dashboards.sort_by(|a, b| natural_order(&a.name.text, &b.name.text));
     Ok(Json(Project {
         name: compiled.project.manifest.name.clone(),
         version: state.version().to_owned(),
         environment: compiled.environment.clone(),
+        time_zone: compiled.project.manifest.time_zone.name().to_owned(),
         locales: state.locales().to_vec(),
         dashboards: dashboards
+            .into_iter()
             .map(|dashboard| DashboardLink {
                 name: dashboard.name.text.clone(),
                 title: (&dashboard.title).into(),
             })
             .collect(),
+        sources: sources(&compiled),
         rollback: snapshot.as_ref().and_then(rollback),
         publication: snapshot.map(|snapshot| Publication {
             data_version: snapshot.version,
@@ -50,6 +58,24 @@ pub(crate) async fn project(State(state): State<AppState>) -> Result<Json<Projec
         schedule: compiled.project.manifest.schedule.as_ref().map(|schedule| schedule_of(&state, schedule)),
         quarantine,
     }))
+}
+
+/// What is said of sources and their streams.
+fn sources(compiled: &Compiled) -> Vec<Source> {
+    let streams = |name: &str| {
+        let own = compiled.catalog.streams.values().filter(|stream| stream.name.source == name);
+        let described = own.filter_map(|stream| {
+            let description = stream.options.description.clone()?;
+            Some(DescribedStream { stream: stream.name.to_string(), description })
+        });
+        described.collect::<Vec<_>>()
+    };
+    let all = compiled.project.sources.iter().map(|source| Source {
+        name: source.name.clone(),
+        description: source.description.clone(),
+        streams: streams(&source.name),
+    });
+    all.filter(|source| source.description.is_some() || !source.streams.is_empty()).collect()
 }
 
 fn schedule_of(state: &AppState, schedule: &ProjectSchedule) -> Schedule {

@@ -73,6 +73,8 @@ impl Work {
             staying.0 = None;
         }
         drop(staying);
+        // A run that was held has left readers with the project that they had.
+        state.use_time_zone();
         // Tells open pages; where the warehouse does not answer now, the next request finds it.
         let _ = state.refresh().await;
         if begun.load(Ordering::Relaxed) {

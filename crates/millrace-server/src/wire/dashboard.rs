@@ -2,9 +2,11 @@
 
 use millrace_core::metric::tile::grain_of;
 use millrace_core::metric::time_range;
+use millrace_core::metric::title::{Cut, default_title};
 use millrace_core::metric::view::{self, Formula, SemanticView};
 use millrace_core::project::dashboard_file::{self, DashboardDef, TileDef};
 use millrace_core::project::decode::Spanned;
+use millrace_core::project::localized::Localized;
 use millrace_core::project::semantic_file::Format as FileFormat;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -20,10 +22,15 @@ pub(crate) struct Dashboard {
     pub(crate) name: String,
     pub(crate) title: LocalizedText,
     pub(crate) semantic_view: String,
+    /// What the semantic view is about, for people; `null` where the project does not say.
+    #[schema(required)]
+    pub(crate) about: Option<String>,
     /// `null` where the semantic view has no time.
     #[schema(required)]
     pub(crate) time: Option<DashboardTime>,
     pub(crate) filters: Vec<Dimension>,
+    /// Streams whose rows it shows, as `source.stream`.
+    pub(crate) streams: Vec<String>,
     /// Streams of which it may show rows that their source has deleted, as `source.stream`: the project does not say what becomes of those.
     pub(crate) deletes_unseen: Vec<String>,
     /// From top to bottom and from left to right.
@@ -68,9 +75,6 @@ pub(crate) struct Dimension {
     /// Before the first publish a guess: `date` for the time, else `text`.
     #[serde(rename = "type")]
     pub(crate) kind: LogicalType,
-    /// What geography its values are of.
-    #[schema(required)]
-    pub(crate) geo: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -78,6 +82,9 @@ pub(crate) struct Metric {
     pub(crate) name: String,
     pub(crate) label: LocalizedText,
     pub(crate) format: Format,
+    /// What it means, for people; `null` where the project does not say.
+    #[schema(required)]
+    pub(crate) description: Option<String>,
 }
 
 /// How numbers are shown.
@@ -167,22 +174,24 @@ pub(crate) fn document(subject: &Subject, shapes: &Shapes) -> Dashboard {
         name: dashboard.name.text.clone(),
         title: (&dashboard.title).into(),
         semantic_view: view.name.clone(),
+        about: view.description.clone(),
         time,
         filters: dashboard.filters.iter().filter_map(by).collect(),
+        streams: subject.streams.clone(),
         deletes_unseen: subject.deletes_unseen.clone(),
         rows: rows.collect(),
     }
 }
 
-fn tile_grain(dashboard: &DashboardDef, tile: &TileDef, view: &SemanticView) -> Option<Grain> {
+fn tile_grain(dashboard: &DashboardDef, tile: &TileDef, view: &SemanticView) -> Option<time_range::Grain> {
     if tile.kind == dashboard_file::TileKind::Kpi {
-        return tile.grain.map(grain);
+        return tile.grain;
     }
     let timed = tile.by.iter().any(|by| view.dimension(&by.text).is_some_and(|found| found.is_time));
-    timed.then(|| grain(grain_of(dashboard, tile)))
+    timed.then(|| grain_of(dashboard, tile))
 }
 
-fn tile(def: &TileDef, grain: Option<Grain>, view: &SemanticView, shapes: &Shapes) -> Tile {
+fn tile(def: &TileDef, step: Option<time_range::Grain>, view: &SemanticView, shapes: &Shapes) -> Tile {
     use dashboard_file::TileKind as Kind;
     let metrics: Vec<Metric> =
         def.metrics.iter().filter_map(|name| view.metric(&name.text).map(metric)).collect();
@@ -191,7 +200,6 @@ fn tile(def: &TileDef, grain: Option<Grain>, view: &SemanticView, shapes: &Shape
         .iter()
         .filter_map(|by| view.dimension(&by.text).map(|found| dimension(found, shapes)))
         .collect();
-    let label = metrics.first().map(|metric| metric.label.clone()).unwrap_or_default();
     let table = def.kind == Kind::Table;
     Tile {
         id: def.id.clone(),
@@ -203,22 +211,34 @@ fn tile(def: &TileDef, grain: Option<Grain>, view: &SemanticView, shapes: &Shape
             Kind::Pie => TileKind::Pie,
             Kind::Table => TileKind::Table,
         },
-        title: def.title.as_ref().map_or(label, LocalizedText::from),
+        title: def.title.as_ref().map_or_else(|| untitled(def, step, view), LocalizedText::from),
         metric: metrics.first().filter(|_| !table).cloned(),
         dimension: dimensions.first().filter(|_| !table).cloned(),
         metrics: table.then_some(metrics),
         dimensions: table.then_some(dimensions),
-        grain,
+        grain: step.map(grain),
         fill: def.fill_zero.then_some(Fill::Zero),
     }
+}
+
+/// The title of a tile without one: its metrics, and by what they are cut.
+fn untitled(def: &TileDef, grain: Option<time_range::Grain>, view: &SemanticView) -> LocalizedText {
+    let metrics: Vec<&Localized> =
+        def.metrics.iter().filter_map(|name| view.metric(&name.text)).map(|metric| &metric.label).collect();
+    let found = def.by.iter().filter_map(|by| view.dimension(&by.text));
+    let cut = found.map(|found| match grain.filter(|_| found.is_time) {
+        Some(grain) => Cut::Time(grain),
+        None => Cut::Dimension(&found.label),
+    });
+    let by: Vec<Cut<'_>> = cut.collect();
+    (&default_title(&metrics, &by)).into()
 }
 
 fn dimension(dimension: &view::Dimension, shapes: &Shapes) -> Dimension {
     Dimension {
         name: dimension.name.text.clone(),
         label: (&dimension.label).into(),
-        kind: shapes.get(&dimension.name.text).copied().unwrap_or(Shape::TEXT).kind,
-        geo: dimension.geo.clone(),
+        kind: shapes.shown.get(&dimension.name.text).copied().unwrap_or(Shape::TEXT).kind,
     }
 }
 
@@ -227,6 +247,7 @@ fn metric(metric: &view::Metric) -> Metric {
         name: metric.name.text.clone(),
         label: (&metric.label).into(),
         format: format(metric.format.as_ref(), &metric.formula),
+        description: metric.description.clone(),
     }
 }
 

@@ -36,8 +36,13 @@ pub(crate) struct Start {
     /// `null` where nothing is compared; with the range `all`, always.
     #[schema(required)]
     pub(crate) compare: Option<DateRange>,
+    /// The first and the last day that have data; `null` where the semantic view has no time, or no row with a date.
+    #[schema(required)]
+    pub(crate) extent: Option<DateRange>,
     /// The values of each filter, at most 1,000. A filter whose values could not be read is missing.
     pub(crate) options: BTreeMap<String, Vec<Cell>>,
+    /// Of the filters that have more values than `options` lists: how many there are.
+    pub(crate) options_cut: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -74,6 +79,16 @@ impl From<Days> for DateRange {
     fn from(days: Days) -> Self {
         Self { from: Value::Date(days.from).to_string(), to: Value::Date(days.to).to_string() }
     }
+}
+
+/// Values of a filter, and how many there are.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct FilterOptions {
+    pub(crate) data_version: u64,
+    /// In their own order, NULL last; at most 1,000.
+    pub(crate) values: Vec<Cell>,
+    /// Those that are not listed among them.
+    pub(crate) total: u64,
 }
 
 /// The answer to a question about metrics.

@@ -16,9 +16,13 @@ pub(crate) struct Project {
     /// Version of Millrace.
     pub(crate) version: String,
     pub(crate) environment: String,
+    /// Name of the time zone in which its days begin.
+    pub(crate) time_zone: String,
     /// Locales of the project's own texts.
     pub(crate) locales: Vec<String>,
     pub(crate) dashboards: Vec<DashboardLink>,
+    /// What its sources and streams are, as far as the project says it.
+    pub(crate) sources: Vec<Source>,
     /// `null` before the first publish.
     #[schema(required)]
     pub(crate) publication: Option<Publication>,
@@ -35,6 +39,25 @@ pub(crate) struct Project {
     #[schema(required)]
     pub(crate) schedule: Option<Schedule>,
     pub(crate) quarantine: QuarantineSummary,
+}
+
+/// A source that is described, or has streams that are.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    /// `null` where only streams of it are described.
+    #[schema(required)]
+    pub(crate) description: Option<String>,
+    /// Streams that are described.
+    pub(crate) streams: Vec<DescribedStream>,
+}
+
+/// A stream that is described.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct DescribedStream {
+    /// `source.stream`.
+    pub(crate) stream: String,
+    pub(crate) description: String,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]

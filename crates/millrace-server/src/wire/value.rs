@@ -127,17 +127,6 @@ impl Shape {
         let widened = factor.and_then(|factor| number.mantissa.checked_mul(factor));
         Cell::Text(widened.map_or(number, |mantissa| Decimal { mantissa, scale }).to_string())
     }
-
-    /// A text that the warehouse made of a value of such a column, as that value.
-    pub(crate) fn cell_of_text(self, text: &str) -> Cell {
-        let parsed = match self.kind {
-            LogicalType::Integer => text.parse().ok().map(integer),
-            LogicalType::Float => text.parse().ok().map(float),
-            LogicalType::Boolean => text.parse().ok().map(Cell::Boolean),
-            _ => None,
-        };
-        parsed.unwrap_or_else(|| Cell::Text(text.to_owned()))
-    }
 }
 
 fn integer(n: i128) -> Cell {
@@ -200,13 +189,5 @@ mod tests {
         let instant = Shape::of(Some(DataType::TimestampTz));
         assert_eq!(json(instant, &Value::TimestampTz(0)), "\"1970-01-01T00:00:00Z\"");
         assert_eq!(json(Shape::DATE, &Value::Date(-1)), "\"1969-12-31\"");
-    }
-
-    #[test]
-    fn texts_of_options_become_values() {
-        let whole = Shape::of(Some(DataType::Int32));
-        assert_eq!(whole.cell_of_text("42"), Cell::Integer(42));
-        assert_eq!(Shape::of(Some(DataType::Boolean)).cell_of_text("true"), Cell::Boolean(true));
-        assert_eq!(Shape::TEXT.cell_of_text("42"), Cell::Text("42".into()));
     }
 }

@@ -48,6 +48,32 @@ async fn the_page_stands_at_all_its_addresses() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_no_page_is_told_on_a_page() {
+    let shop = Shop::new().await;
+    let (built, _, index) = shop.send("GET", "/", &[], "").await;
+    let browser = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+    for path in ["/nothing", "/d/a/b", "/runs/a/b", "/d/", "/index.html"] {
+        let (status, headers, body) = shop.send("GET", path, &browser, "").await;
+        if built == StatusCode::OK {
+            assert_eq!((status, &body), (StatusCode::NOT_FOUND, &index), "{path}");
+            assert_eq!(headers["content-type"], "text/html; charset=utf-8");
+        }
+        // A program hears it in its own way.
+        let (status, answer) = shop.json("GET", path, &serde_json::Value::Null).await;
+        assert_eq!(
+            (status, &answer["error"]["code"]),
+            (StatusCode::NOT_FOUND, &"not-found".into()),
+            "{path}"
+        );
+    }
+    for path in ["/api/v1/nothing", "/assets/nothing.js"] {
+        let (status, _, body) = shop.send("GET", path, &browser, "").await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert!(String::from_utf8_lossy(&body).contains("\"not-found\""), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn no_path_leads_out_of_the_folder() {
     let shop = Shop::new().await;
     for path in [

@@ -117,6 +117,7 @@ async fn answers_are_what_the_contract_says() {
     let rows = format!("/api/v1/runs/{HELD}/failures?test=not_null(fact_orders.status)");
     check(&shop.get(&rows).await, "Failures", &contract);
     check(&shop.get("/api/v1/dashboards/sales").await, "Dashboard", &contract);
+    check(&shop.get("/api/v1/dashboards/sales/options?filter=country").await, "FilterOptions", &contract);
     check(&shop.get("/api/v1/quarantine").await, "Quarantine", &contract);
     for name in ["sales", "broken", "clients"] {
         for line in shop.page(name, &json!({})).await {
@@ -135,11 +136,14 @@ async fn every_path_of_the_contract_is_served() {
     let contract = millrace_server::openapi();
     let shop = Shop::new().await;
     let paths = contract["paths"].as_object().expect("paths");
-    assert_eq!(paths.len(), 10);
+    assert_eq!(paths.len(), 11);
     record(&*shop.warehouse, 1, &summary(HELD, &json!({}))).await;
     for (path, methods) in paths.iter().filter(|(path, _)| !path.ends_with("/events")) {
         for method in methods.as_object().expect("methods").keys() {
             let mut address = path.replace("{name}", "sales").replace("{run}", HELD);
+            if path.ends_with("/options") {
+                address.push_str("?filter=country&search=a");
+            }
             if path.ends_with("/failures") {
                 address.push_str("?test=not_null(fact_orders.status)");
             }

@@ -225,7 +225,7 @@ async fn ranges_are_what_the_reader_chooses() {
     let lines = shop.page("sales", &json!({"range": {"from": "2030-01-01", "to": "2030-01-02"}})).await;
     assert_eq!(tile(&lines, "1-2")["total"], json!({"orders": 0}));
     assert_eq!(tile(&lines, "1-1")["change"], json!({"revenue": null}));
-    assert_eq!(tile(&lines, "2-1")["data"], json!([["2030-01-01", "2030-01-02"], ["0.00", "0.00"]]));
+    assert_eq!(tile(&lines, "2-1")["data"], json!([["2030-01-01", "2030-01-02"], [null, null]]));
     assert_eq!(tile(&lines, "3-2")["data"], json!([[], [], []]));
 }
 
@@ -341,4 +341,36 @@ async fn the_same_page_asked_twice_at_once_costs_its_queries_once() {
     let request = json!({});
     tokio::join!(other.page("sales", &request), other.page("sales", &request));
     assert_eq!(other.state.queries(), shop.state.queries());
+}
+
+#[tokio::test]
+async fn zeros_are_drawn_only_where_there_is_data() {
+    let shop = Shop::new().await;
+    let range = json!({"range": {"from": "2024-08-31", "to": "2024-11-02"}});
+    let lines = shop.page("sales", &range).await;
+    assert_eq!(lines[0]["extent"], json!({"from": "2024-09-03", "to": "2024-10-31"}));
+    let line = tile(&lines, "2-1");
+    let of = |day: &str| {
+        let at = line["data"][0]
+            .as_array()
+            .expect("days")
+            .iter()
+            .position(|found| found == day)
+            .expect("it is there");
+        line["data"][1][at].clone()
+    };
+    for (day, value) in [
+        ("2024-08-31", Json::Null),
+        ("2024-09-02", Json::Null),
+        ("2024-09-03", json!("100.50")),
+        ("2024-09-04", json!("0.00")),
+        ("2024-10-30", json!("0.00")),
+        ("2024-11-01", Json::Null),
+    ] {
+        assert_eq!(of(day), value, "{day}");
+    }
+    // A range without data has no zeros at all.
+    let lines = shop.page("sales", &json!({"range": {"from": "2024-01-01", "to": "2024-01-31"}})).await;
+    let values = tile(&lines, "2-1")["data"][1].as_array().expect("values").clone();
+    assert_eq!((values.len(), values.iter().all(Json::is_null)), (31, true));
 }

@@ -14,11 +14,11 @@ async fn the_project_at_a_glance() {
     let shop = Shop::new().await;
     let project = shop.get("/api/v1/project").await;
     let expected = json!({
-        "name": "shop", "version": "0.0.1", "environment": "dev", "locales": ["en", "fr"],
+        "name": "shop", "version": "0.0.1", "environment": "dev", "time_zone": "UTC", "locales": ["en", "fr"], "sources": [],
         "dashboards": [
-            {"name": "sales", "title": {"en": "Sales", "fr": "Ventes"}},
             {"name": "broken", "title": {"en": "Broken"}},
             {"name": "clients", "title": {"en": "Clients"}},
+            {"name": "sales", "title": {"en": "Sales", "fr": "Ventes"}},
         ],
         "publication": {"data_version": 1, "published_at": "2024-11-15T10:00:01Z", "run": "run1"},
         "last_run": null, "last_result": null, "rollback": null, "schedule": null,
@@ -78,16 +78,16 @@ async fn a_dashboard_without_its_numbers() {
     assert_eq!(
         sales["filters"],
         json!([
-            {"name": "country", "label": {"en": "Country", "fr": "Pays"}, "type": "text", "geo": "country"},
-            {"name": "status", "label": {"en": "Status"}, "type": "text", "geo": null},
-            {"name": "pieces", "label": {"en": "Pieces"}, "type": "integer", "geo": null},
-            {"name": "shipped", "label": {"en": "Shipped"}, "type": "boolean", "geo": null},
+            {"name": "country", "label": {"en": "Country", "fr": "Pays"}, "type": "text"},
+            {"name": "status", "label": {"en": "Status"}, "type": "text"},
+            {"name": "pieces", "label": {"en": "Pieces"}, "type": "integer"},
+            {"name": "shipped", "label": {"en": "Shipped"}, "type": "boolean"},
         ])
     );
     let revenue = json!({"name": "revenue", "label": {"en": "Revenue", "fr": "Chiffre d'affaires"},
-        "format": {"style": "currency", "currency": "EUR", "scale": 2}});
+        "format": {"style": "currency", "currency": "EUR", "scale": 2}, "description": null});
     let orders = json!({"name": "orders", "label": {"en": "Orders"},
-        "format": {"style": "integer", "currency": null, "scale": 0}});
+        "format": {"style": "integer", "currency": null, "scale": 0}, "description": null});
     let rows = &sales["rows"];
     assert_eq!(
         rows[0][0],

@@ -29,19 +29,19 @@ time: order_date
 joins:
   - {to: dim_clients, on: client_id, cardinality: many_to_one}
 dimensions:
-  country: {column: dim_clients.country, geo: country, label: {en: Country, fr: Pays}}
+  country: {column: dim_clients.country, label: {en: Country, fr: Pays}}
   status: {column: status}
   pieces: {column: pieces}
   shipped: {column: shipped}
 metrics:
   revenue: {sql: sum(amount), where: \"status <> 'Annulee'\", format: {currency: EUR}, label: {en: Revenue, fr: \"Chiffre d'affaires\"}}
   orders: {sql: count(distinct order_id)}
-  average_order: {ratio: [revenue, orders], format: {currency: EUR}}
+  average_order: {ratio: [revenue, orders], filters: differ, format: {currency: EUR}}
   mean_amount: {sql: avg(amount)}
   serial: {sql: sum(serial)}
   weight: {sql: sum(weight)}
   highest: {sql: max(amount)}
-  cancelled_share: {ratio: [cancelled, orders], format: percent}
+  cancelled_share: {ratio: [cancelled, orders], filters: differ, format: percent}
   cancelled: {sql: count(distinct order_id), where: \"status = 'Annulee'\", format: integer}
   broken: {sql: sum(no_such_column)}
 ";
@@ -295,14 +295,17 @@ impl Shop {
         if plan.publish {
             publish(&*own, 1, &ORDERS).await;
         }
-        let warehouse = (plan.between)(own);
-        let setup = Setup {
-            compiled,
-            warehouse: Arc::clone(&warehouse),
-            version: "0.0.1".into(),
-            address: plan.address,
-        };
-        let today = plan.today;
+        Self::over(compiled, (plan.between)(own), plan.address, plan.today)
+    }
+
+    /// Over a warehouse that has tables already.
+    pub(crate) fn over(
+        compiled: Arc<Compiled>,
+        warehouse: Arc<dyn Warehouse>,
+        address: SocketAddr,
+        today: i32,
+    ) -> Result<Self, Diagnostic> {
+        let setup = Setup { compiled, warehouse: Arc::clone(&warehouse), version: "0.0.1".into(), address };
         let state = AppState::new(setup)?.with_today(move || today);
         Ok(Self { router: router(state.clone()), state, warehouse })
     }

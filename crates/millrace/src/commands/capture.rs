@@ -1,6 +1,6 @@
 //! `millrace capture`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Permissions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,16 +9,21 @@ use std::path::Path;
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, has_errors};
 use millrace_core::project::captured::{CapturedSchemas, encode};
+use millrace_core::render;
 use millrace_core::schema::StreamSchema;
 use millrace_core::suggest::did_you_mean;
-use millrace_engine::catalog::Ask;
+use millrace_engine::catalog::{Ask, Stream};
+use millrace_engine::error::Error;
+use millrace_engine::recapture::{Recaptured, Words, nothing_to_learn, recapture};
+use millrace_engine::source::Discovered;
 use millrace_engine::strangers::strangers;
 use serde_json::json;
 
 use super::Outcome;
 use crate::cli::Capture;
-use crate::workspace::{Failure, Loaded, cannot_write};
-use crate::{exit, terminal};
+use crate::exit::{self, Exit};
+use crate::terminal;
+use crate::workspace::{Failure, Loaded, Workspace, cannot_write};
 
 pub(super) async fn capture(args: &Capture) -> Outcome {
     let ask = args.source.clone().map_or(Ask::All, Ask::One);
@@ -28,8 +33,10 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
     let about_sources: Vec<Diagnostic> = workspace.diagnostics.iter().filter(of_sources).cloned().collect();
     if has_errors(&about_sources) {
         let texts = workspace.compiled.project.texts.clone();
-        return Err(Failure { diagnostics: about_sources, texts, exit: exit::PROJECT });
+        let exit = Exit::of(&about_sources);
+        return Err(Failure { diagnostics: about_sources, texts, exit });
     }
+    terminal::diagnostics(&about_sources, &workspace.compiled.project.texts);
     workspace.refuse_unset()?;
     let names: Vec<&str> =
         workspace.compiled.project.sources.iter().map(|source| source.name.as_str()).collect();
@@ -42,41 +49,56 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
             exit::PROJECT,
         ));
     }
+    let texts = &workspace.compiled.project.texts;
     let mut schemas: BTreeMap<&str, CapturedSchemas> = BTreeMap::new();
+    let (mut columns_said, mut unknown, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    let mut silent = BTreeSet::new();
     for stream in workspace.compiled.catalog.streams.values() {
         if args.source.as_ref().is_some_and(|wanted| *wanted != stream.name.source) {
             continue;
         }
-        let mut schema = match stream.source.sample(&stream.request()).await? {
-            Some(sampled) => sampled,
-            None => match stream.source.discover(&stream.request()).await {
-                Ok(discovered) => discovered.schema,
-                // The folder of what is added to the rows that there are may be empty for now.
-                Err(error) if stream.captured.is_some() && stream.may_be_emptied(&error) => {
-                    StreamSchema::default()
-                }
-                Err(error) => return Err(error.into()),
-            },
-        };
-        if schema.columns.is_empty() {
-            // An empty file says nothing; what was known of it stays.
-            schema = stream.captured.clone().unwrap_or_default();
-        }
-        let strange = strangers(stream, &schema, true);
-        let texts = &workspace.compiled.project.texts;
-        if has_errors(&strange) {
-            return Err(Failure { diagnostics: strange, texts: texts.clone(), exit: exit::PROJECT });
-        }
-        terminal::diagnostics(&strange, texts);
-        let left_out = stream.options.choice.left_out();
-        schema.columns.retain(|column| !left_out.contains(&column.name));
         let of_source = schemas.entry(&stream.name.source).or_default();
-        of_source.insert(stream.name.stream.clone(), schema);
+        let before = stream.captured.iter().map(|known| (stream.name.stream.clone(), known.clone()));
+        // Each of its streams would say the same again, and after as long a wait.
+        if silent.contains(stream.name.source.as_str()) {
+            of_source.extend(before);
+            continue;
+        }
+        match learn(stream).await {
+            Ok(Learnt { schema, told, words }) => {
+                terminal::diagnostics(&told, texts);
+                match schema {
+                    Some(schema) => drop(of_source.insert(stream.name.stream.clone(), schema)),
+                    None => unknown.push(stream.name.to_string()),
+                }
+                columns_said.extend(words);
+            }
+            Err(told) => {
+                // What was known of it stays; the others are captured all the same.
+                of_source.extend(before);
+                if told.iter().any(|one| one.code == Code::SourceUnreachable)
+                    && !stream.source.discovers_by_reading()
+                {
+                    silent.insert(stream.name.source.as_str());
+                }
+                failed.extend(told);
+            }
+        }
+    }
+    // Where a source has no stream that can be read, its file stays as it is.
+    schemas.retain(|_, streams| !streams.is_empty());
+    if !args.place.json {
+        columns_said.iter().for_each(|words: &Words| terminal::note(&words.to_string()));
     }
     let mut report = Vec::new();
     for (source, streams) in schemas {
         let path = format!("sources/{source}.schema.yml");
-        let text = encode(&streams);
+        let views = if silent.contains(source) {
+            workspace.compiled.project.captured_views.get(source).cloned()
+        } else {
+            views(&workspace, source, &streams).await?
+        };
+        let text = encode(&streams, views.as_deref());
         let unchanged = workspace.compiled.project.texts.get(&path) == Some(&text);
         let status = match (unchanged, args.dry_run) {
             (true, _) => "unchanged",
@@ -95,9 +117,79 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
         report.push(json!({"source": source, "file": path, "streams": streams.len(), "columns": columns, "status": status}));
     }
     if args.place.json {
-        terminal::json_line(&json!({"status": "ok", "captured": report}));
+        let columns: Vec<_> = columns_said.iter().map(Words::to_json).collect();
+        let status = if failed.is_empty() { "ok" } else { "failed" };
+        let mut answer =
+            json!({"status": status, "captured": report, "columns": columns, "not_captured": unknown});
+        if !failed.is_empty() {
+            answer["exit_code"] = json!(Exit::of(&failed).0);
+            answer["diagnostics"] = failed.iter().map(|one| render::to_json(one, texts)).collect();
+        }
+        terminal::json_line(&answer);
+    } else {
+        terminal::diagnostics(&failed, texts);
     }
-    Ok(exit::DONE)
+    Ok(if failed.is_empty() { exit::DONE } else { Exit::of(&failed) })
+}
+
+/// What is to be written down of a stream, and said of it.
+struct Learnt {
+    /// None where there is nothing to learn columns from.
+    schema: Option<StreamSchema>,
+    /// Warnings.
+    told: Vec<Diagnostic>,
+    /// Of its columns.
+    words: Vec<Words>,
+}
+
+/// The columns of a stream as they are to be written down; or the errors because of which they cannot be.
+async fn learn(stream: &Stream) -> Result<Learnt, Vec<Diagnostic>> {
+    let request = stream.request();
+    let failed = |error: Error| {
+        let message = format!("stream `{}` cannot be captured", stream.name);
+        vec![error.context(message).to_diagnostic().at(stream.span.clone(), "")]
+    };
+    let discovered = match stream.source.sample(&request).await.map_err(failed)? {
+        Some(sampled) => sampled,
+        None => match stream.source.discover(&request).await {
+            Ok(discovered) => discovered,
+            // The folder of what is added to the rows that there are may be empty for now.
+            Err(error) if stream.captured.is_some() && stream.may_be_emptied(&error) => Discovered::default(),
+            Err(error) => return Err(failed(error)),
+        },
+    };
+    let Recaptured { mut schema, mut words, is_unknown } = recapture(stream, &discovered);
+    let mut told = discovered.notices;
+    if is_unknown {
+        told.push(nothing_to_learn(&stream.name).at(stream.span.clone(), ""));
+        return Ok(Learnt { schema: None, told, words: Vec::new() });
+    }
+    told.extend(strangers(stream, &schema, true));
+    if has_errors(&told) {
+        return Err(told);
+    }
+    let left_out = stream.options.choice.left_out();
+    schema.columns.retain(|column| !left_out.contains(&column.name));
+    words.retain(|words| !left_out.contains(&words.column));
+    Ok(Learnt { schema: Some(schema), told, words })
+}
+
+/// Which of a source's streams are views, for `exclude: [views]` to know without asking; none where that does not matter.
+async fn views(
+    workspace: &Workspace,
+    source: &str,
+    streams: &CapturedSchemas,
+) -> Result<Option<Vec<String>>, Failure> {
+    let all = workspace.compiled.catalog.streams.values();
+    let Some(stream) = all.filter(|stream| stream.name.source == source).find(|one| one.source.has_views())
+    else {
+        return Ok(None);
+    };
+    let mut views = stream.source.views().await?;
+    views.retain(|name| streams.contains_key(name));
+    let def = workspace.compiled.project.sources.iter().find(|def| def.name == source);
+    let wanted = def.is_some_and(|def| def.exclude.views.is_some());
+    Ok((wanted || !views.is_empty()).then_some(views))
 }
 
 /// Puts a whole file in the place of another, so that a command that is cut short leaves the former one.

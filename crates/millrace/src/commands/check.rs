@@ -2,20 +2,26 @@
 
 use millrace_core::diagnostic::{Severity, has_errors};
 use millrace_core::render;
+use millrace_engine::check::{self, Depth};
 use serde_json::json;
 
 use super::Outcome;
 use crate::cli::Check;
+use crate::exit::{self, Exit};
+use crate::terminal;
 use crate::workspace::Workspace;
-use crate::{exit, terminal};
 
 pub(super) async fn check(args: &Check) -> Outcome {
     let mut workspace = Workspace::read(&args.place).await?;
     let checked =
-        millrace_engine::check::check(&workspace.compiled, &workspace.registry, &mut workspace.diagnostics)
+        check::check(&workspace.compiled, &workspace.registry, Depth::Whole, &mut workspace.diagnostics)
             .await?;
     // Variables that only a run needs are no errors where nothing runs, such as in continuous integration.
     for mut diagnostic in workspace.compiled.unset_of_sources() {
+        // Unless a source had to be asked for what nobody has captured.
+        if workspace.diagnostics.contains(&diagnostic) {
+            continue;
+        }
         diagnostic.severity = Severity::Warning;
         workspace.diagnostics.push(diagnostic);
     }
@@ -45,5 +51,5 @@ pub(super) async fn check(args: &Check) -> Outcome {
             terminal::note(&format!("ok: {}", words.join(", ")));
         }
     }
-    Ok(if failed { exit::PROJECT } else { exit::DONE })
+    Ok(if failed { Exit::of(&workspace.diagnostics) } else { exit::DONE })
 }

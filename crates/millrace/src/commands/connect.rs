@@ -14,9 +14,10 @@ use serde_json::{Value as Json, json};
 use super::Outcome;
 use super::capture::replace;
 use crate::cli::Connect;
+use crate::exit::{self, Exit};
+use crate::terminal;
 use crate::tool::Sheet;
 use crate::workspace::{Failure, Workspace, cannot_write};
-use crate::{exit, terminal};
 
 /// A root that ends sooner is worth a word: tools keep the file for years.
 const SOON: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -24,7 +25,8 @@ const SOON: SignedDuration = SignedDuration::from_hours(90 * 24);
 pub(super) async fn connect(args: &Connect) -> Outcome {
     let workspace = Workspace::read(&args.place).await?;
     let Some(environment) = workspace.environment().cloned() else {
-        return Err(workspace.into_failure(exit::PROJECT));
+        let exit = Exit::of(&workspace.diagnostics);
+        return Err(workspace.into_failure(exit));
     };
     if has_errors(&environment.unset) {
         let texts = workspace.compiled.project.texts.clone();

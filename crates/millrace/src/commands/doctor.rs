@@ -7,8 +7,8 @@ use millrace_core::diagnostic::{Diagnostic, has_errors};
 use millrace_core::project::source_file::SourceDef;
 use millrace_core::suggest::did_you_mean;
 use millrace_engine::catalog::Stream;
-use millrace_engine::diagnosis::{Diagnosis, Finding, Verdict};
-use millrace_engine::error::Error;
+use millrace_engine::diagnosis::{Diagnosis, Finding, Layer, Verdict};
+use millrace_engine::error::{Error, is_outside};
 use millrace_engine::source::{SourceContext, StreamRequest};
 use millrace_engine::state::State;
 use serde_json::{Value as Json, json};
@@ -27,17 +27,21 @@ struct Line {
     verdict: Verdict,
     saw: String,
     hint: Option<String>,
+    /// Whether it is a mistake of the project, and nothing outside has failed.
+    by_the_project: bool,
 }
 
 impl Line {
     fn good(what: impl Into<String>, saw: impl Into<String>) -> Self {
-        Self { what: what.into(), layer: None, verdict: Verdict::Good, saw: saw.into(), hint: None }
+        let (what, saw) = (what.into(), saw.into());
+        Self { what, layer: None, verdict: Verdict::Good, saw, hint: None, by_the_project: false }
     }
 
     fn bad(what: impl Into<String>, diagnostic: &Diagnostic) -> Self {
         Self {
             verdict: Verdict::Failed,
             hint: diagnostic.hint.clone(),
+            by_the_project: !is_outside(diagnostic.code) && diagnostic.code != Code::Internal,
             ..Self::good(what, diagnostic.to_string())
         }
     }
@@ -57,6 +61,8 @@ impl Line {
             verdict: finding.verdict,
             saw: finding.saw.clone(),
             hint: finding.hint.clone(),
+            // What the project says of the way is the one layer before anything outside is asked.
+            by_the_project: finding.verdict == Verdict::Failed && finding.layer == Layer::Settings,
         }
     }
 
@@ -92,8 +98,8 @@ pub(super) async fn doctor(args: &Doctor) -> Outcome {
     let workspace = loaded.compile().await?;
     let mut lines = Vec::new();
     // What a source does not answer is said of it below.
-    let of_source = |d: &Diagnostic| matches!(d.code, Code::SourceUnreachable | Code::SourceUnreadable);
-    let errors = workspace.diagnostics.iter().filter(|d| d.is_error() && !of_source(d)).count();
+    let mistakes = |d: &&Diagnostic| d.is_error() && !is_outside(d.code) && d.code != Code::UnsetVariable;
+    let errors = workspace.diagnostics.iter().filter(mistakes).count();
     // With one source alone the rest of the project lacks the others.
     if args.what.is_none() {
         lines.push(Line {
@@ -129,7 +135,8 @@ pub(super) async fn doctor(args: &Doctor) -> Outcome {
     if healthy {
         return Ok(exit::DONE);
     }
-    Ok(if errors > 0 && args.what.is_none() { exit::PROJECT } else { exit::UNREACHABLE })
+    let is_mistaken = (errors > 0 && args.what.is_none()) || lines.iter().any(|line| line.by_the_project);
+    Ok(if is_mistaken { exit::PROJECT } else { exit::UNREACHABLE })
 }
 
 /// Finds what is to be looked at: whether sources, and whether the warehouse.
@@ -173,7 +180,7 @@ async fn source(workspace: &Workspace, def: &SourceDef, streams: &[&Stream]) -> 
             lines.push(Line::skipped(what));
             continue;
         }
-        lines.push(match stream.source.discover(&stream.request()).await {
+        lines.push(match stream.discover().await {
             Ok(discovered) => {
                 Line::good(what, format!("{} columns can be read", discovered.schema.columns.len()))
             }

@@ -28,7 +28,7 @@ pub(super) async fn history(args: &History) -> Outcome {
         terminal::note("nothing has been published yet");
         return Ok(exit::DONE);
     }
-    let head = ["version", "published", "run", "changed", "tables", ""].map(str::to_owned);
+    let head = ["version", "published", "run", "changed", "tables", "note"].map(str::to_owned);
     let cells: Vec<Vec<String>> = shown
         .iter()
         .enumerate()

@@ -17,6 +17,8 @@ const FILES: [(&str, &str); 3] = [
     (
         "millrace.yml",
         "name: {name}\n\n\
+         # Where days begin: it decides which day a moment belongs to. A name such as Europe/Paris.\n\
+         time_zone: UTC\n\n\
          # Warehouses by name; the first is the default, `--env NAME` takes another.\n\
          environments:\n  dev: {type: duckdb, path: .millrace/{name}.duckdb}\n",
     ),
@@ -65,6 +67,9 @@ pub(super) fn init(args: &Init) -> Outcome {
         );
     } else {
         terminal::note(&format!("made project `{name}` in {}: {}", args.dir.display(), written.join(", ")));
+        terminal::note(
+            "days begin at midnight UTC: `time_zone:` in `millrace.yml` says where, such as `Europe/Paris`",
+        );
         terminal::note("next: write `sources/orders.yml` (README.md shows how), then `millrace check`");
     }
     Ok(exit::DONE)

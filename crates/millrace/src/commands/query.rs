@@ -8,6 +8,7 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_core::name::{Ident, Relation};
 use millrace_core::sql::text;
 use millrace_core::value::Value;
+use millrace_core::visible::{fitting, visible};
 use millrace_engine::state::State;
 use millrace_engine::warehouse::{QueryLimits, Rows, Statement, Warehouse};
 use serde_json::{Value as Json, json};
@@ -128,22 +129,74 @@ fn value_json(value: &Value) -> Json {
     }
 }
 
+/// Columns of the terminal that a value takes at most; a row is to be one line that can be read.
+const MOST_COLUMNS: usize = 120;
+
 fn print_table(rows: &Rows) {
-    terminal::data_line(&as_table(rows));
+    let (table, cut) = as_table(rows);
+    terminal::data_line(&table);
     let more = if rows.truncated { ", more were left out (`--limit`)" } else { "" };
     terminal::note(&format!("{}{more}", terminal::counted(rows.len(), "row")));
+    if cut > 0 {
+        let (values, end) = (terminal::counted(cut, "long value"), if cut == 1 { "s" } else { "" });
+        terminal::note(&format!("{values} end{end} with `…`; `--json` has all of it"));
+    }
 }
 
-/// A result as a table of texts.
-pub(super) fn as_table(rows: &Rows) -> String {
+/// A result as a table of texts, and how many of them were too long for it.
+pub(super) fn as_table(rows: &Rows) -> (String, usize) {
+    let mut cut = 0;
     let head: Vec<String> = rows.columns.iter().map(|column| column.name.clone()).collect();
-    let shown = |value: &Value| if value.is_null() { "NULL".to_owned() } else { value.to_string() };
+    let mut shown = |value: &Value| {
+        let text = if value.is_null() { "NULL".to_owned() } else { value.to_string() };
+        let text = visible(&text);
+        let (text, was_cut) = fitting(&text, MOST_COLUMNS);
+        cut += usize::from(was_cut);
+        text.into_owned()
+    };
     let cells: Vec<Vec<String>> =
-        (0..rows.len()).map(|at| rows.row(at).into_iter().map(shown).collect()).collect();
+        (0..rows.len()).map(|at| rows.row(at).into_iter().map(&mut shown).collect()).collect();
     let right: Vec<bool> = rows
         .columns
         .iter()
         .map(|c| c.data_type.is_some_and(millrace_core::schema::DataType::is_numeric))
         .collect();
-    terminal::table(&head, &cells, &right)
+    (terminal::table(&head, &cells, &right), cut)
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_core::schema::DataType;
+    use millrace_engine::warehouse::ResultColumn;
+
+    use super::*;
+
+    #[test]
+    fn a_row_is_one_line_whatever_is_in_it() {
+        let column = |name: &str, data_type| ResultColumn { name: name.into(), data_type: Some(data_type) };
+        let text = |text: &str| Value::Text(text.into());
+        let long = "x".repeat(500);
+        let values = [
+            "one\ntwo",
+            "tab\there",
+            "\u{1b}[2J\u{1b}]0;title\u{7}",
+            "日本",
+            "e\u{301}",
+            &long,
+            "a\u{202e}b",
+        ];
+        let rows = Rows {
+            columns: vec![column("t\next", DataType::Text), column("n", DataType::Int64)],
+            data: vec![values.map(text).into(), (0..values.len()).map(|n| Value::Int(n as i128)).collect()],
+            truncated: false,
+        };
+        let (table, cut) = as_table(&rows);
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!((lines.len(), cut), (values.len() + 2, 1), "{table}");
+        assert!(!table.contains(|c: char| c.is_control() && c != '\n'), "{table}");
+        // The numbers stand below each other.
+        let widths: Vec<usize> = lines.iter().map(|line| millrace_core::visible::columns(line)).collect();
+        assert!(widths.iter().all(|width| *width == MOST_COLUMNS + 3), "{widths:?}\n{table}");
+        assert!(table.contains("one\\ntwo") && table.contains("\\u{1b}[2J"), "{table}");
+    }
 }

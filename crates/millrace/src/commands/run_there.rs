@@ -13,9 +13,10 @@ use serde_json::json;
 use super::Outcome;
 use super::run::{cancelled_by_signals, report};
 use crate::cli::Run;
+use crate::exit::{self, Exit};
 use crate::owner::Server;
 use crate::workspace::Failure;
-use crate::{exit, progress, terminal};
+use crate::{progress, terminal};
 
 /// How long a run that was told to stop may take to roll back what is under way.
 const ROLLING_BACK: Duration = Duration::from_secs(10);
@@ -59,7 +60,10 @@ fn say(args: &Run, end: RemoteEnd) -> Outcome {
     let Some(summary) = end.summary else {
         return Err(match end.error {
             Some(error) => error.into(),
-            None => Failure { diagnostics: end.said, texts: end.texts, exit: exit::PROJECT },
+            None => {
+                let exit = Exit::of(&end.said);
+                Failure { diagnostics: end.said, texts: end.texts, exit }
+            }
         });
     };
     let exit = report(&summary, end.error.as_ref(), &end.said, &end.texts);

@@ -21,9 +21,10 @@ use tokio::net::TcpListener;
 
 use super::{Outcome, scheduled};
 use crate::cli::{Serve, Where};
+use crate::exit::{self, Exit};
 use crate::owner::{Announced, Claim, VERSION};
 use crate::workspace::{Failure, Workspace};
-use crate::{exit, process, signals, terminal};
+use crate::{process, signals, terminal};
 
 /// How long a run under way may take to roll back when the server is told to stop.
 const ROLLING_BACK: Duration = Duration::from_secs(10);
@@ -199,9 +200,11 @@ async fn reloaded(place: &Where, open: Option<&Environment>) -> Result<Reloaded,
     let unsound = |failure: Failure| Unsound { diagnostics: failure.diagnostics, texts: failure.texts };
     let workspace = Workspace::read(place).await.map_err(unsound)?;
     if has_errors(&workspace.diagnostics) {
-        return Err(unsound(workspace.into_failure(exit::PROJECT)));
+        let exit = Exit::of(&workspace.diagnostics);
+        return Err(unsound(workspace.into_failure(exit)));
     }
     workspace.refuse_unset().map_err(unsound)?;
+    workspace.refuse_unsound().await.map_err(unsound)?;
     let warehouse = |environment: &Environment| (environment.kind.clone(), environment.settings.clone());
     if workspace.environment().map(warehouse) != open.map(warehouse) {
         let message = format!(

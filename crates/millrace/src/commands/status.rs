@@ -249,9 +249,9 @@ fn failing_text(test: &TestResult, found: &Failing) -> String {
     let count = terminal::counted(test.rows as usize, "row");
     match found {
         Failing::Found { rows, .. } if (rows.len() as u64) < test.rows => {
-            format!("{}: {} of {count}\n{}", test.test, rows.len(), as_table(rows))
+            format!("{}: {} of {count}\n{}", test.test, rows.len(), as_table(rows).0)
         }
-        Failing::Found { rows, .. } => format!("{}: {count}\n{}", test.test, as_table(rows)),
+        Failing::Found { rows, .. } => format!("{}: {count}\n{}", test.test, as_table(rows).0),
         Failing::Gone => format!("{}: {count}; they are gone, another run has begun", test.test),
     }
 }

@@ -42,6 +42,12 @@ fn golden(folder: &str, code: i32, severity: &str) -> usize {
             name.display()
         );
         assert!(first["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{}: no hint", name.display());
+        if code != 0 {
+            // What `check` refuses `run` refuses, before it touches the warehouse.
+            let ran = project.run(&["run"]);
+            assert_eq!(ran.code, code, "{}: {}", name.display(), ran.stderr);
+            assert!(!project.path().join("w.duckdb").exists(), "{}: there is a warehouse", name.display());
+        }
         let golden = case.join("expected.txt");
         if std::env::var_os("MILLRACE_BLESS").is_some() {
             std::fs::write(&golden, &ended.stderr).expect("it can be written");

@@ -123,3 +123,75 @@ fn a_sample_is_captured_and_the_rest_is_seen() {
     let rows = project.rows("select cast(id as varchar), late from numbers order by id nulls last");
     assert_eq!(rows, [["1.0", "NULL"], ["2.0", "NULL"], ["2.5", "x"], ["NULL", "NULL"]]);
 }
+
+fn on_this_machine(files: &[(&str, &str)]) -> Project {
+    let project = Project::of(files);
+    project.write("millrace.yml", "name: t\nenvironments: {dev: {type: duckdb, path: .millrace/t.duckdb}}\n");
+    project
+}
+
+#[test]
+fn a_file_that_was_emptied_leaves_its_table() {
+    for (kind, text) in [("json", "[{\"id\": 1}, {\"id\": 2}]"), ("csv", "id\n1\n2\n")] {
+        let project = on_this_machine(&[
+            ("sources/s.yml", &format!("type: {kind}\npath: data/s\n")),
+            ("data/s", text),
+            ("models/m.sql", "select count(*) as n from s.s"),
+        ]);
+        assert_eq!(project.run(&["capture"]).code, 0, "{kind}");
+        project.run_json(0, &[]);
+        project.write("data/s", "");
+        let ran = project.run(&["run"]);
+        assert_eq!(ran.code, 3, "{}", ran.stderr);
+        assert!(ran.stderr.contains("file `data/s` is empty"), "{}", ran.stderr);
+        assert_eq!(project.rows("select n from m"), [["2"]], "{kind}");
+    }
+}
+
+#[test]
+fn what_a_quote_hides_is_loaded_or_told() {
+    let with = |first: &str, last: &str| {
+        let lines = (2..500).map(|id| format!("{id};ok;{id}\n")).collect::<String>();
+        let project = on_this_machine(&[
+            ("sources/s.yml", "type: csv\npath: data/s.csv\ndelimiter: \";\"\n"),
+            ("data/s.csv", &format!("id;name;n\n1;{first};1\n{lines}500;{last};500\n")),
+            ("models/m.sql", "select * from s.s"),
+        ]);
+        assert_eq!(project.run(&["capture"]).code, 0);
+        project
+    };
+    // The quote is one too many.
+    let project = with("\"Le Petit", "5\" tube");
+    let ran = project.run(&["run"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(project.rows("select count(*), sum(n) from m"), [["499", "125249"]]);
+    assert_eq!(project.rows("select line, raw from _millrace.quarantine"), [["2", "1;\"Le Petit;1"]]);
+    // By the rules it is a text of many lines.
+    let project = with("\"Le Petit", "Prince\"");
+    let ran = project.run(&["run"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("warning[long-record]: `data/s.csv` has a record over 500 lines, from line 2 on"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn nothing_is_captured_of_a_stream_without_rows() {
+    let project =
+        on_this_machine(&[("sources/s.yml", "type: json\npath: data/s.json\n"), ("data/s.json", "[]")]);
+    let captured = project.run(&["capture"]);
+    assert_eq!(captured.code, 0, "{}", captured.stderr);
+    assert!(
+        captured.stderr.contains("stream `s.s` has no rows to learn columns from"),
+        "{}",
+        captured.stderr
+    );
+    assert!(!project.path().join("sources/s.schema.yml").exists());
+    // As an older version has written it.
+    project.write("sources/s.schema.yml", "streams:\n  s:\n    columns: []\n");
+    let ran = project.run(&["run"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("is empty and has no captured schema"), "{}", ran.stderr);
+}

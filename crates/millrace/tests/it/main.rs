@@ -1,8 +1,10 @@
 //! The real binary, from the outside.
 
+mod agreement;
 mod appending;
 mod both;
 mod broken;
+mod captured;
 mod cloud;
 mod connect;
 mod crash;
@@ -13,6 +15,7 @@ mod ends;
 mod faults;
 mod files;
 mod held;
+mod hints;
 mod hooks;
 mod incremental;
 mod lost;
@@ -20,9 +23,11 @@ mod masking;
 mod millrace;
 mod names;
 mod nul;
+mod outside;
 mod owner;
 mod owner_runs;
 mod properties;
+mod quality;
 mod reference;
 mod resume;
 mod rollback;
@@ -34,4 +39,5 @@ mod server;
 mod shop;
 mod streams;
 mod together;
+mod unfit;
 mod volatile;

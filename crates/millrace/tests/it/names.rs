@@ -123,7 +123,7 @@ fn names_that_a_warehouse_cannot_tell_apart_or_hold_are_said_before_a_run() {
         "error[name-too-long]: column",
         "warning[name-too-long]: column",
         "sources/files.yml:3:11",
-        "hint: Leave one out: `exclude_columns: [id]`.",
+        "hint: Give one another name: `rename: {id: id_2}`.",
     ] {
         assert!(checked.stderr.contains(words), "{words}\n{}", checked.stderr);
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use millrace_core::project::{Connectors, ProjectFile, load};
-use millrace_engine::check::check;
+use millrace_engine::check::{Depth, check};
 use millrace_engine::compiled::{Choices, compile};
 use millrace_engine::registry::Registry;
 use proptest::prelude::*;
@@ -63,7 +63,7 @@ fn compile_all(files: &[ProjectFile]) -> usize {
         let dir = Path::new("no-such-folder");
         let compiled = compile(project, dir, &Choices::default(), registry(), &mut diagnostics).await;
         if let Ok(compiled) = compiled {
-            let _ = check(&compiled, registry(), &mut diagnostics).await;
+            let _ = check(&compiled, registry(), Depth::Whole, &mut diagnostics).await;
         }
     });
     for diagnostic in &diagnostics {

@@ -100,10 +100,14 @@ fn command_line() -> Page {
         "hash-password",
     ];
     let mut out = String::from("# Command line\n\nWhat `millrace VERB --help` prints (`make bless`).\n");
+    let mut section = |title: &str, arguments: &[&str]| {
+        let ended = command(arguments);
+        assert_eq!(ended.code, 0, "{title}: {}", ended.stderr);
+        let _ = write!(out, "\n## {title}\n\n```\n{}\n```\n", ended.stdout.trim_end());
+    };
+    section("millrace", &["--help"]);
     for verb in verbs {
-        let ended = command(&[verb, "--help"]);
-        assert_eq!(ended.code, 0, "{verb}: {}", ended.stderr);
-        let _ = write!(out, "\n## {verb}\n\n```\n{}\n```\n", ended.stdout.trim_end());
+        section(verb, &[verb, "--help"]);
     }
     ("docs/reference/command-line.md".to_owned(), out)
 }

@@ -101,9 +101,23 @@ fn history_says_what_changed_and_what_is_kept() {
         "{}",
         gone.stderr
     );
+    for never in ["99", "0"] {
+        let said = project.run(&["rollback", "--to", never]);
+        assert_eq!(said.code, 2);
+        assert!(
+            said.stderr.contains(&format!("there has never been a data version {never}; the newest is 5")),
+            "{}",
+            said.stderr
+        );
+    }
     assert_eq!(project.run(&["rollback", "--to", "3"]).code, 0);
     assert_eq!(project.value("select id from numbers"), "3");
     assert_eq!(project.run(&["rollback", "--to", "6"]).code, 2, "readers see it already");
     let table = project.run(&["history", "--limit", "2"]);
     assert!(table.stdout.contains("brought 3 back"), "{}", table.stdout);
+    assert!(
+        table.stdout.lines().next().is_some_and(|head| head.ends_with("tables  note")),
+        "{}",
+        table.stdout
+    );
 }

@@ -31,15 +31,17 @@ export function barOption(shaped: Parts, tile: Tile, title: string, scene: Scene
   const names = parts.map((part) => partName(shaped, part, tile, reader));
   const ends = endLabels(shaped, reader);
   const signed = parts.some((part) => (part.size ?? 0) < 0);
+  // About seven pixels a character: the labels stand outside of the longest bar.
+  const room = (of: (size: number) => boolean) =>
+    Math.max(0, ...ends.filter((_, at) => of(parts[at]?.size ?? 0)).map((end) => end.length)) * 7.2;
 
   return {
     animation: scene.animate,
     animationDuration: 350,
     animationDurationUpdate: 250,
     grid: {
-      left: 4,
-      // About seven pixels a character: the labels stand outside of the longest bar.
-      right: 12 + Math.max(0, ...ends.map((end) => end.length)) * 7.2,
+      left: 4 + room((size) => size < 0),
+      right: 12 + room((size) => size >= 0),
       top: 4,
       bottom: 4,
       outerBoundsMode: "same",
@@ -58,28 +60,43 @@ export function barOption(shaped: Parts, tile: Tile, title: string, scene: Scene
       },
     },
     xAxis: { type: "value", show: false, splitLine: { show: false } },
-    yAxis: {
-      type: "category",
-      // The first row is on top.
-      inverse: true,
-      data: names,
-      axisLine: { show: signed, lineStyle: { color: palette.grid } },
-      axisTick: { show: false },
-      axisLabel: {
-        color: palette.text,
-        fontFamily: FONT,
-        fontSize: 13,
-        interval: 0,
-        width: Math.min(160, Math.round(scene.width * 0.34)),
-        overflow: "truncate",
-        ellipsis: "…",
+    yAxis: [
+      {
+        type: "category",
+        // The first row is on top.
+        inverse: true,
+        data: names,
+        axisLine: { show: false, onZero: false },
+        axisTick: { show: false },
+        axisLabel: {
+          color: palette.text,
+          fontFamily: FONT,
+          fontSize: 13,
+          interval: 0,
+          width: Math.min(160, Math.round(scene.width * 0.34)),
+          overflow: "truncate",
+          ellipsis: "…",
+        },
       },
-    },
+      {
+        // The line between what is more and what is less than nothing.
+        type: "category",
+        position: "left",
+        data: names,
+        axisLine: { show: signed, onZero: true, lineStyle: { color: palette.muted } },
+        axisTick: { show: false },
+        axisLabel: { show: false },
+      },
+    ],
     series: [
       {
         id: "metric",
         type: "bar",
-        data: parts.map((part) => part.size),
+        data: parts.map(({ size }) => ({
+          value: size,
+          ...((size ?? 0) < 0 && { label: { position: "left" as const } }),
+        })),
+
         barMaxWidth: 20,
         itemStyle: { color: colour, borderRadius: 4 },
         emphasis: { disabled: true },

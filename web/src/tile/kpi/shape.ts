@@ -1,7 +1,7 @@
 import type { Format, Tile, TileResult, Value } from "../../api/schema";
 import { position } from "../../value/number";
 import { formatOf } from "../column";
-import { shapeSeries, type Series } from "../timeseries/shape";
+import { type Days, shapeSeries, type Series } from "../timeseries/shape";
 
 export type Direction = "up" | "down" | "same";
 
@@ -23,7 +23,7 @@ function directionOf(change: Value): Direction | null {
   return ratio > 0 ? "up" : ratio < 0 ? "down" : "same";
 }
 
-export function shapeKpi(tile: Tile, result: TileResult): Kpi {
+export function shapeKpi(tile: Tile, result: TileResult, days: Days = null): Kpi {
   const name = tile.metric?.name ?? "";
   const change = result.change?.[name] ?? null;
   return {
@@ -33,6 +33,6 @@ export function shapeKpi(tile: Tile, result: TileResult): Kpi {
     direction: directionOf(change),
     format: formatOf(tile, name),
     // One step is no line.
-    spark: result.columns.length > 0 && result.rows > 1 ? shapeSeries(tile, result) : null,
+    spark: result.columns.length > 0 && result.rows > 1 ? shapeSeries(tile, result, days) : null,
   };
 }

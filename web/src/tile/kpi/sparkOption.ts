@@ -4,6 +4,7 @@ import { tipHtml, tipIndex, tooltipFrame } from "../../chart/tooltip";
 import { seriesColour } from "../../theme/palette";
 import { formatMetric } from "../../value/cell";
 import { formatStep } from "../../value/date";
+import { partText } from "../timeseries/option";
 import type { Series } from "../timeseries/shape";
 
 /** A line without axes, on the same continuous time as the large charts. */
@@ -11,6 +12,10 @@ export function sparkOption(series: Series, title: string, scene: Scene): Option
   const { points, grain, format } = series;
   const { palette, reader } = scene;
   const colour = seriesColour(palette, 0);
+  const lineStyle = { color: colour, width: points.length > 60 ? 1.1 : 1.75, join: "round" as const };
+  const drawn = points.map(({ at, y, part }) => [at, part === null ? y : null]);
+  // What leads to and from a step that is not complete.
+  const broken = points.map(({ at, y }, index) => [at, [index - 1, index, index + 1].some((near) => points[near]?.part) ? y : null]);
   return {
     useUTC: true,
     animation: scene.animate,
@@ -22,17 +27,18 @@ export function sparkOption(series: Series, title: string, scene: Scene): Option
       confine: false,
       trigger: "axis",
       axisPointer: { type: "line", lineStyle: { color: palette.muted, type: [3, 3] } },
-      // Above the line, which it would otherwise hide, and within its width.
+      // Below the line: above it stands the figure, which is to be read beside it. Within its width.
       position: (point, _params, _element, _rect, size) => {
-        const [width, height] = size.contentSize;
+        const [width] = size.contentSize;
         const room = Math.max(size.viewSize[0] - width, 0);
-        return [Math.min(Math.max(point[0] - width / 2, 0), room), -height - 6];
+        return [Math.min(Math.max(point[0] - width / 2, 0), room), size.viewSize[1] + 6];
       },
       formatter: (params: unknown) => {
         const point = points[tipIndex(params)];
         if (!point) return "";
         const value = formatMetric(point.value, format, reader);
-        return tipHtml(formatStep(point.at, grain, reader), [{ label: title, value, colour }]);
+        const part = point.part ? [{ label: partText(point.part, reader), value: "" }] : [];
+        return tipHtml(formatStep(point.at, grain, reader), [{ label: title, value, colour }, ...part]);
       },
     },
     xAxis: { type: "time", show: false, min: points[0]?.at ?? 0, max: points.at(-1)?.at ?? 0 },
@@ -41,14 +47,24 @@ export function sparkOption(series: Series, title: string, scene: Scene): Option
       {
         id: "metric",
         type: "line",
-        data: points.map((point) => [point.at, point.y]),
+        data: drawn,
         symbol: "none",
         connectNulls: false,
         // More points than pixels: draws those that make the outline. Each is a point of the data, none is an average.
         sampling: points.length > scene.width / 2 ? "lttb" : "none",
-        lineStyle: { color: colour, width: points.length > 60 ? 1.1 : 1.75, join: "round" },
+        lineStyle,
         itemStyle: { color: colour },
         areaStyle: { color: colour, opacity: 0.1, origin: "start" },
+        emphasis: { disabled: true },
+      },
+      {
+        id: "partial",
+        type: "line",
+        data: broken,
+        symbol: "none",
+        connectNulls: false,
+        lineStyle: { ...lineStyle, type: [3, 3] },
+        itemStyle: { color: colour },
         emphasis: { disabled: true },
       },
     ],

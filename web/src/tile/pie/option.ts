@@ -32,6 +32,9 @@ export function donutOption(shaped: Parts, tile: Tile, truncated: boolean, scene
     itemStyle: { color: seriesColour(palette, index) },
   }));
   const name = translate(reader.language, "tile.notShown");
+  // Where nothing has a size, the ring is an empty one: ECharts would draw equal parts.
+  const hollow = { value: 1, name: "", itemStyle: { color: palette.rest }, emphasis: { disabled: true }, tooltip: { show: false } };
+  const isHollow = !truncated && slices.every(({ value }) => value === 0);
   const rest = { value: restSize(shaped), name, itemStyle: { color: palette.rest } };
 
   return {
@@ -63,7 +66,8 @@ export function donutOption(shaped: Parts, tile: Tile, truncated: boolean, scene
         radius: ["66%", "94%"],
         // Clockwise from noon, in the order of the legend.
         startAngle: 90,
-        data: truncated ? [...slices, rest] : slices,
+        data: truncated ? [...slices, rest] : isHollow ? [...slices, hollow] : slices,
+        stillShowZeroSum: false,
         label: { show: false },
         labelLine: { show: false },
         // A line in the colour of the ground keeps neighbours apart without their colours.

@@ -1,6 +1,10 @@
 import type { Tile, TileResult, Value } from "../../api/schema";
 import type { Reader } from "../../i18n/reader";
-import { columnLabel, formatCell, formatOf, metricsOf } from "../column";
+import { columnLabel, formatCell, formatOf, isTime, metricsOf } from "../column";
+import { partText } from "../timeseries/option";
+import type { Days } from "../timeseries/shape";
+import { parseDate } from "../../value/date";
+import { partOfStep } from "../../value/step";
 import { formatMetric } from "../../value/cell";
 import { localized } from "../../i18n/catalogue";
 
@@ -23,7 +27,7 @@ export interface TableData {
 }
 
 /** The table of a `table` tile, and the twin of every chart. */
-export function shapeTable(tile: Tile, result: TileResult, reader: Reader): TableData {
+export function shapeTable(tile: Tile, result: TileResult, reader: Reader, days: Days = null): TableData {
   if (result.columns.length === 0) return totalsOnly(tile, result, reader);
   const columns = result.columns.map((column) => ({
     label: columnLabel(tile, column, reader),
@@ -32,7 +36,11 @@ export function shapeTable(tile: Tile, result: TileResult, reader: Reader): Tabl
   const rows = Array.from({ length: result.rows }, (_, row) =>
     result.columns.map((column, index): Cell => {
       const value = result.data[index]?.[row] ?? null;
-      return { text: formatCell(tile, column, value, reader), exact: value };
+      const text = formatCell(tile, column, value, reader);
+      // Only a time line says of each step whether it is complete; a table of several dimensions has the steps of what is in it.
+      const at = column.role === "dimension" && isTime(column) ? parseDate(value) : null;
+      const part = at === null ? null : partOfStep(at, tile.grain, days);
+      return { text: part ? `${text} (${partText(part, reader)})` : text, exact: value };
     }),
   );
   const total = result.columns.map((column): Cell | null => {

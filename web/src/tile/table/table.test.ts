@@ -49,6 +49,27 @@ describe("toCsv", () => {
     expect(toCsv(result([country], [['a,"b"', "c\nd", " e"]]))).toBe('country\r\n"a,""b"""\r\n"c\nd"\r\n" e"\r\n');
   });
 
+  it("takes the life out of formulas, and leaves numbers alone", () => {
+    const count = { name: "=orders", role: "metric" as const, type: "integer" as const, scale: null };
+    const texts = ["=1+2", "+33 1 23", "-5", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1", "a=b", "", null];
+    const numbers = ["-5.00", "+1.5", "-Infinity", "-1e300", 0, -3, null, "1", "2", "3"];
+    const lines = toCsv(result([country, { ...money, type: "float" }, count], [texts, numbers, numbers.map(() => -1)])).split("\r\n");
+    expect(lines[0]).toBe("country,revenue,'=orders");
+    expect(lines.slice(1, 11)).toEqual([
+      "'=1+2,-5.00,-1",
+      "'+33 1 23,+1.5,-1",
+      "'-5,-Infinity,-1",
+      "'@SUM(A1),-1e300,-1",
+      "'\t=1,0,-1",
+      "\"'\r=1\",-3,-1",
+      "'\uff1d1,,-1",
+      "a=b,1,-1",
+      '"",2,-1',
+      ",3,-1",
+    ]);
+    expect(toCsv(result([], [], { total: { revenue: "-1.00", name: "=1" } }))).toBe("revenue,name\r\n-1.00,'=1\r\n");
+  });
+
   it("gives the total of a number without steps", () => {
     expect(toCsv(result([], [], { total: { revenue: "1.00" } }))).toBe("revenue\r\n1.00\r\n");
   });
@@ -67,6 +88,7 @@ describe("drawingOf", () => {
     ["pie", byName, "donut"],
     ["table", byName, "table"],
     ["kpi", byDay, "kpi"],
+    ["pie", result([country, money], [["France", "Chine"], ["1.00", "-0.01"]]), "bars"],
   ] as const)("%s", (kind, data, drawing) => {
     expect(drawingOf(tile({ kind }), data)).toBe(drawing);
   });

@@ -1,6 +1,7 @@
 import type { Format, Grain, LogicalType, Tile, TileResult, Value } from "../../api/schema";
 import { parseDate } from "../../value/date";
 import { position } from "../../value/number";
+import { type Covered, partOfStep } from "../../value/step";
 import { columnIndex, columnValues, formatOf } from "../column";
 
 export interface Point {
@@ -10,7 +11,12 @@ export interface Point {
   value: Value;
   /** Where it is drawn; `null` is a gap. */
   y: number | null;
+  /** Of a step that is only partly in the answer, as the week that is not over; `null` for a whole one. */
+  part: Covered | null;
 }
+
+/** The days that the answer can have anything of. */
+export type Days = { from: number; to: number } | null;
 
 export interface Series {
   points: Point[];
@@ -20,14 +26,14 @@ export interface Series {
 }
 
 /** The first dimension against the first metric. A step without a date (rows whose date is NULL) has no place in time. */
-export function shapeSeries(tile: Tile, result: TileResult): Series {
+export function shapeSeries(tile: Tile, result: TileResult, days: Days = null): Series {
   const time = columnIndex(result, "dimension");
   const metric = columnIndex(result, "metric");
   const values = columnValues(result, metric);
   const points = columnValues(result, time).flatMap((step, index): Point[] => {
     const at = parseDate(step);
     const value = values[index] ?? null;
-    return at === null ? [] : [{ at, value, y: position(value) }];
+    return at === null ? [] : [{ at, value, y: position(value), part: partOfStep(at, tile.grain, days) }];
   });
   const column = result.columns[metric];
   return {

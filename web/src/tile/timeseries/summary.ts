@@ -4,6 +4,15 @@ import { formatMetric } from "../../value/cell";
 import { formatStep } from "../../value/date";
 import { extremes, type Point, type Series } from "./shape";
 
+/** Says which steps are not complete, and how much of each there is; nothing where all are. */
+export function partialSteps(series: Series, reader: Reader): string {
+  const { language } = reader;
+  const steps = series.points.flatMap(({ at, y, part }) =>
+    part === null || y === null ? [] : [translate(language, "tile.partial", { step: formatStep(at, series.grain, reader), ...part })],
+  );
+  return steps.length === 0 ? "" : translate(language, "tile.dashed", { steps: steps.join("; ") });
+}
+
 /** The chart in a sentence, for whom it is not drawn. */
 export function seriesSummary(series: Series, title: string, reader: Reader): string {
   const { points, grain, format } = series;
@@ -12,7 +21,8 @@ export function seriesSummary(series: Series, title: string, reader: Reader): st
   if (!found) return translate(language, "summary.kpi", { title, value: translate(language, "tile.noValue") });
   const at = (point: Point | undefined) => (point ? formatStep(point.at, grain, reader) : "");
   const value = (point: Point) => formatMetric(point.value, format, reader);
-  return translate(language, "summary.series", {
+  const partial = partialSteps(series, reader);
+  const sentence = translate(language, "summary.series", {
     title,
     grain: translate(language, `grain.${grain ?? "day"}`),
     from: at(points[0]),
@@ -24,4 +34,5 @@ export function seriesSummary(series: Series, title: string, reader: Reader): st
     min: value(found.min),
     minAt: at(found.min),
   });
+  return partial === "" ? sentence : `${sentence} ${partial}.`;
 }

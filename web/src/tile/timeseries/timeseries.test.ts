@@ -22,7 +22,7 @@ const built = (...args: Parameters<typeof seriesOption>) => seriesOption(...args
 describe("shapeSeries", () => {
   it("keeps the text of each value beside its place", () => {
     expect(series.points.map((point) => point.value)).toEqual(values);
-    expect(series.points[0]).toEqual({ at: Date.UTC(2026, 9, 2), value: "616.89", y: 616.89 });
+    expect(series.points[0]).toEqual({ at: Date.UTC(2026, 9, 2), value: "616.89", y: 616.89, part: null });
   });
 
   it("leaves a gap where there is no value, and drops a step without a date", () => {
@@ -35,7 +35,7 @@ describe("shapeSeries", () => {
     expect([found?.first, found?.last, found?.max, found?.min].map((point) => point?.value)).toEqual([
       "616.89", "350.94", "12345678901234567.89", "-3.10",
     ]);
-    expect(extremes([{ at: 0, value: null, y: null }])).toBeNull();
+    expect(extremes([{ at: 0, value: null, y: null, part: null }])).toBeNull();
   });
 });
 

@@ -11,6 +11,7 @@ use rusty_s3::actions::ListObjectsV2;
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use url::Url;
 
+use crate::files::paths::Shown;
 use crate::files::remote::web::{self, WebAddress};
 use crate::files::remote::{Object, Origin};
 
@@ -133,12 +134,16 @@ pub(super) fn matching(path: &str, rest: &str, settings: &Settings) -> Result<Ve
     let Some(wild) = key.find(['*', '?', '[']) else {
         return Ok(vec![object(key.to_owned(), None)]);
     };
-    let pattern = glob::Pattern::new(key).map_err(|error| {
+    let broken = |error| {
         Error::new(ErrorKind::SourceUnreadable, format!("`path: {path}` is no file pattern")).caused_by(error)
-    })?;
+    };
+    let (pattern, shown) = (glob::Pattern::new(key).map_err(broken)?, Shown::new(key).map_err(broken)?);
     let by_folder = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
     let listed = store.list(path, &key[..wild])?;
-    let listed = listed.into_iter().filter(|(key, _)| pattern.matches_with(key, by_folder));
+    let listed = listed.into_iter().filter(|(key, _)| {
+        // A key that ends in a slash is what consoles make of an empty folder.
+        pattern.matches_with(key, by_folder) && shown.matches(key) && !key.ends_with('/')
+    });
     Ok(listed.map(|(key, listed)| object(key, listed)).collect())
 }
 

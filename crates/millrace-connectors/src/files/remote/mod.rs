@@ -104,18 +104,18 @@ impl Object {
         Ok((Download::new(Arc::clone(self), body, etag.clone(), length), etag))
     }
 
-    /// So many of its last bytes, or all where it has fewer, and how many it has. None where the server hands out no parts.
+    /// So many of its last bytes, or all where it has fewer, how many it has, and its entity tag. None where the server hands out no parts.
     #[cfg(feature = "parquet")]
-    pub(crate) fn end(&self, bytes: u64) -> Result<Option<(Vec<u8>, u64)>> {
+    pub(crate) fn end(&self, bytes: u64) -> Result<Option<(Vec<u8>, u64, Option<String>)>> {
         let answer = self.ask(&Ask::End(bytes))?;
-        let Answer { status: 206, body: Some(body), start: Some(start), length: Some(length), .. } = answer
+        let Answer { status: 206, body: Some(body), etag, start: Some(start), length: Some(length) } = answer
         else {
             return Ok(None);
         };
         let mut end = Vec::new();
         body.take(bytes).read_to_end(&mut end).map_err(|error| self.unreachable(&error.to_string()))?;
         if end.len() as u64 == length {
-            return Ok(Some((end, start + length)));
+            return Ok(Some((end, start + length, etag)));
         }
         Err(self.unreachable("the connection ended before the part did"))
     }
@@ -127,6 +127,12 @@ impl Object {
             return Ok((etag, *size) == (stamp, known.size));
         }
         Ok(self.ask(&Ask::IfNot(stamp))?.status == 304)
+    }
+
+    /// Whether the server still has the version of that entity tag; true where it does not say.
+    pub(crate) fn still_is(&self, etag: &str) -> Result<bool> {
+        let answer = self.ask(&Ask::IfNot(etag))?;
+        Ok(answer.status == 304 || answer.etag.is_none_or(|now| now == etag))
     }
 
     /// Asks for it. Answers that are none of those that were asked for are errors.

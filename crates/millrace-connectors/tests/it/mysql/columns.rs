@@ -162,6 +162,7 @@ fn columns_of_a_schema_that_the_table_no_longer_has() {
         quarantine_nul: false,
         cursor: None,
         drift: Drift::default(),
+        seen: None,
     };
     let quarantined = |request: ReadRequest| {
         let (sender, mut receiver) = batch_queue(1 << 20);

@@ -31,6 +31,7 @@ pub(super) fn request(source: &dyn Source, stream: StreamRequest) -> ReadRequest
         quarantine_nul: false,
         cursor: None,
         drift: Drift::default(),
+        seen: None,
     }
 }
 

@@ -50,8 +50,8 @@ fn servers_that_do_not_let_us_in() {
     refused(&url(&server, "ship"), unreachable, &["has no database `ship`"]);
     assert_eq!(streams(&url(&server, "shop")).expect("let in"), [""; 0]);
     // No host is asked for where the address is wrong.
-    refused("mysql://u:s3cret@h/d?ssl-modus=x", ErrorKind::SourceUnreadable, &["`ssl-modus`", "`ssl-mode`"]);
-    refused("", unreachable, &["`url` of source `src` is empty"]);
+    refused("mysql://u:s3cret@h/d?ssl-modus=x", ErrorKind::Misconfigured, &["`ssl-modus`", "`ssl-mode`"]);
+    refused("", ErrorKind::Misconfigured, &["`url` of source `src` is empty"]);
     refused("mysql://u:s3cret@nothing.invalid/d", unreachable, &["`nothing.invalid:3306` cannot be reached"]);
 
     // Nobody listens; somebody else does.

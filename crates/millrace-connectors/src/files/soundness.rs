@@ -1,0 +1,213 @@
+//! Broken files by the thousand: whatever became of a file, nothing in it is lost in silence.
+//!
+//! A file of known records is changed at random and read as the engine reads it, by one thread and by several. What is true of the outcome is told
+//! by looking for words in bytes, which shares nothing with the readers: every record has three words of its own, and each of them that the
+//! file still has is in a row, or in quarantine, or the read has failed. `MILLRACE_SOUNDNESS=seed,cases` asks for others than the usual ones.
+
+mod made;
+mod mutation;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::Array;
+use millrace_core::project::settings::Settings;
+use millrace_core::quarantine::QuarantinedRow;
+use millrace_engine::batch::batch_queue;
+use millrace_engine::source::{ReadRequest, Source, SourceContext};
+
+use self::made::{Layout, Made, Words};
+use self::mutation::{Random, mutate};
+use crate::csv_files::Csv;
+use crate::files::Limits;
+use crate::files::source::{FileSource, Format};
+use crate::files::testing::{blocks, cell, request, settings};
+use crate::json_files::{Json, Ndjson};
+
+const COLUMNS: [&str; 4] = ["id text", "name text", "n int64", "note text"];
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Outcome {
+    rows: Vec<Vec<Option<String>>>,
+    quarantined: Vec<QuarantinedRow>,
+    notices: Vec<String>,
+}
+
+fn source<F: Format>(folder: &Path, settings: &Settings, format: F, limits: Limits) -> Arc<dyn Source> {
+    let context = SourceContext { name: "s".to_owned(), project_dir: folder.to_owned() };
+    FileSource::limited(context, settings, format, limits)
+}
+
+fn read(
+    source: &dyn Source,
+    request: ReadRequest,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<Outcome, String> {
+    let columns = request.columns.clone();
+    let (sender, mut receiver) = batch_queue(1 << 30);
+    runtime.block_on(async {
+        let mut outcome = Outcome { rows: Vec::new(), quarantined: Vec::new(), notices: Vec::new() };
+        let (ended, ()) = tokio::join!(source.read(request, sender), async {
+            while let Some(batch) = receiver.recv().await {
+                for row in 0..batch.rows.num_rows() {
+                    let cells = batch.rows.columns().iter().zip(&columns);
+                    let text = |(array, column): (&arrow_array::ArrayRef, &millrace_core::schema::Column)| {
+                        (!array.is_null(row)).then(|| cell(array.as_ref(), column.data_type, row))
+                    };
+                    outcome.rows.push(cells.map(text).collect());
+                }
+                outcome.quarantined.extend(batch.quarantined);
+            }
+        });
+        let ended = ended.map_err(|error| error.to_diagnostic().to_string())?;
+        outcome.notices.extend(ended.notices.into_iter().map(|notice| notice.message));
+        Ok(outcome)
+    })
+}
+
+/// Goes through the cases of a format.
+fn go_through<F: Format>(format: F, layouts: &[Layout]) {
+    let (seed, cases) = millrace_testkit::cases("MILLRACE_SOUNDNESS", 20_261_128, 2000);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(4)
+        .build()
+        .expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut read_to_the_end = 0;
+    for case in 0..cases {
+        let mut random = Random::new(seed.wrapping_add(case as u64));
+        let layout = layouts[case % layouts.len()];
+        let made = Made::new(layout, &mut random);
+        // Some are left as they are.
+        let untouched = case % 50 == 0;
+        let (bytes, packed) = if untouched { (made.bytes.clone(), None) } else { mutate(&made, &mut random) };
+        let name = if packed.is_some() { "f.gz" } else { "f" };
+        let mut pairs = vec![("path", name)];
+        pairs.extend(layout.settings());
+        std::fs::File::create(folder.path().join(name))
+            .and_then(|mut file| file.write_all(packed.as_deref().unwrap_or(&bytes)))
+            .expect("written");
+        let settings = settings(&pairs);
+        let mut wanted = request(&COLUMNS);
+        wanted.quarantine_unknown_columns = true;
+        let block = 1 + random.below(300);
+        let with = |limits: Limits| {
+            read(&*source(folder.path(), &settings, format, limits), wanted.clone(), &runtime)
+        };
+        let alone = with(blocks(block));
+        let together = with(Limits { threads: 3, piece: 1 + random.below(1500), ..blocks(block) });
+        let about = format!(
+            "MILLRACE_SOUNDNESS={},1 ({layout:?})\n{}",
+            seed.wrapping_add(case as u64),
+            String::from_utf8_lossy(&bytes)
+        );
+        match (&alone, &together) {
+            // What is packed may end too early as well.
+            (Err(_), Err(_)) if packed.is_some() => {}
+            _ => assert_eq!(alone, together, "one thread and several: {about}"),
+        }
+        let outcome = match alone {
+            Ok(outcome) => outcome,
+            Err(error) if untouched => panic!("{error}: {about}"),
+            Err(_) => continue,
+        };
+        read_to_the_end += 1;
+        check(&made, &bytes, &outcome, &about);
+    }
+    // Most changes break a file, and not all of it.
+    assert!(
+        cases < 100 || read_to_the_end * 10 > cases,
+        "{read_to_the_end} of {cases} were read to their end"
+    );
+}
+
+/// What is true of every file that was read to its end.
+fn check(made: &Made, bytes: &[u8], outcome: &Outcome, about: &str) {
+    let text = String::from_utf8_lossy(bytes);
+    let raws: String = outcome.quarantined.iter().map(|row| format!("{}\n", row.raw)).collect();
+    let cells: String = outcome.rows.iter().flatten().flatten().map(|cell| format!("{cell}\n")).collect();
+    let loaded = Words::of(&cells);
+    let set_aside = Words::of(&raws);
+    for (word, count) in &Words::of(made.below_header(&text)).0 {
+        let in_rows = loaded.0.get(word).copied().unwrap_or_default();
+        assert!(
+            in_rows >= *count || set_aside.0.contains_key(word),
+            "`{word}` stands {count} times in the file and {in_rows} times in rows: {about}"
+        );
+    }
+    // Records begin where a record begins; what a valid text has swallowed is in the row that has it.
+    let records = made.layout.beginnings(&text);
+    let in_rows: usize =
+        loaded.0.iter().filter(|(word, _)| word.starts_with('r')).map(|(_, count)| count).sum();
+    assert!(
+        in_rows + outcome.quarantined.len() >= records,
+        "{records} records, {in_rows} in rows and {} in quarantine: {about}",
+        outcome.quarantined.len()
+    );
+    // What nobody has touched is as it was written.
+    let mut rows: BTreeMap<&str, Vec<&Vec<Option<String>>>> = BTreeMap::new();
+    for row in &outcome.rows {
+        rows.entry(row[0].as_deref().unwrap_or_default()).or_default().push(row);
+    }
+    let all = Words::of(&text);
+    for record in &made.records {
+        let is_alone = all.0.get(&record.id) == Some(&1);
+        if is_alone && made.layout.stands_whole(&text, &record.text) {
+            for row in rows.get(record.id.as_str()).into_iter().flatten() {
+                assert_eq!(**row, record.cells, "{about}");
+            }
+        }
+    }
+}
+
+#[test]
+fn csv() {
+    go_through(Csv, &[Layout::Csv { windows: false }, Layout::Csv { windows: true }]);
+}
+
+#[test]
+fn json() {
+    go_through(Json, &[Layout::Lines, Layout::Pretty, Layout::OneLine]);
+}
+
+#[test]
+fn ndjson() {
+    go_through(Ndjson, &[Layout::Ndjson]);
+}
+
+#[test]
+fn emptied_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let outcome = |name: &str, content: &[u8], ndjson: bool, csv: &[(&str, &str)]| {
+        std::fs::write(folder.path().join(name), content).expect("written");
+        let pairs: Vec<_> = csv.iter().copied().chain([("path", name)]).collect();
+        let settings = settings(&pairs);
+        let source = match (ndjson, csv.is_empty()) {
+            (true, _) => source(folder.path(), &settings, Ndjson, Limits::default()),
+            (_, true) => source(folder.path(), &settings, Json, Limits::default()),
+            _ => source(folder.path(), &settings, Csv, Limits::default()),
+        };
+        read(&*source, request(&COLUMNS), &runtime).map(|outcome| outcome.rows.len())
+    };
+    let (header, none) = ([("header", "true")], [("header", "false")]);
+    let nothing = mutation::gzip(b"");
+    for (name, content) in [("f", &b""[..]), ("f", b"\r\n\n"), ("f", b"\xEF\xBB\xBF"), ("f.gz", &nothing)] {
+        outcome(name, content, false, &[]).expect_err("no JSON");
+        outcome(name, content, false, &header).expect_err("no header");
+        assert_eq!(outcome(name, content, false, &none), Ok(0), "no records");
+        assert_eq!(outcome(name, content, true, &[]), Ok(0), "no lines");
+    }
+    // Whatever is packed has some bytes.
+    for name in ["f.gz", "f.zst"] {
+        for (ndjson, csv) in [(false, &[][..]), (false, &header), (false, &none), (true, &[])] {
+            let error = outcome(name, b"", ndjson, csv).expect_err("no packed file");
+            assert!(error.contains("end too early"), "{error}");
+        }
+    }
+    assert_eq!(outcome("f", b"[]", false, &[]), Ok(0));
+    assert_eq!(outcome("f", b"id,name,n,note\n", false, &header), Ok(0));
+}

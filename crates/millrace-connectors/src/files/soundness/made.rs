@@ -1,0 +1,190 @@
+//! Files of records of which everything is known.
+
+use std::collections::BTreeMap;
+
+use super::mutation::Random;
+
+/// How a file is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    Csv {
+        windows: bool,
+    },
+    Ndjson,
+    /// An array with a record a line.
+    Lines,
+    /// An array with a value a line.
+    Pretty,
+    /// An array without line feeds.
+    OneLine,
+}
+
+/// A record, its cells and its text, without what separates it from others.
+pub(super) struct Record {
+    pub(super) id: String,
+    pub(super) cells: Vec<Option<String>>,
+    pub(super) text: String,
+}
+
+/// A file.
+pub(super) struct Made {
+    pub(super) layout: Layout,
+    pub(super) records: Vec<Record>,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// The words of records that a text has (`r00017`, `v00017`, `w00017`), and how often.
+pub(super) struct Words(pub(super) BTreeMap<String, usize>);
+
+impl Words {
+    pub(super) fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let mut words = BTreeMap::new();
+        for at in 0..bytes.len().saturating_sub(5) {
+            let word = &bytes[at..at + 6];
+            // `\r` is another character.
+            let escaped = at > 0 && bytes[at - 1] == b'\\';
+            if !escaped && matches!(word[0], b'r' | b'v' | b'w') && word[1..].iter().all(u8::is_ascii_digit) {
+                *words.entry(String::from_utf8_lossy(word).into_owned()).or_default() += 1;
+            }
+        }
+        Self(words)
+    }
+}
+
+impl Layout {
+    /// What a project says of such a file.
+    pub(super) fn settings(self) -> Vec<(&'static str, &'static str)> {
+        match self {
+            Self::Csv { windows: true } => vec![("delimiter", ";")],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Places in a text at which a record begins, whatever is around it: one on a line of its own with its delimiter in CSV, an object whose first
+    /// field is a record's in JSON.
+    pub(super) fn beginnings(self, text: &str) -> usize {
+        let is_id = |text: &str| {
+            let bytes = text.as_bytes();
+            bytes.len() >= 6 && bytes[0] == b'r' && bytes[1..6].iter().all(u8::is_ascii_digit)
+        };
+        match self {
+            Self::Csv { windows } => {
+                let delimiter = if windows { ';' } else { ',' };
+                let begins = |line: &&str| is_id(line) && line[6..].starts_with(delimiter);
+                text.split('\n').filter(begins).count()
+            }
+            _ => {
+                let begins = |object: &str| {
+                    let rest = object.trim_start().strip_prefix("\"id\":").map(str::trim_start);
+                    rest.and_then(|rest| rest.strip_prefix('"')).is_some_and(is_id)
+                };
+                // Behind a colon an object is a value.
+                let is_begun = |&(at, _): &(usize, &str)| {
+                    begins(&text[at + 1..]) && !text[..at].trim_end().ends_with(':')
+                };
+                text.match_indices('{').filter(is_begun).count()
+            }
+        }
+    }
+
+    /// Whether a record stands in a text as it was written, with what separates it from others.
+    pub(super) fn stands_whole(self, text: &str, record: &str) -> bool {
+        let Some(at) = text.find(record) else { return false };
+        let (before, after) = (&text[..at], &text[at + record.len()..]);
+        match self {
+            Self::Csv { .. } => {
+                before.ends_with('\n') && (after.starts_with('\n') || after.starts_with("\r\n"))
+            }
+            Self::Ndjson => before.ends_with('\n') && after.starts_with('\n'),
+            _ => {
+                let (before, after) = (before.trim_end(), after.trim_start());
+                before.ends_with([',', '[']) && after.starts_with([',', ']'])
+            }
+        }
+    }
+}
+
+impl Made {
+    /// A file of ten to forty records.
+    pub(super) fn new(layout: Layout, random: &mut Random) -> Self {
+        let first = random.below(10_000);
+        let records: Vec<Record> =
+            (0..10 + random.below(30)).map(|number| record(layout, first + number, random)).collect();
+        let texts = || records.iter().map(|record| record.text.as_str());
+        let text = match layout {
+            Layout::Csv { windows } => {
+                let (delimiter, end) = if windows { (";", "\r\n") } else { (",", "\n") };
+                let header = ["id", "name", "n", "note"].join(delimiter);
+                [header.as_str()].into_iter().chain(texts()).map(|line| format!("{line}{end}")).collect()
+            }
+            Layout::Ndjson => texts().map(|line| format!("{line}\n")).collect(),
+            Layout::Lines => format!("[\n{}\n]\n", texts().collect::<Vec<_>>().join(",\n")),
+            Layout::Pretty => format!("[\n  {}\n]\n", texts().collect::<Vec<_>>().join(",\n  ")),
+            Layout::OneLine => format!("[{}]", texts().collect::<Vec<_>>().join(",")),
+        };
+        Self { layout, records, bytes: text.into_bytes() }
+    }
+
+    /// The text without what names columns.
+    pub(super) fn below_header<'t>(&self, text: &'t str) -> &'t str {
+        match self.layout {
+            Layout::Csv { .. } => {
+                let text = text.trim_start_matches(['\u{FEFF}', '\n', '\r']);
+                text.split_once('\n').map_or("", |(_, below)| below)
+            }
+            _ => text,
+        }
+    }
+}
+
+fn record(layout: Layout, number: usize, random: &mut Random) -> Record {
+    let id = format!("r{number:05}");
+    let (v, w) = (format!("v{number:05}"), format!("w{number:05}"));
+    let n = (!random.one_in(5)).then(|| random.below(1000).to_string());
+    if let Layout::Csv { windows } = layout {
+        let delimiter = if windows { ';' } else { ',' };
+        let (name, name_text) = csv_text(&v, delimiter, random);
+        let (note, note_text) = csv_text(&w, delimiter, random);
+        let number = n.clone().unwrap_or_default();
+        let text = [id.as_str(), &name_text, &number, &note_text].join(&delimiter.to_string());
+        return Record { cells: vec![Some(id.clone()), Some(name), n, Some(note)], id, text };
+    }
+    let name = match random.below(4) {
+        0 => format!("a \"{v}\" {{"),
+        1 => format!("{v}, [é]"),
+        _ => v,
+    };
+    let quoted = serde_json::to_string(&name).expect("a text");
+    let number = n.clone().unwrap_or_else(|| "null".to_owned());
+    let fields = [
+        format!("\"id\":\"{id}\""),
+        format!("\"name\":{quoted}"),
+        format!("\"n\":{number}"),
+        format!("\"note\":\"{w}\""),
+    ];
+    let text = match layout {
+        Layout::Pretty => format!("{{\n    {}\n  }}", fields.join(",\n    ")),
+        _ => format!("{{{}}}", fields.join(",")),
+    };
+    Record { cells: vec![Some(id.clone()), Some(name), n, Some(w)], id, text }
+}
+
+/// A text with that word in it, and as CSV writes it.
+fn csv_text(word: &str, delimiter: char, random: &mut Random) -> (String, String) {
+    let quoted = |text: String| {
+        let written = format!("\"{}\"", text.replace('"', "\"\""));
+        (text, written)
+    };
+    match random.below(8) {
+        0 => quoted(format!("{word}{delimiter} b")),
+        1 => quoted(format!("the \"{word}\"")),
+        2 => quoted(format!("one\n{word}\nthree")),
+        3 => quoted(word.to_owned()),
+        4 => {
+            let text = format!("5\" {word}");
+            (text.clone(), text)
+        }
+        _ => (word.to_owned(), word.to_owned()),
+    }
+}

@@ -1,0 +1,76 @@
+//! Values of the expressions that dumps set variables to.
+
+use crate::mysql_dump::lexer::Kind;
+use crate::mysql_dump::script::Word;
+use crate::mysql_dump::table::{closing, split};
+
+/// The value of a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    /// What the server sets at the start of a session.
+    Initial,
+    Null,
+    /// A text, a number as it is written, or a word.
+    Text(String),
+    /// What only a server can work out.
+    Unknown,
+}
+
+/// Works out an expression; `read` gives the value of the variable that words name.
+pub(super) fn evaluate(words: &[Word], read: &mut dyn FnMut(&[Word]) -> Value) -> Value {
+    let words = match words {
+        [select, rest @ ..] if select.is("SELECT") => rest,
+        words => words,
+    };
+    let Some(first) = words.first() else { return Value::Unknown };
+    let is_last = |open: usize| closing(words, open).is_some_and(|end| end + 1 == words.len());
+    if first.is_symbol(b'(') && is_last(0) {
+        return evaluate(&words[1..words.len() - 1], read);
+    }
+    if first.kind == Kind::Word && first.text.starts_with('@') {
+        return read(words);
+    }
+    match words {
+        [word] => match word.kind {
+            Kind::Text { .. } | Kind::Number | Kind::Name { .. } => Value::Text(word.text.clone()),
+            Kind::Word if word.is("DEFAULT") => Value::Initial,
+            Kind::Word if word.is("NULL") => Value::Null,
+            Kind::Word if word.is_any(&["TRUE", "ON"]) => Value::Text("1".to_owned()),
+            Kind::Word if word.is_any(&["FALSE", "OFF"]) => Value::Text("0".to_owned()),
+            Kind::Word => Value::Text(word.text.clone()),
+            _ => Value::Unknown,
+        },
+        [introducer, word] if introducer.kind == Kind::Word && introducer.text.starts_with('_') => {
+            evaluate(std::slice::from_ref(word), read)
+        }
+        [name, open, ..] if name.kind == Kind::Word && open.is_symbol(b'(') && is_last(1) => {
+            let arguments = &words[2..words.len() - 1];
+            let values: Vec<Value> =
+                split(arguments).into_iter().map(|argument| evaluate(argument, read)).collect();
+            call(&name.text, &values)
+        }
+        _ => Value::Unknown,
+    }
+}
+
+fn call(name: &str, arguments: &[Value]) -> Value {
+    // The texts of a mode that nobody has set are not known, but none of those that matter is among them.
+    let text = |value: &Value| match value {
+        Value::Initial => Some(String::new()),
+        Value::Text(text) => Some(text.clone()),
+        Value::Null | Value::Unknown => None,
+    };
+    match name.to_ascii_uppercase().as_str() {
+        "IFNULL" | "COALESCE" | "NVL" => {
+            arguments.iter().find(|value| **value != Value::Null).cloned().unwrap_or(Value::Null)
+        }
+        _ if arguments.contains(&Value::Unknown) => Value::Unknown,
+        "CONCAT" | "REPLACE" if arguments.contains(&Value::Null) => Value::Null,
+        "CONCAT" => Value::Text(arguments.iter().filter_map(text).collect()),
+        "REPLACE" => match arguments.iter().filter_map(text).collect::<Vec<_>>().as_slice() {
+            [whole, from, to] if !from.is_empty() => Value::Text(whole.replace(from.as_str(), to)),
+            _ => Value::Unknown,
+        },
+        _ => Value::Unknown,
+    }
+}

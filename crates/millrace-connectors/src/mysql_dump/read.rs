@@ -1,0 +1,264 @@
+//! From files to an index, and from an index to rows.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use millrace_core::project::settings::Settings;
+use millrace_engine::error::{Error, ErrorKind, Result};
+
+use crate::files::Limits;
+use crate::files::input::is_as_read;
+use crate::files::paths::{InputFile, files};
+use crate::files::window::Window;
+use crate::mysql_dump::charset::Charset;
+use crate::mysql_dump::content::Content;
+use crate::mysql_dump::extract::{Extract, Statement, Verb};
+use crate::mysql_dump::follow::Follower;
+use crate::mysql_dump::index::{DumpTable, Index, Rows};
+use crate::mysql_dump::initial_zone;
+use crate::mysql_dump::insert::{self, column_list, skip_modifiers};
+use crate::mysql_dump::literal::Literal;
+use crate::mysql_dump::script::Script;
+use crate::mysql_dump::session::{Variables, Written};
+use crate::mysql_dump::table::Table;
+use crate::mysql_dump::zone::Zone;
+
+/// Folder of the project for files that go with the process.
+const SCRATCH: &str = ".millrace";
+/// Indexes that are kept: a stream may have a file of its own.
+const KEPT: usize = 4;
+
+/// An index, and by which settings it was made.
+#[derive(Debug)]
+pub(super) struct Cached {
+    key: String,
+    index: Arc<Index>,
+}
+
+/// The index of the files that the settings name: one that was made before, where the files still are what they were.
+pub(super) fn indexed(
+    cache: &Mutex<Vec<Cached>>,
+    project_dir: &Path,
+    settings: &Settings,
+    limits: Limits,
+) -> Result<Arc<Index>> {
+    // Whoever comes while another stream makes the index waits for it.
+    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = settings.clone().without(&["table", "database", "zero_dates"]).fingerprint();
+    let files = files(project_dir, settings)?;
+    if let Some(at) = cache.iter().position(|cached| cached.key == key) {
+        if is_same(&files, &cache[at].index)? {
+            return Ok(Arc::clone(&cache[at].index));
+        }
+        cache.remove(at);
+    }
+    let index = Arc::new(make(&files, project_dir, settings, limits)?);
+    if cache.len() == KEPT {
+        cache.remove(0);
+    }
+    cache.push(Cached { key, index: Arc::clone(&index) });
+    Ok(index)
+}
+
+fn is_same(files: &[InputFile], index: &Index) -> Result<bool> {
+    if files.len() != index.states.len() {
+        return Ok(false);
+    }
+    for (file, state) in files.iter().zip(&index.states) {
+        if file.name != state.path || !is_as_read(file, state)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn make(files: &[InputFile], project_dir: &Path, settings: &Settings, limits: Limits) -> Result<Index> {
+    let zone = initial_zone(settings)?;
+    let encoding = match settings.text("encoding") {
+        Some("latin-1" | "windows-1252") => Some(Charset::Latin1),
+        Some(_) => Some(Charset::Utf8),
+        None => None,
+    };
+    let mut building = Building::new(zone, encoding, limits);
+    for file in files {
+        let opened = Content::open(file, &project_dir.join(SCRATCH))?;
+        let (state, content) = building.file(&file.name, opened)?.finish()?;
+        building.states.push(state);
+        building.contents.push(content);
+    }
+    building.finish()
+}
+
+/// An index in the making.
+pub(super) struct Building {
+    zone: Zone,
+    encoding: Option<Charset>,
+    limits: Limits,
+    follower: Follower,
+    pub(super) states: Vec<millrace_core::cursor::FileState>,
+    pub(super) contents: Vec<Content>,
+    by_a_program: bool,
+    announces_rows: bool,
+}
+
+impl Building {
+    pub(super) fn new(zone: Zone, encoding: Option<Charset>, limits: Limits) -> Self {
+        let follower = Follower::new(Variables::new(zone.clone(), encoding));
+        let (states, contents) = (Vec::new(), Vec::new());
+        Self {
+            zone,
+            encoding,
+            limits,
+            follower,
+            states,
+            contents,
+            by_a_program: false,
+            announces_rows: false,
+        }
+    }
+
+    /// Follows the next file, and gives its reader back.
+    pub(super) fn file<R: Read>(&mut self, name: &str, reader: R) -> Result<R> {
+        let mut window = Window::new(name, reader, self.limits.block)?;
+        what_else(name, &mut window)?;
+        let mut script = Script::new(&mut window, self.limits.record);
+        let before = self.follower.statements;
+        let variables = Variables::new(self.zone.clone(), self.encoding);
+        self.follower.follow(self.contents.len(), variables, &mut script)?;
+        self.by_a_program |= script.by_a_program;
+        self.announces_rows |= script.announces_rows;
+        if self.follower.statements == before {
+            return Err(Error::new(
+                ErrorKind::SourceUnreadable,
+                format!("file `{name}` is empty: it has no statement of SQL"),
+            )
+            .hint("Make the dump again, and see that mysqldump ends without an error."));
+        }
+        Ok(window.into_reader())
+    }
+
+    pub(super) fn finish(self) -> Result<Index> {
+        let Follower { tables, cut, locks, .. } = self.follower;
+        let has_rows = tables.iter().any(|table| !table.rows.is_empty());
+        let definitions_only =
+            self.by_a_program && !self.announces_rows && !locks && !has_rows && !tables.is_empty();
+        Ok(Index { files: self.contents, states: self.states, tables, cut, definitions_only })
+    }
+}
+
+/// An error for a file that is something else than SQL.
+fn what_else<R: Read>(name: &str, window: &mut Window<R>) -> Result<()> {
+    const UNPACK: &str = "Unpack it, or pack it by gzip or Zstandard, which are read as they are.";
+    while window.rest().len() < 16 && window.fill()? {}
+    let (what, hint) = match window.rest() {
+        [b'P', b'K', 3 | 5, 4 | 6, ..] => ("is a ZIP archive", UNPACK),
+        [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => ("is packed by xz", UNPACK),
+        [b'7', b'z', 0xBC, 0xAF, 0x27, 0x1C, ..] => ("is packed by 7-Zip", UNPACK),
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => ("is packed by bzip2", UNPACK),
+        [b'R', b'a', b'r', b'!', ..] => ("is packed by RAR", UNPACK),
+        rest if rest.starts_with(b"SQLite format 3\0") => {
+            ("is a database of SQLite", "A dump of MySQL or MariaDB is a text with statements of SQL.")
+        }
+        rest if rest.starts_with(b"PGDMP") => {
+            ("is a dump of PostgreSQL", "A dump of MySQL or MariaDB is a text with statements of SQL.")
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::SourceUnreadable, format!("file `{name}` {what}")).hint(hint))
+}
+
+/// Takes all rows of a table.
+pub(super) fn rows(
+    index: &Index,
+    found: &DumpTable,
+    definition: &Arc<Table>,
+    extract: &mut Extract,
+    limits: Limits,
+) -> Result<()> {
+    let mut literals = Vec::new();
+    for part in &found.rows {
+        let (Some(content), name) =
+            (index.files.get(part.file), index.states.get(part.file).map_or("", |state| state.path.as_str()))
+        else {
+            return Err(Error::new(ErrorKind::Internal, "rows are in a file that was not read"));
+        };
+        let bytes = content.part(part.start.offset, part.end)?;
+        // A short part needs no large buffer.
+        let length = usize::try_from(part.end - part.start.offset).unwrap_or(usize::MAX);
+        let block = limits.block.min(length);
+        let mut window = Window::within(name, bytes, block, part.start.offset, part.start.line);
+        let mut script = Script::new(&mut window, limits.record);
+        script.mode = part.session.mode;
+        if part.session.written == Written::Latin1 {
+            script.charset = Charset::Latin1;
+        }
+        let table = part.table.as_ref().unwrap_or(definition);
+        while script.next_statement()? {
+            statement(&mut script, found, part, table, extract, &mut literals)?;
+        }
+    }
+    Ok(())
+}
+
+fn statement<R: Read>(
+    script: &mut Script<'_, R>,
+    found: &DumpTable,
+    part: &Rows,
+    table: &Arc<Table>,
+    extract: &mut Extract,
+    literals: &mut Vec<Literal>,
+) -> Result<()> {
+    let verb = script.next()?;
+    if script.in_block() || !verb.is_any(&["INSERT", "REPLACE"]) {
+        return script.skip_statement();
+    }
+    let ignores = skip_modifiers(script)?;
+    let named = script.qualified_name()?;
+    if !found.spellings.contains(&named) {
+        return script.skip_statement();
+    }
+    let columns = column_list(script)?;
+    if !(script.take("VALUES")? || script.take("VALUE")?) {
+        return Err(script.unreadable("an INSERT without VALUES cannot be read"));
+    }
+    let verb = if ignores || verb.is("REPLACE") { Verb::Settle } else { Verb::Insert };
+    let session = Arc::clone(&part.session);
+    let statement = Statement { table: Arc::clone(table), session, verb };
+    extract.begin(statement, columns.as_deref()).map_err(|what| script.unreadable(&what))?;
+    insert::rows(script, extract, literals)
+}
+
+/// The index of texts that stand for files.
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) fn given(
+    files: &[(&str, &[u8])],
+    settings: (Zone, Option<Charset>),
+    limits: Limits,
+) -> Result<Index> {
+    let mut building = Building::new(settings.0, settings.1, limits);
+    for (name, text) in files {
+        building.file(name, *text)?;
+        let (path, hash) = ((*name).to_owned(), String::new());
+        building.states.push(millrace_core::cursor::FileState { path, size: 0, hash, stamp: None });
+        building.contents.push(Content::Given(text.to_vec()));
+    }
+    building.finish()
+}
+
+/// Reads the rows of a table of texts that stand for files.
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) fn read_given(
+    index: &Index,
+    wanted: &crate::mysql_dump::index::Wanted,
+    request: &millrace_engine::source::ReadRequest,
+    zero_dates_to_null: bool,
+    sender: millrace_engine::batch::BatchSender,
+    limits: Limits,
+) -> Result<Vec<millrace_engine::source::Conversion>> {
+    let (found, definition) = index.table(wanted)?;
+    index.check(found, definition, |name| crate::mysql_dump::is_asked_for(request, name))?;
+    let mut extract = Extract::new(found, request, zero_dates_to_null, sender, limits);
+    rows(index, found, definition, &mut extract, limits)?;
+    extract.finish()
+}

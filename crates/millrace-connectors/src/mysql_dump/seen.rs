@@ -1,0 +1,116 @@
+//! Keys of rows that were read, in bounded memory.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
+
+/// Bytes that the keys of a table may take, about.
+const MOST: usize = 64 << 20;
+/// A hash, with its share of the room that its set keeps free.
+const HASH: usize = 20;
+/// What an empty list of numbers takes.
+const LIST: usize = 64;
+/// Numbers of a list from which on it is a map of bits.
+const MANY: usize = 1024;
+const BITMAP: usize = 8192;
+
+/// What is known of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Met {
+    /// It was not there.
+    New,
+    Before,
+    /// There are too many to remember.
+    Full,
+}
+
+/// A set of keys. Integers that lie close together take about a bit each, other keys a hash of 64 bits.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    numbers: HashMap<i64, Numbers>,
+    hashes: HashSet<u64>,
+    hasher: RandomState,
+    bytes: usize,
+}
+
+/// Integers that have all but their last 16 bits in common.
+#[derive(Debug)]
+enum Numbers {
+    /// In ascending order.
+    List(Vec<u16>),
+    Bits(Box<[u64; 1024]>),
+}
+
+impl Seen {
+    /// Adds a key that is an integer.
+    pub(super) fn number(&mut self, number: i64) -> Met {
+        if self.bytes > MOST {
+            return Met::Full;
+        }
+        let low = (number & 0xFFFF) as u16;
+        let numbers = self.numbers.entry(number >> 16).or_insert_with(|| {
+            self.bytes += LIST;
+            Numbers::List(Vec::new())
+        });
+        match numbers {
+            Numbers::Bits(bits) => {
+                let (word, bit) = (&mut bits[usize::from(low >> 6)], 1u64 << (low & 63));
+                let met = if *word & bit == 0 { Met::New } else { Met::Before };
+                *word |= bit;
+                met
+            }
+            Numbers::List(list) => {
+                let Err(at) = list.binary_search(&low) else { return Met::Before };
+                list.insert(at, low);
+                self.bytes += 2 * size_of::<u16>();
+                if list.len() > MANY {
+                    let mut bits = Box::new([0u64; 1024]);
+                    for low in list.iter() {
+                        bits[usize::from(low >> 6)] |= 1 << (low & 63);
+                    }
+                    *numbers = Numbers::Bits(bits);
+                    self.bytes += BITMAP;
+                }
+                Met::New
+            }
+        }
+    }
+
+    /// Adds any other key.
+    pub(super) fn text(&mut self, key: &[u8]) -> Met {
+        if self.bytes > MOST {
+            return Met::Full;
+        }
+        if self.hashes.insert(self.hasher.hash_one(key)) {
+            self.bytes += HASH;
+            Met::New
+        } else {
+            Met::Before
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_met_once() {
+        let mut seen = Seen::default();
+        let mut other = std::collections::BTreeSet::new();
+        let mut number = 1u64;
+        for at in 0..200_000u64 {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let key = if at % 2 == 0 { (number >> 47) as i64 } else { at as i64 - 500 };
+            assert_eq!(seen.number(key) == Met::New, other.insert(key), "{key}");
+        }
+        assert!(seen.bytes < 8 << 20);
+        assert_eq!([seen.text(b"a"), seen.text(b"b"), seen.text(b"a")], [Met::New, Met::New, Met::Before]);
+    }
+
+    #[test]
+    fn memory_has_an_end() {
+        let mut seen = Seen::default();
+        let full = (0..).find(|at: &u64| seen.text(&at.to_le_bytes()) == Met::Full).expect("an end");
+        assert!(full > 3_000_000);
+    }
+}

@@ -1,0 +1,103 @@
+//! What a stream's columns are called in the warehouse and of which types they are, where a person has decided: `rename` and `types`.
+
+use crate::code::Code;
+use crate::name::Naming;
+use crate::project::decode::{Decoder, Spanned};
+use crate::project::source_file::StreamOptions;
+use crate::project::spec::{KeyKind, KeySpec};
+use crate::project::yaml::Node;
+use crate::schema::{DataType, StreamSchema, TYPE_NAMES};
+use crate::suggest::did_you_mean;
+
+pub(super) const RENAME: KeySpec = KeySpec::optional(
+    "rename",
+    KeyKind::MapOf(&KeyKind::Text),
+    "What columns are called in the warehouse, in place of what `naming` makes of them: `{\"Source's name\": name}`. All other keys go on with the source's names.",
+);
+
+/// The key under which sources of files and their streams say of which type a column is.
+pub const TYPES: KeySpec = KeySpec::optional(
+    "types",
+    KeyKind::MapOf(&KeyKind::Text),
+    "Types of columns, in place of what their values suggest: `{ref: text, price: \"decimal(18,4)\"}`, by the source's names. A value that does not fit goes to quarantine. A stream's own `types` go before its source's.",
+);
+
+/// The name that a column is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renamed {
+    /// The column, as the source spells it.
+    pub column: Spanned,
+    /// Its name in the warehouse.
+    pub name: String,
+}
+
+/// The type that was chosen for a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChosenType {
+    /// The column, as the source spells it.
+    pub column: Spanned,
+    /// Its type.
+    pub data_type: DataType,
+}
+
+impl StreamOptions {
+    /// The warehouse's name for a column that the source calls so.
+    pub fn column_name(&self, naming: Naming, source_name: &str) -> String {
+        let renamed = self.rename.iter().find(|renamed| renamed.column.text == source_name);
+        renamed.map_or_else(|| naming.column(source_name), |renamed| renamed.name.clone())
+    }
+
+    /// The type that was chosen for a column, by the source's name.
+    pub fn chosen_type(&self, source_name: &str) -> Option<DataType> {
+        let chosen = self.types.iter().find(|chosen| chosen.column.text == source_name);
+        chosen.map(|chosen| chosen.data_type)
+    }
+
+    /// A schema with the types that were chosen.
+    #[must_use]
+    pub fn with_chosen_types(&self, mut schema: StreamSchema) -> StreamSchema {
+        for column in &mut schema.columns {
+            column.data_type = self.chosen_type(&column.name).unwrap_or(column.data_type);
+        }
+        schema
+    }
+}
+
+pub(super) fn renames(node: &Node, defaults: &Node, decoder: &mut Decoder<'_>) -> Vec<Renamed> {
+    let holder = if node.get("rename").is_some() { node } else { defaults };
+    let mut all = Vec::new();
+    for entry in holder.get("rename").and_then(Node::map).unwrap_or_default() {
+        let Some(name) = entry.value.text() else { continue };
+        if name.is_empty() || name.contains('\0') {
+            let message = format!("column `{}` cannot have such a name", entry.key);
+            decoder.report_once(Code::WrongValue, &entry.value.range, message, None);
+            continue;
+        }
+        let column = Spanned { text: entry.key.clone(), span: decoder.span(&entry.key_range) };
+        all.push(Renamed { column, name: name.to_owned() });
+    }
+    all
+}
+
+/// The types of the first of these mappings that has any.
+pub(super) fn types(holders: &[&Node], decoder: &mut Decoder<'_>) -> Vec<ChosenType> {
+    let Some(entries) = holders.iter().find_map(|holder| holder.get(TYPES.name)).and_then(Node::map) else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for entry in entries {
+        let text = entry.value.text().unwrap_or_default();
+        match text.parse() {
+            Ok(data_type) => {
+                let column = Spanned { text: entry.key.clone(), span: decoder.span(&entry.key_range) };
+                all.push(ChosenType { column, data_type });
+            }
+            Err(_) => {
+                let hint = did_you_mean(text, TYPE_NAMES, "the types are");
+                let message = format!("`{text}` is no logical type");
+                decoder.report_once(Code::WrongValue, &entry.value.range, message, hint);
+            }
+        }
+    }
+    all
+}

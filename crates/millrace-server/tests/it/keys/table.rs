@@ -1,0 +1,455 @@
+//! Each key with a change that makes a difference, or the test that holds it where it takes a server of another kind to see one.
+
+/// Files, what stands there, and what is put in its place.
+type Change = &'static [(&'static str, &'static str, &'static str)];
+
+/// How a key is known to do something.
+pub(super) enum Proof {
+    /// The project looks different with the change.
+    Change(Change),
+    /// It does so where both have what is said first.
+    Beside(Change, Change),
+    /// A test in that file speaks of the word.
+    Test(&'static str, &'static str),
+}
+
+use Proof::{Beside, Change as Changed, Test};
+
+const MANIFEST: &str = "millrace.yml";
+const FILES: &str = "sources/files.yml";
+const SCHEMA: &str = "sources/files.schema.yml";
+const MODELS: &str = "models/models.yml";
+const METRICS: &str = "metrics/facts.yml";
+const DASHBOARD: &str = "dashboards/facts.yml";
+
+const MYSQL: &str = "crates/millrace-connectors/tests/it/mysql/parallel.rs";
+const REMOTE: &str = "crates/millrace-connectors/tests/it/remote.rs";
+const BUCKET: &str = "crates/millrace-connectors/src/files/remote/bucket.rs";
+const PG_LIMITS: &str = "crates/millrace-connectors/tests/it/postgres/limits.rs";
+const SERVER: &str = "crates/millrace/tests/it/server.rs";
+const SCHEDULER: &str = "crates/millrace-engine/src/scheduler/tests.rs";
+
+/// A data test that finds rows.
+const WORD: Change = &[(MODELS, "#MODEL", "    tests: [{unique: {column_name: word}}]")];
+
+/// `place/key` of one or several places, and the proof.
+pub(super) const KEYS: &[(&str, Proof)] = &[
+    // millrace.yml
+    ("millrace.yml/name", Changed(&[(MANIFEST, "name: keys", "name: other")])),
+    ("millrace.yml/environments", Changed(&[(MANIFEST, "dev:", "prod:")])),
+    ("millrace.yml/naming", Changed(&[(MANIFEST, "#MANIFEST", "naming: source")])),
+    ("millrace.yml/time_zone", Changed(&[(MANIFEST, "#MANIFEST", "time_zone: Europe/Paris")])),
+    (
+        "millrace.yml/mask_salt",
+        Beside(
+            &[(FILES, "#STREAM", "    mask: {TheWord: hash}")],
+            &[(MANIFEST, "#MANIFEST", "mask_salt: \"${SALT}\"")],
+        ),
+    ),
+    ("millrace.yml/vars", Changed(&[(MANIFEST, "word: a", "word: b;c'; --")])),
+    (
+        "millrace.yml/models, millrace.yml/models/materialization",
+        Beside(
+            &[("models/deep/more.sql", "", "select word from facts")],
+            &[(MANIFEST, "#MANIFEST", "models: {deep: {materialization: view}}")],
+        ),
+    ),
+    ("millrace.yml/max_quarantine", Changed(&[(MANIFEST, "#MANIFEST", "max_quarantine: 0")])),
+    (
+        "millrace.yml/serve, millrace.yml/serve/auth, millrace.yml/serve/auth/token",
+        Changed(&[(MANIFEST, "#MANIFEST", "serve: {auth: {token: abc}}")]),
+    ),
+    (
+        "millrace.yml/serve/auth/users",
+        Changed(&[(MANIFEST, "#MANIFEST", "serve: {auth: {users: {ana: nohash}}}")]),
+    ),
+    ("millrace.yml/serve/hosts", Changed(&[(MANIFEST, "#MANIFEST", "serve: {hosts: [other.example]}")])),
+    ("millrace.yml/serve/address", Test(SERVER, "address")),
+    (
+        "millrace.yml/schedule, millrace.yml/schedule/cron",
+        Changed(&[(MANIFEST, "#MANIFEST", "schedule: {cron: \"@daily\"}")]),
+    ),
+    (
+        "millrace.yml/schedule/time_zone",
+        Beside(
+            &[(MANIFEST, "#MANIFEST", "schedule: {cron: \"@daily\" }")],
+            &[(MANIFEST, "\"@daily\" }", "\"@daily\", time_zone: Europe/Paris}")],
+        ),
+    ),
+    ("millrace.yml/schedule/catch_up", Test(SCHEDULER, "catch_up")),
+    ("millrace.yml/schedule/retries", Test(SCHEDULER, "retries")),
+    (
+        "millrace.yml/notify, millrace.yml/notify/webhook",
+        Changed(&[(MANIFEST, "#MANIFEST", "notify: {webhook: example.com}")]),
+    ),
+    ("millrace.yml/notify/on", Test("crates/millrace/tests/it/schedule.rs", "on: [")),
+    // Warehouses.
+    ("duckdb/path", Changed(&[(MANIFEST, "path: w.duckdb", "path: \".\"")])),
+    ("duckdb/memory_limit", Changed(&[(MANIFEST, "path: w.duckdb", "path: w.duckdb, memory_limit: 300MB")])),
+    ("duckdb/threads", Changed(&[(MANIFEST, "path: w.duckdb", "path: w.duckdb, threads: 1")])),
+    (
+        "duckdb/storage_version",
+        Changed(&[(MANIFEST, "path: w.duckdb", "path: w.duckdb, storage_version: v1.0.0")]),
+    ),
+    ("postgres/url", Test(PG_LIMITS, "url")),
+    ("postgres/connections", Test("crates/millrace-connectors/tests/it/postgres/pooling.rs", "connections")),
+    ("postgres/statement_timeout", Test(PG_LIMITS, "statement_timeout")),
+    ("postgres/silence", Test("crates/millrace-connectors/tests/it/postgres/stalled.rs", "silence")),
+    // Sources and streams in general.
+    ("source/source", Changed(&[(FILES, "type: csv", "source: elsewhere\ntype: csv")])),
+    ("source/type", Changed(&[(FILES, "type: csv", "type: ndjson")])),
+    ("source/description", Changed(&[(FILES, "#SOURCE", "description: Rows.")])),
+    ("source/defaults", Changed(&[(FILES, "#SOURCE", "defaults: {columns: [id, TheWord, n, seen]}")])),
+    ("source/streams", Changed(&[(FILES, "  rows:", "  others:")])),
+    ("stream/description", Changed(&[(FILES, "#STREAM", "    description: Rows.")])),
+    ("stream/key", Changed(&[(FILES, "#STREAM", "    key: [TheWord]")])),
+    ("stream/mode", Changed(&[(FILES, "#STREAM", "    mode: upsert")])),
+    ("stream/columns", Changed(&[(FILES, "#STREAM", "    columns: [id, TheWord]")])),
+    ("stream/exclude_columns", Changed(&[(FILES, "#STREAM", "    exclude_columns: [n]")])),
+    ("stream/mask", Changed(&[(FILES, "#STREAM", "    mask: {TheWord: hash}")])),
+    (
+        "stream/contract, stream/contract/columns",
+        Changed(&[(FILES, "#STREAM", "    contract: {columns: freeze}")]),
+    ),
+    ("stream/contract/types", Changed(&[(FILES, "#STREAM", "    contract: {types: freeze}")])),
+    (
+        "stream/nul",
+        Beside(&[("data/rows.csv", "10,a,", "10,a\0,")], &[(FILES, "#STREAM", "    nul: quarantine")]),
+    ),
+    ("stream/max_quarantine", Changed(&[(FILES, "#STREAM", "    max_quarantine: 0")])),
+    // CSV.
+    (
+        "csv source/path, csv stream/path",
+        Changed(&[(FILES, "    path: data/rows.csv", "    path: data/none.csv")]),
+    ),
+    ("csv source/delimiter, csv stream/delimiter", Changed(&[(FILES, "#STREAM", "    delimiter: \";\"")])),
+    ("csv source/quote, csv stream/quote", Changed(&[(FILES, "#STREAM", "    quote: \"'\"")])),
+    ("csv source/header, csv stream/header", Changed(&[(FILES, "#STREAM", "    header: false")])),
+    ("csv source/encoding, csv stream/encoding", Changed(&[(FILES, "#STREAM", "    encoding: utf-16")])),
+    ("csv source/null, csv stream/null", Changed(&[(FILES, "#STREAM", "    null: \"NULL\"")])),
+    (
+        "csv source/sample, csv stream/sample, json source/sample, json stream/sample, ndjson source/sample, ndjson stream/sample",
+        Test("crates/millrace/tests/it/files.rs", "sample"),
+    ),
+    (
+        "csv source/headers, csv stream/headers, json source/headers, json stream/headers, ndjson source/headers, ndjson stream/headers, parquet source/headers, parquet stream/headers",
+        Test(REMOTE, "headers"),
+    ),
+    (
+        "csv source/s3, csv stream/s3, json source/s3, json stream/s3, ndjson source/s3, ndjson stream/s3, parquet source/s3, parquet stream/s3",
+        Test(REMOTE, "s3"),
+    ),
+    (
+        "csv source/s3/region, csv stream/s3/region, json source/s3/region, json stream/s3/region, ndjson source/s3/region, ndjson stream/s3/region, parquet source/s3/region, parquet stream/s3/region",
+        Test(BUCKET, "region"),
+    ),
+    (
+        "csv source/s3/endpoint, csv stream/s3/endpoint, json source/s3/endpoint, json stream/s3/endpoint, ndjson source/s3/endpoint, ndjson stream/s3/endpoint, parquet source/s3/endpoint, parquet stream/s3/endpoint",
+        Test(REMOTE, "endpoint"),
+    ),
+    (
+        "csv source/s3/access_key, csv stream/s3/access_key, json source/s3/access_key, json stream/s3/access_key, ndjson source/s3/access_key, ndjson stream/s3/access_key, parquet source/s3/access_key, parquet stream/s3/access_key",
+        Test(REMOTE, "access_key"),
+    ),
+    (
+        "csv source/s3/secret_key, csv stream/s3/secret_key, json source/s3/secret_key, json stream/s3/secret_key, ndjson source/s3/secret_key, ndjson stream/s3/secret_key, parquet source/s3/secret_key, parquet stream/s3/secret_key",
+        Test(REMOTE, "secret_key"),
+    ),
+    (
+        "csv source/s3/session_token, csv stream/s3/session_token, json source/s3/session_token, json stream/s3/session_token, ndjson source/s3/session_token, ndjson stream/s3/session_token, parquet source/s3/session_token, parquet stream/s3/session_token",
+        Test(BUCKET, "session_token"),
+    ),
+    // JSON.
+    (
+        "json source/path, json stream/path",
+        Changed(&[("sources/nested.yml", "path: data/nested.json", "path: data/none.json")]),
+    ),
+    (
+        "json source/encoding, json stream/encoding",
+        Changed(&[("sources/nested.yml", "#STREAM", "    encoding: utf-16")]),
+    ),
+    (
+        "json source/records, json stream/records",
+        Changed(&[("sources/nested.yml", "#STREAM", "    records: $.rows")]),
+    ),
+    (
+        "json source/nested, json stream/nested",
+        Changed(&[("sources/nested.yml", "#STREAM", "    records: $.rows\n    nested: flatten")]),
+    ),
+    (
+        "json source/parent, json stream/parent",
+        Beside(
+            &[("sources/nested.yml", "#STREAM", "    records: \"$.rows[*].lines\"\n#STREAM")],
+            &[("sources/nested.yml", "#STREAM", "    parent: {row: id}")],
+        ),
+    ),
+    (
+        "json source/index, json stream/index",
+        Beside(
+            &[("sources/nested.yml", "#STREAM", "    records: \"$.rows[*].lines\"\n#STREAM")],
+            &[("sources/nested.yml", "#STREAM", "    index: place")],
+        ),
+    ),
+    (
+        "ndjson source/path, ndjson stream/path",
+        Changed(&[("sources/lines.yml", "path: data/lines.ndjson", "path: data/none.ndjson")]),
+    ),
+    (
+        "ndjson source/encoding, ndjson stream/encoding",
+        Changed(&[("sources/lines.yml", "#STREAM", "    encoding: utf-16")]),
+    ),
+    (
+        "ndjson source/records, ndjson stream/records",
+        Changed(&[("sources/lines.yml", "#STREAM", "    records: \"$[*].lines\"")]),
+    ),
+    (
+        "ndjson source/nested, ndjson stream/nested",
+        Changed(&[("sources/lines.yml", "#STREAM", "    nested: flatten")]),
+    ),
+    (
+        "ndjson source/parent, ndjson stream/parent",
+        Beside(
+            &[("sources/lines.yml", "#STREAM", "    records: \"$[*].lines\"\n#STREAM")],
+            &[("sources/lines.yml", "#STREAM", "    parent: {row: id}")],
+        ),
+    ),
+    (
+        "ndjson source/index, ndjson stream/index",
+        Beside(
+            &[("sources/lines.yml", "#STREAM", "    records: \"$[*].lines\"\n#STREAM")],
+            &[("sources/lines.yml", "#STREAM", "    index: place")],
+        ),
+    ),
+    // Parquet, dumps.
+    (
+        "parquet source/path, parquet stream/path",
+        Changed(&[("sources/parts.yml", "data/rows.parquet", "data/others.parquet")]),
+    ),
+    (
+        "mysql_dump source/path, mysql_dump stream/path",
+        Changed(&[("sources/dump.yml", "data/dump.sql", "data/other.sql")]),
+    ),
+    (
+        "mysql_dump source/zero_dates, mysql_dump stream/zero_dates",
+        Changed(&[("sources/dump.yml", "#STREAM", "    zero_dates: \"null\"")]),
+    ),
+    ("mysql_dump stream/table", Changed(&[("sources/dump.yml", "#STREAM", "    table: other")])),
+    // MySQL: what a live server shows.
+    ("mysql source/url", Test("crates/millrace-connectors/tests/it/mysql/refusal.rs", "url")),
+    (
+        "mysql source/ssl_ca, mysql source/ssl_cert, mysql source/ssl_key",
+        Test("crates/millrace-connectors/tests/it/mysql/tls.rs", "ssl_"),
+    ),
+    (
+        "mysql source/zero_dates, mysql stream/zero_dates",
+        Test("crates/millrace-connectors/tests/it/mysql/values.rs", "zero_dates"),
+    ),
+    (
+        "mysql source/connections, mysql stream/connections, mysql source/range_rows, mysql stream/range_rows",
+        Test(MYSQL, "range_rows"),
+    ),
+    ("mysql source/snapshot, mysql stream/snapshot", Test(MYSQL, "snapshot")),
+    (
+        "mysql source/chunk_rows, mysql stream/chunk_rows",
+        Test("crates/millrace/tests/it/resume.rs", "chunk_rows"),
+    ),
+    (
+        "mysql source/moment, mysql stream/moment",
+        Test("crates/millrace-connectors/tests/it/mysql/moment.rs", "moment"),
+    ),
+    (
+        "mysql source/read_timeout",
+        Test("crates/millrace-connectors/tests/it/mysql/stalled.rs", "read_timeout"),
+    ),
+    ("mysql stream/table", Test("crates/millrace-connectors/tests/it/mysql/columns.rs", "table")),
+    (
+        "mysql stream/cursor, mysql stream/lag",
+        Test("crates/millrace-connectors/tests/it/mysql/incremental.rs", "lag"),
+    ),
+    (
+        "mysql stream/deletes, mysql stream/reconcile_every",
+        Test("crates/millrace/tests/it/deletes.rs", "reconcile_every"),
+    ),
+    // Captured schemas.
+    ("captured/streams", Changed(&[(SCHEMA, "  rows:", "  others:")])),
+    (
+        "captured/streams/primary_key",
+        Changed(&[(SCHEMA, "  rows:\n", "  rows:\n    primary_key: [TheWord]\n")]),
+    ),
+    ("captured/streams/columns, captured/streams/columns/name", Changed(&[(SCHEMA, "name: n,", "name: m,")])),
+    ("captured/streams/columns/type", Changed(&[(SCHEMA, "type: int8", "type: int64")])),
+    (
+        "captured/streams/columns/nullable",
+        Changed(&[(SCHEMA, "{name: TheWord, type: text}", "{name: TheWord, type: text, nullable: false}")]),
+    ),
+    // Models.
+    ("models/version", Changed(&[(MODELS, "models:", "version: 3\nmodels:")])),
+    ("models/models, models/models/name", Changed(&[(MODELS, "name: facts", "name: fact")])),
+    ("models/models/description", Changed(&[(MODELS, "#MODEL", "    description: Facts.")])),
+    ("models/models/materialization", Changed(&[(MODELS, "#MODEL", "    materialization: view")])),
+    (
+        "models/models/config, models/models/config/materialized",
+        Changed(&[(MODELS, "#MODEL", "    config: {materialized: view}")]),
+    ),
+    (
+        "models/models/config/post_hook",
+        Changed(&[(MODELS, "#MODEL", "    config: {post_hook: \"delete from {{ this }}\"}")]),
+    ),
+    (
+        "models/models/config/post-hook",
+        Changed(&[(MODELS, "#MODEL", "    config: {post-hook: \"delete from {{ this }}\"}")]),
+    ),
+    ("models/models/config/enabled", Changed(&[(MODELS, "#MODEL", "    config: {enabled: false}")])),
+    ("models/models/post_hook", Changed(&[(MODELS, "#MODEL", "    post_hook: \"delete from {{ this }}\"")])),
+    ("models/models/indexes", Changed(&[(MODELS, "#MODEL", "    indexes: [n]")])),
+    (
+        "models/models/columns, models/models/columns/name",
+        Changed(&[(MODELS, "name: word\n", "name: none\n")]),
+    ),
+    ("models/models/columns/description", Changed(&[(MODELS, "#COLUMN", "        description: A word.")])),
+    (
+        "models/models/data_tests",
+        Changed(&[(MODELS, "#MODEL", "    data_tests: [{not_null: {column_name: word}}]")]),
+    ),
+    ("models/models/tests", Changed(&[(MODELS, "#MODEL", "    tests: [{not_null: {column_name: word}}]")])),
+    (
+        "models/models/columns/data_tests, data_test/not_null",
+        Changed(&[(MODELS, "#COLUMN", "        data_tests: [not_null]")]),
+    ),
+    (
+        "models/models/columns/tests, data_test/unique",
+        Changed(&[(MODELS, "#COLUMN", "        tests: [unique]")]),
+    ),
+    // Data tests.
+    (
+        "data_test/accepted_values, data_test/accepted_values/values",
+        Changed(&[(MODELS, "#COLUMN", "        tests: [{accepted_values: {values: [a]}}]")]),
+    ),
+    (
+        "data_test/accepted_values/arguments, data_test/accepted_values/arguments/values",
+        Changed(&[(MODELS, "#COLUMN", "        tests: [{accepted_values: {arguments: {values: [a]}}}]")]),
+    ),
+    (
+        "data_test/accepted_values/quote",
+        Beside(
+            &[(MODELS, "#MODEL", "    tests: [{accepted_values: {column_name: n, values: [\"1.0\"]}}]")],
+            &[(MODELS, "[\"1.0\"]", "[\"1.0\"], quote: false")],
+        ),
+    ),
+    (
+        "data_test/accepted_values/arguments/quote",
+        Beside(
+            &[(
+                MODELS,
+                "#MODEL",
+                "    tests: [{accepted_values: {arguments: {column_name: n, values: [\"1.0\"]}}}]",
+            )],
+            &[(MODELS, "[\"1.0\"]", "[\"1.0\"], quote: false")],
+        ),
+    ),
+    (
+        "data_test/relationships, data_test/relationships/to, data_test/relationships/field",
+        Changed(&[(MODELS, "#COLUMN", "        tests: [{relationships: {to: words, field: loud}}]")]),
+    ),
+    (
+        "data_test/relationships/arguments, data_test/relationships/arguments/to, data_test/relationships/arguments/field",
+        Changed(&[(
+            MODELS,
+            "#COLUMN",
+            "        tests: [{relationships: {arguments: {to: words, field: loud}}}]",
+        )]),
+    ),
+    (
+        "data_test/not_null/column_name, data_test/unique/column_name, data_test/accepted_values/column_name, data_test/relationships/column_name",
+        Beside(
+            &[(MODELS, "#MODEL", "    tests: [{not_null: {column_name: word}}]")],
+            &[(MODELS, "column_name: word", "column_name: n")],
+        ),
+    ),
+    (
+        "data_test/not_null/arguments, data_test/unique/arguments, data_test/not_null/arguments/column_name, data_test/unique/arguments/column_name, data_test/accepted_values/arguments/column_name, data_test/relationships/arguments/column_name",
+        Beside(
+            &[(MODELS, "#MODEL", "    tests: [{not_null: {arguments: {column_name: word}}}]")],
+            &[(MODELS, "column_name: word", "column_name: n")],
+        ),
+    ),
+    (
+        "data_test/not_null/name, data_test/unique/name, data_test/accepted_values/name, data_test/relationships/name",
+        Beside(WORD, &[(MODELS, "column_name: word", "column_name: word, name: told")]),
+    ),
+    (
+        "data_test/not_null/severity, data_test/unique/severity, data_test/accepted_values/severity, data_test/relationships/severity",
+        Beside(WORD, &[(MODELS, "column_name: word", "column_name: word, severity: warn")]),
+    ),
+    (
+        "data_test/not_null/where, data_test/unique/where, data_test/accepted_values/where, data_test/relationships/where",
+        Beside(WORD, &[(MODELS, "column_name: word", "column_name: word, where: id > 900")]),
+    ),
+    (
+        "data_test/not_null/config, data_test/unique/config, data_test/accepted_values/config, data_test/relationships/config, data_test/not_null/config/severity, data_test/unique/config/severity, data_test/accepted_values/config/severity, data_test/relationships/config/severity",
+        Beside(WORD, &[(MODELS, "column_name: word", "column_name: word, config: {severity: warn}")]),
+    ),
+    (
+        "data_test/not_null/config/where, data_test/unique/config/where, data_test/accepted_values/config/where, data_test/relationships/config/where",
+        Beside(WORD, &[(MODELS, "column_name: word", "column_name: word, config: {where: id > 900}")]),
+    ),
+    (
+        "data_test/not_null/config/enabled, data_test/unique/config/enabled, data_test/accepted_values/config/enabled, data_test/relationships/config/enabled",
+        Beside(WORD, &[(MODELS, "column_name: word", "column_name: word, config: {enabled: false}")]),
+    ),
+    // Metrics.
+    ("metrics/semantic_view", Changed(&[(METRICS, "semantic_view: facts", "semantic_view: fact")])),
+    ("metrics/base", Changed(&[(METRICS, "base: facts", "base: words")])),
+    ("metrics/description", Changed(&[(METRICS, "#VIEW", "description: Facts.")])),
+    ("metrics/time", Changed(&[(METRICS, "time: seen", "time: n")])),
+    ("metrics/joins, metrics/joins/to", Changed(&[(METRICS, "to: words", "to: word")])),
+    ("metrics/joins/on", Changed(&[(METRICS, "on: word,", "on: {word: loud},")])),
+    ("metrics/joins/cardinality", Changed(&[(METRICS, "many_to_one", "one_to_one")])),
+    ("metrics/dimensions, metrics/dimensions/column", Changed(&[(METRICS, "{column: word}", "{column: n}")])),
+    ("metrics/dimensions/label", Changed(&[(METRICS, "{column: word}", "{column: word, label: Words}")])),
+    ("metrics/metrics, metrics/metrics/sql", Changed(&[(METRICS, "sum(n)", "max(n)")])),
+    ("metrics/metrics/where", Changed(&[(METRICS, "{sql: sum(n)}", "{sql: sum(n), where: n > 3}")])),
+    (
+        "metrics/metrics/ratio",
+        Changed(&[(METRICS, "[total, rows]", "[total, total]"), (DASHBOARD, "#ROW", "  - [{kpi: mean}]")]),
+    ),
+    ("metrics/metrics/filters", Changed(&[(METRICS, "[total, rows]", "[total, rows], filters: differ")])),
+    ("metrics/metrics/label", Changed(&[(METRICS, "{sql: count(*)}", "{sql: count(*), label: All}")])),
+    (
+        "metrics/metrics/description",
+        Changed(&[(METRICS, "{sql: count(*)}", "{sql: count(*), description: All.}")]),
+    ),
+    ("metrics/metrics/format", Changed(&[(METRICS, "{sql: count(*)}", "{sql: count(*), format: percent}")])),
+    (
+        "metrics/metrics/format/currency",
+        Changed(&[(METRICS, "{sql: count(*)}", "{sql: count(*), format: {currency: EUR}}")]),
+    ),
+    (
+        "metrics/metrics/format/decimals",
+        Changed(&[(METRICS, "{sql: count(*)}", "{sql: count(*), format: {decimals: 3}}")]),
+    ),
+    // Dashboards.
+    ("dashboard/dashboard", Changed(&[(DASHBOARD, "dashboard: facts", "dashboard: fact")])),
+    ("dashboard/title", Changed(&[(DASHBOARD, "#DASHBOARD", "title: Facts of ours")])),
+    ("dashboard/semantic_view", Changed(&[(DASHBOARD, "semantic_view: facts", "semantic_view: fact")])),
+    (
+        "dashboard/time, dashboard/time/range",
+        Changed(&[(DASHBOARD, "#DASHBOARD", "time: {range: last 3 days}")]),
+    ),
+    ("dashboard/time/grain", Changed(&[(DASHBOARD, "#DASHBOARD", "time: {grain: week}")])),
+    ("dashboard/time/compare", Changed(&[(DASHBOARD, "#DASHBOARD", "time: {compare: previous_year}")])),
+    ("dashboard/filters", Changed(&[(DASHBOARD, "#DASHBOARD", "filters: [word]")])),
+    ("dashboard/rows, dashboard/rows/kpi", Changed(&[(DASHBOARD, "{kpi: rows}", "{kpi: total}")])),
+    ("dashboard/rows/area", Changed(&[(DASHBOARD, "area: rows", "area: total")])),
+    ("dashboard/rows/line", Changed(&[(DASHBOARD, "area: rows", "line: rows")])),
+    ("dashboard/rows/bar", Changed(&[(DASHBOARD, "bar: total", "bar: rows")])),
+    ("dashboard/rows/pie", Changed(&[(DASHBOARD, "bar: total", "pie: total")])),
+    ("dashboard/rows/table", Changed(&[(DASHBOARD, "bar: total", "table: [total]")])),
+    ("dashboard/rows/by", Changed(&[(DASHBOARD, "by: word", "by: loud")])),
+    ("dashboard/rows/title", Changed(&[(DASHBOARD, "{kpi: rows}", "{kpi: rows, title: All}")])),
+    ("dashboard/rows/spark", Changed(&[(DASHBOARD, "{kpi: rows}", "{kpi: rows, spark: day}")])),
+    ("dashboard/rows/grain", Changed(&[(DASHBOARD, "by: seen}", "by: seen, grain: week}")])),
+    ("dashboard/rows/fill", Changed(&[(DASHBOARD, "by: seen}", "by: seen, fill: zero}")])),
+    ("dashboard/rows/sort", Changed(&[(DASHBOARD, "by: word}", "by: word, sort: word}")])),
+    ("dashboard/rows/limit", Changed(&[(DASHBOARD, "by: word}", "by: word, limit: 1}")])),
+];

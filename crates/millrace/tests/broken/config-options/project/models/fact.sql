@@ -1,0 +1,2 @@
+{{ config(materialized='table', unique_key='id') }}
+select id, status, day, amount from files.orders

@@ -1,0 +1,2 @@
+{{ config(enabled=var('wanted', false)) }}
+select id, status, day, amount from files.orders

@@ -1,0 +1,1 @@
+select id, statsu, day, amount from files.orders

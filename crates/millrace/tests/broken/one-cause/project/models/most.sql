@@ -1,0 +1,1 @@
+select * from more where twice > 1

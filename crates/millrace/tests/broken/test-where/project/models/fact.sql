@@ -1,0 +1,1 @@
+select id, status, day, amount from files.orders

@@ -1,0 +1,127 @@
+// A press anywhere on what looks like one control does what the control does: each row of pixels is tried, by mouse and by finger.
+import assert from "node:assert/strict";
+import { PHONE, settled } from "./browser.mjs";
+import { withMock } from "./scene.mjs";
+
+/** Where a row of pixels is pressed, in turn: on the box, on the text, and beside it. */
+const ACROSS = [0.03, 0.2, 0.9];
+
+const devices = [
+  ["mouse", {}, (page, x, y) => page.mouse.click(x, y)],
+  ["finger", { viewport: PHONE, phone: true }, (page, x, y) => page.touchscreen.tap(x, y)],
+];
+
+/** Presses on every row of pixels of `target`; after each `check` says whether it did what it should. */
+async function pressEachRow(page, press, target, check) {
+  const { height } = await target.boundingBox();
+  for (let row = 0; row < Math.floor(height); row++) {
+    const across = ACROSS[row % ACROSS.length];
+    const box = await target.boundingBox();
+    await press(page, box.x + box.width * across, box.y + row + 0.5);
+    await check(`row ${row} of ${Math.floor(height)}, at ${across}`);
+  }
+}
+
+/** A finger's press comes to the page a little later than the call returns. */
+async function until(ask, wanted, where) {
+  const end = performance.now() + 2_000;
+  let found = await ask();
+  while (found !== wanted && performance.now() < end) found = await ask();
+  assert.equal(found, wanted, where);
+}
+
+const open = (page) => page.getByRole("dialog").count();
+
+export const clickChecks = (browser) =>
+  devices.flatMap(([device, options, press]) => {
+    const scene = (check) => withMock(browser, () => undefined, check, options);
+    return [
+      [`each row of pixels of an option chooses it (${device})`, scene(async (page) => {
+        await settled(page);
+        await page.getByTestId("filter-country").click();
+        const labels = page.getByRole("dialog").locator("li label");
+        // The first, one whose name takes two lines on a phone, and the one in italics.
+        for (const at of [0, await labels.count() - 2, await labels.count() - 1]) {
+          const label = labels.nth(at);
+          await label.scrollIntoViewIfNeeded();
+          const box = label.locator("input");
+          let wanted = false;
+          await pressEachRow(page, press, label, async (where) => {
+            wanted = !wanted;
+            await until(() => box.isChecked(), wanted, `${where}: the option is ${wanted ? "chosen" : "given up"}`);
+            assert.equal(await open(page), 1, `${where}: the list is still open`);
+          });
+          if (wanted) await box.uncheck();
+        }
+      })],
+
+      [`a press between the options, on the border and on the search closes nothing (${device})`, scene(async (page) => {
+        await settled(page);
+        for (const testid of ["filter-country", "range-picker", "data-age"]) {
+          await page.getByTestId(testid).click();
+          const { x, y, width, height } = await page.getByRole("dialog").boundingBox();
+          // Two pixels inside of the left and the upper edge, but for the round corners.
+          const along = (length, step) => 16 + (length - 32) * (step / 8);
+          for (let step = 0; step <= 8; step++) {
+            for (const [at, down] of [[x + 2, y + along(height, step)], [x + along(width, step), y + 2]]) {
+              await press(page, at, down);
+              assert.equal(await open(page), 1, `${testid} at ${at}, ${down}`);
+            }
+          }
+          await page.keyboard.press("Escape");
+          assert.equal(await open(page), 0, "Escape closes it");
+          assert.equal(await page.getByTestId(testid).evaluate((button) => button === document.activeElement), true, "and the focus is back");
+        }
+      })],
+
+      [`each row of pixels of a date's label leads to its field (${device})`, scene(async (page) => {
+        await settled(page);
+        await page.getByTestId("range-picker").click();
+        for (const testid of ["range-from", "range-to"]) {
+          const label = page.getByRole("dialog").locator("label", { has: page.getByTestId(testid) });
+          await label.scrollIntoViewIfNeeded();
+          const { x, y, height } = await label.boundingBox();
+          for (let row = 0; row < Math.floor(height); row++) {
+            await press(page, x + 6, y + row + 0.5);
+            assert.equal(await open(page), 1, `row ${row}: still open`);
+            await until(() => page.evaluate(() => document.activeElement?.dataset.testid), testid, `row ${row} of ${testid}`);
+          }
+        }
+      })],
+
+      [`each row of pixels of a range chooses it (${device})`, scene(async (page) => {
+        await settled(page);
+        await page.getByTestId("range-picker").click();
+        const { height } = await page.getByTestId("range-last-7-days").boundingBox();
+        await page.keyboard.press("Escape");
+        for (let row = 0; row < Math.floor(height); row++) {
+          const name = row % 2 ? "last-90-days" : "last-7-days";
+          await page.getByTestId("range-picker").click();
+          const box = await page.getByTestId(`range-${name}`).boundingBox();
+          await press(page, box.x + box.width * ACROSS[row % ACROSS.length], box.y + row + 0.5);
+          await until(() => page.evaluate(() => new URL(location.href).searchParams.get("range")), name.replaceAll("-", " "), `row ${row} of ${name}`);
+          await until(() => open(page), 0, `row ${row}: chosen, so it closes`);
+          // What the answer brings may move the page below the pointer.
+          await settled(page);
+        }
+      })],
+
+      [`each row of pixels of a run opens and closes it (${device})`, withMock(browser, () => undefined, async (page) => {
+        const run = page.getByTestId("run").nth(1);
+        const row = run.locator("tr").first();
+        await row.waitFor();
+        let wanted = false;
+        await pressEachRow(page, press, row, async (where) => {
+          wanted = !wanted;
+          await until(() => run.getByRole("button").first().getAttribute("aria-expanded"), String(wanted), where);
+        });
+      }, { path: "/runs", ...options })],
+
+      [`a press outside closes a list (${device})`, scene(async (page) => {
+        await settled(page);
+        await page.getByTestId("filter-country").click();
+        await press(page, 4, 4);
+        assert.equal(await open(page), 0);
+      })],
+    ];
+  });
