@@ -85,6 +85,8 @@ fn value(text: &str) -> (bool, String, i64) {
 fn options() -> StreamOptions {
     StreamOptions {
         description: None,
+        allow_empty: false,
+        max_shrink: None,
         key: vec![],
         mode: ReadMode::Full,
         choice: ColumnChoice::default(),
