@@ -83,8 +83,6 @@ export interface Run {
   /** What it told while it ran. */
   notices: ApiError[];
   error: ApiError | null;
-  /** Warnings of the run. A server of an earlier version sends none. */
-  notices?: ApiError[];
 }
 
 export interface Runs {

@@ -102,7 +102,6 @@ export const en = {
   "runs.removed.other": "{count} removed",
   "runs.unknown": "This run is not on record.",
   "runs.ended": "Readers saw data version {version} when it ended",
-  "runs.notices": "What it said",
   "runs.streams": "Streams",
   "runs.stream": "Stream",
   "runs.loaded": "Loaded",

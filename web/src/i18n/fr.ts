@@ -103,7 +103,6 @@ export const fr: Catalogue = {
   "runs.removed.other": "{count} supprimées",
   "runs.unknown": "Cette exécution n'est pas enregistrée.",
   "runs.ended": "À la fin, les lecteurs voyaient la version {version} des données",
-  "runs.notices": "Ce qu'elle a signalé",
   "runs.streams": "Flux",
   "runs.stream": "Flux",
   "runs.loaded": "Chargées",
