@@ -153,6 +153,14 @@ impl Checker<'_> {
                 self.warn_of_missing_files(stream).await;
                 captured.clone()
             }
+            // Of a table that is merged the columns of earlier loads stay, which nothing here knows; and to look at a file that is elsewhere is
+            // a request, which a run with nothing new does without.
+            None if self.depth == Depth::Beginning
+                && (stream.options.mode.keeps()
+                    || stream.source.discovers_by_reading() && !self.is_here(stream)) =>
+            {
+                return Ok(());
+            }
             None if self.depth == Depth::Beginning && stream.source.discovers_by_reading() => {
                 // What cannot be read now is an error of the load, which knows better what to say of it.
                 match stream.source.glance(&stream.request()).await {
@@ -248,14 +256,18 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Warns where the files of a stream are missing or cannot be opened, which stops a run. What is elsewhere is not asked for.
-    async fn warn_of_missing_files(&mut self, stream: &Stream) {
+    /// Whether a stream is of files of this machine.
+    fn is_here(&self, stream: &Stream) -> bool {
         let of_source = self.compiled.project.sources.iter().find(|source| source.name == stream.name.source);
         let path = |settings: &Settings| settings.text("path").map(str::to_owned);
         let path =
             path(&stream.options.settings).or_else(|| of_source.and_then(|source| path(&source.settings)));
-        let is_here = path.is_some_and(|path| !path.contains("://"));
-        if self.depth != Depth::Whole || !stream.source.discovers_by_reading() || !is_here {
+        path.is_some_and(|path| !path.contains("://"))
+    }
+
+    /// Warns where the files of a stream are missing or cannot be opened, which stops a run. What is elsewhere is not asked for.
+    async fn warn_of_missing_files(&mut self, stream: &Stream) {
+        if self.depth != Depth::Whole || !stream.source.discovers_by_reading() || !self.is_here(stream) {
             return;
         }
         let looked = stream.source.diagnose(&[stream.request()]).await;

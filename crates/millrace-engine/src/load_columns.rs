@@ -200,6 +200,12 @@ fn loaded_as(
     if columns.iter().any(|column| column.masked.is_some()) || !stream.options.choice.masked.is_empty() {
         return None;
     }
+    loaded_schema(before)
+}
+
+/// The columns that a load has left, under the source's names.
+fn loaded_schema(before: &LoadedStream) -> Option<StreamSchema> {
+    let columns = before.columns.as_ref()?;
     let column = |raw: &RawColumn| Column {
         name: raw.source.clone(),
         data_type: raw.data_type,
@@ -227,9 +233,16 @@ async fn as_discovered(
     }
     let observed = against(&discovered, stream.captured.as_ref());
     let captured = stream.captured.as_ref();
-    let target = reconcile(&stream.name, &stream.options, captured, &observed, context.naming, &mut drift)?;
+    let mut target =
+        reconcile(&stream.name, &stream.options, captured, &observed, context.naming, &mut drift)?;
     drift.extend(discovered.notices);
     tell(context, drift);
+    if target.source_columns.is_empty()
+        && let Some(loaded) = before.and_then(loaded_schema)
+    {
+        // Whether it may lose all of its rows is decided where they are counted.
+        target = reconcile(&stream.name, &stream.options, None, &loaded, context.naming, &mut Vec::new())?;
+    }
     if target.source_columns.is_empty() {
         let name = &stream.name;
         let message =

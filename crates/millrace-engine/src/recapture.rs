@@ -73,7 +73,7 @@ pub fn recapture(stream: &Stream, discovered: &Discovered) -> Recaptured {
     let mut schema = discovered.schema.clone();
     let has_values = discovered.seen.is_empty() || discovered.seen.values().any(|seen| seen.any());
     let Some(captured) = &stream.captured else {
-        let is_unknown = !has_values && !schema.columns.is_empty();
+        let is_unknown = !has_values || schema.columns.is_empty();
         return Recaptured {
             schema: stream.options.with_chosen_types(schema),
             words: Vec::new(),
@@ -130,11 +130,15 @@ fn is_plain(data_type: DataType) -> bool {
     data_type.is_numeric() || data_type.is_temporal() || data_type == DataType::Boolean
 }
 
-/// A warning for a stream of which no value was seen.
-pub fn nothing_to_learn(name: &StreamName) -> Diagnostic {
-    let message = format!(
-        "stream `{name}` has columns and no value in any: nothing can be learnt of their types, and it is not captured"
-    );
+/// A warning for a stream of which no value was seen. `has_columns` says whether it has a header at least.
+pub fn nothing_to_learn(name: &StreamName, has_columns: bool) -> Diagnostic {
+    let message = if has_columns {
+        format!(
+            "stream `{name}` has columns and no value in any: nothing can be learnt of their types, and it is not captured"
+        )
+    } else {
+        format!("stream `{name}` has no rows to learn columns from, and is not captured")
+    };
     let hint =
         format!("Run `millrace capture {}` when it has some, or write `types` into the source.", name.source);
     Diagnostic::warning(Code::NotCaptured, message).hint(hint)

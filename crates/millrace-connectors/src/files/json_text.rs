@@ -347,6 +347,10 @@ mod tests {
             let at = place.index(changed.len());
             changed[at] = byte;
             if let Ok(changed) = String::from_utf8(changed) {
+                // Of a number that is no double the other reader tells before it comes to half characters, which this text may have.
+                let no_double = serde_json::from_str::<serde_json::Value>(&changed)
+                    .is_err_and(|error| error.to_string().contains("number out of range"));
+                prop_assume!(!(no_double && changed.contains("\\u")));
                 prop_assert_eq!(is_json(&changed), oracle(&changed), "{}", changed);
             }
         }

@@ -161,7 +161,7 @@ async fn learn(stream: &Stream) -> Result<Learnt, Vec<Diagnostic>> {
     let Recaptured { mut schema, mut words, is_unknown } = recapture(stream, &discovered);
     let mut told = discovered.notices;
     if is_unknown {
-        told.push(nothing_to_learn(&stream.name).at(stream.span.clone(), ""));
+        told.push(nothing_to_learn(&stream.name, !schema.columns.is_empty()).at(stream.span.clone(), ""));
         return Ok(Learnt { schema: None, told, words: Vec::new() });
     }
     told.extend(strangers(stream, &schema, true));

@@ -95,7 +95,7 @@ fn variables_of_libpq_lead_to_the_server() {
     assert_eq!(ended.json()["rows"][0][1], serde_json::json!(false), "{}", ended.stderr);
     let ended = project.run_with(&with("PGSSLMODE", "verify"), &["query", sql]);
     assert!(
-        ended.code == 3 && ended.stderr.contains("the environment's `PGSSLMODE` is none that there is"),
+        ended.code == 2 && ended.stderr.contains("the environment's `PGSSLMODE` is none that there is"),
         "{}",
         ended.stderr
     );

@@ -403,7 +403,12 @@ fn a_server_whose_disk_was_full_goes_on() {
     project.write("data/n.ndjson", rows.collect::<String>());
     let full = project.run(&["run"]);
     assert_eq!(full.code, 3, "{}", full.stderr);
-    assert!(full.stderr.contains("error[out-of-resources]: the disk is full"), "{}", full.stderr);
+    assert!(
+        full.stderr.contains("error[out-of-resources]: stream `files.n` cannot be loaded"),
+        "{}",
+        full.stderr
+    );
+    assert!(full.stderr.contains("caused by: the disk is full"), "{}", full.stderr);
     assert_eq!(seen(), [["1", "a"]]);
     project.write("data/n.ndjson", "{\"id\": 2, \"v\": \"b\"}\n");
     let small = project.run_json(0, &[]);

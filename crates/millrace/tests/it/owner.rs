@@ -112,9 +112,7 @@ fn verbs_say_the_same_with_and_without_a_server() {
         verbs.iter().map(|verb| project.run(verb)).map(|ended| (ended.code, ended.stdout)).collect();
     let server = Server::start(&project);
     assert_eq!(open_files(server.process(), "tiny.duckdb"), 1);
-    // Whoever opened the file here would make a new one.
-    let (file, aside) = (project.path().join(FILE), project.path().join("aside"));
-    std::fs::rename(&file, &aside).expect("it is there");
+    // Whoever opened the file here would meet the server's lock on it.
     for (verb, alone) in verbs.iter().zip(&alone) {
         let ended = project.run(verb);
         assert_eq!((ended.code, &ended.stdout), (alone.0, &alone.1), "{verb:?}: {}", ended.stderr);
@@ -123,8 +121,27 @@ fn verbs_say_the_same_with_and_without_a_server() {
     assert_eq!(doctor.code, 0, "{}", doctor.stdout);
     let has = format!("process {} has the warehouse", server.process());
     assert!(doctor.stdout.contains(&has), "{}", doctor.stdout);
-    assert!(!file.exists(), "somebody has opened the file anew");
+}
+
+#[test]
+fn a_file_that_is_taken_from_a_server_is_told() {
+    let project = tiny();
+    project.run_json(0, &[]);
+    let server = Server::start(&project);
+    let (file, aside) = (project.path().join(FILE), project.path().join("aside"));
+    std::fs::rename(&file, &aside).expect("it is there");
+    for verb in [&["run"][..], &["query", "select id from numbers"], &["run", "--full-refresh"]] {
+        let ended = project.run(verb);
+        assert_eq!(ended.code, 3, "{verb:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("error[warehouse-replaced]"), "{verb:?}: {}", ended.stderr);
+        assert!(!file.exists(), "{verb:?} has made a new file");
+    }
+    // Another file in its place is no better.
+    std::fs::copy(&aside, &file).expect("it is copied");
+    assert_eq!(project.run(&["run"]).code, 3);
     std::fs::rename(&aside, &file).expect("it is there");
+    project.run_json(0, &[]);
+    assert!(server.end("TERM").success());
 }
 
 #[test]

@@ -201,21 +201,28 @@ fn spread_dates_moves_days_the_same_way_each_time() {
 }
 
 #[test]
-fn a_source_that_lost_columns_fills_them_with_nothing() {
+fn a_source_that_lost_columns_holds_the_run_that_reads_them() {
     let project = Project::shop();
-    project.write(
-        "data/crm.sql",
-        "CREATE TABLE clients (ClientID INT PRIMARY KEY, NomClient VARCHAR(255), Pays VARCHAR(50), DateInscription DATE);\n\
-         INSERT INTO clients VALUES (1, 'Only', 'France', '2026-01-02');\n",
-    );
+    let clients = |more: &str, values: &str| {
+        format!(
+            "CREATE TABLE clients (ClientID INT PRIMARY KEY, NomClient VARCHAR(255), {more}Pays VARCHAR(50), DateInscription DATE, updated_at DATETIME);\n\
+             INSERT INTO clients VALUES (1, 'Only', {values}'France', '2026-01-02', NULL);\n"
+        )
+    };
+    project.write("data/crm.sql", clients("", ""));
     project.write("data/paiements.ndjson", "");
     project.write(
         "data/commandes.json",
         r#"[{"CommandeID": 1, "ClientID": 1, "ProduitID": 999999, "Quantite": 2, "DateCommande": "2026-01-03", "Statut": "Validee"}]"#,
     );
+    let held = project.run(&["run"]);
+    assert_eq!(held.code, 1, "{}", held.stderr);
+    assert!(held.stderr.contains("warning[schema-drift]"), "{}", held.stderr);
+    assert!(held.stderr.contains("error[column-vanished]"), "{}", held.stderr);
+    // What is there may be empty.
+    project.write("data/crm.sql", clients("Email VARCHAR(255), Ville VARCHAR(50), ", "NULL, NULL, "));
     let ended = project.run(&["run"]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
-    assert!(ended.stderr.contains("warning[schema-drift]"), "{}", ended.stderr);
     assert_eq!(
         project.rows("select client_name, email, city, country from dim_clients"),
         [["Only", "NULL", "NULL", "France"]]
