@@ -177,7 +177,7 @@ impl Checker<'_> {
                     return Ok(());
                 }
                 Err(error) if error.kind() == ErrorKind::UnsetVariable => {
-                    self.unset(stream, error);
+                    self.unset(stream, &error);
                     return Ok(());
                 }
                 Err(error) => {
@@ -295,7 +295,7 @@ impl Checker<'_> {
     }
 
     /// Each variable for want of which a source was not asked, once and at its place.
-    fn unset(&mut self, stream: &Stream, error: Error) {
+    fn unset(&mut self, stream: &Stream, error: &Error) {
         let sources = &self.compiled.project.sources;
         let unset = sources.iter().find(|source| source.name == stream.name.source).map(|def| &def.unset);
         let told = unset.cloned().unwrap_or_else(|| vec![error.to_diagnostic()]);

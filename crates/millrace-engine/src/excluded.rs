@@ -22,7 +22,7 @@ pub(crate) fn left<'a>(
         of_nothing(def, known, source, diagnostics);
     }
     let is_view = |name: &String| known.views.iter().flatten().any(|view| view == name);
-    let stays = |name: &&String| !def.exclude.matches(name) && !(no_views && is_view(name));
+    let stays = |name: &&String| !(def.exclude.matches(name) || no_views && is_view(name));
     known.names.iter().filter(stays).collect()
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Fall {
     /// Whether it may lose all.
     may_be_empty: bool,
     /// Whether it may lose as many as it likes, in this run.
-    may_fall: bool,
+    lets_pass: bool,
     most: Option<Shrink>,
 }
 
@@ -29,7 +29,7 @@ impl Fall {
             stream: stream.name.clone(),
             before,
             may_be_empty: stream.options.allow_empty || context.allow_empty,
-            may_fall: context.allow_empty,
+            lets_pass: context.allow_empty,
             most: stream.options.max_shrink.or(context.max_shrink),
         }
     }
@@ -37,7 +37,7 @@ impl Fall {
     /// Rows that may go; the others may not.
     pub(crate) fn may_go(&self) -> u64 {
         match self.most {
-            _ if self.may_fall => u64::MAX,
+            _ if self.lets_pass => u64::MAX,
             _ if self.before == 0 => 0,
             Some(most) => most.most(self.before).min(self.before - u64::from(!self.may_be_empty)),
             None => self.before - u64::from(!self.may_be_empty),
@@ -48,7 +48,7 @@ impl Fall {
     pub(crate) fn to(&self, left: u64) -> Result<Option<Diagnostic>> {
         let Self { stream, before, most, .. } = self;
         let lost = before.saturating_sub(left);
-        if lost == 0 || self.may_fall {
+        if lost == 0 || self.lets_pass {
             return Ok(None);
         }
         if left == 0 {
@@ -95,9 +95,9 @@ impl Fall {
 mod tests {
     use super::*;
 
-    fn fall(before: u64, may_be_empty: bool, may_fall: bool, most: Option<&str>) -> Fall {
+    fn fall(before: u64, may_be_empty: bool, lets_pass: bool, most: Option<&str>) -> Fall {
         let most = most.map(|share| share.parse().expect("a share"));
-        Fall { stream: StreamName::new("s", "t"), before, may_be_empty, may_fall, most }
+        Fall { stream: StreamName::new("s", "t"), before, may_be_empty, lets_pass, most }
     }
 
     /// What is held, what is warned of and what may go are of one rule, worked out here from the words of the reference.
@@ -106,14 +106,14 @@ mod tests {
         for before in [0, 1, 2, 3, 10, 1000] {
             for left in [0, 1, 2, 5, 9, 10, 400, 999, 1000, 2000] {
                 for share in [None, Some(0), Some(10), Some(50), Some(100)] {
-                    for (may_be_empty, may_fall) in [(false, false), (true, false), (true, true)] {
+                    for (may_be_empty, lets_pass) in [(false, false), (true, false), (true, true)] {
                         let text = share.map(|share| format!("{share}%"));
-                        let fall = fall(before, may_be_empty, may_fall, text.as_deref());
+                        let fall = fall(before, may_be_empty, lets_pass, text.as_deref());
                         let lost = before.saturating_sub(left);
                         let too_many = share.is_some_and(|share| lost * 100 > share * before);
-                        let held = lost > 0 && !may_fall && if left == 0 { !may_be_empty } else { too_many };
-                        let warned = !held && !may_fall && left > 0 && share.is_none() && lost * 2 > before;
-                        let case = format!("{before} to {left}, {share:?}, {may_be_empty}, {may_fall}");
+                        let held = lost > 0 && !lets_pass && if left == 0 { !may_be_empty } else { too_many };
+                        let warned = !held && !lets_pass && left > 0 && share.is_none() && lost * 2 > before;
+                        let case = format!("{before} to {left}, {share:?}, {may_be_empty}, {lets_pass}");
                         match fall.to(left) {
                             Err(error) => assert!(held && error.kind() == ErrorKind::StreamEmptied, "{case}"),
                             Ok(said) => assert_eq!((held, said.is_some()), (false, warned), "{case}"),

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::catalog::Stream;
 use crate::contract::wider;
+use crate::seen::SeenValues;
 use crate::source::Discovered;
 
 /// A captured schema, made anew.
@@ -71,7 +72,7 @@ impl Words {
 /// Holds what was captured of a stream against what is seen of it now. Types that the project's files choose are taken as they are.
 pub fn recapture(stream: &Stream, discovered: &Discovered) -> Recaptured {
     let mut schema = discovered.schema.clone();
-    let has_values = discovered.seen.is_empty() || discovered.seen.values().any(|seen| seen.any());
+    let has_values = discovered.seen.is_empty() || discovered.seen.values().any(SeenValues::any);
     let Some(captured) = &stream.captured else {
         let is_unknown = !has_values || schema.columns.is_empty();
         return Recaptured {

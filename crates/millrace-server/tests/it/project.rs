@@ -110,7 +110,8 @@ async fn a_dashboard_without_its_numbers() {
 }
 
 async fn quarantine(shop: &Shop, line: i64, at: i64, raw: Option<&str>) {
-    let sql = "insert into _millrace.quarantine values ('files', 'orders', 'run1', $1, 'data/orders.json', $2, 'Quantite', \
+    let sql = "insert into _millrace.quarantine (source, stream, run, quarantined_at, file, line, column_name, code, reason, raw, raw_sha256) \
+               values ('files', 'orders', 'run1', $1, 'data/orders.json', $2, 'Quantite', \
                'wrong-type', 'expected an integer, found text', $3, 'ab12')";
     let values = [Value::TimestampTz(at), Value::Int(line.into()), raw.map_or(Value::Null, Value::text)];
     shop.warehouse.transact(&[Statement::with(sql, values)]).await.expect("a row");

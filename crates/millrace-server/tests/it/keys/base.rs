@@ -69,11 +69,11 @@ pub(super) const BASE: &[(&str, &str)] = &[
     ),
 ];
 
-/// Forty rows, one of which has a number that does not fit, and a column that the captured schema lacks.
+/// Forty rows, one of which has a text where numbers are, and a column that the captured schema lacks.
 const CSV: &str = "id,TheWord,n,seen,extra\n\
 1,a,1,2026-03-28T23:30:00Z,x\n2,b,2,2026-03-29T10:00:00Z,x\n3,,3,2026-03-29T23:30:00Z,x\n4,NULL,4,2026-03-30T10:00:00Z,x\n\
 5,a,5,2026-03-31T10:00:00Z,x\n6,b;c,6,2026-03-31T10:00:00Z,x\n7,'q',7,2026-03-31T10:00:00Z,x\n8,a,8,2026-03-31T10:00:00Z,x\n\
-9,a,300,2026-04-01T10:00:00Z,x\n10,a,10,2026-04-02T10:00:00Z,x\n11,b,11,2026-04-02T10:00:00Z,x\n12,b,12,2026-04-02T10:00:00Z,x\n\
+9,a,many,2026-04-01T10:00:00Z,x\n10,a,10,2026-04-02T10:00:00Z,x\n11,b,11,2026-04-02T10:00:00Z,x\n12,b,12,2026-04-02T10:00:00Z,x\n\
 13,b,13,2026-04-02T10:00:00Z,x\n14,b,14,2026-04-02T10:00:00Z,x\n15,b,15,2026-04-02T10:00:00Z,x\n16,b,16,2026-04-02T10:00:00Z,x\n\
 17,b,17,2026-04-02T10:00:00Z,x\n18,b,18,2026-04-02T10:00:00Z,x\n19,b,19,2026-04-02T10:00:00Z,x\n20,b,20,2026-04-02T10:00:00Z,x\n\
 21,b,21,2026-04-02T10:00:00Z,x\n22,b,22,2026-04-02T10:00:00Z,x\n23,b,23,2026-04-02T10:00:00Z,x\n24,b,24,2026-04-02T10:00:00Z,x\n\

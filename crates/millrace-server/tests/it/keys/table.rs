@@ -26,6 +26,8 @@ const MYSQL: &str = "crates/millrace-connectors/tests/it/mysql/parallel.rs";
 const REMOTE: &str = "crates/millrace-connectors/tests/it/remote.rs";
 const BUCKET: &str = "crates/millrace-connectors/src/files/remote/bucket.rs";
 const PG_LIMITS: &str = "crates/millrace-connectors/tests/it/postgres/limits.rs";
+const LOST: &str = "crates/millrace/tests/it/lost.rs";
+const SOCKET: &str = "crates/millrace-connectors/tests/it/mysql/socket.rs";
 const SERVER: &str = "crates/millrace/tests/it/server.rs";
 const SCHEDULER: &str = "crates/millrace-engine/src/scheduler/tests.rs";
 
@@ -54,6 +56,7 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
             &[(MANIFEST, "#MANIFEST", "models: {deep: {materialization: view}}")],
         ),
     ),
+    ("millrace.yml/max_shrink", Test(LOST, "max_shrink")),
     ("millrace.yml/max_quarantine", Changed(&[(MANIFEST, "#MANIFEST", "max_quarantine: 0")])),
     (
         "millrace.yml/serve, millrace.yml/serve/auth, millrace.yml/serve/auth/token",
@@ -92,14 +95,15 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
         Changed(&[(MANIFEST, "path: w.duckdb", "path: w.duckdb, storage_version: v1.0.0")]),
     ),
     ("postgres/url", Test(PG_LIMITS, "url")),
-    ("postgres/connections", Test("crates/millrace-connectors/tests/it/postgres/pooling.rs", "connections")),
+    ("postgres/connections", Test("crates/millrace-connectors/tests/it/postgres/limits.rs", "connections")),
     ("postgres/statement_timeout", Test(PG_LIMITS, "statement_timeout")),
     ("postgres/silence", Test("crates/millrace-connectors/tests/it/postgres/stalled.rs", "silence")),
     // Sources and streams in general.
     ("source/source", Changed(&[(FILES, "type: csv", "source: elsewhere\ntype: csv")])),
     ("source/type", Changed(&[(FILES, "type: csv", "type: ndjson")])),
     ("source/description", Changed(&[(FILES, "#SOURCE", "description: Rows.")])),
-    ("source/defaults", Changed(&[(FILES, "#SOURCE", "defaults: {columns: [id, TheWord, n, seen]}")])),
+    ("source/defaults", Changed(&[(FILES, "#SOURCE", "defaults: {exclude_columns: [n]}")])),
+    ("source/exclude", Changed(&[(FILES, "#SOURCE", "exclude: [rows]")])),
     ("source/streams", Changed(&[(FILES, "  rows:", "  others:")])),
     ("stream/description", Changed(&[(FILES, "#STREAM", "    description: Rows.")])),
     ("stream/key", Changed(&[(FILES, "#STREAM", "    key: [TheWord]")])),
@@ -116,6 +120,9 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
         "stream/nul",
         Beside(&[("data/rows.csv", "10,a,", "10,a\0,")], &[(FILES, "#STREAM", "    nul: quarantine")]),
     ),
+    ("stream/rename", Changed(&[(FILES, "#STREAM", "    rename: {TheWord: word}")])),
+    ("stream/allow_empty", Test(LOST, "allow_empty")),
+    ("stream/max_shrink", Test(LOST, "max_shrink")),
     ("stream/max_quarantine", Changed(&[(FILES, "#STREAM", "    max_quarantine: 0")])),
     // CSV.
     (
@@ -127,6 +134,7 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
     ("csv source/header, csv stream/header", Changed(&[(FILES, "#STREAM", "    header: false")])),
     ("csv source/encoding, csv stream/encoding", Changed(&[(FILES, "#STREAM", "    encoding: utf-16")])),
     ("csv source/null, csv stream/null", Changed(&[(FILES, "#STREAM", "    null: \"NULL\"")])),
+    ("csv source/types, csv stream/types", Changed(&[(FILES, "#STREAM", "    types: {n: text}")])),
     (
         "csv source/sample, csv stream/sample, json source/sample, json stream/sample, ndjson source/sample, ndjson stream/sample",
         Test("crates/millrace/tests/it/files.rs", "sample"),
@@ -220,7 +228,34 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
             &[("sources/lines.yml", "#STREAM", "    index: place")],
         ),
     ),
+    (
+        "json source/types, json stream/types",
+        Beside(
+            &[("sources/nested.yml", "#STREAM", "    records: $.rows\n#STREAM")],
+            &[("sources/nested.yml", "#STREAM", "    types: {id: text}")],
+        ),
+    ),
+    (
+        "ndjson source/types, ndjson stream/types",
+        Changed(&[("sources/lines.yml", "#STREAM", "    types: {id: text}")]),
+    ),
     // Parquet, dumps.
+    (
+        "parquet source/types, parquet stream/types",
+        Changed(&[("sources/parts.yml", "#STREAM", "    types: {id: text}")]),
+    ),
+    (
+        "mysql_dump source/database, mysql_dump stream/database",
+        Changed(&[("sources/dump.yml", "#STREAM", "    database: elsewhere")]),
+    ),
+    (
+        "mysql_dump source/time_zone, mysql_dump stream/time_zone",
+        Changed(&[("sources/dump.yml", "#STREAM", "    time_zone: Mars/Base")]),
+    ),
+    (
+        "mysql_dump source/encoding, mysql_dump stream/encoding",
+        Test("crates/millrace-connectors/tests/it/mysql_dump.rs", "encoding"),
+    ),
     (
         "parquet source/path, parquet stream/path",
         Changed(&[("sources/parts.yml", "data/rows.parquet", "data/others.parquet")]),
@@ -242,7 +277,7 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
     ),
     (
         "mysql source/zero_dates, mysql stream/zero_dates",
-        Test("crates/millrace-connectors/tests/it/mysql/values.rs", "zero_dates"),
+        Test("crates/millrace-connectors/tests/it/mysql/columns.rs", "zero_dates"),
     ),
     (
         "mysql source/connections, mysql stream/connections, mysql source/range_rows, mysql stream/range_rows",
@@ -261,6 +296,9 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
         "mysql source/read_timeout",
         Test("crates/millrace-connectors/tests/it/mysql/stalled.rs", "read_timeout"),
     ),
+    ("mysql source/socket", Test(SOCKET, "socket")),
+    ("mysql source/user", Test(SOCKET, "user")),
+    ("mysql source/password", Test(SOCKET, "password")),
     ("mysql stream/table", Test("crates/millrace-connectors/tests/it/mysql/columns.rs", "table")),
     (
         "mysql stream/cursor, mysql stream/lag",
@@ -274,8 +312,9 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
     ("captured/streams", Changed(&[(SCHEMA, "  rows:", "  others:")])),
     (
         "captured/streams/primary_key",
-        Changed(&[(SCHEMA, "  rows:\n", "  rows:\n    primary_key: [TheWord]\n")]),
+        Test("crates/millrace-connectors/tests/it/mysql/columns.rs", "primary_key"),
     ),
+    ("captured/views", Test("crates/millrace/tests/it/outside.rs", "views:")),
     ("captured/streams/columns, captured/streams/columns/name", Changed(&[(SCHEMA, "name: n,", "name: m,")])),
     ("captured/streams/columns/type", Changed(&[(SCHEMA, "type: int8", "type: int64")])),
     (
@@ -306,7 +345,10 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
         "models/models/columns, models/models/columns/name",
         Changed(&[(MODELS, "name: word\n", "name: none\n")]),
     ),
-    ("models/models/columns/description", Changed(&[(MODELS, "#COLUMN", "        description: A word.")])),
+    (
+        "models/models/columns/description",
+        Test("crates/millrace-connectors/tests/it/postgres/publishing.rs", "comment on column"),
+    ),
     (
         "models/models/data_tests",
         Changed(&[(MODELS, "#MODEL", "    data_tests: [{not_null: {column_name: word}}]")]),
