@@ -194,7 +194,7 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
     (
         "json source/index, json stream/index",
         Beside(
-            &[("sources/nested.yml", "#STREAM", "    records: \"$.rows[*].lines\"\n#STREAM")],
+            &[("sources/nested.yml", "#STREAM", "    records: \"$.rows[*].lines\"\n    parent: {row: id}\n#STREAM")],
             &[("sources/nested.yml", "#STREAM", "    index: place")],
         ),
     ),
@@ -224,7 +224,7 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
     (
         "ndjson source/index, ndjson stream/index",
         Beside(
-            &[("sources/lines.yml", "#STREAM", "    records: \"$[*].lines\"\n#STREAM")],
+            &[("sources/lines.yml", "#STREAM", "    records: \"$[*].lines\"\n    parent: {row: id}\n#STREAM")],
             &[("sources/lines.yml", "#STREAM", "    index: place")],
         ),
     ),
