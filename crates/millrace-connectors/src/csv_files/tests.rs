@@ -72,7 +72,7 @@ fn error(pairs: &[(&str, &str)], text: &str) -> String {
 fn a_quote_too_many_hides_no_record() {
     let columns = ["a text", "b text", "c text"];
     let many = |quote: &str, end: &str| {
-        let lines = (3..40).map(|n| format!("{n},ok,{n}\n")).collect::<String>();
+        let lines = (3..40).map(|n| format!("{n},ok,{n}\n")).collect::<Vec<_>>().concat();
         format!("a,b,c\n1,x,1\n2,{quote}x,2\n{lines}40,{end},40\n41,\"a, b\",41\n42,x,42\n")
     };
     // The quote is closed by one that is none.

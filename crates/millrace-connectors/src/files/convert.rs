@@ -48,9 +48,8 @@ pub(crate) fn put_verbatim(column: &mut ColumnBuffer, text: &[u8]) -> Result<Spe
 fn put_any(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<Spelling, Refusal> {
     let cell = if let Cell::Short { source, .. } = cell { Cell::Number(source) } else { cell };
     match (column.data_type(), cell) {
-        (_, Cell::Null) => column.push_null(),
         (DataType::Text, Cell::Empty) => column.push_bytes(b""),
-        (_, Cell::Empty) => column.push_null(),
+        (_, Cell::Null | Cell::Empty) => column.push_null(),
         (DataType::Text, Cell::Text { text, .. } | Cell::Plain(text)) => column.push_bytes(text),
         (DataType::Json, Cell::Nested(source)) => {
             column.push_bytes(source);

@@ -42,9 +42,9 @@ impl Open {
         }
         let (word, bit) = (self.depth / 64, 1 << (self.depth % 64));
         if object {
-            self.objects[word] |= bit
+            self.objects[word] |= bit;
         } else {
-            self.objects[word] &= !bit
+            self.objects[word] &= !bit;
         }
         self.depth += 1;
         true

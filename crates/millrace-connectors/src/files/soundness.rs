@@ -127,8 +127,9 @@ fn go_through<F: Format>(format: F, layouts: &[Layout]) {
 /// What is true of every file that was read to its end.
 fn check(made: &Made, bytes: &[u8], outcome: &Outcome, about: &str) {
     let text = String::from_utf8_lossy(bytes);
-    let raws: String = outcome.quarantined.iter().map(|row| format!("{}\n", row.raw)).collect();
-    let cells: String = outcome.rows.iter().flatten().flatten().map(|cell| format!("{cell}\n")).collect();
+    let raws = outcome.quarantined.iter().map(|row| format!("{}\n", row.raw)).collect::<Vec<_>>().concat();
+    let cells =
+        outcome.rows.iter().flatten().flatten().map(|cell| format!("{cell}\n")).collect::<Vec<_>>().concat();
     let loaded = Words::of(&cells);
     let set_aside = Words::of(&raws);
     for (word, count) in &Words::of(made.below_header(&text)).0 {

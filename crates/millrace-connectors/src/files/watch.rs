@@ -94,7 +94,6 @@ impl Watch {
 
     fn seems_unchanged(&self) -> Result<bool> {
         match &self.what {
-            None => Ok(true),
             Some(Watched::Disk { path, file, before, .. }) => {
                 let same = |now: io::Result<Metadata>| {
                     now.is_ok_and(|now| now.len() == before.len() && stamp::of(&now) == stamp::of(before))
@@ -102,7 +101,7 @@ impl Watch {
                 // The path may have come to another file, which then is whole.
                 Ok(same(file.metadata()) && same(std::fs::metadata(path)))
             }
-            Some(Watched::Remote { etag: None, .. }) => Ok(true),
+            None | Some(Watched::Remote { etag: None, .. }) => Ok(true),
             Some(Watched::Remote { object, etag: Some(etag) }) => object.still_is(etag),
         }
     }

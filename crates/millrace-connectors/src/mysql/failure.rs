@@ -221,13 +221,12 @@ pub(super) fn asking(
         // ER_NO_SUCH_TABLE, of a table that was there when it was described, or of one behind a view
         1146 => failed(ErrorKind::SourceUnreadable)
             .hint("It was there a moment ago: did somebody drop or rename it? Run again when it is back, or leave the stream out."),
-        // ER_BAD_FIELD_ERROR, of a column that was there when the table was described
-        1054 => failed(ErrorKind::SourceUnreachable).hint("The table was changed just now. Run again."),
+        // ER_BAD_FIELD_ERROR, of a column that was there when the table was described. ER_TABLE_DEF_CHANGED: an ALTER TABLE came between the
+        // snapshot and the first row.
+        1054 | 1412 => failed(ErrorKind::SourceUnreachable).hint("The table was changed just now. Run again."),
         // ER_NET_PACKET_TOO_LARGE, ER_WARN_ALLOWED_PACKET_OVERFLOWED
         1153 | 1301 => failed(ErrorKind::SourceUnreadable)
             .hint("A row or a value is larger than the server sends: raise its `max_allowed_packet` (1G at most), or leave the column out with `exclude_columns`."),
-        // ER_TABLE_DEF_CHANGED: an ALTER TABLE came between the snapshot and the first row.
-        1412 => failed(ErrorKind::SourceUnreachable).hint("The table was changed just now. Run again."),
         // ER_STATEMENT_TIMEOUT of MariaDB, ER_QUERY_TIMEOUT of MySQL
         1969 | 3024 => failed(ErrorKind::TimedOut)
             .hint("The server stops long statements: raise its `max_statement_time` or `max_execution_time` for this user."),

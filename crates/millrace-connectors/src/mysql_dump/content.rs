@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn what_is_kept_comes_back_from_any_place() {
         let folder = tempfile::tempdir().expect("a folder");
-        let text: Vec<u8> = (0..BLOCK as u32 / 2).flat_map(|n| n.to_le_bytes()).collect();
+        let text: Vec<u8> = (0..BLOCK as u32 / 2).flat_map(u32::to_le_bytes).collect();
         let mut keeper = Keeper::new(folder.path()).expect("a file");
         text.chunks(99_991).for_each(|part| keeper.write(part).expect("written"));
         let kept = Content::Kept(keeper.finish().expect("kept"));

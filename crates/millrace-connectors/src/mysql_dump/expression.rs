@@ -32,12 +32,13 @@ pub(super) fn evaluate(words: &[Word], read: &mut dyn FnMut(&[Word]) -> Value) -
     }
     match words {
         [word] => match word.kind {
-            Kind::Text { .. } | Kind::Number | Kind::Name { .. } => Value::Text(word.text.clone()),
             Kind::Word if word.is("DEFAULT") => Value::Initial,
             Kind::Word if word.is("NULL") => Value::Null,
             Kind::Word if word.is_any(&["TRUE", "ON"]) => Value::Text("1".to_owned()),
             Kind::Word if word.is_any(&["FALSE", "OFF"]) => Value::Text("0".to_owned()),
-            Kind::Word => Value::Text(word.text.clone()),
+            Kind::Text { .. } | Kind::Number | Kind::Name { .. } | Kind::Word => {
+                Value::Text(word.text.clone())
+            }
             _ => Value::Unknown,
         },
         [introducer, word] if introducer.kind == Kind::Word && introducer.text.starts_with('_') => {

@@ -95,9 +95,8 @@ impl KeyWatch {
                 }
             };
             let this = match found {
-                Found::Nothing => Met::New,
                 Found::Unknown if self.is_loose => Met::Full,
-                Found::Unknown => Met::New,
+                Found::Nothing | Found::Unknown => Met::New,
                 Found::Number(number) => watched.seen.number(number),
                 Found::Bytes => watched.seen.text(&self.encoded),
             };

@@ -217,9 +217,10 @@ impl Text<'_> {
         let (mut end, mut plain) = (at + 1, true);
         loop {
             let rest = self.bytes.get(end..).unwrap_or_default();
-            let found = match self.mode.escapes {
-                true => memchr::memchr2(quote, b'\\', rest),
-                false => memchr::memchr(quote, rest),
+            let found = if self.mode.escapes {
+                memchr::memchr2(quote, b'\\', rest)
+            } else {
+                memchr::memchr(quote, rest)
             };
             let Some(found) = found else {
                 return Err(if self.ended { Stop::Broken("a string is not closed") } else { Stop::Short });
@@ -305,9 +306,8 @@ fn is_word(byte: u8) -> bool {
 pub(super) fn unescape(source: &[u8], quote: u8, mode: Mode, out: &mut Vec<u8>) {
     out.clear();
     let mut rest = source;
-    let find = |rest: &[u8]| match mode.escapes {
-        true => memchr::memchr2(quote, b'\\', rest),
-        false => memchr::memchr(quote, rest),
+    let find = |rest: &[u8]| {
+        if mode.escapes { memchr::memchr2(quote, b'\\', rest) } else { memchr::memchr(quote, rest) }
     };
     while let Some(at) = find(rest) {
         out.extend_from_slice(&rest[..at]);

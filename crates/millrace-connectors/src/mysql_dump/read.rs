@@ -87,7 +87,7 @@ fn make(files: &[InputFile], project_dir: &Path, settings: &Settings, limits: Li
         building.states.push(state);
         building.contents.push(content);
     }
-    building.finish()
+    Ok(building.finish())
 }
 
 /// An index in the making.
@@ -138,12 +138,12 @@ impl Building {
         Ok(window.into_reader())
     }
 
-    pub(super) fn finish(self) -> Result<Index> {
+    pub(super) fn finish(self) -> Index {
         let Follower { tables, cut, locks, .. } = self.follower;
         let has_rows = tables.iter().any(|table| !table.rows.is_empty());
         let definitions_only =
             self.by_a_program && !self.announces_rows && !locks && !has_rows && !tables.is_empty();
-        Ok(Index { files: self.contents, states: self.states, tables, cut, definitions_only })
+        Index { files: self.contents, states: self.states, tables, cut, definitions_only }
     }
 }
 
@@ -243,7 +243,7 @@ pub(super) fn given(
         building.states.push(millrace_core::cursor::FileState { path, size: 0, hash, stamp: None });
         building.contents.push(Content::Given(text.to_vec()));
     }
-    building.finish()
+    Ok(building.finish())
 }
 
 /// Reads the rows of a table of texts that stand for files.

@@ -220,7 +220,7 @@ impl<'a, R: Read> Script<'a, R> {
         const COMMAND: &[u8] = b"DELIMITER";
         while self.window.rest().len() <= COMMAND.len() && self.window.fill()? {}
         let is_command = self.window.rest().split_at_checked(COMMAND.len()).is_some_and(|(start, rest)| {
-            start.eq_ignore_ascii_case(COMMAND) && rest.first().is_none_or(|byte| byte.is_ascii_whitespace())
+            start.eq_ignore_ascii_case(COMMAND) && rest.first().is_none_or(u8::is_ascii_whitespace)
         });
         if !is_command {
             return Ok(false);

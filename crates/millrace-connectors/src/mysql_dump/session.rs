@@ -28,7 +28,7 @@ pub(super) struct Session {
     /// The database that `USE` named.
     pub(super) database: Option<String>,
     pub(super) mode: Mode,
-    /// Whether 0 is a value in an AUTO_INCREMENT column (`NO_AUTO_VALUE_ON_ZERO`).
+    /// Whether 0 is a value in an `AUTO_INCREMENT` column (`NO_AUTO_VALUE_ON_ZERO`).
     pub(super) keeps_zero: bool,
     pub(super) written: Written,
     /// Whether texts go through a charset that nobody knows, and may lose characters there.

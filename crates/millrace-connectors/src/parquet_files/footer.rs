@@ -67,6 +67,7 @@ impl Walk<'_> {
     }
 
     /// The number of a field and its type; none at the end of a structure.
+    #[expect(clippy::option_option, reason = "the outer one says whether the bytes are a footer at all")]
     fn field(&mut self, last: i64) -> Option<Option<(i64, u8)>> {
         let header = self.byte()?;
         if header == 0 {
@@ -196,7 +197,7 @@ mod tests {
         let long = [0x19, 0xFC, 0xFF, 0xFF, 0xFF, 0xFF, 7, 0];
         assert!(wrong(&long).is_some_and(|what| what.contains("more elements")));
         // A structure in a structure in a structure …
-        assert!(wrong(&[0x4C; 100_000]).is_some_and(|what| what.contains("too deep")));
+        assert!(wrong(&vec![0x4C; 100_000]).is_some_and(|what| what.contains("too deep")));
         for broken in [&[][..], &[0x19], &[0x15, 0x80], &[0x1B, 1], &[0xFF; 40]] {
             assert_eq!(wrong(broken), None, "{broken:?}: the library says so");
         }

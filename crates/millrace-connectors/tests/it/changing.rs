@@ -126,13 +126,15 @@ fn a_file_that_is_rewritten_while_it_is_read_is_not_loaded() {
     }
 }
 
+/// What is done to a file, in words, and how.
+type Change = (&'static str, fn(&Path));
+
 #[test]
 fn every_way_to_change_a_file_is_seen() {
     let old = std::time::SystemTime::now() - std::time::Duration::from_hours(2);
     let touched = |place: &Path, at| {
         File::options().write(true).open(place).and_then(|file| file.set_modified(at)).expect("a time");
     };
-    type Change = (&'static str, fn(&Path));
     let changes: [Change; 6] = [
         ("appended to", |place| {
             let mut file = File::options().append(true).open(place).expect("a file");

@@ -145,11 +145,11 @@ fn literals(kind: Kind, dice: &mut Dice) -> Vec<String> {
             Kind::Number => {
                 let sign = dice.pick(&["", "", "-"]);
                 let whole: String =
-                    (0..1 + dice.roll(20)).map(|_| char::from(b'0' + dice.roll(10) as u8)).collect();
+                    (0..=dice.roll(20)).map(|_| char::from(b'0' + dice.roll(10) as u8)).collect();
                 let digits = dice.roll(5);
                 let fraction: String = (0..digits).map(|_| char::from(b'0' + dice.roll(10) as u8)).collect();
                 let point = if digits > 0 { "." } else { "" };
-                let whole = &whole[..1 + dice.roll(whole.len())];
+                let whole = &whole[..=dice.roll(whole.len())];
                 let quote = dice.pick(&["", "", "'"]);
                 format!(
                     "{quote}{sign}{whole}{point}{fraction}{}{quote}",
@@ -188,7 +188,7 @@ fn literals(kind: Kind, dice: &mut Dice) -> Vec<String> {
             Kind::Bits => dice.roll(1024).to_string(),
             Kind::Label => {
                 let parts: Vec<&str> =
-                    (0..1 + dice.roll(3)).map(|_| dice.pick(&["x", "Y", "z w", "a", "B", "é"])).collect();
+                    (0..=dice.roll(3)).map(|_| dice.pick(&["x", "Y", "z w", "a", "B", "é"])).collect();
                 format!("'{}{}'", parts.join(","), dice.pick(&["", " "]))
             }
             _ => {

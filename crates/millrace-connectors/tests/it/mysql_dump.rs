@@ -129,10 +129,10 @@ fn a_list_of_files_some_of_them_packed() {
             rows += &format!("insert into t{table} values ({row},'{}');\n", "x".repeat(table * 40));
         }
     }
-    let schema: String =
+    let schema: Vec<String> =
         (0..7).map(|table| format!("create table t{table} (a int primary key, b text);\n")).collect();
     std::fs::write(dir.path().join("rows.sql.gz"), packed(&rows)).expect("written");
-    std::fs::write(dir.path().join("z.sql"), &schema).expect("written");
+    std::fs::write(dir.path().join("z.sql"), schema.concat()).expect("written");
     let mut registry = Registry::default();
     millrace_connectors::register(&mut registry);
     let context = SourceContext { name: "src".to_owned(), project_dir: dir.path().to_path_buf() };

@@ -66,7 +66,7 @@ struct Row {
     literals: Vec<String>,
 }
 
-/// Numbers that are the same at each run: SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>).
+/// Numbers that are the same at each run: `SplitMix64` (<https://prng.di.unimi.it/splitmix64.c>).
 struct Dice(u64);
 
 impl Dice {
@@ -300,7 +300,10 @@ impl Harness {
                 assert!(is_among(cell, offered), "{name}: {cell} is not offered among {offered:?}");
             }
             for value in offered {
-                let there = self.rows.iter().any(|row| is_among(&row.cells[name.as_str()], &[value.clone()]));
+                let there = self
+                    .rows
+                    .iter()
+                    .any(|row| is_among(&row.cells[name.as_str()], std::slice::from_ref(value)));
                 assert!(there, "{name}: {value} is offered, and no row has it");
             }
         }

@@ -29,7 +29,20 @@ mod base;
 mod table;
 
 use base::BASE;
-use table::{KEYS, Proof};
+use table::KEYS;
+
+/// Files, what stands there, and what is put in its place.
+type Change = &'static [(&'static str, &'static str, &'static str)];
+
+/// How a key is known to do something.
+enum Proof {
+    /// The project looks different with the change.
+    Change(Change),
+    /// It does so where both have what is said first.
+    Beside(Change, Change),
+    /// A test in that file speaks of the word.
+    Test(&'static str, &'static str),
+}
 
 fn registry() -> Registry {
     let mut registry = Registry::default();
@@ -127,7 +140,7 @@ async fn seen(files: &BTreeMap<String, String>) -> String {
     match compiled.open_warehouse(&registry) {
         Ok(warehouse) => out.push_str(&of_a_run(Arc::new(compiled), warehouse).await),
         Err(refused) => {
-            out.push_str(&format!("{:?}", refused.iter().map(|d| &d.message).collect::<Vec<_>>()))
+            out.push_str(&format!("{:?}", refused.iter().map(|d| &d.message).collect::<Vec<_>>()));
         }
     }
     // The folder has another name each time.

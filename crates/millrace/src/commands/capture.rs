@@ -51,7 +51,7 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
     }
     let texts = &workspace.compiled.project.texts;
     let mut schemas: BTreeMap<&str, CapturedSchemas> = BTreeMap::new();
-    let (mut columns_said, mut unknown, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut columns_said, mut unknown, mut failed) = (Vec::<Words>::new(), Vec::new(), Vec::new());
     let mut silent = BTreeSet::new();
     for stream in workspace.compiled.catalog.streams.values() {
         if args.source.as_ref().is_some_and(|wanted| *wanted != stream.name.source) {
@@ -88,7 +88,9 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
     // Where a source has no stream that can be read, its file stays as it is.
     schemas.retain(|_, streams| !streams.is_empty());
     if !args.place.json {
-        columns_said.iter().for_each(|words: &Words| terminal::note(&words.to_string()));
+        for words in &columns_said {
+            terminal::note(&words.to_string());
+        }
     }
     let mut report = Vec::new();
     for (source, streams) in schemas {

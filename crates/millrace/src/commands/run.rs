@@ -121,9 +121,10 @@ pub(super) fn report(
             (format!("held: nothing was published; readers still see data version {version}"), exit::HELD)
         }
         RunStatus::Unchanged => {
-            let news = match summary.has_news() {
-                false => "nothing is new".to_owned(),
-                true => format!("{rows} rows loaded{removed}, which nothing published reads"),
+            let news = if summary.has_news() {
+                format!("{rows} rows loaded{removed}, which nothing published reads")
+            } else {
+                "nothing is new".to_owned()
             };
             (format!("unchanged: {news}; data version {version}"), exit::DONE)
         }

@@ -17,7 +17,7 @@ fn prices(mode: &str) -> Project {
     let path = if mode == "append" { "data/*.csv" } else { "data/1.csv" };
     let source = format!("type: csv\npath: {path}\nstreams: {{s: {{mode: {mode}, key: [id]}}}}\n");
     let project = Project::of(&[MANIFEST, ("sources/s.yml", &source), ("models/m.sql", "select * from s.s")]);
-    let rows: String = (1..200).map(|id| format!("{id},{id}.5\n")).collect();
+    let rows = (1..200).map(|id| format!("{id},{id}.5\n")).collect::<Vec<_>>().concat();
     project.write("data/1.csv", format!("id,price\n{rows}"));
     said(&project, &["capture"]);
     assert!(project.read("sources/s.schema.yml").contains("decimal(18,1)"));

@@ -151,7 +151,7 @@ fn a_file_that_was_emptied_leaves_its_table() {
 #[test]
 fn what_a_quote_hides_is_loaded_or_told() {
     let with = |first: &str, last: &str| {
-        let lines = (2..500).map(|id| format!("{id};ok;{id}\n")).collect::<String>();
+        let lines = (2..500).map(|id| format!("{id};ok;{id}\n")).collect::<Vec<_>>().concat();
         let project = on_this_machine(&[
             ("sources/s.yml", "type: csv\npath: data/s.csv\ndelimiter: \";\"\n"),
             ("data/s.csv", &format!("id;name;n\n1;{first};1\n{lines}500;{last};500\n")),

@@ -27,7 +27,7 @@ fn project(manifest: &str, source: &str, model: &str) -> Project {
 }
 
 fn records(count: u32) -> String {
-    (1..=count).map(|id| format!("{{\"id\": {id}, \"amount\": {id}.5}}\n")).collect()
+    (1..=count).map(|id| format!("{{\"id\": {id}, \"amount\": {id}.5}}\n")).collect::<Vec<_>>().concat()
 }
 
 /// What holds a run, by code.

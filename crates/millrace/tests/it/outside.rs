@@ -167,7 +167,7 @@ fn streams_are_left_out_by_name_pattern_and_kind() {
 
     // What is named is loaded all the same, and what a pattern takes is not.
     let write = |streams: &str| {
-        project.write("sources/crm.yml", format!("type: mysql\nurl: \"${{CRM_URL}}\"\n{streams}"))
+        project.write("sources/crm.yml", format!("type: mysql\nurl: \"${{CRM_URL}}\"\n{streams}"));
     };
     write("streams: {clients: {}, tmp_a: {}, \"*\": {}}\nexclude: [\"tmp_*\", views]\n");
     ends(&project.run(&["capture"]), 0, &[]);

@@ -95,6 +95,10 @@ enum Origin {
     Bucket { store: Arc<Store>, key: String },
 }
 
+/// Bytes at the end of an object, how many it has in all, and its entity tag.
+#[cfg(feature = "parquet")]
+pub(crate) type Tail = (Vec<u8>, u64, Option<String>);
+
 impl Object {
     /// Begins to fetch it. What tells this version of it from others comes with it, where the server says it.
     pub(crate) fn open(self: &Arc<Self>) -> Result<(Download, Option<String>)> {
@@ -106,7 +110,7 @@ impl Object {
 
     /// So many of its last bytes, or all where it has fewer, how many it has, and its entity tag. None where the server hands out no parts.
     #[cfg(feature = "parquet")]
-    pub(crate) fn end(&self, bytes: u64) -> Result<Option<(Vec<u8>, u64, Option<String>)>> {
+    pub(crate) fn end(&self, bytes: u64) -> Result<Option<Tail>> {
         let answer = self.ask(&Ask::End(bytes))?;
         let Answer { status: 206, body: Some(body), etag, start: Some(start), length: Some(length) } = answer
         else {

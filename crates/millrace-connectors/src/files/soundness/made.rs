@@ -116,9 +116,14 @@ impl Made {
             Layout::Csv { windows } => {
                 let (delimiter, end) = if windows { (";", "\r\n") } else { (",", "\n") };
                 let header = ["id", "name", "n", "note"].join(delimiter);
-                [header.as_str()].into_iter().chain(texts()).map(|line| format!("{line}{end}")).collect()
+                [header.as_str()]
+                    .into_iter()
+                    .chain(texts())
+                    .map(|line| format!("{line}{end}"))
+                    .collect::<Vec<_>>()
+                    .concat()
             }
-            Layout::Ndjson => texts().map(|line| format!("{line}\n")).collect(),
+            Layout::Ndjson => texts().map(|line| format!("{line}\n")).collect::<Vec<_>>().concat(),
             Layout::Lines => format!("[\n{}\n]\n", texts().collect::<Vec<_>>().join(",\n")),
             Layout::Pretty => format!("[\n  {}\n]\n", texts().collect::<Vec<_>>().join(",\n  ")),
             Layout::OneLine => format!("[{}]", texts().collect::<Vec<_>>().join(",")),

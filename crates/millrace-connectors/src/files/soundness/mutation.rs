@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use super::made::Made;
 
-/// Numbers by SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>), the same for a seed on every machine.
+/// Numbers by `SplitMix64` (<https://prng.di.unimi.it/splitmix64.c>), the same for a seed on every machine.
 pub(super) struct Random(u64);
 
 impl Random {

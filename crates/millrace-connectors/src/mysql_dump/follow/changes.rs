@@ -35,7 +35,7 @@ impl Follower {
         if self.temporary.contains(&name.to_ascii_lowercase()) {
             return Ok(());
         }
-        if let Some(at) = self.find(&database, &name) {
+        if let Some(at) = self.find(database.as_ref(), &name) {
             self.lost(script, verb, Some(at));
         }
         Ok(())
@@ -77,7 +77,7 @@ impl Follower {
             let was_temporary = self.temporary.remove(&name.to_ascii_lowercase());
             if !temporary && !was_temporary {
                 self.commit();
-                if let Some(at) = self.find(&database, &name) {
+                if let Some(at) = self.find(database.as_ref(), &name) {
                     self.lost(script, "DROP", Some(at));
                     if self.tables[at].rows.is_empty() {
                         self.remove(at);
@@ -202,7 +202,7 @@ impl Follower {
         self.commit();
         let (database, name) = script.qualified_name()?;
         let words = script.rest_of_statement()?;
-        let Some(at) = self.find(&database, &name) else {
+        let Some(at) = self.find(database.as_ref(), &name) else {
             let harmless = split(&words).iter().all(|part| {
                 part.first().is_some_and(|word| {
                     word.is_any(&["ADD", "MODIFY", "DISABLE", "ENABLE", "AUTO_INCREMENT", "COMMENT"])
@@ -224,7 +224,7 @@ impl Follower {
         let Some(definition) = &table.definition else { return Ok(()) };
         let mut changed = Table::clone(definition);
         let followed = split(&words).into_iter().all(|part| alter(&mut changed, part));
-        if followed && !(ignores && !table.rows.is_empty()) {
+        if followed && (!ignores || table.rows.is_empty()) {
             table.definition = Some(Arc::new(changed));
         } else {
             table.refuse(refused);

@@ -19,7 +19,7 @@ impl Follower {
             if !script.take("TABLE")? {
                 return self.create_other(script);
             }
-            self.take_existence(script)?;
+            Self::take_existence(script)?;
             let (_, name) = script.qualified_name()?;
             self.temporary.insert(name.to_ascii_lowercase());
             return script.skip_statement();
@@ -28,7 +28,7 @@ impl Follower {
             return self.create_other(script);
         }
         self.commit();
-        let spared = self.take_existence(script)?;
+        let spared = Self::take_existence(script)?;
         let (database, name) = script.qualified_name()?;
         let database = database.or_else(|| self.variables.session.database.clone());
         let words = script.rest_of_statement()?;
@@ -41,7 +41,7 @@ impl Follower {
         });
         let parsed =
             Table::parse(database.clone(), name.clone(), &words, texture.unwrap_or(Texture::UNKNOWN));
-        let at = self.entry(&database, &name);
+        let at = self.entry(database.as_ref(), &name);
         let file = self.file;
         let before = self.tables[at].rows.iter().any(|rows| rows.file == file);
         let refused = |what: String| Refused {
@@ -88,7 +88,7 @@ impl Follower {
         Ok(())
     }
 
-    pub(super) fn take_existence<R: Read>(&self, script: &mut Script<'_, R>) -> Result<bool> {
+    pub(super) fn take_existence<R: Read>(script: &mut Script<'_, R>) -> Result<bool> {
         let spared = script.take("IF")?;
         if spared && !(script.take("NOT")? && script.take("EXISTS")?) {
             return Err(script.unreadable("expected `IF NOT EXISTS`"));
@@ -97,8 +97,8 @@ impl Follower {
     }
 
     /// The place of a table in the list, which it is put into where it is not there.
-    pub(super) fn entry(&mut self, database: &Option<String>, name: &str) -> usize {
-        let same = |table: &DumpTable| table.name == name && table.database == *database;
+    pub(super) fn entry(&mut self, database: Option<&String>, name: &str) -> usize {
+        let same = |table: &DumpTable| table.name == name && table.database.as_ref() == database;
         let waiting = |table: &DumpTable| {
             table.name == name
                 && table.definition.is_none()
@@ -108,7 +108,7 @@ impl Follower {
         let found = self.tables.iter().position(same).or_else(|| self.tables.iter().position(waiting));
         found.unwrap_or_else(|| {
             self.tables.push(DumpTable {
-                database: database.clone(),
+                database: database.cloned(),
                 name: name.to_owned(),
                 ..DumpTable::default()
             });
@@ -117,8 +117,8 @@ impl Follower {
     }
 
     /// The table that a statement names: in its own database first, as it is spelled first.
-    pub(super) fn find(&self, database: &Option<String>, name: &str) -> Option<usize> {
-        let database = database.as_ref().or(self.variables.session.database.as_ref());
+    pub(super) fn find(&self, database: Option<&String>, name: &str) -> Option<usize> {
+        let database = database.or(self.variables.session.database.as_ref());
         let in_it = |table: &DumpTable, strictly: bool| match (&table.database, database) {
             (Some(one), Some(other)) => one == other,
             (None, None) => true,
@@ -166,18 +166,18 @@ impl Follower {
             }
             match word.text.to_ascii_uppercase().as_str() {
                 "VIEW" => {
-                    self.take_existence(script)?;
+                    Self::take_existence(script)?;
                     let (_, name) = script.qualified_name()?;
                     self.views.insert(name.to_ascii_lowercase());
                 }
                 "FUNCTION" => {
-                    self.take_existence(script)?;
+                    Self::take_existence(script)?;
                     let (_, name) = script.qualified_name()?;
                     self.functions.insert(name.to_ascii_lowercase());
                 }
                 "TRIGGER" => self.trigger(script)?,
                 "DATABASE" | "SCHEMA" => {
-                    self.take_existence(script)?;
+                    Self::take_existence(script)?;
                     let (_, name) = script.qualified_name()?;
                     let words = script.rest_of_statement()?;
                     let texture = Texture::of(&top_level(&words), Texture::UNKNOWN);
@@ -220,7 +220,7 @@ impl Follower {
         if self.temporary.contains(&lower) {
             return script.skip_statement();
         }
-        let at = match self.find(&database, &name) {
+        let at = match self.find(database.as_ref(), &name) {
             Some(at) => at,
             None if self.views.contains(&lower) => {
                 let what = format!("rows are inserted into the view `{name}`, which is not followed");
@@ -228,7 +228,7 @@ impl Follower {
             }
             None => {
                 let database = database.clone().or_else(|| self.variables.session.database.clone());
-                self.entry(&database, &name)
+                self.entry(database.as_ref(), &name)
             }
         };
         let is_whole = script.skip_rows()?;

@@ -30,10 +30,10 @@ fn dump(dice: &mut Dice) -> String {
     let mut sql = String::from(
         "-- made\nSET NAMES utf8mb4;\ncreate table t (a int, b varchar(50));\ncreate table u (a int, b text);\n",
     );
-    for _ in 0..1 + dice.roll(4) {
+    for _ in 0..=dice.roll(4) {
         let table = dice.pick(&["t", "t", "`t`", "u"]);
         let rows: Vec<String> =
-            (0..1 + dice.roll(4)).map(|_| format!("({},{})", dice.roll(100), dice.pick(&TEXTS))).collect();
+            (0..=dice.roll(4)).map(|_| format!("({},{})", dice.roll(100), dice.pick(&TEXTS))).collect();
         sql += &format!("INSERT INTO {table} VALUES {};\n", rows.join(dice.pick(&[",", ",\n", " , "])));
         sql += dice.pick(&["", "-- next\n", "UNLOCK TABLES;\n", "/*!40000 ALTER TABLE t ENABLE KEYS */;\n"]);
     }
@@ -173,14 +173,12 @@ fn seen(sql: &str) -> Option<Seen> {
                 any = true;
                 if is_last { seen.unfinished = Some(count) } else { seen.records += count }
             }
-            ["alter", "table", "t", "enable", ..] => {}
-            ["rollback", ..] => {}
+            ["alter", "table", "t", "enable", ..] | ["rollback", ..] | [] => {}
             [verb, ..] => {
                 let of_t = words.contains(&"t") || matches!(*verb, "call" | "source" | "quit");
                 seen.is_harmed |= any && HARM.contains(verb) && of_t;
                 seen.is_harmed |= any && words.starts_with(&["create", "or", "replace", "table", "t"]);
             }
-            [] => {}
         }
     }
     Some(seen)

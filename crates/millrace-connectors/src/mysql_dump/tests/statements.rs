@@ -8,6 +8,7 @@ use crate::mysql_dump::read::{given, read_given};
 use crate::mysql_dump::zone::Zone;
 
 /// Rows of `t` in files, or what refuses them.
+#[expect(clippy::needless_pass_by_value, reason = "each case makes its settings where it calls")]
 fn load(
     files: &[(&str, &str)],
     settings: (Zone, Option<Charset>),

@@ -35,7 +35,7 @@ fn write_column(column: &mut SerializedColumnWriter<'_>) {
         Writer::FixedLenByteArrayColumnWriter(typed) => typed.get_descriptor().clone(),
         _ => panic!("a column of another kind"),
     };
-    let definitions = vec![descriptor.max_def_level(); 3];
+    let definitions = [descriptor.max_def_level(); 3];
     let definitions = (descriptor.max_def_level() > 0).then_some(&definitions[..]);
     let repetitions = (descriptor.max_rep_level() > 0).then_some(&[0_i16, 0, 0][..]);
     let length = usize::try_from(descriptor.type_length()).unwrap_or(0).max(1);

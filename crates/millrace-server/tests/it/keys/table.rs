@@ -1,19 +1,7 @@
 //! Each key with a change that makes a difference, or the test that holds it where it takes a server of another kind to see one.
 
-/// Files, what stands there, and what is put in its place.
-type Change = &'static [(&'static str, &'static str, &'static str)];
-
-/// How a key is known to do something.
-pub(super) enum Proof {
-    /// The project looks different with the change.
-    Change(Change),
-    /// It does so where both have what is said first.
-    Beside(Change, Change),
-    /// A test in that file speaks of the word.
-    Test(&'static str, &'static str),
-}
-
-use Proof::{Beside, Change as Changed, Test};
+use super::Change;
+use super::Proof::{self, Beside, Change as Changed, Test};
 
 const MANIFEST: &str = "millrace.yml";
 const FILES: &str = "sources/files.yml";
@@ -194,7 +182,11 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
     (
         "json source/index, json stream/index",
         Beside(
-            &[("sources/nested.yml", "#STREAM", "    records: \"$.rows[*].lines\"\n    parent: {row: id}\n#STREAM")],
+            &[(
+                "sources/nested.yml",
+                "#STREAM",
+                "    records: \"$.rows[*].lines\"\n    parent: {row: id}\n#STREAM",
+            )],
             &[("sources/nested.yml", "#STREAM", "    index: place")],
         ),
     ),
@@ -224,7 +216,11 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
     (
         "ndjson source/index, ndjson stream/index",
         Beside(
-            &[("sources/lines.yml", "#STREAM", "    records: \"$[*].lines\"\n    parent: {row: id}\n#STREAM")],
+            &[(
+                "sources/lines.yml",
+                "#STREAM",
+                "    records: \"$[*].lines\"\n    parent: {row: id}\n#STREAM",
+            )],
             &[("sources/lines.yml", "#STREAM", "    index: place")],
         ),
     ),
