@@ -4,7 +4,7 @@
 //! says what it stands for as long as it fits and only one thing can be called so. Otherwise it begins with a digit, with which no name of a
 //! source or a model does, and a digest.
 
-use millrace_core::digest::sha256;
+use millrace_core::digest::of_parts;
 use millrace_core::name::{Relation, StreamName};
 
 /// Bytes of a name at most, as the narrowest warehouse has it.
@@ -53,9 +53,7 @@ fn begins_with_digit(name: &str) -> bool {
 
 /// A name told apart by a digest of all of its parts, with as much of their text as fits.
 fn digested(mark: char, parts: &[&str], suffix: &str) -> String {
-    // Lengths stand before the parts, so that no two lists of parts are one text.
-    let whole: Vec<String> = parts.iter().map(|part| format!("{} {part}", part.len())).collect();
-    let digest = &sha256(whole.join(" "))[..DIGITS];
+    let digest = &of_parts(parts)[..DIGITS];
     let text = parts.join("__");
     let mut room = text.len().min(LONGEST - suffix.len() - DIGITS - 3);
     while !text.is_char_boundary(room) {
@@ -79,52 +77,27 @@ mod tests {
         assert_eq!(["mine", "mine__r", "mine__r+1", "mine__r7b"].map(fence_of), [None; 4]);
     }
 
-    /// A generator that needs nothing: the same names with each run of the test.
-    struct Dice(u64);
-
-    impl Dice {
-        fn below(&mut self, n: u64) -> u64 {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (self.0 >> 33) % n
+    /// A name of pieces that are easily mistaken for the joints of another.
+    fn name(random: &mut fastrand::Rng) -> String {
+        const PIECES: [&str; 14] =
+            ["a", "B", "_", "__", "r", "__r4", "__keys_of", "keys_of", "é", "0", "staging", "É", "1", "eu"];
+        let mut name = random.choice(["a", "b", "_", "é", "r"]).expect("a beginning").to_owned();
+        for _ in 0..random.usize(..9) {
+            name.push_str(random.choice(PIECES).expect("a piece"));
         }
-
-        /// A name of pieces that are easily mistaken for the joints of another.
-        fn name(&mut self) -> String {
-            const PIECES: [&str; 14] = [
-                "a",
-                "B",
-                "_",
-                "__",
-                "r",
-                "__r4",
-                "__keys_of",
-                "keys_of",
-                "é",
-                "0",
-                "staging",
-                "É",
-                "1",
-                "eu",
-            ];
-            let begins = ["a", "b", "_", "é", "r"][self.below(5) as usize];
-            let mut name = begins.to_owned();
-            for _ in 0..self.below(9) {
-                name.push_str(PIECES[self.below(PIECES.len() as u64) as usize]);
-            }
-            if self.below(10) == 0 {
-                name.push_str(&"long_".repeat(self.below(12) as usize));
-            }
-            name.chars().take(48).collect()
+        if random.usize(..10) == 0 {
+            name.push_str(&"long_".repeat(random.usize(..12)));
         }
+        name.chars().take(48).collect()
     }
 
     #[test]
     fn no_two_things_have_one_name() {
-        let mut dice = Dice(20_261_128);
+        let mut random = fastrand::Rng::with_seed(20_261_128);
         let mut raw: BTreeMap<String, String> = BTreeMap::new();
         let mut build: BTreeMap<String, String> = BTreeMap::new();
         for _ in 0..20_000 {
-            let (source, stream, fence) = (dice.name(), dice.name(), 1 + dice.below(200) as i64);
+            let (source, stream, fence) = (name(&mut random), name(&mut random), random.i64(1..=200));
             let name = StreamName::new(source, stream);
             // Of two that differ in letter case only one may be there.
             let folded =

@@ -6,24 +6,16 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::Stdio;
 
+use fastrand::Rng;
+
 use crate::mysql_values::{Ask, answer, expression};
 use crate::reading::{load, source, stream};
 use millrace_testkit::mariadb::MariaDb;
 
 const SEED: u64 = 20_261_128;
 
-/// Numbers from a seed, the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
-    }
-
-    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.roll(of.len())]
-    }
+fn pick<T: Copy>(random: &mut Rng, of: &[T]) -> T {
+    *random.choice(of).expect("one at least")
 }
 
 /// Columns: definition, how the server is asked, of which kind literals are made, and how many of them have to be loaded at least.
@@ -86,7 +78,7 @@ enum Kind {
 }
 
 /// Literals as people and programs write them, and worse.
-fn literals(kind: Kind, dice: &mut Dice) -> Vec<String> {
+fn literals(kind: Kind, random: &mut Rng) -> Vec<String> {
     let fixed = |list: &str| list.split(" | ").map(str::to_owned).collect::<Vec<_>>();
     let mut found = match kind {
         Kind::Number | Kind::Year => fixed(
@@ -143,59 +135,65 @@ fn literals(kind: Kind, dice: &mut Dice) -> Vec<String> {
     for _ in 0..many {
         found.push(match kind {
             Kind::Number => {
-                let sign = dice.pick(&["", "", "-"]);
-                let whole: String =
-                    (0..=dice.roll(20)).map(|_| char::from(b'0' + dice.roll(10) as u8)).collect();
-                let digits = dice.roll(5);
-                let fraction: String = (0..digits).map(|_| char::from(b'0' + dice.roll(10) as u8)).collect();
+                let sign = pick(random, &["", "", "-"]);
+                let whole: String = (0..=random.usize(..20)).map(|_| random.digit(10)).collect();
+                let digits = random.usize(..5);
+                let fraction: String = (0..digits).map(|_| random.digit(10)).collect();
                 let point = if digits > 0 { "." } else { "" };
-                let whole = &whole[..=dice.roll(whole.len())];
-                let quote = dice.pick(&["", "", "'"]);
+                let whole = &whole[..=random.usize(..whole.len())];
+                let quote = pick(random, &["", "", "'"]);
                 format!(
                     "{quote}{sign}{whole}{point}{fraction}{}{quote}",
-                    dice.pick(&["", "", "", "e1", "e-1", "e20"])
+                    pick(random, &["", "", "", "e1", "e-1", "e20"])
                 )
             }
             Kind::Year => {
-                let quote = dice.pick(&["", "'"]);
-                let sides = [10, 100, 1000, 2300][dice.roll(4)];
-                format!("{quote}{}{quote}", dice.roll(sides))
+                let quote = pick(random, &["", "'"]);
+                let sides = pick(random, &[10, 100, 1000, 2300]);
+                format!("{quote}{}{quote}", random.usize(..sides))
             }
             Kind::Moment => {
-                let year = [1000 + dice.roll(1200), dice.roll(100), dice.roll(9999)][dice.roll(3)];
-                let separator = dice.pick(&["-", "-", "/", "."]);
-                let day = format!("{year}{separator}{}{separator}{}", dice.roll(14), dice.roll(33));
-                let time = format!("{}:{}:{}", dice.roll(25), dice.roll(61), dice.roll(61));
-                let fraction = dice.pick(&["", "", ".5", ".123", ".123456", ".000"]);
-                match dice.roll(4) {
+                let years = [random.usize(1000..2200), random.usize(..100), random.usize(..9999)];
+                let year = pick(random, &years);
+                let separator = pick(random, &["-", "-", "/", "."]);
+                let day = format!("{year}{separator}{}{separator}{}", random.usize(..14), random.usize(..33));
+                let time = format!("{}:{}:{}", random.usize(..25), random.usize(..61), random.usize(..61));
+                let fraction = pick(random, &["", "", ".5", ".123", ".123456", ".000"]);
+                match random.usize(..4) {
                     0 => format!("'{day}'"),
-                    1 => format!("'{year:04}-{:02}-{:02} {time}'", dice.roll(13), dice.roll(32)),
+                    1 => format!("'{year:04}-{:02}-{:02} {time}'", random.usize(..13), random.usize(..32)),
                     2 => format!("'{day} {time}{fraction}'"),
-                    _ => format!("{year:04}{:02}{:02}", dice.roll(13), dice.roll(32)),
+                    _ => format!("{year:04}{:02}{:02}", random.usize(..13), random.usize(..32)),
                 }
             }
             Kind::Time => {
-                let sides = [24, 100, 900][dice.roll(3)];
-                let hours = dice.roll(sides);
-                let sign = dice.pick(&["", "", "-"]);
-                let fraction = dice.pick(&["", "", ".5", ".123456"]);
-                match dice.roll(3) {
-                    0 => format!("'{sign}{hours}:{}:{}{fraction}'", dice.roll(61), dice.roll(61)),
-                    1 => format!("'{sign}{} {}:{}'", dice.roll(36), dice.roll(24), dice.roll(60)),
-                    _ => format!("{sign}{}", dice.roll(10_000_000)),
+                let sides = pick(random, &[24, 100, 900]);
+                let hours = random.usize(..sides);
+                let sign = pick(random, &["", "", "-"]);
+                let fraction = pick(random, &["", "", ".5", ".123456"]);
+                match random.usize(..3) {
+                    0 => format!("'{sign}{hours}:{}:{}{fraction}'", random.usize(..61), random.usize(..61)),
+                    1 => format!(
+                        "'{sign}{} {}:{}'",
+                        random.usize(..36),
+                        random.usize(..24),
+                        random.usize(..60)
+                    ),
+                    _ => format!("{sign}{}", random.usize(..10_000_000)),
                 }
             }
-            Kind::Bits => dice.roll(1024).to_string(),
+            Kind::Bits => random.usize(..1024).to_string(),
             Kind::Label => {
-                let parts: Vec<&str> =
-                    (0..=dice.roll(3)).map(|_| dice.pick(&["x", "Y", "z w", "a", "B", "é"])).collect();
-                format!("'{}{}'", parts.join(","), dice.pick(&["", " "]))
+                let parts: Vec<&str> = (0..=random.usize(..3))
+                    .map(|_| pick(random, &["x", "Y", "z w", "a", "B", "é"]))
+                    .collect();
+                format!("'{}{}'", parts.join(","), pick(random, &["", " "]))
             }
             _ => {
-                let text: String = (0..dice.roll(7))
-                    .map(|_| dice.pick(&["a", "é", " ", "€", "ж", "\\\\", "''", "0"]))
+                let text: String = (0..random.usize(..7))
+                    .map(|_| pick(random, &["a", "é", " ", "€", "ж", "\\\\", "''", "0"]))
                     .collect();
-                format!("{}'{text}'", dice.pick(&["", "", "", "_binary", "_utf8mb4"]))
+                format!("{}'{text}'", pick(random, &["", "", "", "_binary", "_utf8mb4"]))
             }
         });
     }
@@ -212,13 +210,13 @@ fn what_is_loaded_of_a_literal_is_what_a_server_keeps() {
     println!("seed {SEED}");
     let server = MariaDb::start(&["--character-set-server=utf8mb4"]);
     let dir = tempfile::tempdir().expect("a folder");
-    let mut dice = Dice(SEED);
+    let mut random = Rng::with_seed(SEED);
     let mut sql = String::from("create database d; use d; set names utf8mb4; set time_zone = '+00:00';\n");
     let mut made = Vec::new();
     for (at, (definition, .., kind, _)) in COLUMNS.iter().enumerate() {
         writeln!(sql, "create table t{at} (id int primary key, v {definition}) default charset=utf8mb4;")
             .expect("written");
-        let literals = literals(*kind, &mut dice);
+        let literals = literals(*kind, &mut random);
         for (id, literal) in literals.iter().enumerate() {
             writeln!(sql, "insert into t{at} values ({id}, {literal});").expect("written");
         }

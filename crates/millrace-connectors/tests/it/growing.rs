@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use fastrand::Rng;
 use millrace_core::cursor::Cursor;
 use millrace_core::name::{Naming, StreamName};
 use millrace_core::project::column_choice::ColumnChoice;
@@ -18,49 +19,36 @@ use millrace_engine::source::{Discovered, Drift, ReadRequest, Source, StreamRequ
 use crate::cell_text::cell;
 use crate::reading::{discover, source, stream, wait};
 
-/// Numbers that are the same for the same seed (xorshift, by Marsaglia).
-struct Dice(u64);
+/// By the seed of the variable, or the same each time.
+#[expect(clippy::print_stdout, reason = "the seed of a test that fails")]
+fn seeded(about: &str) -> Rng {
+    let seed = std::env::var("MILLRACE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0x5EED_F11E);
+    println!("{about}: MILLRACE_SEED={seed}");
+    Rng::with_seed(seed)
+}
 
-impl Dice {
-    #[expect(clippy::print_stdout, reason = "the seed of a test that fails")]
-    /// From the variable, or the same each time.
-    fn new(about: &str) -> Self {
-        let seed =
-            std::env::var("MILLRACE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0x5EED_F11E);
-        println!("{about}: MILLRACE_SEED={seed}");
-        Self(seed)
+fn digits(random: &mut Rng, n: usize) -> String {
+    let digits: String = (0..n).map(|_| random.digit(10)).collect();
+    match digits.trim_start_matches('0') {
+        "" => "0".to_owned(),
+        rest => rest.to_owned(),
     }
+}
 
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n as u64) as usize
+/// A number with so many digits before and after the point at most.
+fn number(random: &mut Rng, whole: usize, decimals: usize, exponents: bool) -> String {
+    let sign = if random.usize(..4) == 0 { "-" } else { "" };
+    let length = random.usize(1..=whole);
+    let mut text = format!("{sign}{}", digits(random, length));
+    let decimals = random.usize(..=decimals);
+    if decimals > 0 {
+        text.push('.');
+        (0..decimals).for_each(|_| text.push(random.digit(10)));
     }
-
-    fn digits(&mut self, n: usize) -> String {
-        let digits: String = (0..n).map(|_| char::from(b'0' + self.below(10) as u8)).collect();
-        match digits.trim_start_matches('0') {
-            "" => "0".to_owned(),
-            rest => rest.to_owned(),
-        }
+    if exponents && random.usize(..6) == 0 {
+        text.push_str(random.choice(["e3", "E-4", "e+12", "e0"]).expect("one at least"));
     }
-
-    /// A number with so many digits before and after the point at most.
-    fn number(&mut self, whole: usize, decimals: usize, exponents: bool) -> String {
-        let sign = if self.below(4) == 0 { "-" } else { "" };
-        let length = self.below(whole) + 1;
-        let mut text = format!("{sign}{}", self.digits(length));
-        let decimals = self.below(decimals + 1);
-        if decimals > 0 {
-            text.push('.');
-            (0..decimals).for_each(|_| text.push(char::from(b'0' + self.below(10) as u8)));
-        }
-        if exponents && self.below(6) == 0 {
-            text.push_str(["e3", "E-4", "e+12", "e0"][self.below(4)]);
-        }
-        text
-    }
+    text
 }
 
 /// A number's sign, its digits without zeros around them, and the power of ten that they stand at: equal for equal numbers.
@@ -174,26 +162,26 @@ fn write(dir: &Path, kind: &str, rows: &[(String, String)]) {
 
 #[test]
 fn no_number_is_lost_where_a_wider_type_holds_it() {
-    let mut dice = Dice::new("numbers that grow");
+    let mut random = seeded("numbers that grow");
     let dir = tempfile::tempdir().expect("a folder");
     for round in 0..150 {
-        let kind = ["csv", "ndjson"][dice.below(2)];
+        let kind = random.choice(["csv", "ndjson"]).expect("one at least");
         let exponents = kind == "ndjson";
         let (source, stream) = (source(kind, dir.path(), &[]), stream("s", &[("path", "s.data")]));
-        let (whole, decimals) = (dice.below(9) + 1, dice.below(3));
-        let mut rows: Vec<(String, String)> = (0..dice.below(30) + 20)
-            .map(|id| (id.to_string(), dice.number(whole, decimals, false)))
+        let (whole, decimals) = (random.usize(1..=9), random.usize(..3));
+        let mut rows: Vec<(String, String)> = (0..random.usize(20..50))
+            .map(|id| (id.to_string(), number(&mut random, whole, decimals, false)))
             .collect();
         write(dir.path(), kind, &rows);
         let captured = discover(source.as_ref(), &stream).expect("readable").schema;
         assert!(captured.columns[1].data_type.is_numeric(), "{captured:?}");
         // More rows, of other numbers; now and then one that is none.
-        let (whole, decimals) = (dice.below(24) + 1, dice.below(13));
+        let (whole, decimals) = (random.usize(1..=24), random.usize(..13));
         let mut strange = 0;
-        for id in 0..dice.below(40) {
-            let is_strange = dice.below(30) == 0;
+        for id in 0..random.usize(..40) {
+            let is_strange = random.usize(..30) == 0;
             strange += usize::from(is_strange);
-            let v = if is_strange { "x".to_owned() } else { dice.number(whole, decimals, exponents) };
+            let v = if is_strange { "x".to_owned() } else { number(&mut random, whole, decimals, exponents) };
             rows.push((format!("{}", 1000 + id), v));
         }
         write(dir.path(), kind, &rows);
@@ -236,27 +224,27 @@ fn a_type_that_a_person_chose_holds_or_sets_aside() {
 }
 
 /// A name with some of its letters in other case.
-fn respelled(dice: &mut Dice, name: &str) -> String {
-    let spelled = name
-        .chars()
-        .map(|letter| if dice.below(3) == 0 { letter.to_uppercase().collect() } else { letter.to_string() });
+fn respelled(random: &mut Rng, name: &str) -> String {
+    let spelled = name.chars().map(|letter| {
+        if random.usize(..3) == 0 { letter.to_uppercase().collect() } else { letter.to_string() }
+    });
     spelled.collect()
 }
 
 #[test]
 fn a_column_that_files_spell_in_several_ways_is_one() {
     const NAMES: [&str; 4] = ["id", "montant", "été", "note_a"];
-    let mut dice = Dice::new("headers in several spellings");
+    let mut random = seeded("headers in several spellings");
     for round in 0..50 {
         let dir = tempfile::tempdir().expect("a folder");
-        let kind = ["csv", "ndjson"][dice.below(2)];
+        let kind = random.choice(["csv", "ndjson"]).expect("one at least");
         let mut expected: Vec<Vec<String>> = Vec::new();
-        for file in 0..dice.below(4) + 2 {
+        for file in 0..random.usize(2..6) {
             let mut order: Vec<usize> = (0..NAMES.len()).collect();
-            (0..order.len()).for_each(|at| order.swap(at, dice.below(NAMES.len())));
-            let names: Vec<String> = order.iter().map(|&at| respelled(&mut dice, NAMES[at])).collect();
+            random.shuffle(&mut order);
+            let names: Vec<String> = order.iter().map(|&at| respelled(&mut random, NAMES[at])).collect();
             let mut text = if kind == "csv" { format!("{}\n", names.join(",")) } else { String::new() };
-            for row in 0..=dice.below(30) {
+            for row in 0..=random.usize(..30) {
                 let cells: Vec<String> = order.iter().map(|at| format!("1{at}{file}{row}7")).collect();
                 let fields: Vec<String> =
                     names.iter().zip(&cells).map(|(name, cell)| format!("\"{name}\":{cell}")).collect();

@@ -141,7 +141,7 @@ pub(crate) async fn storm(writer: Arc<dyn Warehouse>, reader: Arc<dyn Warehouse>
             let pause = plan.pause;
             tokio::spawn(async move {
                 let (mut mixed, mut errors) = (0, Vec::new());
-                let mut turn = number;
+                let (mut turn, mut random) = (number, fastrand::Rng::with_seed(number as u64));
                 while !stop.load(Ordering::Relaxed) {
                     match read(&*reader, turn).await {
                         Ok(whole) => mixed += usize::from(!whole),
@@ -150,9 +150,7 @@ pub(crate) async fn storm(writer: Arc<dyn Warehouse>, reader: Arc<dyn Warehouse>
                     reads.fetch_add(1, Ordering::Relaxed);
                     turn += 1;
                     if let Some((least, most)) = pause {
-                        let wait =
-                            least + (turn as u64 * 7919 + number as u64 * 104_729) % (most - least + 1);
-                        tokio::time::sleep(Duration::from_millis(wait)).await;
+                        tokio::time::sleep(Duration::from_millis(random.u64(least..=most))).await;
                     }
                 }
                 (mixed, errors)

@@ -1,5 +1,6 @@
 //! No part of a cell is in a message: odd texts go through whatever fails on them, in every warehouse, and are looked for in all that is said.
 
+use fastrand::Rng;
 use millrace_core::value::Value;
 use millrace_engine::error::Error;
 use millrace_engine::warehouse::{QueryLimits, Statement, Warehouse};
@@ -7,87 +8,71 @@ use millrace_engine::warehouse::{QueryLimits, Statement, Warehouse};
 /// Texts that are tried.
 const SECRETS: usize = 48;
 
-/// xorshift64*, so that a run is the same each time; `MILLRACE_SECRETS_SEED` gives another.
-struct Random(u64);
+/// Letters that stand beside each other in no message of a program.
+fn token(random: &mut Rng) -> String {
+    const LETTERS: &[u8] = b"qxzjkvw79";
+    (0..12).map(|_| char::from(*random.choice(LETTERS).expect("a letter"))).collect()
+}
 
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
+/// A text of tokens between what programs that take messages apart are misled by.
+fn secret(random: &mut Rng) -> (String, Vec<String>) {
+    const BETWEEN: &[&str] = &[
+        "'",
+        "\"",
+        "`",
+        "''",
+        " to INT32",
+        " to ",
+        "\n",
+        "\r\nLINE 1: ",
+        "{",
+        "}",
+        "{\"exception_type\":\"Parser\",\"exception_message\":\"",
+        " Error: ",
+        ": ",
+        "\\",
+        "$",
+        "%s",
+        "%",
+        "{}",
+        "(",
+        ")",
+        "[",
+        ",",
+        " of relation ",
+        "\" of relation \"",
+        "O'Brien ",
+        "é",
+        "日本",
+        "\t",
+        ";",
+        "--",
+        "/*",
+        "*/",
+        " ",
+        "",
+        "no space left on device ",
+        "NOT NULL constraint failed: ",
+        "constraint",
+        "lock",
+        "null",
+        "2026-10-",
+        "1",
+        "-",
+        "1e",
+        "$.",
+        "\\x",
+        "\u{202e}",
+    ];
+    let mut tokens = Vec::new();
+    let mut text = String::from(*random.choice(BETWEEN).expect("one at least"));
+    for _ in 0..=random.usize(..3) {
+        let token = token(random);
+        text.push_str(&token);
+        text.push_str(random.choice(BETWEEN).expect("one at least"));
+        tokens.push(token);
     }
-
-    fn one_of<'a>(&mut self, all: &[&'a str]) -> &'a str {
-        all[self.below(all.len())]
-    }
-
-    /// Letters that stand beside each other in no message of a program.
-    fn token(&mut self) -> String {
-        const LETTERS: &[u8] = b"qxzjkvw79";
-        (0..12).map(|_| char::from(LETTERS[self.below(LETTERS.len())])).collect()
-    }
-
-    /// A text of tokens between what programs that take messages apart are misled by.
-    fn secret(&mut self) -> (String, Vec<String>) {
-        const BETWEEN: &[&str] = &[
-            "'",
-            "\"",
-            "`",
-            "''",
-            " to INT32",
-            " to ",
-            "\n",
-            "\r\nLINE 1: ",
-            "{",
-            "}",
-            "{\"exception_type\":\"Parser\",\"exception_message\":\"",
-            " Error: ",
-            ": ",
-            "\\",
-            "$",
-            "%s",
-            "%",
-            "{}",
-            "(",
-            ")",
-            "[",
-            ",",
-            " of relation ",
-            "\" of relation \"",
-            "O'Brien ",
-            "é",
-            "日本",
-            "\t",
-            ";",
-            "--",
-            "/*",
-            "*/",
-            " ",
-            "",
-            "no space left on device ",
-            "NOT NULL constraint failed: ",
-            "constraint",
-            "lock",
-            "null",
-            "2026-10-",
-            "1",
-            "-",
-            "1e",
-            "$.",
-            "\\x",
-            "\u{202e}",
-        ];
-        let mut tokens = Vec::new();
-        let mut text = self.one_of(BETWEEN).to_owned();
-        for _ in 0..=self.below(3) {
-            let token = self.token();
-            text.push_str(&token);
-            text.push_str(self.one_of(BETWEEN));
-            tokens.push(token);
-        }
-        (text, tokens)
-    }
+    (text, tokens)
 }
 
 /// What fails on a text in both.
@@ -227,18 +212,19 @@ fn everything(error: &Error) -> String {
     format!("{error} {error:?}")
 }
 
-/// Asks and changes with odd texts in the table; what fails must not say any of them.
+/// Asks and changes with odd texts in the table; what fails must not say any of them. A run is the same each time; `MILLRACE_SECRETS_SEED` gives
+/// another.
 pub(crate) async fn no_cell_is_in_a_message(warehouse: &dyn Warehouse, own: &[&str], prepared: &[&str]) {
     let seed =
         std::env::var("MILLRACE_SECRETS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_128);
-    let mut random = Random(seed);
+    let mut random = Rng::with_seed(seed);
     let made: Vec<Statement> = TABLES.iter().chain(prepared).map(|sql| Statement::new(*sql)).collect();
     warehouse.transact(&made).await.expect("tables");
     let (mut failed, mut wrong, mut never) = (0, Vec::new(), Vec::new());
     let mut secrets = Vec::new();
     for id in 0..SECRETS {
-        let (text, tokens) = random.secret();
-        let number = 7_000_000_000 + random.below(1_999_999_999) as i64;
+        let (text, tokens) = secret(&mut random);
+        let number = random.i64(7_000_000_000..8_999_999_999);
         let values = [Value::Int(id as i128), Value::Text(text), Value::Int(i128::from(number))];
         warehouse
             .transact(&[Statement::with("insert into s values ($1, $2, $3)", values)])

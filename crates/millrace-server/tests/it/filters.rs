@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use fastrand::Rng;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -66,30 +67,13 @@ struct Row {
     literals: Vec<String>,
 }
 
-/// Numbers that are the same at each run: `SplitMix64` (<https://prng.di.unimi.it/splitmix64.c>).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From `least` up to, and without, `end`.
-    fn range(&mut self, least: i64, end: i64) -> i64 {
-        least + (self.next() % (end - least) as u64) as i64
-    }
-
-    /// True so many times of a hundred.
-    fn chance(&mut self, percent: i64) -> bool {
-        self.range(0, 100) < percent
-    }
+/// True so many times of a hundred.
+fn chance(random: &mut Rng, percent: usize) -> bool {
+    random.usize(..100) < percent
 }
 
-fn pick<'a, T>(random: &mut Dice, all: &'a [T]) -> &'a T {
-    &all[random.range(0, all.len() as i64) as usize]
+fn pick<'a, T>(random: &mut Rng, all: &'a [T]) -> &'a T {
+    random.choice(all).expect("one at least")
 }
 
 fn quoted(text: &str) -> String {
@@ -104,19 +88,19 @@ fn float(text: &str) -> Json {
 }
 
 /// A moment near one of the days on which the clock is changed in Paris, half of them about midnight.
-fn moment(random: &mut Dice) -> Timestamp {
+fn moment(random: &mut Rng) -> Timestamp {
     let around = *pick(random, &["2026-03-29T00:00:00Z", "2026-10-25T00:00:00Z"]);
     let around: Timestamp = around.parse().expect("a moment");
-    let days = SignedDuration::from_hours(24 * random.range(-12, 12));
-    let minutes = if random.chance(50) {
+    let days = SignedDuration::from_hours(24 * random.i64(-12..12));
+    let minutes = if random.bool() {
         *pick(random, &[-90, -61, -60, -30, 0, 30, 60, 90, 120, 1_290, 1_320, 1_350, 1_380, 1_410])
     } else {
-        random.range(0, 1_440)
+        random.i64(0..1_440)
     };
     around + days + SignedDuration::from_mins(minutes)
 }
 
-fn row(random: &mut Dice) -> Row {
+fn row(random: &mut Rng) -> Row {
     let texts = [
         "O'Brien",
         "a\"b",
@@ -162,8 +146,8 @@ fn row(random: &mut Dice) -> Row {
     let days = ["2026-03-29", "1900-01-01", "0001-01-01", "9999-12-31", "2026-10-25"];
     let mut cells = BTreeMap::new();
     let mut literals = Vec::new();
-    let mut cell = |random: &mut Dice, name: &'static str, cell: Json, literal: String| {
-        let missing = random.chance(10);
+    let mut cell = |random: &mut Rng, name: &'static str, cell: Json, literal: String| {
+        let missing = chance(random, 10);
         cells.insert(name, if missing { Json::Null } else { cell });
         literals.push(if missing { "null".to_owned() } else { literal });
     };
@@ -183,7 +167,7 @@ fn row(random: &mut Dice) -> Row {
     cell(random, "single", float(single), format!("cast('{single}' as real)"));
     let double = *pick(random, &doubles);
     cell(random, "double", float(double), format!("cast('{double}' as double precision)"));
-    let flag = random.chance(50);
+    let flag = random.bool();
     cell(random, "flag", json!(flag), flag.to_string());
     let day = *pick(random, &days);
     cell(random, "day", json!(day), format!("date '{day}'"));
@@ -196,9 +180,9 @@ fn row(random: &mut Dice) -> Row {
     let instant = instant - SignedDuration::from_secs(instant.as_second().rem_euclid(21_600));
     cell(random, "instant", json!(instant.to_string()), format!("timestamptz '{instant}'"));
     let at = moment(random);
-    let missing = random.chance(5);
+    let missing = chance(random, 5);
     literals.push(if missing { "null".to_owned() } else { format!("timestamptz '{at}'") });
-    let amount = random.range(-1_000, 1_000);
+    let amount = random.i64(-1_000..1_000);
     literals.push(amount.to_string());
     let moment = (!missing).then_some(at);
     let zone = TimeZone::get(ZONE).expect("a zone");
@@ -267,14 +251,14 @@ struct Harness {
     shop: Shop,
     rows: Vec<Row>,
     options: BTreeMap<String, Vec<Json>>,
-    random: Dice,
+    random: Rng,
     seed: u64,
 }
 
 impl Harness {
     async fn over(warehouse: Arc<dyn Warehouse>) -> Self {
         let seed = std::env::var("MILLRACE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(13);
-        let mut random = Dice(seed);
+        let mut random = Rng::with_seed(seed);
         let rows: Vec<Row> = (0..ROWS).map(|_| row(&mut random)).collect();
         publish(&*warehouse, &rows).await;
         let (view, dashboard) = (view(), dashboard());
@@ -370,11 +354,11 @@ impl Harness {
         for _ in 0..QUESTIONS {
             let random = &mut self.random;
             let mut filters: BTreeMap<String, Vec<Json>> = BTreeMap::new();
-            for _ in 0..random.range(0, 3) {
+            for _ in 0..random.usize(..3) {
                 let name = pick(random, &names).clone();
                 let mut values = Vec::new();
-                for _ in 0..random.range(1, 5) {
-                    values.push(match random.range(0, 10) {
+                for _ in 0..random.usize(1..5) {
+                    values.push(match random.usize(..10) {
                         // What no row of most columns has, and what would be an error in some of them.
                         0 => pick(random, &[json!(1e30), json!(-7.25), json!(99_999_999_999_i64)]).clone(),
                         _ => pick(random, &self.options[&name]).clone(),
@@ -382,13 +366,13 @@ impl Harness {
                 }
                 filters.insert(name, values);
             }
-            let date = |random: &mut Dice| {
+            let date = |random: &mut Rng| {
                 let base = *pick(random, &["2026-03-29", "2026-10-25"]);
                 let base: Date = base.parse().expect("a day");
-                base.saturating_add(SignedDuration::from_hours(24 * random.range(-14, 14)))
+                base.saturating_add(SignedDuration::from_hours(24 * random.i64(-14..14)))
             };
             let ends = BTreeSet::from([date(random), date(random)]);
-            let range = random.chance(60).then(|| {
+            let range = chance(random, 60).then(|| {
                 let all: Vec<&Date> = ends.iter().collect();
                 (**all.first().expect("one"), **all.last().expect("one"))
             });

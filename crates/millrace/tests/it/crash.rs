@@ -226,18 +226,15 @@ fn kill_at_random(shop: &Shop, kills: u32) -> (u32, u32) {
     let started = Instant::now();
     assert!(shop.start(None).wait().expect("it ends").success());
     let length = started.elapsed();
-    let mut seed = u64::from(std::process::id()) | 1;
+    let mut random = fastrand::Rng::with_seed(u64::from(std::process::id()));
     now = 1 - now;
     let mut kill = 0;
     while kill < kills || (middle * 10 < kills * 8 && kill < kills * 4) {
         kill += 1;
         shop.put(1 - now);
         let mut run = shop.start(None);
-        // xorshift64: any spread will do, and the seed is told.
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        std::thread::sleep(length.mul_f64(0.1 + 0.85 * (seed % 10_000) as f64 / 10_000.0));
+        // Any spread will do, and the seed is told.
+        std::thread::sleep(length.mul_f64(0.1 + 0.85 * random.f64()));
         run.kill().expect("a signal");
         let ended = run.wait().expect("it ends");
         // It did not end by itself, and its record says that it was under way.

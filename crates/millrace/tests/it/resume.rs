@@ -196,16 +196,13 @@ fn killed_again_and_again_a_load_ends_whole() {
         let started = Instant::now();
         project.run_json(0, &["--env", env]);
         let length = started.elapsed();
-        let mut seed = u64::from(std::process::id()) | 1;
+        let mut random = fastrand::Rng::with_seed(u64::from(std::process::id()));
         let mut parts = 0;
         for kill in 0..8 {
             let mut run = binary();
             run.args(["run", "--env", env, "--project"]).arg(project.path());
             let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            std::thread::sleep(length.mul_f64(0.2 + 0.6 * (seed % 1000) as f64 / 1000.0));
+            std::thread::sleep(length.mul_f64(0.2 + 0.6 * random.f64()));
             run.kill().expect("a signal");
             run.wait().expect("it ends");
             parts += u32::from(unfinished(&project, env) > 0);

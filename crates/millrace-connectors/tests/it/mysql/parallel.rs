@@ -219,11 +219,8 @@ fn rows_in_quarantine_have_numbers_of_their_own() {
 }
 
 /// Statements that move money between accounts of one half, in rows that change, come and go.
-fn trades(half: u64, seed: &mut u64) -> String {
-    let mut account = || {
-        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        1000 * (1 + half * 1500 + (*seed >> 33) % 1500)
-    };
+fn trades(half: u64, random: &mut fastrand::Rng) -> String {
+    let mut account = || 1000 * (1 + half * 1500 + random.u64(..1500));
     let mut sql = "use p; set session transaction isolation level read committed;".to_owned();
     for _ in 0..300 {
         let (a, b) = (account(), account());
@@ -247,9 +244,9 @@ pub(super) fn one_moment(server: &MariaDb, pairs: &[(&str, &str)]) {
     let source = parallel(server, pairs);
     let ended = AtomicBool::new(false);
     let trade = &|half| {
-        let mut seed = half;
+        let mut random = fastrand::Rng::with_seed(half);
         while !ended.load(Ordering::Relaxed) {
-            server.run(&trades(half, &mut seed));
+            server.run(&trades(half, &mut random));
         }
     };
     // MariaDB gives one who asks at the same time another session's answer.
