@@ -1,8 +1,8 @@
 //! How far a cursor has grown, and which of its values are ahead of the server's clock.
 //!
 //! One row of the year 2099 must not keep what changes until then from being read. So a read ends at the greatest value that is not ahead of
-//! the clock, and what is ahead is read each time. A column without a zone may hold another wall clock than UTC: that of the server counts, too;
-//! one further east only makes reads read more.
+//! the clock, and what is ahead is read each time. A column without a zone may hold UTC or the server's wall clock, which goes back by an hour
+//! in autumn: an hour before the one that is behind counts, and reads only read more where that is too early.
 //!
 //! Whole numbers have no clock: the greatest one is where the column has come to, however great it is.
 
@@ -11,12 +11,13 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_engine::error::Result;
 
 use crate::mysql::connection::Connection;
+use crate::mysql::failure::cannot_be_read;
 use crate::mysql::incremental::literal;
 use crate::mysql::quoted;
 use crate::mysql::table::text;
 
-/// Hours by which a wall clock may be ahead of UTC.
-const EAST: u64 = 14;
+/// Seconds by which a wall clock may be ahead of UTC.
+const EAST: u64 = 14 * 60 * 60;
 
 /// How a cursor's values are compared with the server's clock.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,27 @@ pub(super) struct Clock {
     pub(super) lag: u64,
 }
 
+impl Clock {
+    /// What the clock says, and how far a read may count on it, for a statement of a session in UTC.
+    fn now(self) -> [String; 2] {
+        // NULL where the server's zone is one that its tables do not have.
+        let local = |utc: &str| {
+            format!("least({utc}, coalesce(convert_tz({utc}, '+00:00', @@global.time_zone), {utc}))")
+        };
+        let now = match self {
+            Self { is_date: true, .. } => format!("date({})", local("utc_timestamp()")),
+            Self { is_local: true, .. } => local("utc_timestamp(6)"),
+            Self { .. } => "utc_timestamp(6)".to_owned(),
+        };
+        let limit = match self {
+            // A wall clock goes back by an hour in autumn.
+            Self { is_date: false, is_local: true, .. } => format!("{now} - interval 1 hour"),
+            Self { .. } => now.clone(),
+        };
+        [now, limit]
+    }
+}
+
 /// How far a cursor has grown.
 #[derive(Debug, Default)]
 pub(super) struct Extent {
@@ -37,11 +59,12 @@ pub(super) struct Extent {
     /// What is ahead; none where nothing is.
     ahead: Option<Ahead>,
     /// What the clock says, where the column has one.
-    limit: Option<String>,
+    now: Option<String>,
 }
 
 #[derive(Debug)]
 struct Ahead {
+    /// Values above it are ahead.
     limit: String,
     /// Rows that are ahead by more than clocks may differ.
     rows: u64,
@@ -56,7 +79,7 @@ impl Extent {
     /// Whether a value is ahead of the clock.
     pub(super) fn is_ahead(&self, value: &str) -> bool {
         // Both as the server writes them, so that texts sort as moments do.
-        self.limit.as_ref().is_some_and(|limit| value > limit.as_str())
+        self.now.as_ref().is_some_and(|now| value > now.as_str())
     }
 
     /// What is true of all rows that have a value now, whatever comes meanwhile.
@@ -78,9 +101,9 @@ impl Extent {
 
     /// What people should know of rows that are ahead.
     pub(super) fn notice(&self, table: &str, column: &str) -> Option<Diagnostic> {
-        let Ahead { limit, rows } = self.ahead.as_ref().filter(|ahead| ahead.rows > 0)?;
-        let moment = limit.split('.').next().unwrap_or_default();
-        let (word, have) = if *rows == 1 { ("row", "has") } else { ("rows", "have") };
+        let rows = self.ahead.as_ref().map(|ahead| ahead.rows).filter(|rows| *rows > 0)?;
+        let moment = self.now.as_ref()?.split('.').next().unwrap_or_default();
+        let (word, have) = if rows == 1 { ("row", "has") } else { ("rows", "have") };
         let message = format!(
             "{rows} {word} of table `{table}` {have} a `{column}` that the server's clock has not come to yet: it says {moment}"
         );
@@ -88,11 +111,6 @@ impl Extent {
             "They are read again by each run that finds something new. Mend the rows in the source, or what writes them.",
         ))
     }
-}
-
-/// What a statement about a table fails at.
-pub(super) fn cannot_be_read(table: &str) -> String {
-    format!("table `{table}` cannot be read")
 }
 
 /// How far a column (in quotes) has grown.
@@ -103,52 +121,38 @@ pub(super) async fn extent(
     clock: Option<Clock>,
 ) -> Result<Extent> {
     let (from, doing) = (quoted(table), cannot_be_read(table));
-    let now = match clock {
-        None => "''",
-        Some(Clock { is_date: true, .. }) => "cast(utc_date() as char)",
-        Some(Clock { is_date: false, .. }) => "cast(utc_timestamp(6) as char)",
+    let [now, limit] = clock.map_or_else(|| ["''".to_owned(), "''".to_owned()], Clock::now);
+    let sql =
+        format!("select cast(max({column}) as char), cast({now} as char), cast({limit} as char) from {from}");
+    let [greatest, now, limit] = texts(connection, &sql, &doing).await?;
+    let (Some(clock), Some(limit)) = (clock, limit) else {
+        return Ok(Extent { greatest, ..Extent::default() });
     };
-    let sql = format!("select cast(max({column}) as char), {now} from {from}");
-    let [greatest, now] = two(connection, &sql, &doing).await?;
-    let Some(greatest) = greatest else { return Ok(Extent { limit: now, ..Extent::default() }) };
-    let (Some(clock), Some(mut limit)) = (clock, now) else {
-        return Ok(Extent { greatest: Some(greatest), ..Extent::default() });
-    };
-    if greatest > limit && clock.is_local {
-        let here = local(connection, clock.is_date).await?;
-        limit = here.filter(|here| *here > limit).unwrap_or(limit);
-    }
-    if greatest <= limit {
-        return Ok(Extent { greatest: Some(greatest), ahead: None, limit: Some(limit) });
+    if greatest.as_ref().is_none_or(|greatest| *greatest <= limit) {
+        return Ok(Extent { greatest, ahead: None, now });
     }
     let at = literal(&limit)?;
-    let far = clock.lag + if clock.is_local { EAST * 60 * 60 } else { 0 };
+    let far = clock.lag + if clock.is_local { EAST } else { 0 };
     let sql = format!(
         "select (select cast(max({column}) as char) from {from} where {column} <= {at}), \
-         (select cast(count(*) as char) from {from} where {column} > timestamp({at}) + interval {far} second)"
+         (select cast(count(*) as char) from {from} where {column} > utc_timestamp() + interval {far} second)"
     );
-    let [greatest, rows] = two(connection, &sql, &doing).await?;
+    let [greatest, rows] = texts(connection, &sql, &doing).await?;
     let rows = rows.and_then(|rows| rows.parse().ok()).unwrap_or_default();
-    Ok(Extent { greatest, ahead: Some(Ahead { limit: limit.clone(), rows }), limit: Some(limit) })
+    Ok(Extent { greatest, ahead: Some(Ahead { limit, rows }), now })
 }
 
-/// The server's own wall clock.
-async fn local(connection: &mut Connection, is_date: bool) -> Result<Option<String>> {
-    let now = if is_date { "curdate()" } else { "now(6)" };
-    connection.run("SET SESSION time_zone = @@global.time_zone").await?;
-    let asked =
-        two(connection, &format!("select cast({now} as char), ''"), "the server's clock cannot be read")
-            .await;
-    connection.run("SET SESSION time_zone = '+00:00'").await?;
-    Ok(asked?[0].clone())
-}
-
-/// The two texts of a row; none for NULL and for a text of nothing.
-async fn two(connection: &mut Connection, sql: &str, doing: &str) -> Result<[Option<String>; 2]> {
+/// The texts of a row; none for NULL and for a text of nothing.
+async fn texts<const N: usize>(
+    connection: &mut Connection,
+    sql: &str,
+    doing: &str,
+) -> Result<[Option<String>; N]> {
     let rows = connection.ask(sql, doing).await?;
-    let cell = |at| {
-        let found = rows.first().map(|row| text(row, at)).transpose()?;
-        Ok(found.filter(|text| !text.is_empty()))
-    };
-    Ok([cell(0)?, cell(1)?])
+    let mut texts = [const { None }; N];
+    for (at, found) in texts.iter_mut().enumerate() {
+        let cell = rows.first().map(|row| text(row, at)).transpose()?;
+        *found = cell.filter(|text| !text.is_empty());
+    }
+    Ok(texts)
 }

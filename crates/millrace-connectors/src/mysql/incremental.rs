@@ -17,7 +17,8 @@ use millrace_core::suggest::did_you_mean;
 use millrace_engine::error::{Error, ErrorKind, Result};
 
 use crate::mysql::connection::Connection;
-use crate::mysql::extent::{Clock, Extent, cannot_be_read, extent};
+use crate::mysql::extent::{Clock, Extent, extent};
+use crate::mysql::failure::cannot_be_read;
 use crate::mysql::quoted;
 use crate::mysql::table::{Table, text};
 
@@ -195,7 +196,7 @@ impl Growth {
             cells.collect::<Vec<_>>().join(", "),
             quoted(&table.name)
         );
-        let rows = connection.ask(&sql, &doing(table)).await?;
+        let rows = connection.ask(&sql, &cannot_be_read(&table.name)).await?;
         rows.first().map_or(Ok(String::new()), |row| text(row, 0))
     }
 
@@ -214,10 +215,6 @@ impl Growth {
             }
         }
     }
-}
-
-fn doing(table: &Table) -> String {
-    cannot_be_read(&table.name)
 }
 
 /// A number or moment that the server has written, for a statement.

@@ -1,5 +1,7 @@
 //! What has come since the last read, by the greatest value of a column.
 
+use std::collections::BTreeMap;
+
 use millrace_core::project::source_file::ReadMode;
 use millrace_engine::error::ErrorKind;
 use millrace_engine::source::{Source, StreamRequest};
@@ -127,4 +129,86 @@ pub(super) fn numbers_and_days(server: &MariaDb) {
     let error = read_since(&*source, &unknown, &schema, None).expect_err("no such column");
     assert_eq!(error.kind(), ErrorKind::ContractBroken);
     assert!(error.to_diagnostic().hint.is_some_and(|hint| hint.contains("`id`")));
+}
+
+/// A type of cursor, and the moment that an application gives to what it writes: the server's wall clock, or UTC.
+const CURSORS: [(&str, &str); 5] = [
+    ("datetime(6)", "now(6)"),
+    ("datetime", "utc_timestamp()"),
+    ("timestamp(3) null", "now(3)"),
+    ("date", "curdate()"),
+    ("date", "utc_date()"),
+];
+
+/// Dates that are ahead: of a year that is far off, of the day after tomorrow, of less than an hour, of seconds.
+const AHEAD: [&str; 4] = [
+    "'2037-12-31 23:59:59'",
+    "now() + interval 40 hour",
+    "now() + interval 50 minute",
+    "now() + interval 1 second",
+];
+
+/// What an application does, as statements.
+fn done(random: &mut fastrand::Rng, next: &mut u32, now: &str) -> String {
+    let statements = (0..random.usize(1..4)).map(|_| {
+        let (some, of) = (random.u32(..5), random.u32(5..9));
+        let ahead = AHEAD[random.usize(..AHEAD.len())];
+        match random.u32(..6) {
+            0 => {
+                *next += 1;
+                format!("insert into t values ({next}, {next}, {ahead})")
+            }
+            // What was ahead is mended, or is changed and stays ahead.
+            1 => format!(
+                "update t set total = total + 1, at = {now} where at > utc_timestamp() + interval 1 day"
+            ),
+            2 => format!("update t set total = total + 1, at = {ahead} where id % {of} = {some}"),
+            3 => format!("update t set total = total + 1, at = {now} where id % {of} = {some}"),
+            _ => {
+                *next += 2;
+                format!("insert into t values ({}, 0, {now}), ({next}, 1, {now})", *next - 1)
+            }
+        }
+    });
+    statements.collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn rows_that_are_ahead_of_the_clock_hide_no_others() {
+    let (seed, rounds) = millrace_testkit::cases("MILLRACE_AHEAD", 20_261_128, 12);
+    for zone in ["+00:00", "+05:00", "-05:00"] {
+        let server = start(&[&format!("--default-time-zone={zone}")]);
+        server.run("create database a");
+        let run = |sql: &str| server.run(&format!("use a; {sql}"));
+        let source = live(&server, "a");
+        for (column, now) in CURSORS {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut next = 30;
+            run(&format!(
+                "drop table if exists t; create table t (id int primary key, total int, at {column}); \
+                 insert into t select seq, seq, '2026-01-01' + interval seq hour from seq_1_to_30"
+            ));
+            let stream = incremental("t", &[("cursor", "at"), ("lag", "1m")]);
+            let mut table = Growing { source: &*source, stream, last: None };
+            // What a warehouse has that merges what is read, by key.
+            let mut merged: BTreeMap<String, String> = BTreeMap::new();
+            let mut merge = |table: &mut Growing<'_>| -> String {
+                for line in table.more() {
+                    let mut cells = line.splitn(3, '|').map(str::to_owned);
+                    merged.insert(cells.next().expect("an id"), cells.next().expect("a total"));
+                }
+                let totals = merged.values().map(|total| total.parse::<i64>().expect("a number"));
+                format!("{}|{}", merged.len(), totals.sum::<i64>())
+            };
+            merge(&mut table);
+            for round in 0..rounds {
+                let statements = done(&mut random, &mut next, now);
+                let truth = run(&format!("{statements}; select concat(count(*), '|', sum(total)) from t"));
+                let about = format!(
+                    "MILLRACE_AHEAD={seed},{rounds} {zone} {column} {now} round {round}: {statements}"
+                );
+                assert_eq!(merge(&mut table), truth.trim(), "{about}");
+            }
+        }
+    }
 }
