@@ -20,6 +20,7 @@ use millrace_core::suggest::did_you_mean;
 use crate::catalog::{Ask, Catalog, Stream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::registry::Registry;
+use crate::warehouse::Warehouse;
 
 /// A project whose names have been resolved.
 #[derive(Clone)]
@@ -230,10 +231,7 @@ impl Compiled {
     }
 
     /// Opens the environment's warehouse. Blocks.
-    pub fn open_warehouse(
-        &self,
-        registry: &Registry,
-    ) -> Result<Arc<dyn crate::warehouse::Warehouse>, Vec<Diagnostic>> {
+    pub fn open_warehouse(&self, registry: &Registry) -> Result<Arc<dyn Warehouse>, Vec<Diagnostic>> {
         let environments = &self.project.manifest.environments;
         let Some(environment) = environments.iter().find(|environment| environment.name == self.environment)
         else {
@@ -250,8 +248,12 @@ impl Compiled {
         };
         let opened = connector.open(&self.project_dir, &environment.settings);
         let warehouse = opened.map_err(|error| vec![error.to_diagnostic()])?;
-        warehouse.use_time_zone(&self.project.manifest.time_zone);
-        Ok(warehouse)
+        Ok(self.in_its_time_zone(warehouse))
+    }
+
+    /// A warehouse whose SQL reads moments in the project's zone.
+    pub fn in_its_time_zone(&self, warehouse: Arc<dyn Warehouse>) -> Arc<dyn Warehouse> {
+        warehouse.in_time_zone(&self.project.manifest.time_zone).unwrap_or(warehouse)
     }
 
     /// How many columns a table of the environment's warehouse has at most, where there is such a limit.

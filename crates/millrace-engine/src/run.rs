@@ -78,7 +78,7 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
         duration_ms: 0,
     };
     // A server may have opened it with another project.
-    warehouse.use_time_zone(&compiled.project.manifest.time_zone);
+    let warehouse = &compiled.in_its_time_zone(Arc::clone(warehouse));
     let state = State::of(&**warehouse, &compiled.schemas);
     let taken = tokio::select! {
         biased;

@@ -247,9 +247,11 @@ pub trait Warehouse: Send + Sync {
     /// How SQL is written for it.
     fn dialect(&self) -> Arc<dyn Dialect>;
 
-    /// In which zone its SQL reads days and hours of moments from now on, in all sessions that begin after the call. Before the first
-    /// call that is UTC. A zone that the engine does not know makes the statements after it fail.
-    fn use_time_zone(&self, _zone: &ProjectZone) {}
+    /// The same warehouse, whose SQL reads days and hours of moments in that zone; as it was opened it reads them in UTC. A zone that the
+    /// engine does not know makes statements fail. None where somebody else decides on the zone.
+    fn in_time_zone(&self, _zone: &ProjectZone) -> Option<Arc<dyn Warehouse>> {
+        None
+    }
 
     /// Name and version of the engine, for `doctor` and the record of a run.
     async fn version(&self) -> Result<String>;

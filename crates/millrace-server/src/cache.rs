@@ -1,4 +1,4 @@
-//! Results by data version, statement and parameters. What is published never changes, so nothing in here grows stale.
+//! Results by data version, time zone, statement and parameters. What is published never changes, so nothing in here grows stale.
 
 use std::collections::HashMap;
 use std::mem::size_of;
@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use millrace_core::time_zone::ProjectZone;
 use millrace_core::value::Value;
 use millrace_engine::error::Result;
 use millrace_engine::warehouse::{QueryLimits, Rows, Statement, Warehouse};
@@ -36,6 +37,8 @@ struct Entries {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     version: u64,
+    /// In which days begin.
+    zone: String,
     sql: String,
     params: String,
 }
@@ -59,15 +62,20 @@ impl Cache {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// The result of a statement over a data version. Whoever asks the same at the same time waits for one query; where that
-    /// fails or its asker goes away, the next one asks again.
+    /// The result of a statement over a data version, by a warehouse that reads moments in that zone. Whoever asks the same at the same
+    /// time waits for one query; where that fails or its asker goes away, the next one asks again.
     pub(crate) async fn query(
         &self,
-        warehouse: &dyn Warehouse,
+        (warehouse, zone): (&dyn Warehouse, &ProjectZone),
         version: u64,
         statement: &Statement,
     ) -> Result<Arc<Rows>> {
-        let key = Key { version, sql: statement.sql.clone(), params: format!("{:?}", statement.params) };
+        let key = Key {
+            version,
+            zone: zone.name().to_owned(),
+            sql: statement.sql.clone(),
+            params: format!("{:?}", statement.params),
+        };
         let answer = self.entries().answer(&key);
         let ask = || async {
             // The semaphore is never closed; without a permit the query would only lack its bound.
@@ -205,7 +213,7 @@ mod tests {
     }
 
     async fn ask(cache: &Cache, version: u64, sql: &str) -> bool {
-        cache.query(&Echo, version, &Statement::new(sql)).await.is_ok()
+        cache.query((&Echo, &ProjectZone::default()), version, &Statement::new(sql)).await.is_ok()
     }
 
     #[tokio::test]
@@ -253,7 +261,8 @@ mod tests {
     async fn parameters_are_part_of_the_question() {
         let cache = Cache::new(1 << 20);
         for value in [Value::Int(1), Value::text("1"), Value::Null, Value::Int(1)] {
-            let asked = cache.query(&Echo, 1, &Statement::with("a", [value])).await;
+            let asked =
+                cache.query((&Echo, &ProjectZone::default()), 1, &Statement::with("a", [value])).await;
             assert!(asked.is_ok());
         }
         assert_eq!(cache.queries(), 3);

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use millrace_core::code::Code;
 use millrace_core::metric::filter::DimensionTypes;
 use millrace_core::metric::query::{MetricColumns, MetricQuery};
 use millrace_core::metric::result::{Answer, answer, change};
 use millrace_core::metric::time_range::Days;
-use millrace_core::metric::view::SemanticView;
+use millrace_core::metric::view::{Dimension, SemanticView};
 use millrace_core::value::Value;
-use millrace_engine::warehouse::Statement;
+use millrace_engine::warehouse::{ResultColumn, Statement};
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::snapshot::Snapshot;
 use crate::state::AppState;
 use crate::wire::result::{Column, Role, TileResult};
@@ -51,8 +52,7 @@ impl Asker<'_> {
         let shapes = if compares { self.shapes().await? } else { Arc::default() };
         let compiled = self.view.compile_query(query, &self.snapshot.tables, &shapes.types)?;
         let statement = Statement::with(compiled.sql.clone(), compiled.params.clone());
-        let rows =
-            self.state.cache().query(self.state.warehouse(), self.snapshot.version, &statement).await?;
+        let rows = self.state.query(self.snapshot.version, &statement).await?;
         let shape = |at: usize| Shape::of(rows.columns.get(at).and_then(|column| column.data_type));
         let mut answer = answer(&compiled, &rows.data);
         answer.truncated |= rows.truncated;
@@ -71,8 +71,7 @@ impl Asker<'_> {
     pub(crate) async fn extent(&self) -> Result<Option<Days>> {
         let Some(sql) = self.view.compile_extent(&self.snapshot.tables) else { return Ok(None) };
         let statement = Statement::new(sql);
-        let rows =
-            self.state.cache().query(self.state.warehouse(), self.snapshot.version, &statement).await?;
+        let rows = self.state.query(self.snapshot.version, &statement).await?;
         let day = |at: usize| match rows.data.get(at).and_then(|column| column.first()) {
             Some(Value::Date(day)) => Some((*day).clamp(-FARTHEST_DAY, FARTHEST_DAY)),
             _ => None,
@@ -91,8 +90,7 @@ impl Asker<'_> {
         let search = search.map(|text| (text, &*dialect));
         let (sql, params) = self.view.compile_options(name, &self.snapshot.tables, types, search)?;
         let statement = Statement::with(sql, params);
-        let rows =
-            self.state.cache().query(self.state.warehouse(), self.snapshot.version, &statement).await?;
+        let rows = self.state.query(self.snapshot.version, &statement).await?;
         let shape = Shape::of(rows.columns.first().and_then(|column| column.data_type));
         let mut values: Vec<Cell> =
             rows.data.first().into_iter().flatten().map(|value| shape.cell(value)).collect();
@@ -108,20 +106,53 @@ impl Asker<'_> {
         if let Some(known) = self.state.known_shapes(&self.view.name, self.snapshot.version) {
             return Ok(known);
         }
-        let Some(sql) = self.view.compile_types(&self.snapshot.tables)? else { return Ok(Arc::default()) };
-        let columns = self.state.warehouse().describe(&sql).await?;
-        let mut shapes = Shapes::default();
-        for (dimension, column) in self.view.dimensions.iter().zip(&columns) {
-            let name = &dimension.name.text;
-            // The time is shown by its days.
-            let shape = if dimension.is_time { Shape::DATE } else { Shape::of(column.data_type) };
-            shapes.shown.insert(name.clone(), shape);
-            shapes.types.insert(name.clone(), column.data_type);
+        let all: Vec<&Dimension> = self.view.dimensions.iter().collect();
+        let mut shapes = guessed_shapes(self.view);
+        match self.described(&all).await {
+            Ok(columns) => shapes.take_up(&all, &columns),
+            // What is published may lack the column of one. Those that it has are compared by their types all the same, and a question
+            // that needs the other one fails by itself.
+            Err(failure) if is_of_statement(&failure) && all.len() > 1 => {
+                for dimension in &all {
+                    match self.described(&[dimension]).await {
+                        Ok(columns) => shapes.take_up(&[dimension], &columns),
+                        Err(failure) if is_of_statement(&failure) => {}
+                        Err(failure) => return Err(failure),
+                    }
+                }
+            }
+            Err(failure) => return Err(failure),
         }
         let shapes = Arc::new(shapes);
         self.state.remember_shapes(&self.view.name, self.snapshot.version, &shapes);
         Ok(shapes)
     }
+
+    /// The columns of these dimensions.
+    async fn described(&self, dimensions: &[&Dimension]) -> Result<Vec<ResultColumn>> {
+        if dimensions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = self.view.compile_types(&self.snapshot.tables, dimensions)?;
+        Ok(self.state.warehouse().describe(&sql).await?)
+    }
+}
+
+impl Shapes {
+    fn take_up(&mut self, dimensions: &[&Dimension], columns: &[ResultColumn]) {
+        for (dimension, column) in dimensions.iter().zip(columns) {
+            let name = &dimension.name.text;
+            // The time is shown by its days.
+            let shape = if dimension.is_time { Shape::DATE } else { Shape::of(column.data_type) };
+            self.shown.insert(name.clone(), shape);
+            self.types.insert(name.clone(), column.data_type);
+        }
+    }
+}
+
+/// Whether what is published lacks what the statement names; anything else may be over in a moment.
+fn is_of_statement(failure: &Failure) -> bool {
+    matches!(failure.code(), Code::SqlError | Code::UnknownColumn | Code::UnpublishedBase)
 }
 
 /// The types before anything is published: the time is a date, everything else text.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use millrace_core::metric::view::SemanticView;
 use millrace_core::project::dashboard_file::DashboardDef;
 use millrace_engine::compiled::Compiled;
+use millrace_engine::warehouse::Warehouse;
 
 use crate::question::Shapes;
 use crate::wire::project::locales;
@@ -27,6 +28,8 @@ pub(crate) struct Subject {
 /// a project reads no publication that came later: its pages might name columns that are gone.
 pub(crate) struct Served {
     pub(crate) compiled: Arc<Compiled>,
+    /// Reads moments in the project's time zone, whatever a run that is under way does.
+    pub(crate) warehouse: Arc<dyn Warehouse>,
     pub(crate) locales: Arc<[String]>,
     pub(crate) pages: BTreeMap<String, Arc<Subject>>,
     pub(crate) views: BTreeMap<String, Arc<SemanticView>>,
@@ -37,7 +40,7 @@ pub(crate) struct Served {
 
 impl Served {
     /// Of that project, whatever is published.
-    pub(crate) fn new(compiled: Arc<Compiled>) -> Self {
+    pub(crate) fn new(compiled: Arc<Compiled>, warehouse: &Arc<dyn Warehouse>) -> Self {
         let views: BTreeMap<String, Arc<SemanticView>> =
             compiled.views.iter().map(|view| (view.name.clone(), Arc::new(view.clone()))).collect();
         // A dashboard without its semantic view is an error of `check`, which comes before.
@@ -51,6 +54,7 @@ impl Served {
             Some((dashboard.name.text.clone(), Arc::new(subject)))
         });
         Self {
+            warehouse: compiled.in_its_time_zone(Arc::clone(warehouse)),
             locales: locales(&compiled.project).into(),
             pages: pages.collect(),
             views,

@@ -11,12 +11,13 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_core::metric::view::SemanticView;
 use millrace_core::suggest::did_you_mean;
 use millrace_engine::compiled::Compiled;
+use millrace_engine::error as engine;
 use millrace_engine::migrate::STATE_VERSION;
 use millrace_engine::publish::KEPT;
 use millrace_engine::run::RunSummary;
 use millrace_engine::scheduler::Timetable;
 use millrace_engine::state::State;
-use millrace_engine::warehouse::Warehouse;
+use millrace_engine::warehouse::{Rows, Statement, Warehouse};
 use tokio::sync::watch;
 
 use crate::auth::{Auth, check_address};
@@ -95,10 +96,9 @@ impl AppState {
         check_address(setup.address, serve.auth.as_ref())?;
         let auth = serve.auth.as_ref().map(Auth::new).transpose()?;
         let hosts = Hosts::new(setup.address, &serve.hosts);
-        setup.warehouse.use_time_zone(&project.manifest.time_zone);
         let inner = Inner {
             timetable: watch::Sender::new(timetable(&setup.compiled)),
-            served: RwLock::new(Arc::new(Served::new(setup.compiled))),
+            served: RwLock::new(Arc::new(Served::new(setup.compiled, &setup.warehouse))),
             auth,
             hosts,
             live: Live::new(),
@@ -177,8 +177,6 @@ impl AppState {
 
     /// The newest publication; none before the first.
     pub(crate) async fn latest(&self) -> Result<Option<Snapshot>> {
-        // What is still open may be what nobody finds any more.
-        self.warehouse().check_identity().await?;
         if !self.has_state().await? {
             self.inner.live.looked(None);
             return Ok(None);
@@ -207,6 +205,8 @@ impl AppState {
 
     /// Whether a run has ever touched the warehouse.
     pub(crate) async fn has_state(&self) -> Result<bool> {
+        // What is still open may be what nobody finds any more.
+        self.inner.warehouse.check_identity().await?;
         if self.inner.has_state.load(Ordering::Relaxed) {
             return Ok(true);
         }
@@ -242,7 +242,7 @@ impl AppState {
             *present = timetable;
             changed
         });
-        let served = Arc::new(Served::new(compiled));
+        let served = Arc::new(Served::new(compiled, &self.inner.warehouse));
         let former = {
             let mut now = self.inner.served.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *now, Arc::clone(&served))
@@ -250,11 +250,6 @@ impl AppState {
         if former.compiled.project.texts != served.compiled.project.texts {
             self.notify_project();
         }
-    }
-
-    /// Has the warehouse read moments in the zone of the project that is served.
-    pub(crate) fn use_time_zone(&self) {
-        self.inner.warehouse.use_time_zone(&self.compiled().project.manifest.time_zone);
     }
 
     /// The dashboard of that name.
@@ -280,12 +275,16 @@ impl AppState {
         Arc::clone(&self.served().compiled)
     }
 
-    pub(crate) fn warehouse(&self) -> &dyn Warehouse {
-        &*self.inner.warehouse
+    /// The warehouse as the project that is served reads it.
+    pub(crate) fn warehouse(&self) -> Arc<dyn Warehouse> {
+        Arc::clone(&self.served().warehouse)
     }
 
-    pub(crate) fn shared_warehouse(&self) -> &Arc<dyn Warehouse> {
-        &self.inner.warehouse
+    /// The result of a statement over a data version, kept where it was asked before.
+    pub(crate) async fn query(&self, version: u64, statement: &Statement) -> engine::Result<Arc<Rows>> {
+        let served = self.served();
+        let zone = &served.compiled.project.manifest.time_zone;
+        self.inner.cache.query((&*served.warehouse, zone), version, statement).await
     }
 
     /// What the warehouse remembers.
@@ -324,10 +323,6 @@ impl AppState {
 
     pub(crate) fn live(&self) -> &Live {
         &self.inner.live
-    }
-
-    pub(crate) fn cache(&self) -> &Cache {
-        &self.inner.cache
     }
 
     /// The project's day, in days since 1970-01-01.

@@ -1,7 +1,7 @@
 //! A DuckDB file as a warehouse.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -41,10 +41,23 @@ const MOST_SETTLING: Duration = Duration::from_secs(5);
 
 /// A DuckDB file. Each call works on a connection of its own.
 pub struct DuckdbWarehouse {
-    /// What [`Self::open`] was told; none for one in memory, which cannot be opened anew.
+    opened: Arc<Opened>,
+    zone: ProjectZone,
+}
+
+/// What all zones have in common.
+struct Opened {
+    /// What [`DuckdbWarehouse::open`] was told; none for one in memory, which cannot be opened anew.
     file: Option<File>,
     engine: Mutex<Engine>,
-    zone: RwLock<ProjectZone>,
+}
+
+impl Opened {
+    /// Fails where nobody else would find what is written: see [`File::check`].
+    fn check(&self) -> Result<()> {
+        // One in memory is nobody else's.
+        self.file.as_ref().map_or(Ok(()), File::check)
+    }
 }
 
 struct File {
@@ -141,31 +154,36 @@ impl DuckdbWarehouse {
     pub fn open<'a>(path: &Path, options: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
         let options = options.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
         let file = File { path: path.to_owned(), options: options.collect(), identity: Mutex::new(None) };
-        let engine = Mutex::new(Engine::new(file.open()?)?);
-        Ok(Self { file: Some(file), engine, zone: RwLock::default() })
+        let connection = file.open()?;
+        Self::of(Some(file), connection)
     }
 
     /// Opens an empty warehouse in memory.
     pub fn open_in_memory() -> Result<Self> {
         let connection = Connection::open_in_memory_with_flags(config()?);
         let connection = connection.map_err(|error| open_error(Path::new(":memory:"), &error))?;
-        Ok(Self { file: None, engine: Mutex::new(Engine::new(connection)?), zone: RwLock::default() })
+        Self::of(None, connection)
+    }
+
+    fn of(file: Option<File>, connection: Connection) -> Result<Self> {
+        let opened = Opened { file, engine: Mutex::new(Engine::new(connection)?) };
+        Ok(Self { opened: Arc::new(opened), zone: ProjectZone::default() })
     }
 
     /// A connection, and what says that somebody works on it. Blocks for as long as the file takes to be opened anew, where the engine has
     /// closed it.
     fn connect(&self) -> Result<(Connection, Arc<()>)> {
-        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-        let zone = self.zone.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(connected) = engine.connect(&zone)? {
+        let mut engine = self.opened.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connected) = engine.connect(&self.zone)? {
             return Ok(connected);
         }
         let closed = || Error::new(ErrorKind::WarehouseUnreachable, CLOSED);
         // Two engines over one file would each write their own; the former one ends with its last connection.
-        let file = self.file.as_ref().filter(|_| Arc::strong_count(&engine.users) == 1).ok_or_else(closed)?;
+        let unused = Arc::strong_count(&engine.users) == 1;
+        let file = self.opened.file.as_ref().filter(|_| unused).ok_or_else(closed)?;
         engine.connection = None;
         *engine = Engine::new(file.open()?)?;
-        engine.connect(&zone)?.ok_or_else(closed)
+        engine.connect(&self.zone)?.ok_or_else(closed)
     }
 
     /// Runs blocking work on a connection of its own; interrupts it when the caller goes away or time is up.
@@ -330,8 +348,8 @@ impl Warehouse for DuckdbWarehouse {
         Arc::new(DuckdbDialect)
     }
 
-    fn use_time_zone(&self, zone: &ProjectZone) {
-        *self.zone.write().unwrap_or_else(PoisonError::into_inner) = zone.clone();
+    fn in_time_zone(&self, zone: &ProjectZone) -> Option<Arc<dyn Warehouse>> {
+        Some(Arc::new(Self { opened: Arc::clone(&self.opened), zone: zone.clone() }))
     }
 
     async fn version(&self) -> Result<String> {
@@ -350,6 +368,7 @@ impl Warehouse for DuckdbWarehouse {
     }
 
     async fn transact(&self, statements: &[Statement]) -> Result<Vec<u64>> {
+        self.opened.check()?;
         let statements = statements.to_vec();
         self.work(None, move |connection| {
             in_transaction(&connection, || {
@@ -365,6 +384,7 @@ impl Warehouse for DuckdbWarehouse {
         batches: BatchReceiver,
         finish: Box<dyn FinishLoad>,
     ) -> Result<LoadOutcome> {
+        self.opened.check()?;
         self.work(None, move |connection| load(&connection, &request, batches, finish)).await
     }
 
@@ -374,8 +394,7 @@ impl Warehouse for DuckdbWarehouse {
     }
 
     async fn check_identity(&self) -> Result<()> {
-        // One in memory is nobody else's.
-        self.file.as_ref().map_or(Ok(()), File::check)
+        self.opened.check()
     }
 
     async fn prepare(&self, _tables: &[PreparedTable]) -> Result<()> {
@@ -384,6 +403,7 @@ impl Warehouse for DuckdbWarehouse {
     }
 
     async fn publish(&self, request: &PublishRequest) -> Result<PublishOutcome> {
+        self.opened.check()?;
         let request = request.clone();
         self.work(None, move |connection| publish(&connection, &request)).await
     }

@@ -1,7 +1,7 @@
 //! Connections: few, kept for a moment, never while there is nothing to do. A cloud's server sleeps only when nobody is connected.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use millrace_core::time_zone::ProjectZone;
@@ -39,7 +39,8 @@ struct Kept {
     watched: bool,
 }
 
-/// All connections to one warehouse.
+/// All connections to one warehouse, and the zone in which a part of the program uses them.
+#[derive(Clone)]
 pub(super) struct Pool {
     given: Server,
     /// Past the pooler, where the URL names one.
@@ -47,8 +48,8 @@ pub(super) struct Pool {
     tls: MakeTls,
     room: Arc<Semaphore>,
     silence: Duration,
-    zone: RwLock<ProjectZone>,
-    kept: Mutex<Kept>,
+    zone: ProjectZone,
+    kept: Arc<Mutex<Kept>>,
 }
 
 /// A connection in use.
@@ -65,17 +66,17 @@ impl Pool {
     pub(super) fn new(given: Server, tls: MakeTls, connections: usize, silence: Duration) -> Arc<Self> {
         let direct = given.direct();
         let room = Arc::new(Semaphore::new(connections));
-        Arc::new(Self { given, direct, tls, room, silence, zone: RwLock::default(), kept: Mutex::default() })
+        let (zone, kept) = (ProjectZone::default(), Arc::default());
+        Arc::new(Self { given, direct, tls, room, silence, zone, kept })
     }
 
-    /// In which zone transactions that begin from now on read days and hours of moments.
-    pub(super) fn use_time_zone(&self, zone: &ProjectZone) {
-        *self.zone.write().unwrap_or_else(PoisonError::into_inner) = zone.clone();
+    /// The same connections, whose transactions read days and hours of moments in that zone.
+    pub(super) fn in_time_zone(&self, zone: &ProjectZone) -> Arc<Self> {
+        Arc::new(Self { zone: zone.clone(), ..self.clone() })
     }
 
-    /// That zone.
-    pub(super) fn time_zone(&self) -> ProjectZone {
-        self.zone.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn time_zone(&self) -> &ProjectZone {
+        &self.zone
     }
 
     /// After how long without a word from the server it is looked at.

@@ -64,8 +64,8 @@ impl Warehouse for PostgresWarehouse {
         Arc::new(PostgresDialect)
     }
 
-    fn use_time_zone(&self, zone: &ProjectZone) {
-        self.pool.use_time_zone(zone);
+    fn in_time_zone(&self, zone: &ProjectZone) -> Option<Arc<dyn Warehouse>> {
+        Some(Arc::new(Self::new(self.pool.in_time_zone(zone), self.statement_timeout)))
     }
 
     async fn version(&self) -> Result<String> {

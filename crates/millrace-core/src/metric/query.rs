@@ -133,18 +133,19 @@ impl SemanticView {
         ))
     }
 
-    /// A statement whose columns have the types of the dimensions, in their order; none where there is no dimension.
-    pub fn compile_types(&self, tables: &Tables) -> Result<Option<String>, Box<Diagnostic>> {
-        if self.dimensions.is_empty() {
-            return Ok(None);
-        }
+    /// A statement whose columns have the types of these dimensions of the view, at least one, in their order.
+    pub fn compile_types(
+        &self,
+        tables: &Tables,
+        dimensions: &[&Dimension],
+    ) -> Result<String, Box<Diagnostic>> {
         let types = DimensionTypes::default();
         let mut statement = Statement::new(self, tables, &types);
-        for dimension in &self.dimensions {
+        for dimension in dimensions {
             let column = statement.column(dimension);
             statement.columns.push(column);
         }
-        statement.sql(&MetricQuery::default(), "", "").map(Some)
+        statement.sql(&MetricQuery::default(), "", "")
     }
 }
 

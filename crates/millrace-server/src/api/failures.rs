@@ -54,7 +54,7 @@ pub(crate) async fn failures(
         let message = format!("in run `{}` no data test of this name has found rows", run.run);
         return Err(Failure::new(Code::UnknownRef, message));
     };
-    match failing_rows(&state.compiled().schemas, state.warehouse(), result, limit).await? {
+    match failing_rows(&state.compiled().schemas, &*state.warehouse(), result, limit).await? {
         Failing::Found { column, rows } => Ok(Json(answer(&run.run, result, column, &rows))),
         Failing::Gone => {
             let message = format!(

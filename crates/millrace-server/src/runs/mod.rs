@@ -75,7 +75,7 @@ pub struct RunRequest {
     pub trigger: Trigger,
     /// Load and build everything anew.
     pub full_refresh: bool,
-    /// Let streams lose all of their rows.
+    /// Let streams lose all of their rows, or more of them than `max_shrink` says.
     pub allow_empty: bool,
     /// How many rows of a stream may go to quarantine, where somebody says so.
     pub max_quarantine: Option<QuarantineLimit>,
@@ -252,11 +252,11 @@ async fn bring_back(state: &AppState, runner: &Runner, request: &RollbackRequest
         is_gone: runner.is_gone,
         wait: turn.left,
     };
-    let (compiled, warehouse) = (state.compiled(), state.shared_warehouse());
+    let (compiled, warehouse) = (state.compiled(), state.warehouse());
     let publication = if request.release {
-        release(&compiled, warehouse, &options).await?
+        release(&compiled, &warehouse, &options).await?
     } else {
-        rollback(&compiled, warehouse, &options).await?
+        rollback(&compiled, &warehouse, &options).await?
     };
     // It is done; where the warehouse does not answer now, the next request finds it.
     let _ = state.refresh().await;

@@ -66,15 +66,13 @@ impl Work {
             observer: self.observer(Arc::clone(&begun)),
         };
         let mut staying = stay(state).await;
-        let (summary, error) = run(&compiled, state.shared_warehouse(), &options).await;
+        let (summary, error) = run(&compiled, &state.warehouse(), &options).await;
         if fits(state, &summary).await {
             // In this order: whoever still has the former project keeps to the publications that fit it.
             state.serve_instead(Arc::clone(&compiled));
             staying.0 = None;
         }
         drop(staying);
-        // A run that was held has left readers with the project that they had.
-        state.use_time_zone();
         // Tells open pages; where the warehouse does not answer now, the next request finds it.
         let _ = state.refresh().await;
         if begun.load(Ordering::Relaxed) {

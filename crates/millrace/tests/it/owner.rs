@@ -1,7 +1,7 @@
 //! Who has the warehouse's file: `.millrace/server.json`, its lock, and what other commands do about it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, ChildStderr, Stdio};
 
@@ -124,17 +124,50 @@ fn verbs_say_the_same_with_and_without_a_server() {
 }
 
 #[test]
+fn a_server_listens_where_the_project_says() {
+    let free = || {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.local_addr().expect("its address").to_string()
+    };
+    let (said, asked) = (free(), free());
+    let manifest = "name: tiny\nenvironments: {dev: {type: duckdb, path: t.duckdb}}\n";
+    let project = Project::of(&[("millrace.yml", &format!("{manifest}serve: {{address: \"{said}\"}}\n"))]);
+    assert_eq!(Server::start_as_it_says(&mut binary(), &project, &[]).address(), said);
+    assert_eq!(Server::start_as_it_says(&mut binary(), &project, &["--address", &asked]).address(), asked);
+    project.write("millrace.yml", format!("{manifest}serve: {{address: here}}\n"));
+    let refused = project.run(&["serve"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("`here` is no IP address and port"), "{}", refused.stderr);
+}
+
+#[test]
 fn a_file_that_is_taken_from_a_server_is_told() {
     let project = tiny();
+    project.run_json(0, &[]);
+    project.write("data/n.ndjson", "{\"id\": 1}\n{\"id\": 2}\n");
     project.run_json(0, &[]);
     let server = Server::start(&project);
     let (file, aside) = (project.path().join(FILE), project.path().join("aside"));
     std::fs::rename(&file, &aside).expect("it is there");
-    for verb in [&["run"][..], &["query", "select id from numbers"], &["run", "--full-refresh"]] {
+    for verb in [
+        &["run"][..],
+        &["query", "select id from numbers"],
+        &["run", "--full-refresh"],
+        &["rollback"],
+        &["rollback", "--release"],
+        &["status"],
+        &["history"],
+    ] {
         let ended = project.run(verb);
         assert_eq!(ended.code, 3, "{verb:?}: {}", ended.stderr);
         assert!(ended.stderr.contains("error[warehouse-replaced]"), "{verb:?}: {}", ended.stderr);
         assert!(!file.exists(), "{verb:?} has made a new file");
+    }
+    assert_eq!(project.run(&["doctor"]).code, 3);
+    for path in ["project", "runs", "quarantine"].map(|path| format!("/api/v1/{path}")) {
+        let (status, body) = server.ask("GET", &path, &[], "");
+        assert_eq!(status, 503, "{path}: {body}");
+        assert!(body.contains("\"warehouse-replaced\""), "{path}: {body}");
     }
     // Another file in its place is no better.
     std::fs::copy(&aside, &file).expect("it is copied");
