@@ -4,7 +4,7 @@
 //! one of few, what goes beyond a few megabytes waits in a file that has no name and is gone with the process.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Cursor, Read as _, Seek as _, Write as _};
+use std::io::{BufReader, Cursor, Read as _, Seek as _, Write as _};
 
 use millrace_core::digest::sha256;
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
@@ -89,10 +89,7 @@ impl Aside {
             Some(file) => file,
             none => none.insert(tempfile::tempfile()?),
         };
-        let mut writer = BufWriter::new(&mut *file);
-        writer.write_all(&self.memory)?;
-        writer.flush()?;
-        drop(writer);
+        file.write_all(&self.memory)?;
         self.memory.clear();
         Ok(())
     }
@@ -122,12 +119,14 @@ impl AsideRows {
         }
     }
 
-    /// The next rows, so many at most; empty at the end.
+    /// The next rows, so many at most, and few where their texts are long; empty at the end.
     pub(crate) fn next(&mut self, most: usize) -> Result<Vec<AsideRow>> {
-        let mut rows = Vec::new();
+        let (mut rows, mut bytes) = (Vec::new(), 0);
         while rows.len() < most
+            && bytes < MEMORY
             && let Some(row) = self.row()?
         {
+            bytes += row.raw.as_ref().map_or(0, String::len);
             rows.push(row);
         }
         Ok(rows)

@@ -3,6 +3,7 @@
 use millrace_core::cursor::{Cursor, FileState};
 use millrace_core::name::StreamName;
 use millrace_core::value::Value;
+use serde_json::Value as Json;
 
 use crate::aside::{Aside, AsideRow, AsideRows};
 use crate::error::Result;
@@ -10,7 +11,10 @@ use crate::state::Tables;
 use crate::warehouse::Statement;
 
 /// Rows of one statement.
-const CHUNK: usize = 50;
+const ROWS: usize = 500;
+
+/// Values of one statement that compares with each of them.
+const VALUES: usize = 200;
 
 /// How long the text of a row is kept, in microseconds: 30 days. The row itself, its place and its reason stay as long as it is wrong.
 const TEXT_KEPT: i64 = 30 * 24 * 60 * 60 * 1_000_000;
@@ -25,14 +29,10 @@ pub(crate) struct About {
     pub(crate) tables: Tables,
 }
 
-fn name(stream: &StreamName) -> [Value; 2] {
-    [Value::text(&stream.source), Value::text(&stream.stream)]
-}
-
 /// The statement that removes all rows of a stream.
 pub(crate) fn replaced(stream: &StreamName, tables: &Tables) -> Statement {
     let sql = format!("delete from {} where source = $1 and stream = $2", tables.table("quarantine"));
-    Statement::with(sql, name(stream))
+    Statement::with(sql, stream.params())
 }
 
 /// The statement that removes what a load in parts replaces: all of the stream but what those runs have put there.
@@ -43,7 +43,7 @@ pub(crate) fn replaced_but(stream: &StreamName, tables: &Tables, runs: &[String]
         tables.table("quarantine"),
         places.join(", ")
     );
-    Statement::with(sql, name(stream).into_iter().chain(runs.iter().map(Value::text)))
+    Statement::with(sql, stream.params().into_iter().chain(runs.iter().map(Value::text)))
 }
 
 /// The statements that remove rows of a stream by what a column says of them.
@@ -55,9 +55,12 @@ fn removed(stream: &StreamName, tables: &Tables, column: &str, values: &[&str]) 
             tables.table("quarantine"),
             places.join(", ")
         );
-        Statement::with(sql, name(stream).into_iter().chain(values.iter().map(|value| Value::text(*value))))
+        Statement::with(
+            sql,
+            stream.params().into_iter().chain(values.iter().map(|value| Value::text(*value))),
+        )
     };
-    values.chunks(CHUNK * 4).map(of_chunk).collect()
+    values.chunks(VALUES).map(of_chunk).collect()
 }
 
 /// The statements that remove rows whose key was loaded since, or set aside once more.
@@ -65,12 +68,14 @@ pub(crate) fn mended(stream: &StreamName, tables: &Tables, keys: &[&str]) -> Vec
     removed(stream, tables, "key_sha256", keys)
 }
 
-/// The statements that remove rows of files that a merged load has read again because they are others than they were.
+/// The statements that remove rows of files that a merged load has read again because they are others than they were. A row that the
+/// warehouse set aside has the stream's name for a file; it goes where all files were read.
 pub(crate) fn read_again(
     stream: &StreamName,
     tables: &Tables,
     before: Option<&Cursor>,
     after: Option<&Cursor>,
+    merges: bool,
 ) -> Vec<Statement> {
     let files = |cursor: Option<&Cursor>| match cursor {
         Some(Cursor::Files { files, .. }) => files.clone(),
@@ -79,7 +84,14 @@ pub(crate) fn read_again(
     let known = files(before);
     let is_known = |file: &FileState| known.iter().any(|known| known.is_same(file));
     let now = files(after);
-    let read: Vec<&str> = now.iter().filter(|file| !is_known(file)).map(|file| file.path.as_str()).collect();
+    let mut read: Vec<&str> =
+        now.iter().filter(|file| !is_known(file)).map(|file| file.path.as_str()).collect();
+    let name = stream.to_string();
+    // What is merged is read from the first file on that is another one.
+    let from_the_first = now.first().is_some_and(|file| !is_known(file));
+    if from_the_first && (merges || read.len() == now.len()) {
+        read.push(&name);
+    }
     removed(stream, tables, "file", &read)
 }
 
@@ -92,16 +104,19 @@ pub(crate) fn without_old_texts(tables: &Tables, now: i64) -> Statement {
     Statement::with(sql, [Value::TimestampTz(now - TEXT_KEPT)])
 }
 
-/// The statements that record rows. `replaces`: the same rows may be there from an earlier load, and are removed first.
+/// The statements that record rows. `replaces`: the same rows may be there from an earlier load, also of this run, and go.
 pub(crate) fn recorded(about: About, aside: Aside, replaces: bool) -> Result<Recording> {
-    let pass = if replaces { Pass::Remove } else { Pass::Insert };
-    Ok(Recording { about, rows: aside.into_rows()?, pass })
+    let replaces = replaces && aside.len() > 0;
+    Ok(Recording { about, rows: aside.into_rows()?, replaces, pass: Pass::Insert })
 }
 
+/// What comes next. Rows that replace others stand under a name of their own until those are gone, so that both can be told apart in one
+/// statement, however many they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pass {
-    Remove,
     Insert,
+    Remove,
+    Rename,
     Done,
 }
 
@@ -110,71 +125,87 @@ enum Pass {
 pub(crate) struct Recording {
     about: About,
     rows: AsideRows,
+    replaces: bool,
     pass: Pass,
 }
 
 impl Recording {
     fn step(&mut self) -> Result<Option<Statement>> {
-        loop {
-            let rows = match self.pass {
-                Pass::Done => return Ok(None),
-                Pass::Remove | Pass::Insert => self.rows.next(CHUNK)?,
-            };
+        if self.pass == Pass::Insert {
+            let rows = self.rows.next(ROWS)?;
             if !rows.is_empty() {
-                return Ok(Some(match self.pass {
-                    Pass::Remove => self.removal(&rows),
-                    _ => self.insertion(&rows),
-                }));
+                return Ok(Some(self.insertion(&rows)));
             }
-            self.pass = if self.pass == Pass::Remove { Pass::Insert } else { Pass::Done };
-            self.rows.rewind()?;
+            self.pass = if self.replaces { Pass::Remove } else { Pass::Done };
         }
+        Ok(match self.pass {
+            Pass::Remove => {
+                self.pass = Pass::Rename;
+                Some(self.removal())
+            }
+            Pass::Rename => {
+                self.pass = Pass::Done;
+                Some(self.renaming())
+            }
+            Pass::Insert | Pass::Done => None,
+        })
     }
 
-    fn removal(&self, rows: &[AsideRow]) -> Statement {
-        let places: Vec<String> =
-            (0..rows.len()).map(|row| format!("(${}, ${})", row * 2 + 3, row * 2 + 4)).collect();
+    /// Under which run new rows stand until the transaction comes to its end. No run is called so.
+    fn for_now(&self) -> String {
+        if self.replaces { format!("{} (new)", self.about.run) } else { self.about.run.clone() }
+    }
+
+    fn removal(&self) -> Statement {
+        let table = self.about.tables.table("quarantine");
         let sql = format!(
-            "delete from {} where source = $1 and stream = $2 and (file, raw_sha256) in ({})",
-            self.about.tables.table("quarantine"),
-            places.join(", ")
+            "delete from {table} where source = $1 and stream = $2 and run <> $3 and (file, raw_sha256) in \
+             (select file, raw_sha256 from {table} where source = $1 and stream = $2 and run = $3)"
         );
-        let rows = rows.iter().flat_map(|row| [Value::text(&row.file), Value::text(&row.raw_sha256)]);
-        Statement::with(sql, name(&self.about.stream).into_iter().chain(rows))
+        Statement::with(sql, self.about.stream.params().into_iter().chain([Value::Text(self.for_now())]))
     }
 
+    fn renaming(&self) -> Statement {
+        let table = self.about.tables.table("quarantine");
+        let sql = format!("update {table} set run = $4 where source = $1 and stream = $2 and run = $3");
+        let runs = [Value::Text(self.for_now()), Value::text(&self.about.run)];
+        Statement::with(sql, self.about.stream.params().into_iter().chain(runs))
+    }
+
+    /// All rows stand in one parameter: thousands of them would take the engines longer to plan than the rows to write.
     fn insertion(&self, rows: &[AsideRow]) -> Statement {
-        const COLUMNS: usize = 12;
-        let places = (0..rows.len()).map(|row| {
-            let numbers: Vec<_> = (1..=COLUMNS).map(|i| format!("${}", row * COLUMNS + i)).collect();
-            format!("({})", numbers.join(", "))
-        });
-        let About { stream, run, now, tables } = &self.about;
+        let About { stream, now, tables, .. } = &self.about;
         let sql = format!(
             "insert into {} (source, stream, run, quarantined_at, file, line, column_name, code, reason, raw, raw_sha256, key_sha256) \
-             values {}",
-            tables.table("quarantine"),
-            places.collect::<Vec<_>>().join(", ")
+             select cast($1 as varchar), cast($2 as varchar), cast($3 as varchar), cast($4 as timestamptz), value->>'file', cast(value->>'line' as bigint), value->>'column', value->>'code', value->>'reason', \
+             value->>'raw', value->>'raw_sha256', value->>'key_sha256' from json_each(cast(cast($5 as varchar) as json))",
+            tables.table("quarantine")
         );
-        let or_null = |text: &Option<String>| text.as_ref().map_or(Value::Null, Value::text);
-        let values = rows.iter().flat_map(|row| {
-            [
-                Value::text(&stream.source),
-                Value::text(&stream.stream),
-                Value::text(run),
-                Value::TimestampTz(*now),
-                Value::text(&row.file),
-                Value::Int(i128::from(row.line)),
-                or_null(&row.column),
-                Value::text(row.code.as_str()),
-                Value::text(&row.reason),
-                row.raw.as_ref().map_or(Value::Null, |raw| Value::Text(raw.replace('\0', "\u{fffd}"))),
-                Value::text(&row.raw_sha256),
-                or_null(&row.key_sha256),
-            ]
-        });
-        Statement::with(sql, values)
+        let entry = |(at, row): (usize, &AsideRow)| (at.to_string(), cells(row));
+        let rows: serde_json::Map<String, Json> = rows.iter().enumerate().map(entry).collect();
+        let values = [
+            Value::Text(self.for_now()),
+            Value::TimestampTz(*now),
+            Value::Text(Json::Object(rows).to_string()),
+        ];
+        Statement::with(sql, stream.params().into_iter().chain(values))
     }
+}
+
+/// A row as an object without what it lacks. No warehouse keeps the character U+0000 in a text.
+fn cells(row: &AsideRow) -> Json {
+    let texts = [
+        ("file", Some(&row.file)),
+        ("column", row.column.as_ref()),
+        ("reason", Some(&row.reason)),
+        ("raw", row.raw.as_ref()),
+        ("raw_sha256", Some(&row.raw_sha256)),
+        ("key_sha256", row.key_sha256.as_ref()),
+    ];
+    let texts =
+        texts.into_iter().filter_map(|(name, text)| Some((name, text?.replace('\0', "\u{fffd}").into())));
+    let others = [("line", row.line.into()), ("code", row.code.as_str().into())];
+    texts.chain(others).map(|(name, value): (_, Json)| (name.to_owned(), value)).collect()
 }
 
 impl Iterator for Recording {
@@ -182,5 +213,39 @@ impl Iterator for Recording {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.step().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
+
+    use super::*;
+
+    #[test]
+    fn rows_that_replace_others_take_two_statements_more_however_many_they_are() {
+        for (rows, replaces, expected) in
+            [(0, true, 0), (1, false, 1), (1, true, 3), (5_000, false, 10), (5_000, true, 12)]
+        {
+            let mut aside = Aside::default();
+            for line in 0..rows {
+                let row = QuarantinedRow {
+                    file: "a.csv".into(),
+                    line,
+                    column: None,
+                    code: QuarantineCode::WrongType,
+                    reason: String::new(),
+                    raw: line.to_string(),
+                };
+                aside.push(&AsideRow::of(&row, false, None), &row).expect("room");
+            }
+            let tables = Tables::in_schema("state");
+            let about = About { stream: StreamName::new("s", "t"), run: "r".into(), now: 0, tables };
+            let made: Result<Vec<Statement>> = recorded(about, aside, replaces).expect("rows").collect();
+            let made = made.expect("statements");
+            assert_eq!(made.len(), expected, "{rows} {replaces}");
+            let renamed = made.last().filter(|_| replaces).map(|last| last.params.last().cloned());
+            assert!(renamed.is_none_or(|run| run == Some(Value::text("r"))));
+        }
     }
 }
