@@ -6,6 +6,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
+use fastrand::Rng;
 use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::postgres::PostgresServer;
 use millrace_testkit::proxy::{Fault, How, Proxy, Way, When};
@@ -35,30 +36,18 @@ struct Torn {
     published: Vec<String>,
 }
 
-/// xorshift64.
-struct Random(u64);
+/// By the seed that the environment gives, or one of this process; it is told.
+#[expect(clippy::print_stdout, reason = "a test that fails shows what it printed")]
+fn seeded() -> Rng {
+    let given = std::env::var("MILLRACE_TORTURE_SEED").ok();
+    let seed = given.map_or(u64::from(std::process::id()), |seed| seed.parse().expect("a number"));
+    println!("MILLRACE_TORTURE_SEED={seed}");
+    Rng::with_seed(seed)
+}
 
-impl Random {
-    /// By the seed that the environment gives, or one of this process; it is told.
-    #[expect(clippy::print_stdout, reason = "a test that fails shows what it printed")]
-    fn new() -> Self {
-        let given = std::env::var("MILLRACE_TORTURE_SEED").ok();
-        let seed = given.map_or(u64::from(std::process::id()), |seed| seed.parse().expect("a number"));
-        println!("MILLRACE_TORTURE_SEED={seed}");
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// From a twentieth to nine tenths of `whole`.
-    fn within(&mut self, whole: u64) -> u64 {
-        whole / 20 + self.next() % (whole * 17 / 20).max(1)
-    }
+/// From a twentieth to nine tenths of `whole`.
+fn within(random: &mut Rng, whole: u64) -> u64 {
+    whole / 20 + random.u64(..(whole * 17 / 20).max(1))
 }
 
 /// What the way to a server can meet.
@@ -188,7 +177,7 @@ impl Torn {
     }
 
     /// One run that meets a trouble. True where it came to its end nonetheless.
-    fn meet(&mut self, trouble: Trouble, bytes: [[u64; 2]; 2], random: &mut Random) -> bool {
+    fn meet(&mut self, trouble: Trouble, bytes: [[u64; 2]; 2], random: &mut Rng) -> bool {
         self.change();
         let (proxy, way, how) = match trouble {
             Trouble::Source(way, how) => (0, way, how),
@@ -198,7 +187,7 @@ impl Torn {
             }
             Trouble::KilledWriting | Trouble::WarehouseRestarts => (1, Way::ToServer, How::Stall),
         };
-        let at = random.within(bytes[proxy][way as usize]);
+        let at = within(random, bytes[proxy][way as usize]);
         let proxy = [&self.source, &self.warehouse][proxy];
         let what = format!("{trouble:?} after {at} bytes");
         proxy.set(Fault { way, when: When::Bytes(at), how });
@@ -237,7 +226,7 @@ impl Torn {
     #[expect(clippy::print_stdout, reason = "a test that fails shows what it printed")]
     fn all(&mut self, troubles: &[Trouble]) {
         let rounds = rounds();
-        let mut random = Random::new();
+        let mut random = seeded();
         let bytes = self.measure();
         let mut through = 0;
         for _ in 0..rounds {
@@ -317,6 +306,7 @@ fn on_the_way_into_a_server() {
 fn a_step_whose_connection_breaks_begins_again() {
     let mut torn = Torn::new(Some(PostgresServer::start(&[])));
     begun_again::steps(&mut torn);
+    begun_again::after_the_publish(&mut torn);
     begun_again::stalls(&mut torn);
 }
 

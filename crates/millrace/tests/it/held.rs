@@ -93,6 +93,59 @@ fn column<'a>(found: &'a Json, name: &str) -> &'a Json {
 }
 
 #[test]
+fn the_last_run_is_the_last_one_that_had_the_lease_whatever_clocks_say() {
+    let postgres = PostgresServer::shared();
+    let database = postgres.database();
+    let project = tiny();
+    let url = postgres.url(&database);
+    project.write(
+        "millrace.yml",
+        format!("name: tiny\nenvironments:\n  prod: {{type: postgres, url: \"{url}\"}}\n"),
+    );
+    project.write(
+        "models/numbers.yml",
+        "models: [{name: numbers, columns: [{name: id, data_tests: [unique]}]}]\n",
+    );
+    project.write("sources/files.yml", "type: ndjson\npath: data/n.ndjson\nstreams: {n: {}}\n");
+    let first = project.run_json(0, &[]);
+    // As if the clock of the machine on which it ran had been two years ahead.
+    let id = first["run"].as_str().expect("an id");
+    let year = &id[..4];
+    let later = (year.parse::<u32>().expect("a year") + 2).to_string();
+    postgres.run(
+        &database,
+        &format!(
+            "update _millrace.runs set run = replace(run, '{year}', '{later}'), started_at = started_at + interval '2 years', \
+             finished_at = finished_at + interval '2 years', summary = replace(summary, '{year}', '{later}'); \
+             update _millrace.publications set run = replace(run, '{year}', '{later}'), published_at = published_at + interval '2 years'"
+        ),
+    );
+    project.write("data/n.ndjson", "{\"id\": 1}\n{\"id\": 1}\n");
+    let second = project.run_json(1, &[]);
+    let status = project.run(&["status"]);
+    assert!(
+        status
+            .stdout
+            .contains(&format!("held: data tests of run {}", second["run"].as_str().expect("an id"))),
+        "{}",
+        status.stdout
+    );
+    let server = Server::start(&project);
+    assert_eq!(server.get("/api/v1/project")["last_run"]["run"], second["run"]);
+    let told = |server: &Server| -> Vec<Json> {
+        let runs = server.get("/api/v1/runs");
+        runs["runs"].as_array().expect("runs").iter().map(|run| run["status"].clone()).collect()
+    };
+    assert_eq!(told(&server), ["held", "succeeded"]);
+    // What it mends is seen, too, and the version of then is followed by the next one.
+    project.write("data/n.ndjson", "{\"id\": 1}\n{\"id\": 2}\n");
+    assert_eq!(project.run_json(0, &[])["data_version"], 2);
+    assert_eq!(told(&server), ["succeeded", "held", "succeeded"]);
+    let status = project.run(&["status"]);
+    assert!(!status.stdout.contains("held: "), "{}", status.stdout);
+}
+
+#[test]
 fn rows_of_a_test_that_the_run_brought_with_it_lack_what_the_stream_excludes() {
     let project = Project::of(&[
         ("millrace.yml", "name: tiny\nenvironments: {dev: {type: duckdb, path: .millrace/tiny.duckdb}}\n"),

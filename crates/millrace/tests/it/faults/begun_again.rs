@@ -1,6 +1,7 @@
 //! Steps of a run whose connection to the warehouse breaks, or stalls: each begins again, and is done once.
 
-use super::{Fault, How, Random, Torn, Way, When, middle, rounds};
+use super::{Fault, How, LONG, Torn, Way, When, middle, rounds, seeded, within};
+use crate::server::signal_to;
 
 /// By what of it each step is known.
 const MODEL: &[&[u8]] = &[b"create table \"build\".\"orders__r"];
@@ -10,6 +11,9 @@ const TEST: &[&[u8]] = &[b"where \"id\" is null"];
 const INDEXED: &[&[u8]] = &[b"analyze \"build\""];
 const RECORDED: &[&[u8]] = &[b"(publication, run, published_at"];
 const PUBLISHED: &[&[u8]] = &[b"(publication, run, published_at", b"commit\0"];
+
+const DROPPED: &[&[u8]] = &[b"(publication, run, published_at", b"commit\0", b"drop table"];
+const ENDED: &[&[u8]] = &[b"(publication, run, published_at", b"commit\0", b"\"status\":\"succeeded\""];
 
 /// Before the server has heard of it; and before its answer is heard, too.
 const UNHEARD: &[How] = &[How::CutBefore];
@@ -82,10 +86,10 @@ pub(super) fn stalls(torn: &mut Torn) {
     torn.comes_through(Way::ToServer, When::Texts(MODEL), How::Stall, Some("the build of model `orders`"));
     torn.comes_through(Way::ToServer, When::Texts(RECORDED), How::Stall, Some("the publish"));
     let bytes = torn.measure();
-    let mut random = Random::new();
+    let mut random = seeded();
     for n in 0..rounds() {
         for way in [Way::ToServer, Way::ToClient] {
-            let at = random.within(bytes[1][way as usize]);
+            let at = within(&mut random, bytes[1][way as usize]);
             let (ended, said) =
                 torn.run(|torn| &torn.warehouse, Fault { way, when: When::Bytes(at), how: How::Stall });
             torn.warehouse.let_go();
@@ -93,4 +97,41 @@ pub(super) fn stalls(torn: &mut Torn) {
             torn.assert_whole(&format!("{way:?} stalls after {at} bytes"));
         }
     }
+}
+
+/// What fails after a version was published fails no run: readers have it. It is told, and the next run puts right what was left.
+pub(super) fn after_the_publish(torn: &mut Torn) {
+    // Nothing is heard of what is dropped at last, and somebody ends the run.
+    let before = torn.data_version();
+    torn.change();
+    torn.warehouse.set(Fault { way: Way::ToServer, when: When::Texts(DROPPED), how: How::Stall });
+    let mut run = torn.start();
+    assert!(torn.warehouse.wait(LONG), "not met: {}", torn.project.read("said"));
+    signal_to(run.id(), "TERM");
+    let ended = run.wait().expect("it ends");
+    torn.warehouse.let_go();
+    torn.warehouse.clear();
+    let said = torn.project.read("said");
+    assert!(ended.success(), "{said}");
+    let version = before + 1;
+    assert!(
+        said.contains(&format!("data version {version} is published, but what comes after was not finished")),
+        "{said}"
+    );
+    assert_eq!(torn.seen().0, torn.truth(), "{said}");
+    let told = torn.project.run(&["status", "--env", torn.env]).stdout;
+    assert!(told.contains("what comes after was not finished"), "{told}");
+    // The record of its end is not taken, for longer than anybody waits.
+    let before = torn.data_version();
+    let (ended, said) = torn
+        .run(|torn| &torn.warehouse, Fault { way: Way::ToServer, when: When::Texts(ENDED), how: How::Stall });
+    torn.warehouse.let_go();
+    assert!(ended.success(), "{said}");
+    assert!(said.contains("the run has published, but its end is not on record"), "{said}");
+    assert!(said.contains("did not take the record of the run within 5 s"), "{said}");
+    assert_eq!(torn.data_version(), before + 1);
+    torn.project.run_json(0, &["--env", torn.env]);
+    torn.assert_whole("after a record that was not taken");
+    let unended = "select count(*) from _millrace.runs where status not in ('succeeded', 'unchanged')";
+    assert_eq!(torn.project.rows_in(torn.env, unended), [["0"]]);
 }
