@@ -67,7 +67,7 @@ pub(super) struct Address {
 
 /// What the settings of a source say beside the URL, each in the place of a part of it. Holds a password, so it has no `Debug`.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Beside<'a> {
+pub(super) struct UrlOverrides<'a> {
     pub(super) user: Option<&'a str>,
     pub(super) password: Option<&'a str>,
     pub(super) socket: Option<&'a str>,
@@ -78,7 +78,7 @@ pub(super) struct Beside<'a> {
 
 impl Address {
     /// Reads a URL and what stands beside it.
-    pub(super) fn parse(url: &str, beside: Beside<'_>) -> Result<Self> {
+    pub(super) fn parse(url: &str, overrides: UrlOverrides<'_>) -> Result<Self> {
         let scheme = ["mysql://", "mariadb://"].iter().find_map(|scheme| url.strip_prefix(scheme));
         let rest = scheme.ok_or_else(|| wrong("`url` does not begin with `mysql://`"))?;
         let (rest, parameters) = rest.split_once('?').unwrap_or((rest, ""));
@@ -89,7 +89,7 @@ impl Address {
             })?;
         let (user, host) = match authority.rsplit_once('@') {
             Some((user, host)) => (Some(user), host),
-            None if beside.user.is_some() => (None, authority),
+            None if overrides.user.is_some() => (None, authority),
             None => {
                 return Err(wrong("`url` names no user").hint(
                     "Write them before the host, `mysql://user@host/database`, or in the source's key `user`.",
@@ -103,8 +103,8 @@ impl Address {
         if database.contains(['/', '@', '#']) || user.is_some_and(str::is_empty) {
             return Err(wrong("`url` is no address of a database"));
         }
-        let user = once("user", user.map(decoded).transpose()?, beside.user)?;
-        let password = once("password", password, beside.password)?;
+        let user = once("user", user.map(decoded).transpose()?, overrides.user)?;
+        let password = once("password", password, overrides.password)?;
         let mut address = Self {
             host: String::new(),
             port: PORT,
@@ -113,10 +113,10 @@ impl Address {
             password: password.filter(|password| !password.is_empty()),
             database: decoded(database)?,
             ssl_mode: SslMode::Preferred,
-            ssl_ca: beside.ca.map(str::to_owned),
+            ssl_ca: None,
             client: None,
         };
-        address.take_parameters(parameters, beside)?;
+        address.take_parameters(parameters, overrides)?;
         address.take_host(host)?;
         Ok(address)
     }
@@ -128,6 +128,11 @@ impl Address {
         } else if self.socket.is_none() {
             (self.host, self.port) = host_and_port(text)?;
             return Ok(());
+        } else if text.starts_with("localhost:") {
+            return Err(refused(
+                "`url` names a port, and a socket has none".to_owned(),
+                "Write `localhost` without it, `mysql://user@localhost/database`, or leave `socket` out.",
+            ));
         } else if !text.is_empty() && text != "localhost" {
             return Err(refused(
                 "`url` names a host, and a socket is one of this machine".to_owned(),
@@ -151,22 +156,24 @@ impl Address {
         Ok(())
     }
 
-    fn take_parameters(&mut self, parameters: &str, beside: Beside<'_>) -> Result<()> {
-        let mut mode = None;
-        let mut socket = None;
-        let (mut certificate, mut key) = (beside.cert.map(str::to_owned), beside.key.map(str::to_owned));
+    fn take_parameters(&mut self, parameters: &str, overrides: UrlOverrides<'_>) -> Result<()> {
+        let (mut mode, mut socket) = (None, None);
+        let (mut authority, mut certificate, mut key) = (None, None, None);
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             match name.to_ascii_lowercase().replace('_', "-").as_str() {
                 "ssl-mode" => mode = Some(ssl_mode(&decoded(value)?)?),
-                "ssl-ca" => self.ssl_ca = Some(decoded(value)?),
+                "ssl-ca" => authority = Some(decoded(value)?),
                 "ssl-cert" => certificate = Some(decoded(value)?),
                 "ssl-key" => key = Some(decoded(value)?),
                 "socket" => socket = Some(decoded(value)?),
                 _ => return Err(unknown_parameter(name)),
             }
         }
-        self.socket = once("socket", socket, beside.socket)?;
+        self.socket = once("socket", socket, overrides.socket)?;
+        self.ssl_ca = once("ssl_ca", authority, overrides.ca)?;
+        let certificate = once("ssl_cert", certificate, overrides.cert)?;
+        let key = once("ssl_key", key, overrides.key)?;
         // As the clients of MySQL have it: who names an authority wants it asked.
         let default = if self.ssl_ca.is_some() { SslMode::VerifyCa } else { SslMode::Preferred };
         self.ssl_mode = mode.unwrap_or(default);
@@ -293,7 +300,7 @@ mod tests {
     use super::*;
 
     fn parse(url: &str) -> Result<Address> {
-        Address::parse(url, Beside::default())
+        Address::parse(url, UrlOverrides::default())
     }
 
     #[test]
@@ -317,7 +324,7 @@ mod tests {
     #[test]
     fn authorities() {
         let ca = |url: &str, key: Option<&str>| {
-            Address::parse(url, Beside { ca: key, ..Beside::default() })
+            Address::parse(url, UrlOverrides { ca: key, ..UrlOverrides::default() })
                 .map(|address| (address.ssl_mode, address.ssl_ca))
         };
         assert_eq!(
@@ -330,8 +337,14 @@ mod tests {
         );
         let useless = ca("mysql://u@h/d?ssl-mode=required", Some("b.pem")).expect_err("verifies nothing");
         assert!(useless.message().contains("ssl-mode=REQUIRED"));
+        for url in ["mysql://u@h/d?ssl-ca=a", "mysql://u@h/d?ssl_cert=a", "mysql://u@h/d?SSL-KEY=a"] {
+            let all =
+                UrlOverrides { ca: Some("b"), cert: Some("b"), key: Some("b"), ..UrlOverrides::default() };
+            let error = Address::parse(url, all).err().unwrap_or_else(|| panic!("{url} says it twice"));
+            assert!(error.message().contains("stands in `url`, and once more beside it"), "{url}: {error}");
+        }
         let own = "mysql://u@h/d?ssl-mode=REQUIRED&ssl-cert=c.pem";
-        let files = Beside { key: Some("k.pem"), ..Beside::default() };
+        let files = UrlOverrides { key: Some("k.pem"), ..UrlOverrides::default() };
         let address = Address::parse(own, files).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(address.client, Some(("c.pem".into(), "k.pem".into())));
         assert!(parse(own).is_err_and(|error| error.message().contains("one of `ssl-cert`")));
@@ -372,14 +385,20 @@ mod tests {
     #[test]
     fn sockets() {
         let socket = Some("/run/mysqld/mysqld.sock".to_owned());
-        for (url, beside) in [
-            ("mysql://root@%2Frun%2Fmysqld%2Fmysqld.sock/db", Beside::default()),
-            ("mysql://root@localhost/db?socket=/run/mysqld/mysqld.sock", Beside::default()),
-            ("mysql://root@/db?socket=%2Frun%2Fmysqld%2Fmysqld.sock", Beside::default()),
-            ("mysql://root@localhost/db", Beside { socket: socket.as_deref(), ..Beside::default() }),
-            ("mysql:///db", Beside { socket: socket.as_deref(), user: Some("root"), ..Beside::default() }),
+        for (url, overrides) in [
+            ("mysql://root@%2Frun%2Fmysqld%2Fmysqld.sock/db", UrlOverrides::default()),
+            ("mysql://root@localhost/db?socket=/run/mysqld/mysqld.sock", UrlOverrides::default()),
+            ("mysql://root@/db?socket=%2Frun%2Fmysqld%2Fmysqld.sock", UrlOverrides::default()),
+            (
+                "mysql://root@localhost/db",
+                UrlOverrides { socket: socket.as_deref(), ..UrlOverrides::default() },
+            ),
+            (
+                "mysql:///db",
+                UrlOverrides { socket: socket.as_deref(), user: Some("root"), ..UrlOverrides::default() },
+            ),
         ] {
-            let address = Address::parse(url, beside).unwrap_or_else(|error| panic!("{url}: {error}"));
+            let address = Address::parse(url, overrides).unwrap_or_else(|error| panic!("{url}: {error}"));
             assert_eq!((&address.socket, address.user.as_str()), (&socket, "root"), "{url}");
             assert_eq!((address.ssl_mode, address.password.as_deref()), (SslMode::Disabled, None), "{url}");
             assert_eq!(address.server(), "/run/mysqld/mysqld.sock");
@@ -391,6 +410,7 @@ mod tests {
             ("mysql://u@%2Fs/d?socket=/t", "`socket` stands in `url`, and once more"),
             ("mysql://u@%2Fs/d?ssl-mode=REQUIRED", "`ssl-mode=REQUIRED` asks for encryption"),
             ("mysql://u@%2Fs/d?ssl-ca=a.pem", "`ssl-mode=VERIFY_CA` asks for encryption"),
+            ("mysql://u@localhost:3306/d?socket=/s", "names a port, and a socket has none"),
             ("mysql://u@/d", "names no host"),
         ] {
             let error = parse(url).err().unwrap_or_else(|| panic!("{url} is wrong"));
@@ -401,21 +421,22 @@ mod tests {
 
     #[test]
     fn user_and_password_beside_the_url() {
-        let beside = Beside { user: Some("r@der"), password: Some("s3:cret/%41"), ..Beside::default() };
+        let overrides =
+            UrlOverrides { user: Some("r@der"), password: Some("s3:cret/%41"), ..UrlOverrides::default() };
         let address =
-            Address::parse("mysql://db.example:3307/shop", beside).unwrap_or_else(|e| panic!("{e}"));
+            Address::parse("mysql://db.example:3307/shop", overrides).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!((address.user.as_str(), address.password.as_deref()), ("r@der", Some("s3:cret/%41")));
         assert_eq!((address.host.as_str(), address.port), ("db.example", 3307));
-        let only = Beside { user: None, ..beside };
+        let only = UrlOverrides { user: None, ..overrides };
         let address = Address::parse("mysql://u@h/d", only).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((address.user.as_str(), address.password.as_deref()), ("u", Some("s3:cret/%41")));
-        for (url, beside, message) in [
-            ("mysql://u@h/d", beside, "`user` stands in `url`, and once more"),
+        for (url, overrides, message) in [
+            ("mysql://u@h/d", overrides, "`user` stands in `url`, and once more"),
             ("mysql://u:s3cret@h/d", only, "`password` stands in `url`, and once more"),
             ("mysql://h/d", only, "names no user"),
-            ("mysql://h/d", Beside { user: Some(""), ..beside }, "`user` is empty"),
+            ("mysql://h/d", UrlOverrides { user: Some(""), ..overrides }, "`user` is empty"),
         ] {
-            let error = Address::parse(url, beside).err().unwrap_or_else(|| panic!("{url} is wrong"));
+            let error = Address::parse(url, overrides).err().unwrap_or_else(|| panic!("{url} is wrong"));
             let text = format!("{error} {:?}", error.to_diagnostic().hint);
             assert!(text.contains(message) && !text.contains("s3"), "{url}: {text}");
         }

@@ -36,6 +36,11 @@ pub(super) fn connecting(error: &mysql_async::Error, address: &Address) -> Error
     }
 }
 
+/// What a statement about a table fails at.
+pub(super) fn cannot_be_read(table: &str) -> String {
+    format!("table `{table}` cannot be read")
+}
+
 /// Whether a driver's error is no more than that the other end is gone.
 pub(super) fn is_gone(error: &mysql_async::Error) -> bool {
     matches!(error, mysql_async::Error::Io(_) | mysql_async::Error::Driver(DriverError::ConnectionClosed))

@@ -8,7 +8,7 @@ use mysql_async::Value;
 use crate::files::column::ColumnBuffer;
 use crate::files::testing::cell;
 use crate::fuzz::Input;
-use crate::mysql::address::{Address, Beside};
+use crate::mysql::address::{Address, UrlOverrides};
 use crate::mysql::convert;
 use crate::mysql::table::Origin;
 use crate::mysql::written;
@@ -30,13 +30,13 @@ pub fn mysql_url(data: &[u8]) {
     for url in
         [text, &with_secret, &format!("mysql://u:{with_secret}@h/d"), &format!("mysql://{with_secret}")]
     {
-        match Address::parse(url, Beside::default()) {
+        match Address::parse(url, UrlOverrides::default()) {
             Err(error) => {
                 let said = format!("{error} {:?}", error.to_diagnostic().hint);
                 assert!(!said.contains(SECRET), "a message repeats a part of the URL");
             }
             Ok(address) => {
-                let again = Address::parse(&url_of(&address), Beside::default());
+                let again = Address::parse(&url_of(&address), UrlOverrides::default());
                 assert!(again.is_ok_and(|again| again == address), "it is not read as it was written");
             }
         }

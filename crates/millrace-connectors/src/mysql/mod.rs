@@ -44,8 +44,9 @@ use millrace_engine::registry::SourceConnector;
 use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
 use mysql_async::prelude::Queryable;
 
-use crate::mysql::address::{Address, Beside};
+use crate::mysql::address::{Address, UrlOverrides};
 use crate::mysql::connection::Connection;
+use crate::mysql::failure::cannot_be_read;
 use crate::mysql::incremental::{CURSOR, Growth, LAG};
 use crate::mysql::layout::Layout;
 use crate::mysql::parallel::{CHUNK_ROWS, CONNECTIONS, MOMENT, RANGE_ROWS};
@@ -182,7 +183,7 @@ impl Server {
             return Err(Error::new(ErrorKind::Misconfigured, message)
                 .hint("Write `url: \"mysql://user:${PASSWORD}@host/database\"`."));
         }
-        let beside = Beside {
+        let overrides = UrlOverrides {
             user: self.settings.text("user"),
             password: self.settings.text("password"),
             socket: self.settings.text("socket"),
@@ -190,7 +191,7 @@ impl Server {
             cert: self.settings.text("ssl_cert"),
             key: self.settings.text("ssl_key"),
         };
-        Address::parse(url, beside)
+        Address::parse(url, overrides)
             .map_err(|error| error.context(format!("source `{}` cannot be reached", self.context.name)))
     }
 
@@ -254,7 +255,7 @@ impl Source for Server {
         let names = table.columns.iter().map(|column| column.name.as_str());
         let select = table.select(names.filter(|name| !stream.excluded.contains(name)));
         let (driver, answers) = connection.parts()?;
-        let doing = format!("table `{}` cannot be read", table.name);
+        let doing = cannot_be_read(&table.name);
         answers.wait(&doing, Some(&table.name), driver.prep(select)).await?;
         connection.close().await;
         let schema = table.schema(zero_dates::become_null(&settings));

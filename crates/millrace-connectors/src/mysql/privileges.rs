@@ -7,6 +7,7 @@ use millrace_engine::source::StreamRequest;
 use mysql_async::prelude::Queryable;
 
 use crate::mysql::connection::Connection;
+use crate::mysql::failure::cannot_be_read;
 use crate::mysql::parallel::connections;
 use crate::mysql::snapshot::{NO_PLACE, Way, way};
 use crate::mysql::table::{self, text};
@@ -35,7 +36,7 @@ pub(super) async fn tables(
             }
             Err(error) => return Err(error),
         };
-        let doing = format!("table `{name}` cannot be read");
+        let doing = cannot_be_read(&name);
         let (driver, answers) = connection.parts()?;
         // The server looks at privileges when a statement is prepared.
         let prepared = driver.prep(format!("select 1 from {}", quoted(&name)));

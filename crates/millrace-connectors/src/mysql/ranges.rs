@@ -16,6 +16,7 @@ use millrace_engine::source::Conversion;
 use tokio::sync::{Mutex, Notify};
 
 use crate::mysql::connection::Connection;
+use crate::mysql::failure::cannot_be_read;
 use crate::mysql::layout::{KeyColumn, KeyKind, Layout};
 use crate::mysql::quoted;
 use crate::mysql::table::text;
@@ -200,12 +201,12 @@ impl Cut {
             self.order(""),
             self.range_rows
         );
-        let rows = connection.ask(&sql, &self.doing()).await?;
+        let rows = connection.ask(&sql, &cannot_be_read(&self.table)).await?;
         let Some(row) = rows.first() else { return Ok(whole) };
         let value = column.kind.value(row, 0)?;
         let [below, from] = halves(range, value.clone());
         let sql = format!("select 1 {} limit 1", self.clause(&below)?);
-        if !connection.ask(&sql, &self.doing()).await?.is_empty() {
+        if !connection.ask(&sql, &cannot_be_read(&self.table)).await?.is_empty() {
             return Ok(Parts { first: Some(below), rest: vec![from], is_small: true });
         }
         // All of them have the same value, as the server compares it.
@@ -219,7 +220,7 @@ impl Cut {
         // MySQL 9 draws a tree of it unless told otherwise, and from 8.0 on looks at no page of an index that it is forced to take.
         let from = self.from("use", &self.limits(range)?);
         let sql = format!("explain format=traditional select 1 {from}");
-        let rows = connection.ask(&sql, &self.doing()).await?;
+        let rows = connection.ask(&sql, &cannot_be_read(&self.table)).await?;
         let Some(row) = rows.first() else { return Ok(0) };
         let at = row.columns_ref().iter().position(|column| column.name_ref() == b"rows");
         // There is none where the server can tell from the key alone.
@@ -238,7 +239,7 @@ impl Cut {
             Ok(format!("(select {} {from} order by {} limit 1)", quoted(&column.name), self.order(direction)))
         };
         let sql = format!("{} union all {}", one("")?, one(" desc")?);
-        let rows = connection.ask(&sql, &self.doing()).await?;
+        let rows = connection.ask(&sql, &cannot_be_read(&self.table)).await?;
         let [least, greatest] = rows.as_slice() else { return Ok(None) };
         Ok(Some((column.kind.value(least, 0)?, column.kind.value(greatest, 0)?)))
     }
@@ -284,10 +285,6 @@ impl Cut {
             limits.push(format!("({})", self.condition));
         }
         Ok(self.from("force", &limits))
-    }
-
-    fn doing(&self) -> String {
-        format!("table `{}` cannot be read", self.table)
     }
 }
 

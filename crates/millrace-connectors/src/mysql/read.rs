@@ -17,6 +17,7 @@ use crate::files::cell::Refusal;
 use crate::files::delivery::{Gathered, Place};
 use crate::files::row::RowWriter;
 use crate::mysql::connection::Connection;
+use crate::mysql::failure::cannot_be_read;
 use crate::mysql::incremental::{Growth, Part};
 use crate::mysql::parallel;
 use crate::mysql::snapshot::BEGIN;
@@ -144,7 +145,7 @@ impl Reader {
         batches: &BatchSender,
     ) -> Result<u64> {
         let list = table::select_list(self.cells.iter().map(|cell| cell.name.as_str()));
-        let (doing, table) = (format!("table `{}` cannot be read", self.table), self.table.clone());
+        let (doing, table) = (cannot_be_read(&self.table), self.table.clone());
         let (driver, answers) = connection.parts()?;
         let select = format!("select {list} {rest}");
         let mut rows = answers.wait(&doing, Some(&table), driver.exec_iter(select, ())).await?;

@@ -9,6 +9,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Row, Value};
 
 use crate::mysql::connection::Connection;
+use crate::mysql::failure::cannot_be_read;
 use crate::mysql::{failure, quoted};
 use crate::mysql_types::logical::TypeName;
 use crate::mysql_types::stored::Form;
@@ -146,7 +147,7 @@ pub(super) async fn describe(connection: &mut Connection, table: Named, excluded
         // Of a view that the server cannot read the catalogue has no columns; the server says why where it is asked for its rows.
         let (driver, answers) = connection.parts()?;
         let prepared = driver.prep(format!("select * from {}", quoted(&name)));
-        answers.wait(&format!("table `{name}` cannot be read"), Some(&name), prepared).await?;
+        answers.wait(&cannot_be_read(&name), Some(&name), prepared).await?;
         let hint = failure::grant(Some(&name), connection.address());
         return Err(Error::new(ErrorKind::SourceUnreadable, doing).hint(hint));
     }

@@ -6,17 +6,17 @@ use millrace_core::quarantine::QuarantineCode;
 use millrace_core::schema::DataType;
 
 use crate::files::cell::Refusal;
+use crate::files::json_text;
 use crate::files::number::Number;
 use crate::mysql_dump::charset::{Charset, in_latin1, not_utf8};
+use crate::mysql_dump::column::TableColumn;
 use crate::mysql_dump::geometry;
 use crate::mysql_dump::labels;
 use crate::mysql_dump::lexer::unescape;
-use crate::mysql_dump::literal::{Literal, LiteralKind, Meant};
+use crate::mysql_dump::literal::{Introducer, Literal, LiteralKind};
 use crate::mysql_dump::moment::{Moment, date_time, full_year, length_of_time};
 use crate::mysql_dump::rule::{Rule, Texts};
 use crate::mysql_dump::session::{Session, Written};
-use crate::mysql_dump::table::TableColumn;
-use crate::mysql_types::json::is_json;
 use crate::mysql_types::stored;
 
 /// What a server keeps of a literal.
@@ -156,8 +156,10 @@ fn text_value<'a>(text: Cow<'a, [u8]>, rule: &Rule, is_bytes: bool) -> Result<Co
         Rule::Text(texts) => fitted(text, texts)?,
         Rule::Enum(list) => labels::one(list, text, is_bytes)?,
         Rule::Set(list) => labels::several(list, text, is_bytes)?,
-        Rule::Json if is_json(&text) => text,
-        Rule::Json => return Err(Refusal::wrong_type("the text is no JSON")),
+        Rule::Json => {
+            json_text::check(&text)?;
+            text
+        }
         Rule::Uuid => {
             uuid(&text).map(Cow::Owned).ok_or_else(|| Refusal::wrong_type("the text is no UUID"))?
         }
@@ -240,10 +242,10 @@ fn text_of<'a>(
     decoded: &'a mut Vec<u8>,
 ) -> Result<Cow<'a, [u8]>, Refusal> {
     let bytes = plain_of(literal, row, session, plain);
-    let charset = match (literal.meant, literal.kind) {
-        (Meant::In(charset), _) => charset,
-        (Meant::Column, _) | (_, LiteralKind::Hex) => column,
-        (Meant::Converted(to), _) if session.written == Written::Columns => to,
+    let charset = match (literal.introducer, literal.kind) {
+        (Introducer::In(charset), _) => charset,
+        (Introducer::Column, _) | (_, LiteralKind::Hex) => column,
+        (Introducer::Converted(to), _) if session.written == Written::Columns => to,
         _ => match &session.written {
             Written::Utf8 { short: false } => Charset::Utf8,
             Written::Utf8 { short: true } => Charset::Utf8Short,
@@ -266,7 +268,9 @@ fn text_of<'a>(
         charset.decode(bytes, decoded)?;
         &decoded[..]
     };
-    let is_narrowed = session.narrow && literal.meant == Meant::Client && literal.kind != LiteralKind::Hex;
+    let is_narrowed = session.lossy_connection_charset
+        && literal.introducer == Introducer::Client
+        && literal.kind != LiteralKind::Hex;
     if is_narrowed && !std::str::from_utf8(text).is_ok_and(|text| text.chars().all(in_latin1)) {
         let reason = "the text has a character that the charset of the connection may lack";
         return Err(Refusal::new(QuarantineCode::BadEncoding, reason));
@@ -282,8 +286,8 @@ fn bytes_of<'a>(
     scratch: &'a mut Vec<u8>,
 ) -> Result<&'a [u8], Refusal> {
     let bytes = plain_of(literal, row, session, scratch);
-    let is_text = literal.meant == Meant::Client && literal.kind != LiteralKind::Hex;
-    if is_text && session.narrow && !bytes.is_ascii() {
+    let is_text = literal.introducer == Introducer::Client && literal.kind != LiteralKind::Hex;
+    if is_text && session.lossy_connection_charset && !bytes.is_ascii() {
         let reason = "the bytes are a text in a charset of the connection that is not known";
         return Err(Refusal::new(QuarantineCode::BadEncoding, reason));
     }
@@ -325,13 +329,13 @@ fn geometry_of<'a>(
 ) -> Option<Result<ColumnValue<'a>, Refusal>> {
     let wrong = || Refusal::wrong_type("expected a geometry");
     let bytes = |found: &'a [u8]| ColumnValue::Bytes(Cow::Borrowed(found));
-    match literal.meant {
-        Meant::WellKnownText => {
+    match literal.introducer {
+        Introducer::WellKnownText => {
             let text = plain_of(literal, row, session, &mut scratch.plain);
             let made = geometry::of_text(text).ok_or_else(wrong);
             Some(made.map(|made| ColumnValue::Bytes(Cow::Owned(made))))
         }
-        Meant::WellKnownBinary => Some(Ok(bytes(plain_of(literal, row, session, &mut scratch.plain)))),
+        Introducer::WellKnownBinary => Some(Ok(bytes(plain_of(literal, row, session, &mut scratch.plain)))),
         _ if matches!(literal.kind, LiteralKind::Text { .. } | LiteralKind::Hex) => {
             let stored = plain_of(literal, row, session, &mut scratch.plain);
             Some(stored::well_known_binary(stored).map(bytes))

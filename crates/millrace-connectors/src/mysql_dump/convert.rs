@@ -6,11 +6,10 @@ use millrace_core::value::Value;
 use crate::files::cell::Refusal;
 use crate::files::column::{ColumnBuffer, Values};
 use crate::files::number::{Number, small_integer};
-use crate::files::numeric;
+use crate::files::{json_text, numeric};
 use crate::mysql_dump::column_value::ColumnValue;
 use crate::mysql_dump::moment::{Moment, date_time};
 use crate::mysql_dump::rule::Rule;
-use crate::mysql_types::json::is_json;
 use crate::mysql_types::stored::{self, Pushed};
 
 /// Appends a value to a column. Nearly always the column is of the very type that the table has; where a captured schema says another, only
@@ -28,7 +27,12 @@ pub(super) fn push(
         ColumnValue::Number(text) => number(column, text)?,
         ColumnValue::Text(text) => match data_type {
             DataType::Text => column.push_bytes(text),
-            DataType::Json if *rule == Rule::Json || is_json(text) => column.push_bytes(text),
+            DataType::Json => {
+                if *rule != Rule::Json {
+                    json_text::check(text)?;
+                }
+                column.push_bytes(text);
+            }
             DataType::Date | DataType::Timestamp => match date_time(text).ok_or_else(wrong)? {
                 Moment::Zero => return Ok(Pushed::ZeroDate),
                 Moment::At { days, time: 0, .. } if data_type == DataType::Date => column.push_days(days),
@@ -101,11 +105,11 @@ mod tests {
     use super::*;
     use millrace_core::quarantine::QuarantineCode;
 
+    use crate::mysql_dump::column::tests::column;
     use crate::mysql_dump::column_value::{self, Scratch};
     use crate::mysql_dump::lexer::{Mode, Text};
     use crate::mysql_dump::literal;
     use crate::mysql_dump::session::Variables;
-    use crate::mysql_dump::table::tests::column;
     use crate::mysql_dump::zone::Zone;
 
     /// How a literal arrives in a column of a definition: as a text, or why it does not.

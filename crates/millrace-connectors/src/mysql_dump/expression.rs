@@ -16,8 +16,17 @@ pub(super) enum Value {
     Unknown,
 }
 
+/// Brackets and calls within each other that are worked out.
+const DEEPEST: usize = 32;
+
 /// Works out an expression; `read` gives the value of the variable that words name.
 pub(super) fn evaluate(words: &[Word], read: &mut dyn FnMut(&[Word]) -> Value) -> Value {
+    within(words, read, DEEPEST)
+}
+
+/// The same, with so many levels to go.
+fn within(words: &[Word], read: &mut dyn FnMut(&[Word]) -> Value, levels: usize) -> Value {
+    let Some(below) = levels.checked_sub(1) else { return Value::Unknown };
     let words = match words {
         [select, rest @ ..] if select.is("SELECT") => rest,
         words => words,
@@ -25,7 +34,7 @@ pub(super) fn evaluate(words: &[Word], read: &mut dyn FnMut(&[Word]) -> Value) -
     let Some(first) = words.first() else { return Value::Unknown };
     let is_last = |open: usize| closing(words, open).is_some_and(|end| end + 1 == words.len());
     if first.is_symbol(b'(') && is_last(0) {
-        return evaluate(&words[1..words.len() - 1], read);
+        return within(&words[1..words.len() - 1], read, below);
     }
     if first.kind == Kind::Word && first.text.starts_with('@') {
         return read(words);
@@ -42,12 +51,12 @@ pub(super) fn evaluate(words: &[Word], read: &mut dyn FnMut(&[Word]) -> Value) -
             _ => Value::Unknown,
         },
         [introducer, word] if introducer.kind == Kind::Word && introducer.text.starts_with('_') => {
-            evaluate(std::slice::from_ref(word), read)
+            within(std::slice::from_ref(word), read, below)
         }
         [name, open, ..] if name.kind == Kind::Word && open.is_symbol(b'(') && is_last(1) => {
             let arguments = &words[2..words.len() - 1];
             let values: Vec<Value> =
-                split(arguments).into_iter().map(|argument| evaluate(argument, read)).collect();
+                split(arguments).into_iter().map(|argument| within(argument, read, below)).collect();
             call(&name.text, &values)
         }
         _ => Value::Unknown,
@@ -73,5 +82,29 @@ fn call(name: &str, arguments: &[Value]) -> Value {
             _ => Value::Unknown,
         },
         _ => Value::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mysql_dump::table::tests::words;
+
+    fn value(sql: &str) -> Value {
+        evaluate(&words(sql), &mut |_| Value::Null)
+    }
+
+    #[test]
+    fn expressions_are_followed_to_an_end() {
+        let text = |text: &str| Value::Text(text.to_owned());
+        assert_eq!(value("(((5)))"), text("5"));
+        assert_eq!(value("concat('a', replace(ifnull(@x, 'bc'), 'c', 'd'))"), text("abd"));
+        for (before, after) in [("(", ")"), ("concat(", ")"), ("(select ", ")")] {
+            let many = 100_000;
+            let sql = format!("{}'a'{}", before.repeat(many), after.repeat(many));
+            let thread = std::thread::Builder::new().stack_size(2 << 20);
+            let found = thread.spawn(move || value(&sql)).expect("a thread").join().expect("no crash");
+            assert_eq!(found, Value::Unknown, "{before}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The rows of one table, out of a dump into columns.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use millrace_core::project::column_choice::LeftOut;
@@ -15,7 +16,7 @@ use crate::files::row::RowWriter;
 use crate::mysql_dump::column_value::{self, ColumnValue, Scratch};
 use crate::mysql_dump::convert;
 use crate::mysql_dump::index::DumpTable;
-use crate::mysql_dump::keys::KeyWatch;
+use crate::mysql_dump::keys::{KeyWatch, KeyedRow};
 use crate::mysql_dump::literal::{Literal, LiteralKind};
 use crate::mysql_dump::seen::Met;
 use crate::mysql_dump::session::Session;
@@ -23,13 +24,16 @@ use crate::mysql_dump::table::Table;
 use crate::mysql_types::stored::Pushed;
 use crate::mysql_types::zero_dates::ZeroDates;
 
+const CANNOT_COMPARE: &str =
+    "REPLACE or INSERT IGNORE may meet a row whose key is there already, and the keys cannot be compared";
+
 /// What a statement does with rows whose key is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
     /// It fails.
     Insert,
     /// It passes over the row (INSERT IGNORE), or puts it in the place of the other (REPLACE).
-    Settle,
+    ReplaceOrIgnore,
 }
 
 /// Where a value of a row goes.
@@ -76,7 +80,7 @@ impl Extract {
         limits: Limits,
     ) -> Self {
         let writer = RowWriter::new(&request.columns, &request.key).refusing_nul(request.quarantine_nul);
-        let watched = found.definition().filter(|_| found.replaces || !request.stream.mode.keeps());
+        let watched = found.definition.as_ref().filter(|_| found.replaces || !request.stream.mode.keeps());
         Self {
             delivery: Delivery::new(writer, sender, limits),
             excluded: request.stream.excluded.clone(),
@@ -138,26 +142,20 @@ impl Extract {
         let Some(Statement { table, session, verb }) = self.statement.clone() else { return Ok(Ok(())) };
         if literals.len() != self.slots.len() {
             let (expected, found) = (self.slots.len(), literals.len());
-            let refusal = Refusal::broken(format!("expected {expected} values, found {found}"));
-            return self.delivery.refuse(place, None, refusal).map(Ok);
+            return self.broken(format!("expected {expected} values, found {found}"), place);
         }
+        let row = KeyedRow { literals, raw: place.raw, table: &table, session: &session };
         let keys = self.keys.as_mut();
-        let met =
-            keys.map_or(Met::New, |keys| keys.row(literals, place.raw, &table, &session, &mut self.scratch));
-        match (met, verb) {
+        match (keys.map_or(Met::New, |keys| keys.row(verb, &row, &mut self.scratch)), verb) {
             (Met::Before, Verb::Insert) => {
                 let reason = "a row with this key came before it, and a server has one of each";
                 let refusal = Refusal::new(QuarantineCode::DuplicateKey, reason);
                 return self.delivery.refuse(place, None, refusal).map(Ok);
             }
-            (Met::Before, Verb::Settle) => {
+            (Met::Before, Verb::ReplaceOrIgnore) => {
                 return Ok(Err("REPLACE or INSERT IGNORE meets a row whose key may be there already"));
             }
-            (Met::Full, Verb::Settle) => {
-                return Ok(Err(
-                    "REPLACE or INSERT IGNORE may meet a row whose key is there already, and the keys cannot be compared",
-                ));
-            }
+            (Met::Full, Verb::ReplaceOrIgnore) => return Ok(Err(CANNOT_COMPARE)),
             (Met::New, _) | (Met::Full, Verb::Insert) => {}
         }
         if let Some((index, refusal)) = &self.missing {
@@ -198,13 +196,17 @@ impl Extract {
         let column = &table.columns[number];
         let writer = &mut self.delivery.gathered.writer;
         if literal.kind == LiteralKind::Null {
-            if column.numbered {
+            if column.auto_increment {
                 return Err(Refusal::new(QuarantineCode::MissingValue, "the server numbers the row itself"));
+            }
+            if column.null_differs {
+                let reason = "the TIMESTAMP is declared without NULL: some servers keep the present moment";
+                return Err(Refusal::new(QuarantineCode::MissingValue, reason));
             }
             return writer.push_null(index);
         }
         let value = column_value::read(literal, row, column, session, &mut self.scratch)?;
-        if column.numbered && !session.keeps_zero && is_zero(&value) {
+        if column.auto_increment && !session.keeps_zero && is_zero(&value) {
             let reason =
                 "the server numbers a row itself that has 0 in this column (no NO_AUTO_VALUE_ON_ZERO)";
             return Err(Refusal::out_of_range(reason));
@@ -215,9 +217,23 @@ impl Extract {
         }
     }
 
-    /// A row that cannot be read.
-    pub(super) fn broken(&mut self, reason: &'static str, place: Place<'_>) -> Result<()> {
-        self.delivery.refuse(place, None, Refusal::broken(reason))
+    /// A row that cannot be read. An error of its own as in [`Self::row`]: a server may have put it in the place of another, or may have it
+    /// where a later one is passed over.
+    pub(super) fn broken(
+        &mut self,
+        reason: impl Into<Cow<'static, str>>,
+        place: Place<'_>,
+    ) -> Result<Result<(), &'static str>> {
+        let verb = self.statement.as_ref().map_or(Verb::Insert, |statement| statement.verb);
+        match self.keys.as_mut().map_or(Met::New, |keys| keys.unread(verb)) {
+            Met::New => self.delivery.refuse(place, None, Refusal::broken(reason)).map(Ok),
+            Met::Before | Met::Full => Ok(Err(CANNOT_COMPARE)),
+        }
+    }
+
+    /// The file ends within the statement.
+    pub(super) fn cut_off(&mut self, place: Place<'_>) -> Result<()> {
+        self.delivery.refuse(place, None, Refusal::broken("the file ends before the statement does"))
     }
 
     /// Sends what is left, and says which zero dates became NULL.

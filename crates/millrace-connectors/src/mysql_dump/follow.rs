@@ -3,42 +3,64 @@
 
 mod changes;
 mod create;
+mod finish;
+mod rows;
+mod tables;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::Arc;
 
 use millrace_engine::error::Result;
 
 use crate::files::window::Window;
-use crate::mysql_dump::harmless::{Harm, harm};
+use crate::mysql_dump::collation::DefaultCollation;
+use crate::mysql_dump::follow::tables::Tables;
 use crate::mysql_dump::index::{DumpTable, Refused};
 use crate::mysql_dump::lexer::Kind;
-use crate::mysql_dump::script::{Script, Word};
+use crate::mysql_dump::script::{Script, Word, runs_on};
 use crate::mysql_dump::session::{Session, Variables, Written};
-use crate::mysql_dump::table::Texture;
+use crate::mysql_dump::statement_effect::{StatementEffect, effect};
+
+/// What is known of a dump that was followed to its end.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) tables: Vec<DumpTable>,
+    /// The table within whose rows the file ends.
+    pub(super) cut: Option<(usize, Refused)>,
+    /// Whether it locks tables, as dump programs do before rows.
+    pub(super) locks: bool,
+}
 
 /// What is known of a dump, as far as it was followed.
 #[derive(Debug)]
 pub(super) struct Follower {
-    pub(super) tables: Vec<DumpTable>,
+    tables: Tables,
     /// The table within whose rows the file ends.
-    pub(super) cut: Option<(usize, Refused)>,
+    cut: Option<(usize, Refused)>,
     /// Number of the present file.
     file: usize,
     file_name: String,
+    /// Names of all files up to this one.
+    files: Vec<String>,
     variables: Variables,
     session: Arc<Session>,
-    epoch: u64,
-    /// Tables of the session alone, and views: names in lower case.
-    temporary: BTreeSet<String>,
+    /// Changes whenever a name may come to mean another table, or begins to be written in another way.
+    name_generation: u64,
+    /// Tables of the session alone: database and name.
+    temporary: BTreeSet<(Option<String>, String)>,
+    /// Names in lower case.
     views: BTreeSet<String>,
     /// Tables of this file whose rows make the server do more.
     triggers: BTreeSet<String>,
     functions: BTreeSet<String>,
-    /// Databases, and the charset of tables that name none.
-    databases: Vec<(String, Texture)>,
+    /// Databases by their names in lower case, and the charset of tables that name none.
+    databases: BTreeMap<String, DefaultCollation>,
+    /// Whether rows of a table go or change with those of another.
+    has_cascades: bool,
     in_transaction: bool,
+    /// Whether LOCK TABLES holds any.
+    has_locked: bool,
     /// The first line of rows that are not committed.
     uncommitted: Option<u64>,
     /// Whether the statement ends otherwise than by a semicolon.
@@ -46,25 +68,28 @@ pub(super) struct Follower {
     /// Whether that statement is a definition whose semicolons end no statement.
     has_body: bool,
     pub(super) statements: u64,
-    pub(super) locks: bool,
+    locks: bool,
 }
 
 impl Follower {
     pub(super) fn new(variables: Variables) -> Self {
         Self {
-            tables: Vec::new(),
+            tables: Tables::default(),
             cut: None,
             file: 0,
             file_name: String::new(),
+            files: Vec::new(),
             session: Arc::new(variables.session.clone()),
             variables,
-            epoch: 0,
+            name_generation: 0,
             temporary: BTreeSet::new(),
             views: BTreeSet::new(),
             triggers: BTreeSet::new(),
             functions: BTreeSet::new(),
-            databases: Vec::new(),
+            databases: BTreeMap::new(),
+            has_cascades: false,
             in_transaction: false,
+            has_locked: false,
             uncommitted: None,
             in_block: false,
             has_body: false,
@@ -82,10 +107,11 @@ impl Follower {
     ) -> Result<()> {
         self.file = number;
         script.window.name().clone_into(&mut self.file_name);
+        self.files.push(self.file_name.clone());
         self.variables = variables;
         self.triggers.clear();
         self.temporary.clear();
-        (self.in_transaction, self.uncommitted) = (false, None);
+        (self.in_transaction, self.has_locked, self.uncommitted) = (false, false, None);
         self.take_up(script);
         while script.next_statement()? {
             self.statements += 1;
@@ -116,12 +142,13 @@ impl Follower {
         Ok(())
     }
 
-    /// The session may write strings, names and texts in another way from here on.
+    /// The session may write strings, names and texts in another way from here on, or be in another database.
     fn take_up<R: Read>(&mut self, script: &mut Script<'_, R>) {
         let session = &self.variables.session;
         if *self.session != *session {
-            if self.session.mode != session.mode {
-                self.epoch += 1;
+            let names = |session: &Session| (session.mode, session.written.clone(), session.database.clone());
+            if names(&self.session) != names(session) {
+                self.name_generation += 1;
             }
             self.session = Arc::new(session.clone());
         }
@@ -169,14 +196,17 @@ impl Follower {
                 script.take("TABLE")?;
                 self.commit();
                 self.forbid(script, "TRUNCATE")?;
-                script.skip_statement()
+                script.end_statement()
             }
             verb @ ("UPDATE" | "DELETE") => self.changes(script, verb),
             verb @ ("LOAD" | "RENAME") => self.replaces(script, verb),
             "SET" => {
-                let words = script.rest_of_statement()?;
+                let words = script.all_words()?;
                 let before = self.variables.autocommit;
                 self.variables.set(&words).map_err(|what| self.error(script, &what))?;
+                if runs_on(&words) {
+                    return Err(self.error(script, "an INSERT begins within another statement"));
+                }
                 if !before && self.variables.autocommit {
                     self.commit();
                 }
@@ -188,38 +218,71 @@ impl Follower {
                 if !(next.is_any(&["WORK", "AND", "NO", "RELEASE"]) || next.is_symbol(b';')) {
                     return Err(self.error(script, "COMMIT of something is not followed"));
                 }
-                self.in_transaction = false;
-                self.uncommitted = None;
-                script.skip_statement()
+                self.commit();
+                self.in_transaction = chains(&script.rest_of_statement()?);
+                Ok(())
             }
             "START" | "BEGIN" => self.begin(script, &verb),
             "ROLLBACK" => {
                 if self.uncommitted.is_some() {
                     return Err(self.error(script, "a ROLLBACK takes rows back, and is not followed"));
                 }
-                script.skip_statement()
-            }
-            "LOCK" | "UNLOCK" => {
-                if !script.peek()?.is_any(&["TABLES", "TABLE", "INSTANCE"]) {
-                    return Err(self.error(script, "LOCK of something is not followed"));
+                let words = script.rest_of_statement()?;
+                // One to a SAVEPOINT ends no transaction.
+                if !words.iter().any(|word| word.is("TO")) {
+                    self.in_transaction = chains(&words);
                 }
-                self.locks = true;
-                self.commit();
-                script.skip_statement()
+                Ok(())
             }
+            "LOCK" | "UNLOCK" => self.lock(script, verb.is("LOCK")),
             "SELECT" => self.select(script),
             other => {
                 let next = script.peek()?;
-                match harm(other, &next) {
-                    Harm::None => script.skip_statement(),
-                    Harm::Commits => {
-                        self.commit();
+                match effect(other, &next) {
+                    StatementEffect::None if matches!(other, "EXPLAIN" | "DESCRIBE" | "DESC") => {
                         script.skip_statement()
                     }
-                    Harm::Unknown { what, hint } => Err(self.error(script, &what).hint(hint)),
+                    StatementEffect::None => script.end_statement(),
+                    StatementEffect::Commits => {
+                        self.commit();
+                        script.end_statement()
+                    }
+                    StatementEffect::Unknown { what, hint } => Err(self.error(script, &what).hint(hint)),
                 }
             }
         }
+    }
+
+    /// The table that a statement names.
+    fn find(&self, database: Option<&String>, name: &str) -> Option<usize> {
+        self.tables.find(database.or(self.variables.session.database.as_ref()), name)
+    }
+
+    /// Whether a name means a table of the session alone. An error where only a server can tell.
+    fn is_temporary<R: Read>(
+        &self,
+        script: &Script<'_, R>,
+        database: Option<&String>,
+        name: &str,
+    ) -> Result<bool> {
+        self.temporary(database, name).ok_or_else(|| {
+            self.error(script, &format!("`{name}` may be a temporary table of the dump, or another one"))
+        })
+    }
+
+    /// The same; none where it may: some servers tell letter case apart, and the database is not always said.
+    fn temporary(&self, database: Option<&String>, name: &str) -> Option<bool> {
+        let database = database.or(self.variables.session.database.as_ref());
+        let mut may_be = false;
+        for (other, temporary) in &self.temporary {
+            if temporary == name && other.as_ref() == database {
+                return Some(true);
+            }
+            let same =
+                other.as_ref().zip(database).is_none_or(|(one, other)| one.eq_ignore_ascii_case(other));
+            may_be |= same && temporary.eq_ignore_ascii_case(name);
+        }
+        (!may_be).then_some(false)
     }
 
     fn error<R: Read>(&self, script: &Script<'_, R>, what: &str) -> millrace_engine::error::Error {
@@ -235,6 +298,22 @@ impl Follower {
         self.in_transaction = false;
     }
 
+    /// `LOCK` and `UNLOCK TABLES`; those of the INSTANCE end no transaction.
+    fn lock<R: Read>(&mut self, script: &mut Script<'_, R>, locks: bool) -> Result<()> {
+        let next = script.peek()?;
+        if next.is_any(&["TABLES", "TABLE"]) {
+            self.locks = true;
+            // UNLOCK TABLES ends a transaction only where tables are locked.
+            if locks || self.has_locked {
+                self.commit();
+            }
+            self.has_locked = locks;
+        } else if !next.is("INSTANCE") {
+            return Err(self.error(script, "LOCK of something is not followed"));
+        }
+        script.end_statement()
+    }
+
     fn begin<R: Read>(&mut self, script: &mut Script<'_, R>, verb: &Word) -> Result<()> {
         let next = script.peek()?;
         let is_transaction = if verb.is("START") {
@@ -243,15 +322,16 @@ impl Follower {
             next.is("WORK") || next.is_symbol(b';') || next.kind == Kind::End
         };
         if verb.is("START") && next.is_any(&["SLAVE", "REPLICA", "ALL", "GROUP_REPLICATION"]) {
-            return script.skip_statement();
+            return script.end_statement();
         }
         if !is_transaction {
             return Err(self
                 .error(script, &format!("{} of something is not followed", verb.text.to_ascii_uppercase())));
         }
         self.uncommitted = None;
-        self.in_transaction = true;
-        script.skip_statement()
+        // It unlocks tables, too.
+        (self.in_transaction, self.has_locked) = (true, false);
+        script.end_statement()
     }
 
     /// `USE x`, which the client takes without a semicolon too.
@@ -259,9 +339,9 @@ impl Follower {
         let name = script.next()?;
         let Some(name) = name.name() else { return Err(self.error(script, "USE names no database")) };
         self.variables.session.database = Some(name.to_owned());
-        let line = script.rest_of_line()?;
-        let ends = line.trim_start();
-        if ends.is_empty() || ends.starts_with("--") || ends.starts_with('#') {
+        // Whoever reads rows on both sides would take it for the beginning of a statement that ends by a semicolon.
+        self.name_generation += 1;
+        if script.ends_line()? {
             return Ok(());
         }
         if !script.peek()?.is_symbol(b';') {
@@ -289,4 +369,9 @@ impl Follower {
         }
         Ok(())
     }
+}
+
+/// Whether a COMMIT or ROLLBACK begins the next transaction at once: `AND CHAIN`.
+fn chains(words: &[Word]) -> bool {
+    words.windows(2).any(|pair| pair[0].is("AND") && pair[1].is("CHAIN"))
 }

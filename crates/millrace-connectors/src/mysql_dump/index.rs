@@ -1,6 +1,6 @@
 //! What a dump holds: its tables, and where their rows are. See ADR 0030.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use millrace_core::cursor::{Cursor, FileState};
@@ -68,8 +68,10 @@ pub(super) struct Rows {
     pub(super) session: Arc<Session>,
     /// The table as it was defined then; none where it is in another file.
     pub(super) table: Option<Arc<Table>>,
-    /// Changes when strings begin to be written in another way.
-    pub(super) epoch: u64,
+    /// How these statements name it. Elsewhere the same name may mean another table.
+    pub(super) names: Vec<(Option<String>, String)>,
+    /// Changes when a name may come to mean another table, or begins to be written in another way.
+    pub(super) name_generation: u64,
 }
 
 /// A table of a dump.
@@ -82,19 +84,22 @@ pub(super) struct DumpTable {
     /// The file that defines it.
     pub(super) defined_in: Option<usize>,
     /// Why its definition cannot be read.
-    pub(super) strange: Option<String>,
-    /// How statements that insert its rows name it.
-    pub(super) spellings: BTreeSet<(Option<String>, String)>,
+    pub(super) definition_error: Option<String>,
     pub(super) rows: Vec<Rows>,
     /// Whether a statement replaces rows or passes over them.
     pub(super) replaces: bool,
+    /// An INSERT IGNORE that came before the definition, and whether foreign keys were held to then.
+    pub(super) ignored: Option<(Refused, bool)>,
+    /// The first statement that changes rows of it and, by their foreign keys, of other tables.
+    pub(super) changed: Option<Refused>,
     /// Why its rows are not what a server has.
     pub(super) refused: Option<Refused>,
 }
 
 impl DumpTable {
-    pub(super) fn definition(&self) -> Option<&Arc<Table>> {
-        self.definition.as_ref()
+    /// Whether the dump defines it, be it in a way that cannot be read.
+    pub(super) fn is_defined(&self) -> bool {
+        self.definition.is_some() || self.definition_error.is_some()
     }
 
     /// Says why its rows are not what a server has. The first reason is kept.
@@ -113,10 +118,16 @@ impl DumpTable {
             };
             let near = rows.start.offset.saturating_sub(last.end) <= NEAR || self.rows.len() >= MOST;
             let last = self.rows.last_mut().filter(|last| {
-                near && last.file == rows.file && last.epoch == rows.epoch && same_session && same_table
+                let same_names = last.name_generation == rows.name_generation;
+                near && last.file == rows.file && same_names && same_session && same_table
             });
             if let Some(last) = last {
                 last.end = rows.end;
+                for name in rows.names {
+                    if !last.names.contains(&name) {
+                        last.names.push(name);
+                    }
+                }
                 return;
             }
         }
@@ -148,10 +159,11 @@ impl Index {
     /// Names of the tables of a database, or of all, in the dump's order; then those whose definitions cannot be read.
     pub(super) fn names(&self, database: Option<&str>) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
-        for strange in [false, true] {
-            for table in self.tables.iter().filter(|table| table.strange.is_some() == strange) {
-                let there = database.is_none_or(|database| table.database.as_deref() == Some(database));
-                if there && !names.contains(&table.name) {
+        let mut there = HashSet::new();
+        for with_error in [false, true] {
+            for table in self.tables.iter().filter(|table| table.definition_error.is_some() == with_error) {
+                let is_in_it = database.is_none_or(|database| table.database.as_deref() == Some(database));
+                if is_in_it && there.insert(&table.name) {
                     names.push(table.name.clone());
                 }
             }
@@ -181,10 +193,6 @@ impl Index {
             }
         };
         let table = &self.tables[at];
-        let unreadable = || {
-            let message = format!("table `{}` of the dump cannot be read", table.name);
-            Error::new(ErrorKind::SourceUnreadable, message)
-        };
         if let Some((cut, refused)) = &self.cut
             && *cut != at
         {
@@ -193,8 +201,9 @@ impl Index {
         if let Some(refused) = &table.refused {
             return Err(refused.error());
         }
-        if let Some(what) = &table.strange {
-            return Err(unreadable().caused_by(what));
+        if let Some(what) = &table.definition_error {
+            let message = format!("table `{}` of the dump cannot be read", table.name);
+            return Err(Error::new(ErrorKind::SourceUnreadable, message).caused_by(what));
         }
         match &table.definition {
             Some(definition) => Ok((table, definition)),
@@ -202,7 +211,7 @@ impl Index {
                 let (file, line) = table.rows.first().map_or((0, 0), |rows| (rows.file, rows.start.line));
                 let name = self.states.get(file).map_or("", |state| &state.path);
                 let what = format!("rows of `{}`, and no file of the dump creates the table", table.name);
-                Err(unreadable_at(name, line, &what).hint(
+                Err(unreadable(name, line, &what).hint(
                     "Read the file with the definitions too (`path: [schema.sql, data.sql]`), or make the dump without `--no-create-info`.",
                 ))
             }
@@ -234,7 +243,7 @@ impl Index {
         for rows in &found.rows {
             let file = self.states.get(rows.file).map_or("", |state| &state.path);
             if let Written::Unread(charset) = &rows.session.written {
-                return Err(unreadable_at(file, rows.start.line, &format!("the rows are written in `{charset}`")).hint(
+                return Err(unreadable(file, rows.start.line, &format!("the rows are written in `{charset}`")).hint(
                     "Make the dump with `mysqldump --default-character-set=utf8mb4`, or say how it is written, as far as that can be said: `encoding: latin-1`.",
                 ));
             }
@@ -248,15 +257,11 @@ impl Index {
                 let what = format!(
                     "table `{name}` has the TIMESTAMP column `{column}`, and the dump does not say in which zone its values are"
                 );
-                return Err(unreadable_at(file, rows.start.line, &what).hint(
+                return Err(unreadable(file, rows.start.line, &what).hint(
                     "Say it with `time_zone:` (`\"+00:00\"` or a name), or make the dump with `mysqldump --tz-utc` (the default), or leave these columns out with `exclude_columns`.",
                 ));
             }
         }
         Ok(())
     }
-}
-
-fn unreadable_at(file: &str, line: u64, what: &str) -> Error {
-    unreadable(file, line, what)
 }

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use millrace_engine::error::Result;
+use millrace_engine::error::{Error, Result};
 
 use crate::files::delivery::Place;
 use crate::mysql_dump::extract::Extract;
@@ -94,11 +94,7 @@ fn one_row<R: Read>(
             Ok(length) => {
                 let raw = &text.bytes[..length];
                 let place = Place { file: script.window.name(), line: script.window.line(), raw };
-                if let Err(what) = extract.row(literals, place)? {
-                    return Err(script
-                        .unreadable(what)
-                        .hint("Load the dump into a server, and make a dump of what that has."));
-                }
+                extract.row(literals, place)?.map_err(|what| untold(script, what))?;
                 script.window.consume(length);
                 return Ok(true);
             }
@@ -111,8 +107,8 @@ fn one_row<R: Read>(
         match end_of_broken_row(text) {
             Ok(length) => {
                 let raw = &text.bytes[..length];
-                extract
-                    .broken(reason, Place { file: script.window.name(), line: script.window.line(), raw })?;
+                let place = Place { file: script.window.name(), line: script.window.line(), raw };
+                extract.broken(reason, place)?.map_err(|what| untold(script, what))?;
                 script.window.consume(length);
                 return Ok(true);
             }
@@ -123,6 +119,10 @@ fn one_row<R: Read>(
 
 /// The file ends within an INSERT.
 fn cut_off<R: Read>(script: &Script<'_, R>, extract: &mut Extract) -> Result<()> {
-    let place = Place { file: script.window.name(), line: script.window.line(), raw: b"" };
-    extract.broken("the file ends before the statement does", place)
+    extract.cut_off(Place { file: script.window.name(), line: script.window.line(), raw: b"" })
+}
+
+/// The error where the rows that a server has cannot be told.
+fn untold<R: Read>(script: &Script<'_, R>, what: &str) -> Error {
+    script.unreadable(what).hint("Load the dump into a server, and make a dump of what that has.")
 }

@@ -1,31 +1,53 @@
 //! Rows that repeat a key: a server has one row of each.
 
+use millrace_core::schema::DataType;
+
 use crate::files::number::{Number, small_integer};
+use crate::mysql_dump::column::TableColumn;
 use crate::mysql_dump::column_value::{self, ColumnValue, Scratch};
+use crate::mysql_dump::constraint::Key;
+use crate::mysql_dump::extract::Verb;
 use crate::mysql_dump::literal::{Literal, LiteralKind};
-use crate::mysql_dump::rule::{Rule, Texts};
+use crate::mysql_dump::rule::Rule;
 use crate::mysql_dump::seen::{Met, Seen};
 use crate::mysql_dump::session::Session;
-use crate::mysql_dump::table::{Key, Table};
+use crate::mysql_dump::table::Table;
 
-/// Watches the keys of a table.
+/// Watches the keys of a table. A plain INSERT is held to the primary key, by the same bytes. Where statements replace rows or pass over
+/// them, these are held to all keys, as any collation may compare them.
 #[derive(Debug)]
 pub(super) struct KeyWatch {
     keys: Vec<Watched>,
-    /// Whether keys are taken for the same that some collation may take for the same, and unique keys count as the primary key does: where
-    /// statements replace rows or pass over them.
-    is_loose: bool,
+    /// Whether statements replace rows or pass over them.
+    replaces: bool,
+    /// Whether a row came whose keys cannot be told: any later one may have the same.
+    has_unread: bool,
+    /// What all keys take.
+    bytes: usize,
     encoded: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct Watched {
     key: Key,
-    seen: Seen,
-    /// Where its columns stand in the present statement; none where it leaves one to its default.
-    places: Option<Vec<(usize, usize)>>,
-    /// Whether the server works the key out.
-    is_numbered: bool,
+    is_primary: bool,
+    /// As the rows have it.
+    exact: Seen,
+    /// As its collations may compare it; none where it has no text.
+    folded: Option<Seen>,
+    /// What the present statement says of it.
+    given: Given,
+}
+
+/// What a statement says of a key.
+#[derive(Debug)]
+enum Given {
+    /// Its columns: places among the statement's values, and numbers in the table.
+    At(Vec<(usize, usize)>),
+    /// Nothing: the server numbers the rows, or a column of it is NULL.
+    Nothing,
+    /// Nobody can tell: a column of it is left to its default, or it is worked out.
+    Unknown,
 }
 
 /// The key of a row.
@@ -38,83 +60,122 @@ enum Found {
     Bytes,
 }
 
+/// A row, and how it is read.
+pub(super) struct KeyedRow<'a> {
+    pub(super) literals: &'a [Literal],
+    pub(super) raw: &'a [u8],
+    pub(super) table: &'a Table,
+    pub(super) session: &'a Session,
+}
+
 impl KeyWatch {
     /// Watches the keys that a table has once the dump is through.
-    pub(super) fn new(table: &Table, is_loose: bool) -> Self {
-        let primary = Key {
-            columns: table.primary_key.iter().map(|name| (name.clone(), None)).collect(),
-            computed: false,
+    pub(super) fn new(table: &Table, replaces: bool) -> Self {
+        let primary = table.primary_key.iter().map(|key| (key, true));
+        let unique = table.unique_keys.iter().filter(|_| replaces).map(|key| (key, false));
+        let watched = |(key, is_primary): (&Key, bool)| {
+            let has_text = key.columns.iter().any(|(name, _)| {
+                let column = table.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
+                column.is_none_or(|column| matches!(column.rule, Rule::Text(_)))
+            });
+            let folded = (replaces && has_text).then(Seen::default);
+            Watched { key: key.clone(), is_primary, exact: Seen::default(), folded, given: Given::Unknown }
         };
-        let unique = table.unique_keys.iter().filter(|_| is_loose).cloned();
-        let keys = (!primary.columns.is_empty()).then_some(primary).into_iter().chain(unique);
-        let watched = |key| Watched { key, seen: Seen::default(), places: None, is_numbered: false };
-        Self { keys: keys.map(watched).collect(), is_loose, encoded: Vec::new() }
+        let keys = primary.chain(unique).map(watched).collect();
+        Self { keys, replaces, has_unread: false, bytes: 0, encoded: Vec::new() }
     }
 
     /// Starts a statement: `numbers` are the columns of its values.
     pub(super) fn begin(&mut self, table: &Table, numbers: &[usize]) {
         for watched in &mut self.keys {
-            let number =
-                |name: &str| table.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
-            let place = |(name, _): &(String, Option<usize>)| {
-                let number = number(name)?;
-                Some((numbers.iter().position(|other| *other == number)?, number))
-            };
-            watched.places = watched.key.columns.iter().map(place).collect();
-            watched.is_numbered = watched
-                .key
-                .columns
-                .iter()
-                .any(|(name, _)| number(name).is_some_and(|number| table.columns[number].numbered));
-            if watched.key.computed {
-                watched.places = None;
-            }
+            watched.given = given(&watched.key, table, numbers);
         }
     }
 
-    /// Takes the keys of a row up, and says whether one of them was there before.
-    pub(super) fn row(
-        &mut self,
-        literals: &[Literal],
-        row: &[u8],
-        table: &Table,
-        session: &Session,
-        scratch: &mut Scratch,
-    ) -> Met {
+    /// Takes the keys of a row up, and says whether one that counts for the verb was there before.
+    pub(super) fn row(&mut self, verb: Verb, row: &KeyedRow<'_>, scratch: &mut Scratch) -> Met {
+        if verb == Verb::ReplaceOrIgnore && self.has_unread {
+            return Met::Full;
+        }
         let mut met = Met::New;
         for watched in &mut self.keys {
-            let found = match &watched.places {
-                None if watched.is_numbered => Found::Nothing,
-                None => Found::Unknown,
-                Some(places) => {
-                    let parts = places
-                        .iter()
-                        .zip(&watched.key.columns)
-                        .map(|(&(at, number), (_, length))| (at, number, *length));
-                    encode(parts, literals, row, table, session, scratch, self.is_loose, &mut self.encoded)
+            // Without texts the one set stands for both.
+            let counts_exact = match verb {
+                Verb::Insert => watched.is_primary,
+                Verb::ReplaceOrIgnore => watched.folded.is_none(),
+            };
+            let needs_exact = watched.is_primary || watched.folded.is_none();
+            let sets = [
+                (needs_exact.then_some(&mut watched.exact), counts_exact),
+                (watched.folded.as_mut(), verb == Verb::ReplaceOrIgnore),
+            ];
+            for (is_loose, (seen, counts)) in [false, true].into_iter().zip(sets) {
+                let Some(seen) = seen else { continue };
+                let found = match &watched.given {
+                    Given::Nothing => Found::Nothing,
+                    Given::Unknown => Found::Unknown,
+                    Given::At(places) => {
+                        let parts = places.iter().zip(&watched.key.columns);
+                        let parts = parts.map(|(&(at, number), (_, length))| (at, number, *length));
+                        encode(parts, row, scratch, is_loose, &mut self.encoded)
+                    }
+                };
+                let this = match found {
+                    Found::Unknown if self.replaces => {
+                        self.has_unread = true;
+                        if verb == Verb::ReplaceOrIgnore { Met::Full } else { Met::New }
+                    }
+                    // A key that is missing in its row: the row is refused for that.
+                    Found::Nothing | Found::Unknown => Met::New,
+                    Found::Number(number) => seen.number(number, &mut self.bytes),
+                    Found::Bytes => seen.text(&self.encoded, &mut self.bytes),
+                };
+                if counts && this != Met::New && met != Met::Before {
+                    met = this;
                 }
-            };
-            let this = match found {
-                Found::Unknown if self.is_loose => Met::Full,
-                Found::Nothing | Found::Unknown => Met::New,
-                Found::Number(number) => watched.seen.number(number),
-                Found::Bytes => watched.seen.text(&self.encoded),
-            };
-            if this != Met::New && met != Met::Before {
-                met = this;
             }
         }
         met
     }
+
+    /// Takes up that a row came of which no key can be told, and says what that is for the verb.
+    pub(super) fn unread(&mut self, verb: Verb) -> Met {
+        let matters = self.replaces && !self.keys.is_empty();
+        self.has_unread |= matters;
+        if matters && verb == Verb::ReplaceOrIgnore { Met::Full } else { Met::New }
+    }
 }
 
-#[expect(clippy::too_many_arguments, reason = "what a row is, and how it is read")]
+fn given(key: &Key, table: &Table, numbers: &[usize]) -> Given {
+    if key.computed {
+        return Given::Unknown;
+    }
+    let number = |name: &str| table.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
+    let Some(columns) = key.columns.iter().map(|(name, _)| number(name)).collect::<Option<Vec<_>>>() else {
+        return Given::Unknown;
+    };
+    let mut places = Vec::with_capacity(columns.len());
+    let mut is_unknown = false;
+    for number in columns {
+        match numbers.iter().position(|other| *other == number) {
+            Some(at) => places.push((at, number)),
+            None => {
+                let column = &table.columns[number];
+                // A key with NULL in it is like no other.
+                if column.auto_increment || (column.nullable && !column.has_default && !column.generated) {
+                    return Given::Nothing;
+                }
+                is_unknown = true;
+            }
+        }
+    }
+    if is_unknown { Given::Unknown } else { Given::At(places) }
+}
+
+/// Writes the key of a row down. `is_loose`: as a collation may compare it.
 fn encode(
     parts: impl ExactSizeIterator<Item = (usize, usize, Option<usize>)>,
-    literals: &[Literal],
-    row: &[u8],
-    table: &Table,
-    session: &Session,
+    row: &KeyedRow<'_>,
     scratch: &mut Scratch,
     is_loose: bool,
     out: &mut Vec<u8>,
@@ -122,31 +183,41 @@ fn encode(
     out.clear();
     let is_single = parts.len() == 1;
     for (at, number, length) in parts {
-        let (Some(literal), column) = (literals.get(at), &table.columns[number]) else {
+        let (Some(literal), column) = (row.literals.get(at), &row.table.columns[number]) else {
             return Found::Unknown;
         };
         if literal.kind == LiteralKind::Null {
-            return Found::Nothing;
+            // Without strict mode, or by IGNORE, servers make 0 or an empty text of NULL where the column holds none.
+            return if column.nullable || column.auto_increment { Found::Nothing } else { Found::Unknown };
         }
-        let Ok(value) = column_value::read(literal, row, column, session, scratch) else {
+        let Ok(value) = column_value::read(literal, row.raw, column, row.session, scratch) else {
             return Found::Unknown;
         };
         match &value {
             ColumnValue::Number(text) => {
                 let is_zero = !text.iter().any(|byte| matches!(byte, b'1'..=b'9'));
-                if column.numbered && !session.keeps_zero && is_zero {
+                if column.auto_increment && !row.session.keeps_zero && is_zero {
                     return Found::Nothing;
                 }
-                match small_integer(text) {
-                    Some(number) if is_single => return Found::Number(number),
-                    Some(number) => out.extend_from_slice(&number.to_le_bytes()),
-                    None => out.extend_from_slice(&canonical(text)),
+                match number_of(text, column) {
+                    None => return Found::Unknown,
+                    Some(Same::Whole(number)) if is_single => return Found::Number(number),
+                    Some(Same::Whole(number)) => out.extend_from_slice(&number.to_le_bytes()),
+                    Some(Same::Other(bytes)) => {
+                        out.push(b'.');
+                        out.extend_from_slice(&bytes);
+                    }
                 }
             }
-            ColumnValue::Text(text) => match &column.rule {
-                Rule::Text(texts) if is_loose => fold(text, texts, length, out),
-                _ => out.extend_from_slice(text),
-            },
+            ColumnValue::Text(text) => {
+                let text = String::from_utf8_lossy(text);
+                let end = length.and_then(|length| text.char_indices().nth(length)).map(|(end, _)| end);
+                let part = &text[..end.unwrap_or(text.len())];
+                match &column.rule {
+                    Rule::Text(texts) if is_loose => texts.collation.fold(part, out),
+                    _ => out.extend_from_slice(part.as_bytes()),
+                }
+            }
             ColumnValue::Bytes(bytes) => {
                 out.extend_from_slice(&bytes[..length.unwrap_or(usize::MAX).min(bytes.len())]);
             }
@@ -160,54 +231,87 @@ fn encode(
     Found::Bytes
 }
 
-/// The same bytes for the same number.
-fn canonical(text: &[u8]) -> Vec<u8> {
-    let Some(number) = Number::parse(text) else { return text.to_vec() };
-    match number.scaled_wide(76, 38) {
-        Ok(scaled) => scaled.to_string().into_bytes(),
-        Err(_) => std::str::from_utf8(text)
-            .ok()
-            .and_then(|text| text.parse::<f64>().ok())
-            .map_or_else(|| text.to_vec(), |number| number.to_bits().to_le_bytes().to_vec()),
+/// What is the same for equal numbers.
+#[derive(Debug, PartialEq, Eq)]
+enum Same {
+    Whole(i64),
+    Other(Vec<u8>),
+}
+
+/// The number that a column keeps of a text; none where it keeps another one, which servers round or cut to.
+fn number_of(text: &[u8], column: &TableColumn) -> Option<Same> {
+    if let DataType::Float32 | DataType::Float64 = column.data_type {
+        let double =
+            std::str::from_utf8(text).ok()?.parse::<f64>().ok().filter(|double| double.is_finite())?;
+        let kept = if column.data_type == DataType::Float32 { f64::from(double as f32) } else { double };
+        return Some(Same::Other(kept.to_bits().to_le_bytes().to_vec()));
+    }
+    let number = Number::parse(text)?;
+    let whole = match small_integer(text) {
+        Some(whole) => Some(i128::from(whole)),
+        None => number.integer().ok(),
+    };
+    if let DataType::Decimal { precision, scale } = column.data_type {
+        let scaled = number.scaled_wide(precision, scale).ok()?;
+        return match whole.and_then(|whole| i64::try_from(whole).ok()) {
+            Some(whole) => Some(Same::Whole(whole)),
+            None => Some(Same::Other(scaled.to_string().into_bytes())),
+        };
+    }
+    let whole = whole.filter(|whole| holds(column.data_type, *whole))?;
+    Some(i64::try_from(whole).map_or_else(|_| Same::Other(whole.to_le_bytes().to_vec()), Same::Whole))
+}
+
+/// Whether a type of integers has that one.
+fn holds(data_type: DataType, whole: i128) -> bool {
+    match data_type {
+        DataType::Int8 => i8::try_from(whole).is_ok(),
+        DataType::Int16 => i16::try_from(whole).is_ok(),
+        DataType::Int32 => i32::try_from(whole).is_ok(),
+        DataType::UInt8 => u8::try_from(whole).is_ok(),
+        DataType::UInt16 => u16::try_from(whole).is_ok(),
+        DataType::UInt32 => u32::try_from(whole).is_ok(),
+        DataType::UInt64 => u64::try_from(whole).is_ok(),
+        _ => i64::try_from(whole).is_ok(),
     }
 }
 
-/// A text without what collations may pass over: letter case, accents of Latin letters, and blanks at the end.
-fn fold(text: &[u8], texts: &Texts, length: Option<usize>, out: &mut Vec<u8>) {
-    let text = String::from_utf8_lossy(text);
-    let cut: String = text.chars().take(length.unwrap_or(usize::MAX)).collect();
-    let cut = cut.trim_end_matches(' ');
-    if texts.exact {
-        out.extend_from_slice(cut.as_bytes());
-        return;
-    }
-    for letter in cut.chars().flat_map(char::to_lowercase) {
-        let letter = base(letter);
-        out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mysql_dump::column::tests::column;
 
-/// The letter of ASCII that a Latin letter is without its accents.
-fn base(letter: char) -> char {
-    const GROUPS: [(&str, char); 15] = [
-        ("àáâãäåāăąæ", 'a'),
-        ("çćĉċč", 'c'),
-        ("ďđð", 'd'),
-        ("èéêëēĕėęě", 'e'),
-        ("ĝğġģ", 'g'),
-        ("ìíîïĩīĭįı", 'i'),
-        ("ķ", 'k'),
-        ("ĺļľŀł", 'l'),
-        ("ñńņňŉ", 'n'),
-        ("òóôõöøōŏőœ", 'o'),
-        ("ŕŗř", 'r'),
-        ("śŝşšßſ", 's'),
-        ("ţťŧ", 't'),
-        ("ùúûüũūŭůűų", 'u'),
-        ("ýÿŷźżžþ", 'y'),
-    ];
-    if letter.is_ascii() {
-        return letter;
+    #[test]
+    fn equal_numbers_are_one_key() {
+        let of = |text: &str, definition: &str| number_of(text.as_bytes(), &column(definition));
+        for (definition, one, other) in [
+            ("int", "1", "1.0"),
+            ("int", "1", "1e0"),
+            ("bigint", "1000000000000000000", "1000000000000000000.0"),
+            ("bigint unsigned", "18446744073709551615", "18446744073709551615.00"),
+            ("decimal(5,2)", "1", "1.00"),
+            ("decimal(5,2)", "1.5", "1.50"),
+            ("decimal(65,30)", "12345678901234567890.5", "12345678901234567890.500"),
+            ("double", "1", "1.0"),
+            ("float", "1.1", "1.10000001"),
+        ] {
+            assert!(of(one, definition).is_some(), "{definition}");
+            assert_eq!(of(one, definition), of(other, definition), "{definition}: {one}, {other}");
+        }
+        for (definition, one, other) in
+            [("int", "1", "2"), ("decimal(5,2)", "1.1", "1.2"), ("double", "0.1", "0.11")]
+        {
+            assert_ne!(of(one, definition), of(other, definition), "{definition}: {one}, {other}");
+        }
+        // Servers round or cut these.
+        for (definition, text) in [
+            ("int", "1.4"),
+            ("tinyint", "128"),
+            ("decimal(5,2)", "1.005"),
+            ("decimal(5,2)", "1000"),
+            ("double", "1e400"),
+        ] {
+            assert_eq!(of(text, definition), None, "{definition}: {text}");
+        }
     }
-    GROUPS.iter().find(|(letters, _)| letters.contains(letter)).map_or(letter, |(_, base)| *base)
 }

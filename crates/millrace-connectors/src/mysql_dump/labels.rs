@@ -53,7 +53,7 @@ pub(super) fn by_number(list: &Labels, digits: &[u8]) -> Result<String, Refusal>
     at.and_then(|at| list.names.get(at).cloned()).ok_or_else(no_label)
 }
 
-/// The labels whose bits a number has, that of the first label being 1.
+/// The labels whose bits a number has, that of the first label being 1. There are 64 labels at most.
 pub(super) fn by_bits(list: &Labels, digits: &[u8]) -> Result<String, Refusal> {
     let bits = number(digits).ok_or_else(no_label)?;
     let beyond = if list.names.len() < 64 { bits >> list.names.len() } else { 0 };
@@ -74,7 +74,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 fn position(list: &Labels, text: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(text).ok()?.trim_end_matches(' ');
     let mut alike = list.names.iter().enumerate().filter(|(_, name)| {
-        *name == text || (!list.exact && text.is_ascii() && name.eq_ignore_ascii_case(text))
+        *name == text || (!list.case_sensitive && text.is_ascii() && name.eq_ignore_ascii_case(text))
     });
     match (alike.next(), alike.next()) {
         (Some((at, _)), None) => Some(at),

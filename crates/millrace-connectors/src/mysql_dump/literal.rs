@@ -11,12 +11,12 @@ pub(super) struct Literal {
     pub(super) kind: LiteralKind,
     /// Its bytes, counted from the row's opening bracket: digits with a sign that stands at them, or what is within the quotes.
     pub(super) range: Range<usize>,
-    pub(super) meant: Meant,
+    pub(super) introducer: Introducer,
 }
 
 /// What the bytes of a literal are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meant {
+pub(super) enum Introducer {
     /// A text in the charset of the client; digits of hex: bytes in that of the column.
     Client,
     /// Bytes in the charset of the column (`_binary`).
@@ -51,12 +51,15 @@ pub(super) enum LiteralKind {
 
 const BROKEN_VALUE: Stop = Stop::Broken("a value is no literal");
 
+/// Functions within each other that are followed.
+const DEEPEST: usize = 4;
+
 /// Reads the row that the bytes start with and lists its values. Returns its length.
 pub(super) fn row(text: Text<'_>, literals: &mut Vec<Literal>) -> Result<usize, Stop> {
     literals.clear();
     let mut at = text.skip_space(1)?;
     loop {
-        let (literal, end) = value(text, at)?;
+        let (literal, end) = value(text, at, 0)?;
         literals.push(literal);
         let separator = text.token(end)?;
         match separator.kind {
@@ -68,7 +71,7 @@ pub(super) fn row(text: Text<'_>, literals: &mut Vec<Literal>) -> Result<usize, 
     }
 }
 
-fn value(text: Text<'_>, at: usize) -> Result<(Literal, usize), Stop> {
+fn value(text: Text<'_>, at: usize, depth: usize) -> Result<(Literal, usize), Stop> {
     let token = text.token(at)?;
     let word = &text.bytes[token.range.clone()];
     let is = |keyword: &str| word.eq_ignore_ascii_case(keyword.as_bytes());
@@ -86,42 +89,46 @@ fn value(text: Text<'_>, at: usize) -> Result<(Literal, usize), Stop> {
             let together = sign == b'-' && number.range.start == token.end;
             let start = if together { token.range.start } else { number.range.start };
             let kind = LiteralKind::Number { negative: sign == b'-' && !together };
-            return Ok((Literal { kind, range: start..number.end, meant: Meant::Client }, number.end));
+            return Ok((
+                Literal { kind, range: start..number.end, introducer: Introducer::Client },
+                number.end,
+            ));
         }
         Kind::Word if is("NULL") => LiteralKind::Null,
         Kind::Word if is("TRUE") => LiteralKind::Boolean(true),
         Kind::Word if is("FALSE") => LiteralKind::Boolean(false),
         Kind::Word if is("DEFAULT") => LiteralKind::Default,
-        Kind::Word if is("N") => return introduced(text, token.end, Meant::Client),
+        Kind::Word if is("N") => return introduced(text, token.end, Introducer::Client),
         Kind::Word if word.starts_with(b"_") => {
             let charset = std::str::from_utf8(&word[1..]).ok().and_then(Charset::named);
             return match charset {
-                Some(Charset::Binary) => introduced(text, token.end, Meant::Column),
-                Some(charset) => introduced(text, token.end, Meant::In(charset)),
+                Some(Charset::Binary) => introduced(text, token.end, Introducer::Column),
+                Some(charset) => introduced(text, token.end, Introducer::In(charset)),
                 None => Err(BROKEN_VALUE),
             };
         }
-        Kind::Word => return constant(text, word, token.end),
+        Kind::Word if depth < DEEPEST => return constant(text, word, token.end, depth + 1),
         Kind::End => return Err(Stop::Broken("the file ends within a row")),
         _ => return Err(BROKEN_VALUE),
     };
-    Ok((Literal { kind, range: token.range, meant: Meant::Client }, token.end))
+    Ok((Literal { kind, range: token.range, introducer: Introducer::Client }, token.end))
 }
 
 /// A string whose bytes are meant otherwise than the session says.
-fn introduced(text: Text<'_>, at: usize, meant: Meant) -> Result<(Literal, usize), Stop> {
-    let (literal, end) = value(text, at)?;
-    match literal.kind {
-        LiteralKind::Text { .. } | LiteralKind::Hex if literal.meant == Meant::Client => {
-            Ok((Literal { meant, ..literal }, end))
-        }
-        LiteralKind::Bits => Ok((literal, end)),
-        _ => Err(BROKEN_VALUE),
-    }
+fn introduced(text: Text<'_>, at: usize, introducer: Introducer) -> Result<(Literal, usize), Stop> {
+    let token = text.token(at)?;
+    let (kind, introducer) = match token.kind {
+        Kind::Text { quote, plain } => (LiteralKind::Text { quote, plain }, introducer),
+        Kind::Hex => (LiteralKind::Hex, introducer),
+        Kind::Bits => (LiteralKind::Bits, Introducer::Client),
+        Kind::End => return Err(Stop::Broken("the file ends within a row")),
+        _ => return Err(BROKEN_VALUE),
+    };
+    Ok((Literal { kind, range: token.range, introducer }, token.end))
 }
 
 /// A function of constants, whose value anybody can tell.
-fn constant(text: Text<'_>, name: &[u8], at: usize) -> Result<(Literal, usize), Stop> {
+fn constant(text: Text<'_>, name: &[u8], at: usize, depth: usize) -> Result<(Literal, usize), Stop> {
     let name = name.to_ascii_uppercase();
     let known = [
         &b"UNHEX"[..],
@@ -138,9 +145,9 @@ fn constant(text: Text<'_>, name: &[u8], at: usize) -> Result<(Literal, usize), 
         return Err(BROKEN_VALUE);
     }
     let at = symbol(text, at, b'(')?;
-    let (argument, mut at) = value(text, at)?;
+    let (argument, mut at) = value(text, at, depth)?;
     let is_text = matches!(argument.kind, LiteralKind::Text { .. });
-    let is_plain_text = is_text && argument.meant == Meant::Client;
+    let is_plain_text = is_text && argument.introducer == Introducer::Client;
     let literal = match name.as_slice() {
         b"UNHEX" if is_plain_text => {
             if !text.bytes[argument.range.clone()].iter().all(u8::is_ascii_hexdigit) {
@@ -157,23 +164,27 @@ fn constant(text: Text<'_>, name: &[u8], at: usize) -> Result<(Literal, usize), 
                 return Err(BROKEN_VALUE);
             }
             at = charset.end;
-            match argument.meant {
-                Meant::Client if is_text => Literal { meant: Meant::Converted(to), ..argument },
-                Meant::Client | Meant::Column => Literal { meant: Meant::In(to), ..argument },
+            match argument.introducer {
+                Introducer::Client if is_text => {
+                    Literal { introducer: Introducer::Converted(to), ..argument }
+                }
+                Introducer::Client | Introducer::Column => {
+                    Literal { introducer: Introducer::In(to), ..argument }
+                }
                 _ => argument,
             }
         }
         wkt if wkt.ends_with(b"FROMTEXT") && is_plain_text => {
-            Literal { meant: Meant::WellKnownText, ..argument }
+            Literal { introducer: Introducer::WellKnownText, ..argument }
         }
         wkb if wkb.ends_with(b"FROMWKB") && (is_text || argument.kind == LiteralKind::Hex) => {
-            Literal { meant: Meant::WellKnownBinary, ..argument }
+            Literal { introducer: Introducer::WellKnownBinary, ..argument }
         }
         _ => return Err(BROKEN_VALUE),
     };
     let next = text.token(at)?;
     if next.kind == Kind::Symbol(b',')
-        && !matches!(literal.meant, Meant::Client | Meant::In(_) | Meant::Converted(_))
+        && !matches!(literal.introducer, Introducer::Client | Introducer::In(_) | Introducer::Converted(_))
     {
         // The number of a system of reference. In others than 0 servers differ in which of the two numbers of a point comes first.
         let system = text.token(next.end)?;
@@ -302,6 +313,28 @@ mod tests {
         ] {
             assert!(matches!(values(bad), Err(Stop::Broken(_))), "{bad}");
         }
+    }
+
+    #[test]
+    fn functions_are_followed_to_an_end() {
+        // On a small stack, as those of threads are.
+        let deep = |sql: String| {
+            let thread = std::thread::Builder::new().stack_size(2 << 20);
+            let run = thread.spawn(move || values(&sql)).expect("a thread");
+            run.join().expect("no crash")
+        };
+        let many = 100_000;
+        for sql in [
+            format!("({}'41'{})", "unhex(".repeat(many), ")".repeat(many)),
+            format!("({}'a'{})", "convert(".repeat(many), " using utf8mb4)".repeat(many)),
+            format!("({}'a')", "_utf8mb4 ".repeat(many)),
+            format!("({}'a')", "n ".repeat(many)),
+            format!("({}1)", "-".repeat(many)),
+        ] {
+            assert_eq!(deep(sql), Err(BROKEN_VALUE));
+        }
+        let few = "(convert(convert(unhex('41') using utf8mb4) using utf8mb4))";
+        assert_eq!(values(few).map(|values| values.len()), Ok(1));
     }
 
     #[test]

@@ -9,7 +9,10 @@
 
 mod alter;
 mod charset;
+mod collation;
+mod column;
 mod column_value;
+mod constraint;
 mod content;
 mod convert;
 mod expression;
@@ -18,7 +21,6 @@ mod follow;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz;
 mod geometry;
-mod harmless;
 mod index;
 mod insert;
 mod keys;
@@ -31,6 +33,7 @@ mod rule;
 mod script;
 mod seen;
 mod session;
+mod statement_effect;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -50,6 +53,7 @@ use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, Sour
 
 use crate::files::Limits;
 use crate::files::doctor::diagnose;
+use crate::files::here::{self, are_here};
 use crate::files::input::blocking;
 use crate::files::selection::position;
 use crate::files::watch::assert_as_seen;
@@ -165,6 +169,14 @@ fn wanted(stream: &StreamRequest, settings: &Settings) -> Wanted {
 
 #[async_trait]
 impl Source for DumpSource {
+    fn is_local(&self, stream: &StreamRequest) -> bool {
+        are_here(&stream.settings.or(&self.settings))
+    }
+
+    async fn stamp(&self, stream: &StreamRequest) -> Option<String> {
+        here::stamp(self.context.project_dir.clone(), stream.settings.or(&self.settings)).await
+    }
+
     fn reads(&self, stream: &StreamRequest) -> Option<String> {
         stream.settings.text("table").map(str::to_owned)
     }

@@ -14,7 +14,7 @@ use crate::files::window::Window;
 use crate::mysql_dump::charset::Charset;
 use crate::mysql_dump::content::Content;
 use crate::mysql_dump::extract::{Extract, Statement, Verb};
-use crate::mysql_dump::follow::Follower;
+use crate::mysql_dump::follow::{Followed, Follower};
 use crate::mysql_dump::index::{DumpTable, Index, Rows};
 use crate::mysql_dump::initial_zone;
 use crate::mysql_dump::insert::{self, column_list, skip_modifiers};
@@ -139,7 +139,7 @@ impl Building {
     }
 
     pub(super) fn finish(self) -> Index {
-        let Follower { tables, cut, locks, .. } = self.follower;
+        let Followed { tables, cut, locks } = self.follower.finish();
         let has_rows = tables.iter().any(|table| !table.rows.is_empty());
         let definitions_only =
             self.by_a_program && !self.announces_rows && !locks && !has_rows && !tables.is_empty();
@@ -195,7 +195,7 @@ pub(super) fn rows(
         }
         let table = part.table.as_ref().unwrap_or(definition);
         while script.next_statement()? {
-            statement(&mut script, found, part, table, extract, &mut literals)?;
+            statement(&mut script, part, table, extract, &mut literals)?;
         }
     }
     Ok(())
@@ -203,7 +203,6 @@ pub(super) fn rows(
 
 fn statement<R: Read>(
     script: &mut Script<'_, R>,
-    found: &DumpTable,
     part: &Rows,
     table: &Arc<Table>,
     extract: &mut Extract,
@@ -215,14 +214,14 @@ fn statement<R: Read>(
     }
     let ignores = skip_modifiers(script)?;
     let named = script.qualified_name()?;
-    if !found.spellings.contains(&named) {
+    if !part.names.contains(&named) {
         return script.skip_statement();
     }
     let columns = column_list(script)?;
     if !(script.take("VALUES")? || script.take("VALUE")?) {
         return Err(script.unreadable("an INSERT without VALUES cannot be read"));
     }
-    let verb = if ignores || verb.is("REPLACE") { Verb::Settle } else { Verb::Insert };
+    let verb = if ignores || verb.is("REPLACE") { Verb::ReplaceOrIgnore } else { Verb::Insert };
     let session = Arc::clone(&part.session);
     let statement = Statement { table: Arc::clone(table), session, verb };
     extract.begin(statement, columns.as_deref()).map_err(|what| script.unreadable(&what))?;

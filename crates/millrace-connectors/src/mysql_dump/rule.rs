@@ -5,6 +5,7 @@ use std::sync::Arc;
 use millrace_core::schema::DataType;
 
 use crate::mysql_dump::charset::Charset;
+use crate::mysql_dump::collation::Collation;
 use crate::mysql_dump::lexer::Kind;
 use crate::mysql_dump::script::Word;
 use crate::mysql_types::stored::Form;
@@ -57,8 +58,7 @@ pub(super) struct Texts {
     pub(super) bytes: usize,
     /// Whether blanks at the end do not count (CHAR).
     pub(super) trimmed: bool,
-    /// Whether texts that differ in case alone are different ones (`…_bin`, `…_cs`).
-    pub(super) exact: bool,
+    pub(super) collation: Collation,
 }
 
 /// The labels of an ENUM or SET.
@@ -66,7 +66,8 @@ pub(super) struct Texts {
 pub(super) struct Labels {
     pub(super) charset: Charset,
     pub(super) names: Arc<[String]>,
-    pub(super) exact: bool,
+    /// Whether labels that differ in letter case alone are different ones.
+    pub(super) case_sensitive: bool,
 }
 
 /// What else a type's definition says.
@@ -80,13 +81,13 @@ pub(super) struct Definition<'a> {
     pub(super) arguments: &'a [Word],
     pub(super) unsigned: bool,
     pub(super) charset: Charset,
-    pub(super) exact: bool,
+    pub(super) collation: Collation,
 }
 
 impl Rule {
     /// The rule of a column of that logical type.
     pub(super) fn of(definition: Definition<'_>, data_type: DataType, form: Form) -> Self {
-        let Definition { word, arguments, charset, exact, .. } = definition;
+        let Definition { word, arguments, charset, collation, .. } = definition;
         let number = |at: usize| arguments.get(at).and_then(|word| word.text.parse::<usize>().ok());
         let fraction = number(0).unwrap_or(0) as u8;
         match (form, data_type) {
@@ -99,7 +100,7 @@ impl Rule {
         let labels = || {
             let texts = arguments.iter().filter(|word| matches!(word.kind, Kind::Text { .. }));
             let names = texts.map(|word| word.text.trim_end_matches(' ').to_owned()).collect();
-            Labels { charset, names, exact }
+            Labels { charset, names, case_sensitive: collation.case_sensitive }
         };
         match word {
             "year" => Self::Year,
@@ -124,7 +125,7 @@ impl Rule {
 }
 
 fn texts_of(definition: Definition<'_>, length: Option<usize>) -> Texts {
-    let Definition { word, varying, charset, exact, .. } = definition;
+    let Definition { word, varying, charset, collation, .. } = definition;
     let is_char = matches!(word, "char" | "character" | "nchar" | "national") && !varying;
     let is_varchar = varying || matches!(word, "varchar" | "nvarchar" | "varcharacter");
     let characters = match (is_char, is_varchar) {
@@ -139,7 +140,7 @@ fn texts_of(definition: Definition<'_>, length: Option<usize>) -> Texts {
         "mediumtext" | "long" => (1 << 24) - 1,
         _ => u32::MAX as usize,
     };
-    Texts { charset, characters, bytes, trimmed: is_char, exact }
+    Texts { charset, characters, bytes, trimmed: is_char, collation }
 }
 
 fn bytes_of(definition: Definition<'_>, length: Option<usize>) -> Rule {

@@ -2,6 +2,8 @@
 
 mod skip;
 
+pub(super) use self::skip::Passed;
+
 use std::io::Read;
 
 use millrace_engine::error::{Error, ErrorKind, Result};
@@ -14,7 +16,7 @@ use crate::mysql_dump::lexer::{Kind, Mode, Reach, Space, Stop, Text, unescape};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) kind: Kind,
-    /// As it is meant: names and strings without their quotes and escapes.
+    /// As it is introducer: names and strings without their quotes and escapes.
     pub(super) text: String,
 }
 
@@ -235,8 +237,26 @@ impl<'a, R: Read> Script<'a, R> {
         Ok(true)
     }
 
+    /// Whether nothing of a statement is left on the present line.
+    pub(super) fn ends_line(&mut self) -> Result<bool> {
+        loop {
+            let rest = self.window.rest();
+            let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
+            let ends = match &rest[blanks..] {
+                [] | b"-" => None,
+                [b'\n' | b'#', ..] | [b'-', b'-', ..] => Some(true),
+                _ => Some(false),
+            };
+            match ends {
+                Some(ends) => return Ok(ends),
+                None if self.window.fill()? => {}
+                None => return Ok(self.window.rest().len() == blanks),
+            }
+        }
+    }
+
     /// What is left of the present line, without moving on.
-    pub(super) fn rest_of_line(&mut self) -> Result<String> {
+    fn rest_of_line(&mut self) -> Result<String> {
         let end = loop {
             match memchr::memchr(b'\n', self.window.rest()) {
                 Some(end) => break end,
@@ -348,8 +368,24 @@ impl<'a, R: Read> Script<'a, R> {
         }
     }
 
-    /// All tokens up to the end of the statement, which is consumed.
+    /// All tokens up to the end of a statement that has no INSERT within, which is consumed. An error where it has: the semicolon before it
+    /// is missing.
     pub(super) fn rest_of_statement(&mut self) -> Result<Vec<Word>> {
+        let words = self.all_words()?;
+        if runs_on(&words) {
+            Err(self.unreadable("an INSERT begins within another statement"))
+        } else {
+            Ok(words)
+        }
+    }
+
+    /// Moves on to the end of such a statement.
+    pub(super) fn end_statement(&mut self) -> Result<()> {
+        self.rest_of_statement().map(|_words| ())
+    }
+
+    /// All tokens up to the end of the statement, which is consumed.
+    pub(super) fn all_words(&mut self) -> Result<Vec<Word>> {
         let mut words = Vec::new();
         let mut bytes = 0;
         loop {
@@ -376,6 +412,15 @@ impl<'a, R: Read> Script<'a, R> {
     pub(super) fn unreadable(&self, what: &str) -> Error {
         unreadable(self.window.name(), self.window.line(), what)
     }
+}
+
+/// Whether words go on with an INSERT.
+pub(super) fn runs_on(words: &[Word]) -> bool {
+    let mut depth = 0i64;
+    words.windows(2).any(|pair| {
+        depth += i64::from(pair[0].is_symbol(b'(')) - i64::from(pair[0].is_symbol(b')'));
+        depth == 0 && pair[0].is_any(&["INSERT", "REPLACE"]) && pair[1].is_any(&["INTO", "IGNORE"])
+    })
 }
 
 /// The error for a line of a file that is not what was expected of a dump.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 
-/// Bytes that the keys of a table may take, about.
+/// Bytes that all keys of a table may take together, about.
 const MOST: usize = 64 << 20;
 /// A hash, with its share of the room that its set keeps free.
 const HASH: usize = 20;
@@ -29,7 +29,6 @@ pub(super) struct Seen {
     numbers: HashMap<i64, Numbers>,
     hashes: HashSet<u64>,
     hasher: RandomState,
-    bytes: usize,
 }
 
 /// Integers that have all but their last 16 bits in common.
@@ -41,14 +40,14 @@ enum Numbers {
 }
 
 impl Seen {
-    /// Adds a key that is an integer.
-    pub(super) fn number(&mut self, number: i64) -> Met {
-        if self.bytes > MOST {
+    /// Adds a key that is an integer. `bytes` is what the keys of the table take, of all sets.
+    pub(super) fn number(&mut self, number: i64, bytes: &mut usize) -> Met {
+        if *bytes > MOST {
             return Met::Full;
         }
         let low = (number & 0xFFFF) as u16;
         let numbers = self.numbers.entry(number >> 16).or_insert_with(|| {
-            self.bytes += LIST;
+            *bytes += LIST;
             Numbers::List(Vec::new())
         });
         match numbers {
@@ -61,14 +60,14 @@ impl Seen {
             Numbers::List(list) => {
                 let Err(at) = list.binary_search(&low) else { return Met::Before };
                 list.insert(at, low);
-                self.bytes += 2 * size_of::<u16>();
+                *bytes += 2 * size_of::<u16>();
                 if list.len() > MANY {
                     let mut bits = Box::new([0u64; 1024]);
                     for low in list.iter() {
                         bits[usize::from(low >> 6)] |= 1 << (low & 63);
                     }
                     *numbers = Numbers::Bits(bits);
-                    self.bytes += BITMAP;
+                    *bytes += BITMAP;
                 }
                 Met::New
             }
@@ -76,12 +75,12 @@ impl Seen {
     }
 
     /// Adds any other key.
-    pub(super) fn text(&mut self, key: &[u8]) -> Met {
-        if self.bytes > MOST {
+    pub(super) fn text(&mut self, key: &[u8], bytes: &mut usize) -> Met {
+        if *bytes > MOST {
             return Met::Full;
         }
         if self.hashes.insert(self.hasher.hash_one(key)) {
-            self.bytes += HASH;
+            *bytes += HASH;
             Met::New
         } else {
             Met::Before
@@ -95,22 +94,25 @@ mod tests {
 
     #[test]
     fn keys_are_met_once() {
-        let mut seen = Seen::default();
+        let (mut seen, mut bytes) = (Seen::default(), 0);
         let mut other = std::collections::BTreeSet::new();
         let mut number = 1u64;
         for at in 0..200_000u64 {
             number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let key = if at % 2 == 0 { (number >> 47) as i64 } else { at as i64 - 500 };
-            assert_eq!(seen.number(key) == Met::New, other.insert(key), "{key}");
+            assert_eq!(seen.number(key, &mut bytes) == Met::New, other.insert(key), "{key}");
         }
-        assert!(seen.bytes < 8 << 20);
-        assert_eq!([seen.text(b"a"), seen.text(b"b"), seen.text(b"a")], [Met::New, Met::New, Met::Before]);
+        assert!(bytes < 8 << 20);
+        let met = [b"a", b"b", b"a"].map(|key| seen.text(key, &mut bytes));
+        assert_eq!(met, [Met::New, Met::New, Met::Before]);
     }
 
     #[test]
     fn memory_has_an_end() {
-        let mut seen = Seen::default();
-        let full = (0..u64::MAX).find(|at| seen.text(&at.to_le_bytes()) == Met::Full).expect("an end");
+        let (mut seen, mut other, mut bytes) = (Seen::default(), Seen::default(), 0);
+        let full =
+            (0..u64::MAX).find(|at| seen.text(&at.to_le_bytes(), &mut bytes) == Met::Full).expect("an end");
         assert!(full > 3_000_000);
+        assert_eq!(other.number(5, &mut bytes), Met::Full, "all keys of a table count together");
     }
 }

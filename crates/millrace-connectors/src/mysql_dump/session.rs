@@ -32,7 +32,7 @@ pub(super) struct Session {
     pub(super) keeps_zero: bool,
     pub(super) written: Written,
     /// Whether texts go through a charset that nobody knows, and may lose characters there.
-    pub(super) narrow: bool,
+    pub(super) lossy_connection_charset: bool,
     pub(super) zone: Zone,
 }
 
@@ -41,6 +41,8 @@ pub(super) struct Session {
 pub(super) struct Variables {
     pub(super) session: Session,
     pub(super) autocommit: bool,
+    /// Whether rows are held to foreign keys, and go with those that they refer to (`foreign_key_checks`).
+    pub(super) foreign_keys: bool,
     initial: Session,
     /// What the project says of how dumps are written.
     encoding: Option<Charset>,
@@ -60,10 +62,18 @@ impl Variables {
             _ => Written::Utf8 { short: false },
         };
         let mode = Mode::default();
-        let initial = Session { database: None, mode, keeps_zero: false, written, narrow: false, zone };
+        let initial = Session {
+            database: None,
+            mode,
+            keeps_zero: false,
+            written,
+            lossy_connection_charset: false,
+            zone,
+        };
         Self {
             session: initial.clone(),
             autocommit: true,
+            foreign_keys: true,
             initial,
             encoding,
             system: BTreeMap::new(),
@@ -129,7 +139,7 @@ impl Variables {
     fn character_set(&mut self, name: &Word) -> Result<(), String> {
         let value = named(name, self);
         self.put("character_set_client", value)?;
-        self.session.narrow = true;
+        self.session.lossy_connection_charset = true;
         Ok(())
     }
 
@@ -213,12 +223,11 @@ impl Variables {
                 };
                 let is_wide = charset.is_some_and(|charset| charset.is_utf8() || charset == Charset::Binary);
                 let same = charset == Some(Charset::Latin1) && self.session.written == Written::Latin1;
-                self.session.narrow = !is_wide && !same;
+                self.session.lossy_connection_charset = !is_wide && !same;
             }
-            "autocommit" => {
-                self.autocommit =
-                    !matches!(&value, Value::Text(text) if text == "0" || text.eq_ignore_ascii_case("off"));
-            }
+            // What is not known may be off, as rows without a COMMIT are then.
+            "autocommit" => self.autocommit = !is_off(&value) && value != Value::Unknown,
+            "foreign_key_checks" => self.foreign_keys = !is_off(&value),
             _ => {}
         }
         self.system.insert(name.to_owned(), value);
@@ -262,6 +271,11 @@ impl Variables {
         self.session.keeps_zero = has(&["NO_AUTO_VALUE_ON_ZERO"]) || bits & (1 << 19) != 0;
         Ok(())
     }
+}
+
+/// Whether a value switches a setting off for certain.
+fn is_off(value: &Value) -> bool {
+    matches!(value, Value::Text(text) if text == "0" || text.eq_ignore_ascii_case("off"))
 }
 
 /// The charset that `SET NAMES` and its like name.

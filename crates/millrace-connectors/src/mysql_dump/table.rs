@@ -2,11 +2,10 @@
 
 use millrace_core::schema::{Column, DataType, StreamSchema};
 
-use crate::mysql_dump::charset::Charset;
-use crate::mysql_dump::lexer::Kind;
-use crate::mysql_dump::rule::{Definition, Rule};
+use crate::mysql_dump::collation::DefaultCollation;
+use crate::mysql_dump::column::TableColumn;
+use crate::mysql_dump::constraint::{ForeignKey, Key, column_keys, has_check, has_gaps};
 use crate::mysql_dump::script::Word;
-use crate::mysql_types::logical::TypeName;
 use crate::mysql_types::zero_dates::may_be_empty;
 
 /// A table.
@@ -16,84 +15,23 @@ pub(super) struct Table {
     pub(super) database: Option<String>,
     pub(super) name: String,
     pub(super) columns: Vec<TableColumn>,
-    /// Names of the key's columns, as they are spelled in their definitions.
-    pub(super) primary_key: Vec<String>,
+    /// Its columns are named as they are spelled in their definitions.
+    pub(super) primary_key: Option<Key>,
     /// Other keys under which a table has one row.
     pub(super) unique_keys: Vec<Key>,
-    /// Whether rows go or change with those of another table.
-    pub(super) cascades: bool,
-    /// The charset of its columns that name none.
-    charset: Texture,
-}
-
-/// A key under which a table has one row.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Key {
-    /// Its columns, and how many characters of each count, where not all do.
-    pub(super) columns: Vec<(String, Option<usize>)>,
-    /// Whether it has a part that is no column.
-    pub(super) computed: bool,
-}
-
-/// The charset that columns have where they name none, and how their texts compare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Texture {
-    pub(super) charset: Charset,
-    /// Whether texts that differ in case alone are different ones.
-    pub(super) exact: bool,
-}
-
-impl Texture {
-    /// Nobody has said anything.
-    pub(super) const UNKNOWN: Self = Self { charset: Charset::Unknown, exact: false };
-
-    /// What words of a definition say, or what held before where they say nothing.
-    pub(super) fn of(words: &[&Word], before: Self) -> Self {
-        // `CHARACTER SET x`, `CHARSET=x`, `COLLATE = y`; the last one counts.
-        let value =
-            |at: usize| words.get(at + usize::from(words.get(at).is_some_and(|word| word.is_symbol(b'='))));
-        let mut found = before;
-        for (at, word) in words.iter().enumerate() {
-            let after_set = word.is("SET") && at > 0 && words[at - 1].is_any(&["CHARACTER", "CHAR"]);
-            if let Some(name) = value(at + 1).filter(|_| word.is("CHARSET") || after_set) {
-                found =
-                    Self { charset: Charset::named(&name.text).unwrap_or(Charset::Foreign), exact: false };
-            }
-        }
-        for (at, word) in words.iter().enumerate() {
-            if let Some(name) = value(at + 1).filter(|_| word.is("COLLATE")) {
-                let collation = name.text.to_ascii_lowercase();
-                let charset = Charset::of_collation(&collation).unwrap_or(found.charset);
-                found = Self { charset, exact: collation.ends_with("_bin") || collation.ends_with("_cs") };
-            }
-        }
-        found
-    }
-}
-
-/// A column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TableColumn {
-    pub(super) name: String,
-    pub(super) data_type: DataType,
-    /// How its values are stored.
-    pub(super) rule: Rule,
-    pub(super) nullable: bool,
-    /// Worked out by the server; dumps leave its values out.
-    pub(super) generated: bool,
-    /// Not meant by an INSERT that names no columns.
-    pub(super) invisible: bool,
-    /// Whether a row that leaves it out gets a value rather than NULL.
-    pub(super) has_default: bool,
-    /// Whether the server numbers rows that have 0 there.
-    pub(super) numbered: bool,
+    pub(super) foreign_keys: Vec<ForeignKey>,
+    /// What else keeps rows out: a CHECK, or partitions with gaps between them.
+    pub(super) limit: Option<&'static str>,
+    /// The charset and collation of its columns that name none.
+    default_collation: DefaultCollation,
 }
 
 impl Table {
     /// The columns that can be read.
     pub(super) fn schema(&self, zero_dates_to_null: bool) -> StreamSchema {
+        let primary_key = self.key_columns();
         let column = |column: &TableColumn| {
-            let in_key = self.primary_key.contains(&column.name);
+            let in_key = primary_key.contains(&column.name);
             Column {
                 name: column.name.clone(),
                 data_type: column.data_type,
@@ -102,8 +40,18 @@ impl Table {
         };
         StreamSchema {
             columns: self.columns.iter().filter(|column| !column.generated).map(column).collect(),
-            primary_key: self.primary_key.clone(),
+            primary_key,
         }
+    }
+
+    /// Names of the primary key's columns.
+    fn key_columns(&self) -> Vec<String> {
+        self.primary_key.iter().flat_map(|key| &key.columns).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// What may keep a row out, which INSERT IGNORE then passes over; none where nothing does.
+    pub(super) fn keeps_out(&self, foreign_keys: bool) -> Option<&'static str> {
+        (foreign_keys && !self.foreign_keys.is_empty()).then_some("a foreign key").or(self.limit)
     }
 
     /// Reads what follows the name in `CREATE TABLE name (…) …`. An error says what is not understood.
@@ -111,16 +59,17 @@ impl Table {
         database: Option<String>,
         name: String,
         words: &[Word],
-        texture: Texture,
+        default: DefaultCollation,
     ) -> Result<Self, String> {
         let mut table = Self {
             database,
             name,
             columns: Vec::new(),
-            primary_key: Vec::new(),
+            primary_key: None,
             unique_keys: Vec::new(),
-            cascades: false,
-            charset: texture,
+            foreign_keys: Vec::new(),
+            limit: has_gaps(words).then_some("the list of its partitions"),
+            default_collation: default,
         };
         if !words.first().is_some_and(|word| word.is_symbol(b'(')) {
             return Err(format!("table `{}` is created without a list of columns", table.name));
@@ -145,38 +94,76 @@ impl Table {
                 engine.text
             ));
         }
-        table.charset = Texture::of(&options, texture);
+        table.default_collation = DefaultCollation::of(&options, default);
         for element in split(&words[1..end]) {
             table.element(element)?;
         }
-        for key in &mut table.primary_key {
-            let Some(column) = table.columns.iter_mut().find(|column| column.name.eq_ignore_ascii_case(key))
-            else {
-                return Err(format!("the primary key of table `{}` has a column that it lacks", table.name));
-            };
-            key.clone_from(&column.name);
-            column.nullable = false;
-        }
+        table.spell_key()?;
         Ok(table)
     }
 
-    /// The charset of its columns that name none.
-    pub(super) fn texture(&self) -> Texture {
-        self.charset
+    /// Spells the names of the primary key's columns as their definitions do. They are never empty.
+    pub(super) fn spell_key(&mut self) -> Result<(), String> {
+        for (name, _) in self.primary_key.iter_mut().flat_map(|key| &mut key.columns) {
+            let column = self.columns.iter_mut().find(|column| column.name.eq_ignore_ascii_case(name));
+            let Some(column) = column else {
+                return Err(format!("the primary key of table `{}` has a column that it lacks", self.name));
+            };
+            name.clone_from(&column.name);
+            column.nullable = false;
+        }
+        Ok(())
     }
 
-    /// Takes a key up that an element of a definition makes; nothing where it makes none.
+    /// The charset and collation of its columns that name none.
+    pub(super) fn default_collation(&self) -> DefaultCollation {
+        self.default_collation
+    }
+
+    /// Takes a key or check up that an element of a definition makes; nothing where it makes none.
     pub(super) fn add_key(&mut self, words: &[Word]) {
-        let references = words.iter().position(|word| word.is("REFERENCES"));
-        if let Some(at) = references {
-            self.cascades |= words[at..].iter().any(|word| word.is_any(&["CASCADE", "SET"]));
+        let (symbol, words) = match words {
+            [first, name, rest @ ..] if first.is("CONSTRAINT") => match name.name() {
+                Some(_) if name.is_any(&["PRIMARY", "UNIQUE", "FOREIGN", "CHECK"]) => (None, &words[1..]),
+                symbol => (symbol, rest),
+            },
+            words => (None, words),
+        };
+        match words {
+            [primary, key, rest @ ..] if primary.is("PRIMARY") && key.is("KEY") => {
+                self.primary_key = Some(Key::of(symbol, rest));
+            }
+            [unique, rest @ ..] if unique.is("UNIQUE") => self.unique_keys.push(Key::of(symbol, rest)),
+            _ => self.add_limits(words, false),
         }
-        let own = &words[..references.unwrap_or(words.len())];
-        if let Some(at) = own.windows(2).position(|pair| pair[0].is("PRIMARY") && pair[1].is("KEY")) {
-            self.primary_key = columns_of_key(&own[at + 2..]);
-        } else if let Some(at) = own.iter().position(|word| word.is("UNIQUE")) {
-            self.unique_keys.push(Key::of(&own[at + 1..]));
+    }
+
+    /// Takes up what keeps rows out, of an element of a definition.
+    fn add_limits(&mut self, words: &[Word], is_json: bool) {
+        self.foreign_keys.extend(ForeignKey::of(words));
+        if has_check(words, is_json) {
+            self.limit.get_or_insert("a CHECK");
         }
+    }
+
+    /// Takes up what the definition of a column says of keys and checks. `words` follow its name.
+    pub(super) fn add_column_keys(&mut self, name: &str, words: &[Word], data_type: DataType) {
+        let keys = column_keys(words);
+        if keys.primary {
+            self.primary_key = Some(Key::of_column(name));
+        }
+        if keys.unique {
+            self.unique_keys.push(Key::of_column(name));
+        }
+        self.add_limits(words, data_type == DataType::Json);
+    }
+
+    /// Drops a key by its name. True where it was the primary or a unique one.
+    pub(super) fn drop_key(&mut self, name: &str) -> bool {
+        let before = self.unique_keys.len();
+        self.unique_keys.retain(|key| !key.is_named(name));
+        let is_primary = name.eq_ignore_ascii_case("PRIMARY") && self.primary_key.take().is_some();
+        is_primary || self.unique_keys.len() < before
     }
 
     fn element(&mut self, words: &[Word]) -> Result<(), String> {
@@ -192,114 +179,11 @@ impl Table {
         let Some(name) = first.name() else {
             return Err(format!("a column of table `{}` has no name", self.name));
         };
-        let column = TableColumn::parse(name, &words[1..], self.charset)
+        let column = TableColumn::parse(name, &words[1..], self.default_collation)
             .map_err(|what| format!("column `{name}` of table `{}` {what}", self.name))?;
-        if words.windows(2).any(|pair| pair[0].is("PRIMARY") && pair[1].is("KEY")) {
-            self.primary_key = vec![column.name.clone()];
-        }
-        let flat = top_level(words);
-        if flat.iter().any(|word| word.is_any(&["UNIQUE", "SERIAL"])) {
-            self.unique_keys.push(Key { columns: vec![(column.name.clone(), None)], computed: false });
-        }
-        self.cascades |=
-            flat.iter().any(|word| word.is("REFERENCES")) && flat.iter().any(|word| word.is("CASCADE"));
+        self.add_column_keys(name, &words[1..], column.data_type);
         self.columns.push(column);
         Ok(())
-    }
-}
-
-impl TableColumn {
-    /// Reads what follows a column's name. An error goes on after the column's name: `has the type …`.
-    pub(super) fn parse(name: &str, words: &[Word], texture: Texture) -> Result<Self, String> {
-        let word = words
-            .first()
-            .filter(|word| word.kind == Kind::Word)
-            .ok_or("has no type")?
-            .text
-            .to_ascii_lowercase();
-        let mut attributes = &words[1..];
-        let mut arguments = &[][..];
-        // `character varying(9)`, `national char(9)`, `double precision`, `long varchar`.
-        let mut varying = false;
-        while let [word, rest @ ..] = attributes
-            && (word.is_any(&["VARYING", "PRECISION", "VARCHAR", "VARCHARACTER", "VARBINARY", "CHAR"])
-                || (word.is("CHARACTER") && !rest.first().is_some_and(|word| word.is("SET"))))
-        {
-            varying |= word.is_any(&["VARYING", "VARCHAR", "VARCHARACTER", "VARBINARY"]);
-            attributes = rest;
-        }
-        if attributes.first().is_some_and(|word| word.is_symbol(b'(')) {
-            let end = closing(attributes, 0).ok_or("has a type that does not end")?;
-            arguments = &attributes[1..end];
-            attributes = &attributes[end + 1..];
-        }
-        let flat = top_level(attributes);
-        let has = |keyword: &str| flat.iter().any(|word| word.is(keyword));
-        let pair =
-            |first: &str, second: &str| flat.windows(2).any(|pair| pair[0].is(first) && pair[1].is(second));
-        let number = |at: usize| arguments.get(at).and_then(|word: &Word| word.text.parse::<u8>().ok());
-        let unsigned = has("UNSIGNED") || has("ZEROFILL") || word == "serial";
-        let national = matches!(word.as_str(), "national" | "nchar" | "nvarchar");
-        let own = Texture { charset: if national { Charset::Utf8Short } else { texture.charset }, ..texture };
-        let mut texture = Texture::of(&flat, own);
-        if has("ASCII") {
-            texture.charset = Charset::Ascii;
-        }
-        let is_char = matches!(word.as_str(), "char" | "character" | "varchar");
-        let type_name = TypeName {
-            word: &word,
-            // The comma between the two is an argument too.
-            lengths: [number(0), number(2)],
-            unsigned,
-            binary: texture.charset == Charset::Binary || (has("BYTE") && is_char),
-        };
-        let (mut data_type, form) = type_name.data_type()?;
-        // MariaDB's JSON is a text with this check.
-        let json_check = attributes
-            .windows(3)
-            .any(|words| words[0].is("CHECK") && words[1].is_symbol(b'(') && words[2].is("json_valid"));
-        if data_type == DataType::Text && json_check {
-            data_type = DataType::Json;
-        }
-        let definition = Definition {
-            word: &word,
-            varying,
-            arguments,
-            unsigned,
-            charset: texture.charset,
-            exact: texture.exact || has("BINARY"),
-        };
-        let default = flat.iter().position(|word| word.is("DEFAULT")).and_then(|at| flat.get(at + 1));
-        let not_null = pair("NOT", "NULL") || pair("PRIMARY", "KEY") || word == "serial";
-        Ok(Self {
-            name: name.to_owned(),
-            data_type,
-            rule: Rule::of(definition, data_type, form),
-            nullable: !not_null,
-            generated: has("GENERATED") || has("AS"),
-            invisible: has("INVISIBLE"),
-            numbered: has("AUTO_INCREMENT") || word == "serial",
-            has_default: not_null || has("AUTO_INCREMENT") || default.is_some_and(|word| !word.is("NULL")),
-        })
-    }
-}
-
-impl Key {
-    /// The key whose columns stand in the first brackets.
-    fn of(words: &[Word]) -> Self {
-        let mut key = Self::default();
-        let open = words.iter().position(|word| word.is_symbol(b'('));
-        let parts = open.and_then(|open| Some(split(&words[open + 1..closing(words, open)?])));
-        for part in parts.unwrap_or_default() {
-            match part.first().and_then(Word::name) {
-                Some(name) => {
-                    let length = part.get(2).filter(|_| part.get(1).is_some_and(|word| word.is_symbol(b'(')));
-                    key.columns.push((name.to_owned(), length.and_then(|word| word.text.parse().ok())));
-                }
-                None => key.computed = true,
-            }
-        }
-        key
     }
 }
 
@@ -344,91 +228,25 @@ pub(super) fn top_level(words: &[Word]) -> Vec<&Word> {
         .collect()
 }
 
-/// The names in the first brackets. What a name is followed by (a length, a direction) is no name.
-pub(super) fn columns_of_key(words: &[Word]) -> Vec<String> {
-    let Some(open) = words.iter().position(|word| word.is_symbol(b'(')) else { return Vec::new() };
-    let Some(end) = closing(words, open) else { return Vec::new() };
-    split(&words[open + 1..end]).iter().filter_map(|part| Some(part.first()?.name()?.to_owned())).collect()
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
     use crate::files::window::Window;
     use crate::mysql_dump::script::Script;
 
-    fn table(sql: &str) -> Result<Table, String> {
+    pub(in crate::mysql_dump) fn words(sql: &str) -> Vec<Word> {
         let sql = format!("{sql};");
         let mut window = Window::new("f", sql.as_bytes(), 16).expect("a file");
-        let words = Script::new(&mut window, 1 << 20).rest_of_statement().expect("tokens");
-        Table::parse(None, "t".to_owned(), &words, Texture::UNKNOWN)
+        Script::new(&mut window, 64 << 20).rest_of_statement().expect("tokens")
     }
 
-    pub(in crate::mysql_dump) fn column(definition: &str) -> TableColumn {
-        table(&format!("(`c` {definition})")).expect(definition).columns.remove(0)
-    }
-
-    #[test]
-    fn types() {
-        for (definition, expected) in [
-            ("tinyint(1)", "int8"),
-            ("tinyint(3) unsigned", "uint8"),
-            ("smallint(5) unsigned zerofill", "uint16"),
-            ("mediumint(9)", "int32"),
-            ("int(10) zerofill", "uint32"),
-            ("bigint(20) unsigned", "uint64"),
-            ("decimal(65,30)", "decimal(65,30)"),
-            ("decimal", "decimal(10,0)"),
-            ("numeric(5) unsigned", "decimal(5,0)"),
-            ("float", "float32"),
-            ("float(10,2)", "float32"),
-            ("float(30)", "float64"),
-            ("double precision", "float64"),
-            ("date", "date"),
-            ("datetime(6)", "timestamp"),
-            ("timestamp(3)", "timestamptz"),
-            ("time(6)", "interval"),
-            ("year(4)", "int16"),
-            ("bit(1)", "boolean"),
-            ("bit", "boolean"),
-            ("bit(64)", "uint64"),
-            ("enum('a','b,c)')", "text"),
-            ("set('a','b')", "text"),
-            ("varchar(20) CHARACTER SET latin1 COLLATE latin1_swedish_ci", "text"),
-            ("varchar(20) CHARACTER SET binary", "bytes"),
-            (
-                "longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NULL CHECK (json_valid(`c`))",
-                "json",
-            ),
-            ("json", "json"),
-            ("varbinary(16)", "bytes"),
-            ("point", "bytes"),
-        ] {
-            assert_eq!(column(definition).data_type.to_string(), expected, "{definition}");
-        }
-        assert!(
-            table("(`c` hyperlink)")
-                .expect_err("unknown")
-                .contains("`c` of table `t` has the type `hyperlink`")
-        );
-    }
-
-    #[test]
-    fn attributes() {
-        assert!(column("int NOT NULL").has_default && !column("int NOT NULL").nullable);
-        assert!(column("int").nullable && !column("int").has_default);
-        assert!(!column("int DEFAULT NULL").has_default && column("int DEFAULT 5").has_default);
-        assert!(column("timestamp NULL DEFAULT current_timestamp() ON UPDATE current_timestamp()").nullable);
-        assert!(column("int GENERATED ALWAYS AS (`a` + 1) VIRTUAL").generated);
-        assert!(column("int(11) AS (`a` + 1) PERSISTENT").generated);
-        assert!(column("int /*!80023 INVISIBLE */ DEFAULT 3").invisible);
-        assert!(!column("int COMMENT 'AS generated, NOT NULL INVISIBLE'").generated);
-        assert!(!column("varchar(9) DEFAULT 'AS' CHECK (`c` <> 'AS')").generated);
+    pub(in crate::mysql_dump) fn table(sql: &str) -> Result<Table, String> {
+        Table::parse(None, "t".to_owned(), &words(sql), DefaultCollation::UNKNOWN)
     }
 
     #[test]
     fn keys() {
-        let keys = |sql: &str| table(sql).expect(sql).primary_key;
+        let keys = |sql: &str| table(sql).expect(sql).key_columns();
         assert_eq!(keys("(ID int PRIMARY KEY, b int)"), ["ID"]);
         assert_eq!(keys("(`A` int, `b` int, PRIMARY KEY (`b`,`a`), KEY `k` (`a`(10)))"), ["b", "A"]);
         assert_eq!(keys("(`a` int, CONSTRAINT `p` PRIMARY KEY USING BTREE (`a`) COMMENT 'x')"), ["a"]);
@@ -441,5 +259,36 @@ pub(super) mod tests {
         )
         .expect("a table");
         assert!(!table.columns[0].nullable && table.columns[1].nullable);
+    }
+
+    #[test]
+    fn keys_in_all_places() {
+        let keys = |sql: &str| {
+            let table = super::tests::table(sql).expect(sql);
+            let parts = |key: &Key| {
+                let parts = key.columns.iter().map(|(name, length)| match length {
+                    Some(length) => format!("{name}({length})"),
+                    None => name.clone(),
+                });
+                parts.collect::<Vec<_>>().join(",")
+            };
+            let unique: Vec<String> = table.unique_keys.iter().map(parts).collect();
+            (table.primary_key.as_ref().map(parts).unwrap_or_default(), unique.join(" "))
+        };
+        for (sql, primary, unique) in [
+            ("(a int auto_increment key)", "a", ""),
+            ("(a int unique key, b int unique)", "", "a b"),
+            ("(a serial)", "", "a"),
+            ("(A varchar(9), b int, primary key (a(3)), unique u (b))", "A(3)", "b"),
+            ("(a int, b int, constraint unique (a), constraint c unique key k (b,a))", "", "a b,a"),
+            ("(a int, constraint primary key (a))", "a", ""),
+            ("(a int comment 'unique', key k (a))", "", ""),
+        ] {
+            assert_eq!(keys(sql), (primary.to_owned(), unique.to_owned()), "{sql}");
+        }
+        let table = super::tests::table("(a int, b int references p (x) on delete set null, check (a > 0))");
+        let table = table.expect("a table");
+        assert_eq!(table.foreign_keys, [ForeignKey { parent: "p".to_owned(), cascades: true }]);
+        assert_eq!((table.limit, table.keeps_out(true)), (Some("a CHECK"), Some("a foreign key")));
     }
 }

@@ -1,40 +1,9 @@
 //! Statements that are followed, that are harmless, and that are refused.
 
-use super::{limits, wanted};
-use crate::files::testing::{collect, request};
+use super::{check, limits, load, rows, wanted};
 use crate::mysql_dump::charset::Charset;
-use crate::mysql_dump::index::Wanted;
-use crate::mysql_dump::read::{given, read_given};
+use crate::mysql_dump::read::given;
 use crate::mysql_dump::zone::Zone;
-
-/// Rows of `t` in files, or what refuses them.
-#[expect(clippy::needless_pass_by_value, reason = "each case makes its settings where it calls")]
-fn load(
-    files: &[(&str, &str)],
-    settings: (Zone, Option<Charset>),
-    wanted: &Wanted,
-    columns: &[&str],
-) -> Result<String, String> {
-    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
-    let request = request(columns);
-    let outcome = collect(&request.columns, |sender| {
-        let index = given(&files, settings.clone(), limits(9))?;
-        read_given(&index, wanted, &request, false, sender, limits(9)).map(|_| ())
-    });
-    match outcome {
-        Ok(outcome) => Ok(outcome
-            .lines()
-            .into_iter()
-            .chain(outcome.set_aside().into_iter().map(|row| format!("!{row}")))
-            .collect::<Vec<_>>()
-            .join(" ; ")),
-        Err(error) => Err(format!("{error} {}", error.to_diagnostic().hint.unwrap_or_default())),
-    }
-}
-
-fn rows(sql: &str) -> Result<String, String> {
-    load(&[("f", sql)], (Zone::Unknown, None), &wanted("t"), &["a int32"])
-}
 
 const START: &str = "create table t (a int, b varchar(9), key k (b)); insert into t values (1,'x');";
 
@@ -94,12 +63,16 @@ fn what_is_not_followed_is_refused_with_its_line() {
             "DELETE of table `t`",
         ),
         ("set sql_mode=4; delete from \"t\";", "DELETE of table `t`"),
-        ("create view v as select * from t; update v set a = 5;", "UPDATE of table `t`"),
+        (
+            "create view v as select * from t; update v set a = 5;",
+            "UPDATE of what may be a view of table `t`",
+        ),
         ("create view v as select * from t; insert into v values (5, 'x');", "the view `v`"),
         ("delete x from t as x where a = 1;", "DELETE of table `t`"),
         ("delete from u, t using u join t;", "DELETE of table `t`"),
         ("update d.t set a = 1;", "UPDATE of table `t`"),
-        ("update nobody set a = 1;", "UPDATE of table `t`"),
+        ("update nobody set a = 1;", "UPDATE of what may be a view of table `t`"),
+        ("update (select 1 from u where 1) x join t set t.a = 5;", "UPDATE of table `t`"),
         ("create or replace table t (a int, b int);", "created again"),
         ("create table t (a int, b int);", "created twice"),
         ("create table t (a int, b varchar(9), key k (b));", "created twice"),
@@ -131,6 +104,8 @@ fn what_is_not_followed_is_refused_with_its_line() {
         ),
         ("create function f() returns int begin delete from t; return 1; end;", "cut into pieces"),
         ("create procedure p() begin select 1; end;", "cut into pieces"),
+        ("insert into u insert into t values (2,'y');", "neither VALUES nor a query"),
+        ("insert into u (a), (2,'y');", "neither VALUES nor a query"),
         ("create function f() returns int return 1; select f();", "calls the function `f`"),
         ("delimiter $$\ncall p()$$", "the statement CALL"),
         ("delimiter $$\nselect 1; delete from t$$", "several statements"),
@@ -147,6 +122,155 @@ fn what_is_not_followed_is_refused_with_its_line() {
         assert!(message.contains(expected), "{sql}: {message}");
         assert!(message.contains("line "), "{sql}: {message}");
     }
+}
+
+#[test]
+fn a_semicolon_that_is_missing_hides_no_rows() {
+    for before in [
+        "create table x (a int)",
+        "create temporary table x (a int)",
+        "create view v as select 1",
+        "drop table if exists x",
+        "drop view if exists x",
+        "alter table u enable keys",
+        "truncate u",
+        "delete from u",
+        "set names utf8mb4",
+        "set autocommit = 1",
+        "start transaction",
+        "commit work",
+        "rollback",
+        "lock tables t write",
+        "unlock tables",
+        "flush tables",
+        "select 1",
+        "show tables",
+    ] {
+        let sql = format!("create table u (a int); {START} {before}\ninsert into t values (2,'y');");
+        check(rows(&sql), Err("an INSERT begins within another statement"), before);
+    }
+}
+
+#[test]
+fn transactions() {
+    let open = Err("without a COMMIT");
+    for (sql, expected) in [
+        (
+            "start transaction; insert into t values (2,'y'); commit and chain; insert into t values (3,'z');",
+            open,
+        ),
+        (
+            "start transaction; insert into t values (2,'y'); commit and no chain; insert into t values (3,'z');",
+            Ok("1 ; 2 ; 3"),
+        ),
+        ("start transaction; insert into t values (2,'y'); unlock tables;", open),
+        ("start transaction; insert into t values (2,'y'); lock instance for backup; unlock instance;", open),
+        ("lock tables t write; set autocommit=0; insert into t values (2,'y'); unlock tables;", Ok("1 ; 2")),
+        ("lock tables t write; start transaction; insert into t values (2,'y'); unlock tables;", open),
+        ("start transaction; insert into t values (2,'y'); checksum table t;", open),
+        ("start transaction; insert into t values (2,'y'); analyze table t;", Ok("1 ; 2")),
+        ("start transaction; insert into t values (2,'y'); create temporary table z (a int);", open),
+        (
+            "start transaction; insert into t values (2,'y'); create view v as select 1; insert into t values (3,'z');",
+            Ok("1 ; 2 ; 3"),
+        ),
+        (
+            "start transaction; insert into t values (2,'y'); create database e; insert into t values (3,'z');",
+            Ok("1 ; 2 ; 3"),
+        ),
+        (
+            "start transaction; insert into t values (2,'y'); drop database e; insert into t values (3,'z');",
+            Ok("1 ; 2 ; 3"),
+        ),
+        ("set autocommit = some_function(); insert into t values (2,'y');", open),
+        ("start transaction; rollback; insert into t values (2,'y');", Ok("1 ; 2")),
+        ("start transaction; rollback and chain; insert into t values (2,'y');", open),
+        ("start transaction; savepoint x; rollback to x; insert into t values (2,'y');", open),
+        (
+            "create table u (a int); start transaction; insert into t values (2,'y'); load data infile 'x' into table u;",
+            open,
+        ),
+    ] {
+        check(rows(&format!("{START} {sql}")), expected, sql);
+    }
+}
+
+#[test]
+fn a_statement_that_is_not_followed_ends_the_reading_of_its_table() {
+    let tail = "rows are followed by something";
+    for (sql, expected) in [
+        ("insert into u values (1) on duplicate key update a = values(a)+1;", tail),
+        ("insert into u (a) values (1),(2) as n(a) on duplicate key update a = (n.a) * 2;", tail),
+        ("insert into u values (1) returning (a) + 1;", tail),
+        ("insert into u select (a) from (select 1 as a) x where (a) and b;", "INSERT without VALUES"),
+        ("insert into u (a) select (a) from x where (a) and (b) or (c);", "INSERT without VALUES"),
+        ("insert into u (a) (select (a) from x);", "INSERT without VALUES"),
+        ("insert into u set a = (1) + 2;", "INSERT without VALUES"),
+        ("insert into u table x;", "INSERT without VALUES"),
+    ] {
+        let whole = format!("create table u (a int); {START} {sql} insert into t values (2,'y');");
+        check(rows(&whole), Ok("1 ; 2"), sql);
+        let found = load(&[("f", &whole)], (Zone::Unknown, None), &wanted("u"), &["a int32"]);
+        check(found, Err(expected), sql);
+    }
+    // A quote that is missing must not hide rows of another table.
+    for sql in [
+        "insert into u ('a;",
+        "insert into u select 'a;",
+        "insert into u values (1) on duplicate key update a = 'a;",
+    ] {
+        let whole = format!(
+            "create table u (a int); {START}\n{sql}\ninsert into t values (2,'y');\ninsert into u values ('z');"
+        );
+        check(rows(&whole), Err("quotes do not match"), sql);
+    }
+}
+
+#[test]
+fn a_use_ends_with_its_statement_or_line() {
+    // All in one line, which is longer than a record may be.
+    let many = "insert into u values (1,'x');".repeat(50_000);
+    let long = format!("use d; {START} create table u (a int, b text); {many}");
+    assert!(long.len() > limits(9).record);
+    check(rows(&long), Ok("1"), "a long line");
+    for (sql, expected) in [
+        ("use d", Ok("1")),
+        ("use d -- a remark", Ok("1")),
+        ("use d\t# a remark", Ok("1")),
+        ("use d /* a remark */ ;", Ok("1")),
+        ("use d; use e;", Ok("1")),
+        ("use d - e", Err("more than the name of a database")),
+        ("use d insert into t values (2,'y');", Err("more than the name of a database")),
+    ] {
+        check(
+            rows(&format!("create table t (a int, b text); insert into t values (1,'x'); {sql}\n")),
+            expected,
+            sql,
+        );
+    }
+}
+
+#[test]
+fn what_servers_make_of_nothing() {
+    let moments = |sql: &str| {
+        let whole = format!("set time_zone='+00:00'; {sql}");
+        load(&[("f", &whole)], (Zone::Unknown, None), &wanted("t"), &["a int32", "b timestamptz"])
+    };
+    let sql = "create table t (a int, b timestamp); insert into t values (1,null),(2,'2024-07-01 12:00:00'); insert into t (a) values (3);";
+    let expected = "2|2024-07-01T12:00:00Z ; !1 b:missing-value (1,null) ; !1 b:missing-value (3)";
+    check(moments(sql), Ok(expected), sql);
+    let sql = "create table t (a int, b timestamp null); insert into t values (1,null); insert into t (a) values (3);";
+    check(moments(sql), Ok("1|~ ; 3|~"), sql);
+    let sql = "create table t (a int, b char(36) default (uuid()), c int); insert into t (a) values (1);";
+    let texts = load(&[("f", sql)], (Zone::Unknown, None), &wanted("t"), &["a int32", "b text"]);
+    check(texts, Ok("!1 b:missing-value (1)"), sql);
+    check(rows(sql), Ok("1"), sql);
+    let labels: Vec<String> = (0..65).map(|label| format!("'{label}'")).collect();
+    let sql = format!(
+        "create table t (a int, b set({})); insert into t values (1,18446744073709551615);",
+        labels.join(",")
+    );
+    check(rows(&sql), Err("more than 64 labels"), "65 labels");
 }
 
 #[test]
@@ -176,39 +300,6 @@ fn tables_that_a_server_would_have_otherwise() {
     assert!(error.to_string().contains("line 1: the dump is not UTF-8"), "{error}");
     let index = given(&[("f", latin1)], (Zone::Unknown, Some(Charset::Latin1)), limits(9)).expect("latin1");
     assert_eq!(index.names(None), ["té"]);
-}
-
-#[test]
-fn repeated_keys() {
-    let start =
-        "create table t (a int primary key, b varchar(9) collate utf8mb4_general_ci, unique key u (b));";
-    let met = "meets a row whose key may be there";
-    for (sql, expected) in [
-        ("replace into t values (1,'a'),(2,'b'); replace into t values (3,'c');", Ok("1 ; 2 ; 3")),
-        ("insert ignore into t values (1,'a'),(2,'b');", Ok("1 ; 2")),
-        ("replace into t values (1,'a'),(2,'b');\nreplace into t values (1,'c');", Err(met)),
-        ("insert ignore into t values (1,'a'),('01','c');", Err(met)),
-        ("insert into t values (1,'a'); insert ignore into t values (2,'A ');", Err(met)),
-        ("replace into t values (1,'é'),(2,'E');", Err(met)),
-        ("replace into t values (1,null),(2,null);", Ok("1 ; 2")),
-        ("replace into t (b) values ('a');", Err("may meet a row")),
-        ("insert into t values (1,'a'),(2,'b'),(1,'c'),(3,'d');", Ok("1 ; 2 ; 3 ; !1 duplicate-key (1,'c')")),
-        ("insert into t values (1,'a'),(2,'a');", Ok("1 ; 2")),
-    ] {
-        match (rows(&format!("{start}{sql}")), expected) {
-            (found, Ok(expected)) => assert_eq!(found, Ok(expected.to_owned()), "{sql}"),
-            (Err(message), Err(expected)) => assert!(message.contains(expected), "{sql}: {message}"),
-            (found, _) => panic!("{sql}: {found:?}"),
-        }
-    }
-    // Keys that come at the end, as phpMyAdmin writes them.
-    let late =
-        "create table t (a int, b int); insert into t values (1,1),(1,2); alter table t add primary key (a);";
-    assert_eq!(rows(late), Ok("1 ; !1 duplicate-key (1,2)".to_owned()));
-    let zero = "create table t (a int auto_increment primary key); insert into t values (0),(5),(null);";
-    assert_eq!(rows(zero), Ok("5 ; !1 a:out-of-range (0) ; !1 a:missing-value (null)".to_owned()));
-    let kept = zero.replace("insert", "set sql_mode='NO_AUTO_VALUE_ON_ZERO'; insert");
-    assert_eq!(rows(&kept), Ok("0 ; 5 ; !1 a:missing-value (null)".to_owned()));
 }
 
 #[test]
@@ -288,32 +379,6 @@ fn settings_in_all_spellings() {
         Ok("2024-07-01T12:00:00Z".to_owned()),
         "what the dump says goes first"
     );
-}
-
-#[test]
-fn several_databases_and_files() {
-    let sql = "create database a; use a; create table t (a int); insert into t values (1);
-        create database b; use b; create table t (a int); insert into t values (2); insert into a.t values (3);
-        create table only_b (a int); insert into only_b values (4);";
-    let pick = |name: &str, database: Option<&str>| {
-        let wanted = Wanted { database: database.map(str::to_owned), ..wanted(name) };
-        load(&[("f", sql)], (Zone::Unknown, None), &wanted, &["a int32"])
-    };
-    assert_eq!(pick("only_b", None), Ok("4".to_owned()));
-    assert_eq!(pick("t", Some("b")), Ok("2".to_owned()));
-    assert_eq!(pick("t", Some("a")), Ok("1 ; 3".to_owned()));
-    assert!(pick("t", None).expect_err("two").contains("`database:`"));
-    assert!(
-        pick("only_b", Some("a")).expect_err("none").contains("has no table `only_b` in the database `a`")
-    );
-    let schema = ("shop-schema.sql", "create table t (a int); create table n (a int);");
-    let data = ("shop-data.sql", "insert into t values (1); insert into u values (2);");
-    for files in [[schema, data], [data, schema]] {
-        let load = |name: &str| load(&files, (Zone::Unknown, None), &wanted(name), &["a int32"]);
-        assert_eq!(load("t"), Ok("1".to_owned()));
-        assert_eq!(load("n"), Ok(String::new()));
-        assert!(load("u").expect_err("no definition").contains("no file of the dump creates the table"));
-    }
 }
 
 #[test]

@@ -287,4 +287,17 @@ fn a_certificate_of_ones_own_opens_the_door() {
     let both = "ssl-mode=VERIFY_IDENTITY&ssl-ca=root.pem&ssl-cert=c.pem&ssl-key=k.pem";
     assert_outcome("both files", &connect(both), Sealed);
     assert_outcome("none", &connect("ssl-ca=root.pem"), No("does not let user `reader` in"));
+    // The same as settings of the source.
+    let url =
+        format!("mysql://reader:p%40ss%3Aw%2Frd@localhost:{}/d?ssl-mode=VERIFY_IDENTITY", server.port());
+    let with = |more: &[(&str, &str)]| {
+        let settings = [&[("url", url.as_str())], more].concat();
+        load(source("mysql", dir.path(), &settings).as_ref(), &stream("whether_encrypted", &[]))
+    };
+    let files = [("ssl_ca", "root.pem"), ("ssl_cert", "c.pem"), ("ssl_key", "k.pem")];
+    assert_eq!(with(&files).expect("it connects").rows[0][0].as_deref(), Some("1"));
+    for lacking in [&files[1..], &files[..1], &[]] {
+        with(lacking).expect_err("something is missing");
+    }
+    with(&[files[0], files[1], ("ssl_key", "root.pem")]).expect_err("no key");
 }

@@ -5,7 +5,7 @@ use crate::mysql_dump::script::Word;
 
 /// What a statement does to rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Harm {
+pub(super) enum StatementEffect {
     None,
     /// Nothing, but it ends the transaction that it is in.
     Commits,
@@ -22,28 +22,31 @@ const DELIMITER: &str =
     "The body of a trigger or routine stands between `DELIMITER` commands, as mysqldump writes it.";
 
 /// What a statement does that begins with such a word and goes on with another.
-pub(super) fn harm(verb: &str, next: &Word) -> Harm {
+pub(super) fn effect(verb: &str, next: &Word) -> StatementEffect {
     let then = |keywords: &[&str]| next.is_any(keywords);
     match verb {
-        "ANALYZE" | "OPTIMIZE" | "REPAIR" | "CHECK" | "CHECKSUM"
+        "ANALYZE" | "OPTIMIZE" | "REPAIR" | "CHECK"
             if then(&["TABLE", "TABLES", "LOCAL", "NO_WRITE_TO_BINLOG", "INDEX", "VIEW"]) =>
         {
-            Harm::Commits
+            StatementEffect::Commits
         }
-        "GRANT" | "REVOKE" | "FLUSH" | "INSTALL" | "UNINSTALL" | "CACHE" => Harm::Commits,
+        "GRANT" | "REVOKE" | "FLUSH" | "CACHE" => StatementEffect::Commits,
+        "CHECKSUM" if then(&["TABLE", "TABLES"]) => StatementEffect::None,
+        // MySQL ends the transaction, and MariaDB does not.
+        "INSTALL" | "UNINSTALL" => StatementEffect::None,
         "SHOW" | "DESCRIBE" | "DESC" | "HELP" | "RESET" | "PURGE" | "KILL" | "STOP" | "SAVEPOINT" => {
-            Harm::None
+            StatementEffect::None
         }
-        "EXPLAIN" if !then(&["ANALYZE"]) => Harm::None,
-        "RELEASE" if then(&["SAVEPOINT"]) => Harm::None,
-        "CHANGE" if then(&["MASTER", "REPLICATION"]) => Harm::None,
+        "EXPLAIN" if !then(&["ANALYZE"]) => StatementEffect::None,
+        "RELEASE" if then(&["SAVEPOINT"]) => StatementEffect::None,
+        "CHANGE" if then(&["MASTER", "REPLICATION"]) => StatementEffect::None,
         // MariaDB's dumps of sequences.
         "DO" if then(&["SETVAL", "NEXTVAL", "SLEEP", "RELEASE_LOCK", "GET_LOCK"])
             || next.kind == Kind::Number =>
         {
-            Harm::None
+            StatementEffect::None
         }
-        "SOURCE" => Harm::Unknown {
+        "SOURCE" => StatementEffect::Unknown {
             what: format!(
                 "the client's command `source` reads another file (`{}`), and is not followed",
                 next.text
@@ -51,7 +54,7 @@ pub(super) fn harm(verb: &str, next: &Word) -> Harm {
             hint: OTHER_FILE,
         },
         "DECLARE" | "IF" | "WHILE" | "LOOP" | "REPEAT" | "RETURN" | "END" | "FETCH" | "OPEN" | "CLOSE"
-        | "CASE" | "LEAVE" | "ITERATE" | "ELSE" | "ELSEIF" | "UNTIL" => Harm::Unknown {
+        | "CASE" | "LEAVE" | "ITERATE" | "ELSE" | "ELSEIF" | "UNTIL" => StatementEffect::Unknown {
             what: format!("`{verb}` is no statement of a dump: a body is cut into pieces"),
             hint: DELIMITER,
         },
@@ -59,7 +62,7 @@ pub(super) fn harm(verb: &str, next: &Word) -> Harm {
         | "NOWARNING" | "EDIT" | "GO" | "EGO" | "PRINT" | "PROMPT" | "REHASH" | "CLEAR" | "QUIT" | "EXIT"
         | "RESETCONNECTION" => {
             let command = verb.to_ascii_lowercase();
-            Harm::Unknown {
+            StatementEffect::Unknown {
                 what: format!("the client's command `{command}` is not followed"),
                 hint: TAKE_OUT,
             }
@@ -67,7 +70,7 @@ pub(super) fn harm(verb: &str, next: &Word) -> Harm {
         verb => {
             let verb: String =
                 verb.chars().filter(|c| c.is_ascii_alphabetic() || *c == '_').take(20).collect();
-            Harm::Unknown { what: format!("the statement {verb} is not followed"), hint: TAKE_OUT }
+            StatementEffect::Unknown { what: format!("the statement {verb} is not followed"), hint: TAKE_OUT }
         }
     }
 }
