@@ -2,7 +2,7 @@
 //!
 //! An empty field is NULL, an empty field in quotes is an empty text (in a column of texts). Blank lines are no records.
 
-mod doubt;
+mod broken_quote;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz;
 mod header;

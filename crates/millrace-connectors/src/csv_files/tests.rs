@@ -105,12 +105,30 @@ fn where_a_text_ends_is_not_guessed() {
         ("2,\"one\nthe \"two\", as, they\nsay\",2\n3,x,3\n", 3),
         ("2,\"one \"two\"\nthree, four, five\nsix\",2\n", 3),
         ("2,\"one\n\ntwo, three\nfour \"five\" six\",2\n", 3),
+        // A line of the text has as many fields as there are columns, and the text ends in a line feed or a delimiter. The quote that closes it
+        // opens another one that is closed by what comes, or stays open.
+        ("2,\"say \"hi\" there\nline two,x,y\n\",5\n3,\"x\",6\n", 3),
+        ("2,\"say \"hi\" there\nline two,x,y\n\",5\n", 3),
+        ("2,\"say \"hi\" there\nline two,x,y\n\"\n3,\"x\",6\n", 3),
+        ("2,\"say \"hi\" there\nline two,x,y\n\"\r\n3,\"x\",6\r\n", 3),
+        ("2,\"say \"hi\" there\nline two,x,\",5\n3,\"x\",6\n", 3),
+        ("2,\"say \"hi\" there\nline two,x,\",5\n", 3),
+        ("2,\"say \"hi\" there\nline two,x,y\n\"\"\",5\n3,\"x\",6\n", 3),
         // One of the lines between is none of a record.
         ("2,\"x,2\n3,x,3\n4,x\n5,x,5\n6,5\" tube,6\n", 3),
     ] {
         let told = error(&[], &format!("{header}{records}"));
         assert!(told.contains(&format!("line {line}: something follows a closing quote")), "{told}");
         assert!(told.contains("Double the quotes"), "{told}");
+    }
+    // The text seems to end with its first line, by a quote within it that is not doubled, or one too many.
+    for records in [
+        "2,\"5\", wide, x\nline two,x,y\nend\",5\n3,x,6\n",
+        "2,\"say \"\"hi\"\"\"\nline two,x,y\n\",5\n3,\"x\",6\n",
+        "2,\"say \"\"hi\"\"\"\nline two,x,y\n\",5\n",
+    ] {
+        let told = error(&[], &format!("{header}{records}"));
+        assert!(told.contains("line 3: a record with quotes has another number of fields"), "{told}");
     }
     // Where there is one column, any line looks like a record.
     let told =

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use millrace_engine::error::{Error, ErrorKind, Result};
 
-use crate::csv_files::doubt::{Doubt, Follower, Kind, Verdict};
+use crate::csv_files::broken_quote::{BrokenQuote, Kind, NextRecord, Verdict};
 use crate::csv_files::records::{Field, Found, record};
 use crate::csv_files::settings::CsvSettings;
 use crate::files::Limits;
@@ -70,17 +70,22 @@ impl Rows {
     ) -> Result<bool> {
         let mut fields = Vec::new();
         let mut scratch = Vec::new();
-        let mut doubt: Option<Doubt> = None;
+        let mut broken: Option<BrokenQuote> = None;
         while let Some(found) = next(&self.settings, window, limits, &mut fields)? {
             if is_piece && found.open {
                 return Ok(false);
             }
             let raw = &window.rest()[..found.length];
             let line = window.line();
-            if (doubt.is_some() || found.after_quote.is_some()) && !found.open {
-                doubt = self.doubt_after(doubt, &found, raw, &fields, window)?;
+            if let Some(broken) = broken.filter(|_| found.open) {
+                // It may well be the quote that closes the text of which the lines before are a part.
+                return Err(undecided(window, broken));
             }
-            match found.refusal(raw, window)?.or_else(|| self.misfit(raw, &fields)) {
+            let misfit = found.refusal(raw, window)?.or_else(|| self.misfit(raw, &fields));
+            if (broken.is_some() || misfit.is_some()) && !found.open {
+                broken = self.follow_up(broken, &found, raw, &fields, window)?;
+            }
+            match misfit {
                 Some(refusal) => records.refuse(None, refusal),
                 None => {
                     for (&number, field) in self.columns.iter().zip(&fields) {
@@ -102,7 +107,7 @@ impl Rows {
             }
             window.consume_lines(found.end, lines);
         }
-        Ok(doubt.is_none() || !is_piece)
+        Ok(broken.is_none() || !is_piece)
     }
 
     /// Lines of a record that are worth a word.
@@ -128,43 +133,42 @@ impl Rows {
             .then(|| Refusal::broken("a value stands in a field for which the header has no name"))
     }
 
-    /// Takes a record into account that follows one with a broken quote, or is one. An error where nobody can say any more which lines are
-    /// records.
-    fn doubt_after<R: Read>(
+    /// Takes a record into account that follows one of which the quotes may be broken, or is one. An error where nobody can say any more which
+    /// lines are records.
+    fn follow_up<R: Read>(
         &self,
-        doubt: Option<Doubt>,
+        broken: Option<BrokenQuote>,
         found: &Next,
         raw: &[u8],
         fields: &[Field],
         window: &Window<R>,
-    ) -> Result<Option<Doubt>> {
+    ) -> Result<Option<BrokenQuote>> {
         let line = window.line();
         let kind = match found.after_quote {
-            Some(_) => Kind::AfterQuote,
-            None if self.misfit(raw, fields).is_none() => Kind::Right,
-            None => Kind::Ragged,
+            Some(_) => Kind::BrokenQuote,
+            None if self.misfit(raw, fields).is_none() => Kind::Fits,
+            None => Kind::Misfits,
         };
-        let of_itself = found.after_quote.map(|at| {
+        let of_itself = match found.after_quote {
             // What is asked for is in the rest, which goes to the end of the quotes.
-            Doubt { line, until: line + count_lines(&window.rest()[..at]) }
-        });
-        let Some(doubt) = doubt else { return Ok(of_itself) };
-        // Fields count from the start of the record, which is where the rest starts; a broken one may go beyond its first line.
-        let follower = Follower { raw: window.rest(), fields, line, kind };
-        match doubt.judge(&follower, self.columns.len(), self.settings.quote) {
-            Verdict::Records => Ok(of_itself),
-            Verdict::Open => Ok(Some(doubt)),
-            Verdict::Unknown => {
-                let message =
-                    format!("file `{}` has a quote of which nobody can say where it ends", window.name());
-                let what = format!(
-                    "line {}: something follows a closing quote, and line {line} does not look like a record of its own",
-                    doubt.line
-                );
-                Err(Error::new(ErrorKind::SourceUnreadable, message).caused_by(what).hint(
-                    "Double the quotes that are part of a text, or write `quote:` with a character that the file does not have if its quotes are none.",
-                ))
+            Some(at) => {
+                let until = line + count_lines(&window.rest()[..at]);
+                Some(BrokenQuote { line, until, cause: "something follows a closing quote" })
             }
+            // A quote within a text that is not doubled closes it, and the record may end with the text's first line.
+            None if kind == Kind::Misfits && fields.iter().any(|field| field.quoted) => {
+                let cause = "a record with quotes has another number of fields than there are columns";
+                Some(BrokenQuote { line, until: line, cause })
+            }
+            None => None,
+        };
+        let Some(broken) = broken else { return Ok(of_itself) };
+        // Fields count from the start of the record, which is where the rest starts; a broken one may go beyond its first line.
+        let next = NextRecord { raw: window.rest(), fields, line, kind };
+        match broken.judge(&next, self.columns.len(), &self.settings) {
+            Verdict::Records => Ok(of_itself),
+            Verdict::Open => Ok(Some(broken)),
+            Verdict::Unknown => Err(undecided(window, broken)),
         }
     }
 
@@ -215,6 +219,17 @@ impl Rows {
         }
         Ok(())
     }
+}
+
+/// The error about a broken quote after which the window's next record does not look like one.
+fn undecided<R: Read>(window: &Window<R>, broken: BrokenQuote) -> Error {
+    let message = format!("file `{}` has a quote of which nobody can say where it ends", window.name());
+    let BrokenQuote { line, cause, .. } = broken;
+    let what =
+        format!("line {line}: {cause}, and line {} does not look like a record of its own", window.line());
+    Error::new(ErrorKind::SourceUnreadable, message).caused_by(what).hint(
+        "Double the quotes that are part of a text, or write `quote:` with a character that the file does not have if its quotes are none.",
+    )
 }
 
 /// Lines within a record.
@@ -279,15 +294,14 @@ pub(super) fn next<R: Read>(
 impl Next {
     /// Why the record is bad as a whole, where it is.
     pub(super) fn refusal<R: Read>(&self, raw: &[u8], window: &Window<R>) -> Result<Option<Refusal>> {
-        // One line is one record; more could be any number of them, and would be lost as one.
-        let lines = count_lines(raw.strip_suffix(b"\n").unwrap_or(raw));
-        if self.open && lines > 0 {
-            let what = format!("a quote is not closed before the end of the file, {lines} lines on");
-            return Err(
-                unreadable(window, &what).hint("Close the quote, or double it where it is part of a text.")
-            );
-        }
         Ok(if self.open {
+            // One line is one record; more could be any number of them, and would be lost as one.
+            let lines = count_lines(raw.strip_suffix(b"\n").unwrap_or(raw));
+            if lines > 0 {
+                let what = format!("a quote is not closed before the end of the file, {lines} lines on");
+                return Err(unreadable(window, &what)
+                    .hint("Close the quote, or double it where it is part of a text."));
+            }
             Some(Refusal::broken("a quote is not closed before the end of the file"))
         } else if let Some(at) = self.after_quote {
             let lines = count_lines(&window.rest()[..at]);

@@ -5,7 +5,7 @@ use millrace_core::schema::DataType;
 use crate::files::cell::{Cell, Refusal, Spelling};
 use crate::files::column::{ColumnBuffer, Values};
 use crate::files::json_text;
-use crate::files::number::Number;
+use crate::files::number::{Number, Short};
 use crate::files::numeric;
 use crate::files::temporal;
 
@@ -35,6 +35,12 @@ pub(crate) fn put_verbatim(column: &mut ColumnBuffer, text: &[u8]) -> Result<Spe
         DataType::Float32 | DataType::Float64 => return put(column, Cell::Plain(text)),
         _ => 0,
     };
+    if let Some(number) = Short::parse(text)
+        && number.written_scale(text) == Some(scale)
+    {
+        // Nearly all numbers need no second look.
+        return if column.push_short(number) { Ok(Spelling::Own) } else { put(column, Cell::Plain(text)) };
+    }
     let written = Number::parse(text).map(|number| number.written_scale());
     if written.is_some_and(|written| written != Some(scale)) {
         let data_type = column.data_type();

@@ -34,8 +34,8 @@ impl Gathered {
         Self { writer, quarantined: Vec::new(), limits, pending: 0 }
     }
 
-    /// Ends the row that the writer has begun, of a record of so many bytes. Where the row lacks a value it is refused, and
-    /// the number is the value's column; then [`Self::refuse`] has to follow.
+    /// Ends the row that the writer has begun, of a record of so many bytes. Where the row may not be it is refused, and the number is the
+    /// column of which a value lacks or has a character that may not be there; then [`Self::refuse`] has to follow.
     pub(crate) fn end_row(&mut self, bytes: usize) -> Result<(), (usize, Refusal)> {
         self.writer.end_row()?;
         self.pending += bytes;
@@ -119,8 +119,8 @@ impl Delivery {
         batches.into_iter().try_for_each(|batch| self.outlet.put(batch))
     }
 
-    /// Ends the row that the writer has begun: it is kept, or, where it lacks a value, put into quarantine. True where it is
-    /// kept.
+    /// Ends the row that the writer has begun: it is kept, or, where a value lacks or has a character that may not be there, put into
+    /// quarantine. True where it is kept.
     pub(crate) fn end_row(&mut self, place: Place<'_>) -> Result<bool> {
         if let Err((index, refusal)) = self.gathered.end_row(place.raw.len()) {
             self.refuse(place, Some(index), refusal)?;

@@ -17,12 +17,22 @@ pub(crate) struct FieldNames {
     /// The record in which a field was last met.
     last_record: Vec<u64>,
     record: u64,
-    /// Fields by their names in lower case.
-    by_folded: HashMap<String, Vec<usize>>,
-    /// Of each field, those whose names differ from its own in letter case only.
-    twins: Vec<Vec<usize>>,
-    /// Whether a record has had a field and one of its twins.
-    together: Vec<bool>,
+    /// Groups of fields by their names in lower case.
+    by_folded: HashMap<String, usize>,
+    groups: Vec<Group>,
+    /// Of each field, its group.
+    group_of: Vec<usize>,
+}
+
+/// Fields whose names differ in letter case only.
+#[derive(Debug, Clone)]
+struct Group {
+    /// The field that was met first.
+    first: usize,
+    /// The record in which one of them was last met.
+    last_record: u64,
+    /// Whether a record has had two of them.
+    together: bool,
 }
 
 /// What [`FieldNames::meet`] found.
@@ -59,12 +69,9 @@ impl FieldNames {
             return Ok(Met::Twice(field));
         }
         self.last_record[field] = self.record;
-        for &twin in &self.twins[field] {
-            if self.last_record[twin] == self.record {
-                self.together[field] = true;
-                self.together[twin] = true;
-            }
-        }
+        let group = &mut self.groups[self.group_of[field]];
+        group.together |= group.last_record == self.record;
+        group.last_record = self.record;
         Ok(Met::Field(field))
     }
 
@@ -94,13 +101,11 @@ impl FieldNames {
             self.by_name.insert(name.to_vec(), field);
             let name = String::from_utf8_lossy(name).into_owned();
             self.last_record.push(0);
-            self.together.push(false);
-            let alike = self.by_folded.entry(name.to_lowercase()).or_default();
-            for &twin in alike.iter() {
-                self.twins[twin].push(field);
-            }
-            self.twins.push(alike.clone());
-            alike.push(field);
+            let group = *self.by_folded.entry(name.to_lowercase()).or_insert_with(|| {
+                self.groups.push(Group { first: field, last_record: 0, together: false });
+                self.groups.len() - 1
+            });
+            self.group_of.push(group);
             self.names.push(name);
             field
         })
@@ -109,14 +114,60 @@ impl FieldNames {
     /// The field of which another one is only another spelling: the first one of that name in any letter case, unless a record has had both
     /// or the like. None of a field that is what it is.
     pub(crate) fn other_spelling(&self, field: usize) -> Option<usize> {
-        let twins = &self.twins[field];
-        let first = twins.iter().copied().min().filter(|&first| first < field)?;
-        let apart = |&field: &usize| !self.together[field];
-        (apart(&field) && twins.iter().all(apart)).then_some(first)
+        let group = &self.groups[self.group_of[field]];
+        (group.first != field && !group.together).then_some(group.first)
     }
 
     /// Takes into account what another thread has met, whose field of that number is this one's `field`.
     pub(crate) fn add(&mut self, field: usize, others: &Self, other: usize) {
-        self.together[field] |= others.together[other];
+        self.groups[self.group_of[field]].together |= others.groups[others.group_of[other]].together;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names that differ from each other in letter case only.
+    fn spellings(count: usize) -> impl Iterator<Item = String> {
+        (0..count).map(|n| {
+            let letter = |bit: usize| if n >> bit & 1 == 0 { 'a' } else { 'A' };
+            (0..14).map(letter).collect()
+        })
+    }
+
+    #[test]
+    fn spellings_are_one_column_unless_a_record_has_two() {
+        let mut names = FieldNames::default();
+        for name in ["id", "ID", "x", "Id", "X"] {
+            names.next_record();
+            names.meet(0, name.as_bytes()).expect("a field");
+        }
+        let others = |names: &FieldNames| (0..5).map(|field| names.other_spelling(field)).collect::<Vec<_>>();
+        assert_eq!(others(&names), [None, Some(0), None, Some(0), Some(2)]);
+        let mut helper = names.clone();
+        helper.next_record();
+        for (place, name) in ["ID", "Id"].into_iter().enumerate() {
+            helper.meet(place, name.as_bytes()).expect("a field");
+        }
+        for field in 0..5 {
+            names.add(field, &helper, field);
+        }
+        assert_eq!(others(&names), [None, None, None, None, Some(2)]);
+    }
+
+    #[test]
+    fn many_spellings_take_no_time() {
+        let start = std::time::Instant::now();
+        let mut names = FieldNames::default();
+        let spellings: Vec<String> = spellings(MOST_FIELDS).collect();
+        for _ in 0..50 {
+            names.next_record();
+            for (place, name) in spellings.iter().enumerate() {
+                names.meet(place, name.as_bytes()).expect("a field");
+            }
+        }
+        assert_eq!(names.other_spelling(MOST_FIELDS - 1), None);
+        assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
     }
 }

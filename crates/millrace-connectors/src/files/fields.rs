@@ -106,7 +106,7 @@ impl Loader {
             refuse_unknown: request.quarantine_unknown_columns && !request.drift.columns,
             drift: request.drift,
             respells: false,
-            guess: request.drift.guessed.then(|| Guess::new(&request.columns)),
+            guess: request.drift.guessed.then(|| Guess::new(&request.columns, &request.key)),
             plan: Plan::default(),
             drifted: false,
             met: vec![false; request.columns.len()],
@@ -129,7 +129,7 @@ impl Loader {
     }
 
     fn new_target(&mut self, field: usize) -> Target {
-        // Fields get their numbers in the order in which they come here or to `declare`.
+        // Fields get their numbers in the order in which they are first met, and some were met by who never had a cell of them.
         while self.targets.len() <= field {
             let name = self.names.name(self.targets.len());
             let writer = &self.delivery.gathered.writer;
@@ -308,7 +308,8 @@ impl Records for Loader {
                     }
                     Err(refusal) => {
                         self.drifted |= self.drift.types
-                            || (self.drift.numbers && is_of_numbers(&refusal, writer.data_type(index)));
+                            || (self.drift.numbers
+                                && is_of_numbers(&refusal, writer.column(index).data_type()));
                         self.refusal =
                             Some((Some(self.delivery.gathered.writer.name(index).to_owned()), refusal));
                         self.see_refused(target, cell);

@@ -8,6 +8,7 @@ use millrace_core::schema::{Column, DataType};
 
 use crate::files::cell::{Cell, Spelling};
 use crate::files::infer::Profile;
+use crate::files::spelling;
 
 /// Values beside those of its kind that a column may have before their share is looked at.
 const FEW_OTHERS: u64 = 1000;
@@ -22,6 +23,8 @@ pub(crate) struct Guess {
 struct Watched {
     data_type: DataType,
     nullable: bool,
+    /// Whether it is part of the key, whose numbers have to give their texts back.
+    is_key: bool,
     /// Values of the column's kind, of which looking through would make this very type.
     alike: u64,
     /// All others.
@@ -29,20 +32,21 @@ struct Watched {
 }
 
 impl Guess {
-    /// A guess at these columns.
-    pub(crate) fn new(columns: &[Column]) -> Self {
+    /// A guess at these columns, of a stream with such a key.
+    pub(crate) fn new(columns: &[Column], key: &[String]) -> Self {
         let watched = |column: &Column| Watched {
             data_type: column.data_type,
             nullable: column.nullable,
+            is_key: key.iter().any(|name| spelling::are_alike(name, &column.name)),
             alike: 0,
-            others: Profile::default(),
+            others: Profile::of_types(),
         };
         Self { columns: columns.iter().map(watched).collect() }
     }
 
     /// The same guess, of which nothing has been seen.
     pub(crate) fn afresh(&self) -> Self {
-        let afresh = |watched: &Watched| Watched { alike: 0, others: Profile::default(), ..*watched };
+        let afresh = |watched: &Watched| Watched { alike: 0, others: Profile::of_types(), ..*watched };
         Self { columns: self.columns.iter().map(afresh).collect() }
     }
 
@@ -77,7 +81,7 @@ impl Guess {
         if cell.is_null_in(watched.data_type) {
             return watched.lacks();
         }
-        let mut one = Profile::default();
+        let mut one = Profile::of_types();
         one.see(cell);
         watched.others.add(&one);
         let hopeless = watched.others.seen() > FEW_OTHERS && !watched.holds();
@@ -102,7 +106,9 @@ impl Watched {
     }
 
     fn holds(&self) -> bool {
-        self.others.with(self.alike, self.data_type).data_type() == self.data_type
+        let all = self.others.with(self.alike, self.data_type);
+        let data_type = if self.is_key { all.key_type() } else { all.data_type() };
+        data_type == self.data_type
     }
 }
 

@@ -4,8 +4,9 @@ use millrace_core::schema::DataType;
 use millrace_engine::seen::SeenValues;
 
 use crate::files::cell::Cell;
-use crate::files::extent::Extent;
-use crate::files::number::{Number, small_integer};
+use crate::files::json_text;
+use crate::files::number::{Number, Short, small_integer};
+use crate::files::number_profile::NumberProfile;
 use crate::files::temporal;
 
 /// Values of the most frequent kind that a column needs before a few values of other kinds count as mistakes.
@@ -26,7 +27,7 @@ pub(crate) struct Profile {
     instants: u64,
     texts: u64,
     nested: u64,
-    extent: Extent,
+    of_numbers: NumberProfile,
     /// A text looked like a number that a number type would not give back (`007`, `+1`, `1 000`).
     number_like: bool,
     /// A text was no JSON, or no length of time.
@@ -57,6 +58,11 @@ impl Written {
 }
 
 impl Profile {
+    /// One that is asked for a type only, not for [`Self::values`]: what these alone need is taken for known, and not looked for.
+    pub(crate) fn of_types() -> Self {
+        Self { not_json: true, not_interval: true, of_numbers: NumberProfile::of_types(), ..Self::default() }
+    }
+
     /// Values seen, nulls included.
     pub(crate) fn seen(&self) -> u64 {
         self.nulls + self.empties + self.filled()
@@ -86,7 +92,7 @@ impl Profile {
         self.not_json |= other.not_json;
         self.not_interval |= other.not_interval;
         self.written = self.written.and(other.written);
-        self.extent.add(&other.extent);
+        self.of_numbers.add(&other.of_numbers);
     }
 
     /// The same with so many values more, of which a column of that type is made.
@@ -95,17 +101,17 @@ impl Profile {
         if values == 0 {
             return all;
         }
-        let extent = match data_type {
-            DataType::Decimal { precision, scale } => Extent {
+        let of_values = match data_type {
+            DataType::Decimal { precision, scale } => NumberProfile {
                 beyond_i64: scale == 0,
                 whole_digits: i64::from(precision - scale),
                 scale: i64::from(scale),
-                ..Extent::default()
+                ..NumberProfile::default()
             },
-            DataType::Float64 => Extent { exponents: true, ..Extent::default() },
-            _ => Extent::default(),
+            DataType::Float64 => NumberProfile { exponents: true, ..NumberProfile::default() },
+            _ => NumberProfile::default(),
         };
-        all.extent.add(&extent);
+        all.of_numbers.add(&of_values);
         *(match data_type {
             DataType::Boolean => &mut all.booleans,
             DataType::Date => &mut all.dates,
@@ -142,7 +148,7 @@ impl Profile {
             Cell::Number(text) => self.see_number(text),
             Cell::Short { source, number } => {
                 self.numbers += 1;
-                self.extent.see_short(source, number);
+                self.of_numbers.see_short(source, number);
             }
             Cell::Text { text, .. } => {
                 self.not_interval = self.not_interval || temporal::length_of_time(text).is_none();
@@ -156,9 +162,11 @@ impl Profile {
     fn see_plain(&mut self, text: &[u8]) {
         if matches!(text, b"true" | b"false") {
             self.booleans += 1;
-        } else if small_integer(text).is_some() && text != b"-0" {
-            self.written = self.written.and(Written::Alike(0));
-            self.see_number(text);
+        } else if let Some(number) = Short::parse(text) {
+            let written = number.written_scale(text).map_or(Written::Otherwise, Written::Alike);
+            self.written = self.written.and(written);
+            self.numbers += 1;
+            self.of_numbers.see_short(text, number);
         } else if let Some(number) = Number::parse(text).filter(|number| !number.is_code()) {
             let written = number.written_scale().map_or(Written::Otherwise, Written::Alike);
             self.written = self.written.and(written);
@@ -166,7 +174,7 @@ impl Profile {
         } else {
             self.number_like |= is_number_like(text);
             self.not_interval = self.not_interval || temporal::length_of_time(text).is_none();
-            self.not_json = self.not_json || !is_json(text);
+            self.not_json = self.not_json || !json_text::is_json(text);
             self.see_text(text);
         }
     }
@@ -174,17 +182,17 @@ impl Profile {
     fn see_number(&mut self, text: &[u8]) {
         self.numbers += 1;
         if let Some(n) = small_integer(text) {
-            self.extent.needs.see_integer(n.into());
-            self.extent.needs.see_float(text);
+            self.of_numbers.for_any_column.see_integer(n.into());
+            self.of_numbers.for_any_column.see_float(text);
             // The digits of the longest one, for a column that has decimals too.
             let digits = text.len() - usize::from(text.first() == Some(&b'-'));
-            self.extent.whole_digits = self.extent.whole_digits.max(digits as i64);
+            self.of_numbers.whole_digits = self.of_numbers.whole_digits.max(digits as i64);
             if digits > 15 {
-                self.extent.see_double(text);
+                self.of_numbers.see_double(text);
             }
             return;
         }
-        self.extent.see(text);
+        self.of_numbers.see(text);
     }
 
     fn see_text(&mut self, text: &[u8]) {
@@ -207,7 +215,7 @@ impl Profile {
             nested: self.nested > 0,
             not_json: self.not_json,
             not_interval: self.not_interval,
-            numbers: (self.numbers > 0).then(|| self.extent.numbers()),
+            numbers: (self.numbers > 0).then(|| self.of_numbers.numbers()),
         }
     }
 
@@ -223,7 +231,7 @@ impl Profile {
     pub(crate) fn data_type(&self) -> DataType {
         let kinds = [
             (self.texts, DataType::Text),
-            (self.numbers, self.extent.data_type()),
+            (self.numbers, self.of_numbers.data_type()),
             (self.dates, DataType::Date),
             (self.moments, DataType::Timestamp),
             (self.instants, DataType::TimestampTz),
@@ -244,12 +252,6 @@ impl Profile {
         }
         if self.nested > 0 { DataType::Json } else { DataType::Text }
     }
-}
-
-/// Whether a text that is neither a number nor a truth value is a JSON value.
-fn is_json(text: &[u8]) -> bool {
-    matches!(text, [b'{' | b'[' | b'"', ..] | b"null")
-        && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// The type of a column of such texts.
@@ -352,6 +354,58 @@ mod tests {
             (&["\"1\""], "text"),
         ] {
             assert_eq!(json(values), expected, "{values:?}");
+        }
+    }
+
+    /// What is looked for in vain where nobody asks for it makes no difference to the type.
+    #[test]
+    fn a_profile_of_types_tells_the_same_types() {
+        let values = [
+            "1",
+            "-0",
+            "1.5",
+            "16777217",
+            "12345678.25",
+            "1e300",
+            "123456789012345678901234567890123456789",
+            "12E3",
+            "007",
+            "true",
+            "2024-02-29",
+            "2024-02-29T10:00:00Z",
+            "01:02:03",
+            "{}",
+            "x",
+            "",
+        ];
+        for a in values {
+            for b in values {
+                let (mut full, mut of_types) = (Profile::default(), Profile::of_types());
+                for value in [a, b] {
+                    full.see(Cell::Plain(value.as_bytes()));
+                    of_types.see(Cell::Plain(value.as_bytes()));
+                }
+                assert_eq!(of_types.data_type(), full.data_type(), "{a} {b}");
+                assert_eq!(of_types.key_type(), full.key_type(), "{a} {b}");
+                assert_eq!(of_types.seen(), full.seen(), "{a} {b}");
+                // A type that is held takes no look at each text for the sake of what is not asked for.
+                assert!(
+                    of_types.not_json
+                        && of_types.not_interval
+                        && !of_types.values().numbers.is_some_and(|n| n.floats)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn texts_are_json_where_a_column_of_json_takes_them() {
+        for text in ["[1]", "{\"a\": 1e999}", "null", " {} ", "12E3", "[1", "x", "01", "[\"\\ud800\"]", "1."]
+        {
+            let mut profile = Profile::default();
+            profile.see(Cell::Plain(text.as_bytes()));
+            let held = json_text::check(text.as_bytes()).is_ok();
+            assert_eq!(profile.values().not_json, !held, "{text}");
         }
     }
 

@@ -5,12 +5,7 @@
 use std::borrow::Cow;
 
 use crate::files::cell::Refusal;
-use crate::files::number::ONES;
-
-/// Levels of objects and arrays within each other, as a record of a JSON file may have them. Servers take fewer.
-const MAX_DEPTH: usize = 512;
-
-const HIGHS: u64 = ONES * 0x80;
+use crate::files::json_grammar::{self, Fault, MAX_DEPTH, TOO_DEEP, is_space};
 
 /// Why a text is no JSON, and at which byte.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +22,12 @@ pub(crate) fn check(text: &[u8]) -> Result<(), Refusal> {
             at + 1
         )))
     })
+}
+
+/// The same of many texts, without a word on what is wrong.
+#[cfg(any(feature = "json", feature = "csv"))]
+pub(crate) fn is_json(text: &[u8]) -> bool {
+    scan(text).is_ok()
 }
 
 /// What stands open around a place: a bit for each level, set for an object.
@@ -128,11 +129,11 @@ fn broken<T>(at: usize, why: &'static str) -> Result<T, Broken> {
 }
 
 fn deep<T>(at: usize) -> Result<T, Broken> {
-    broken(at, "objects and arrays are nested too deeply (512 levels are allowed)")
+    broken(at, TOO_DEEP)
 }
 
 fn space(text: &[u8], mut at: usize) -> usize {
-    while matches!(text.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+    while text.get(at).copied().is_some_and(is_space) {
         at += 1;
     }
     at
@@ -150,91 +151,26 @@ fn name(text: &[u8], at: usize) -> Result<usize, Broken> {
     Ok(space(text, at + 1))
 }
 
-fn word(text: &[u8], at: usize, word: &[u8]) -> Result<usize, Broken> {
-    if text[at..].starts_with(word) { Ok(at + word.len()) } else { broken(at, "expected a value") }
+/// A part of a text of which no more comes: where that is too short, `why` is what is wrong with it from byte `at` on.
+fn whole<T>(part: Result<T, Fault>, at: usize, why: &'static str) -> Result<T, Broken> {
+    part.map_err(|fault| match fault {
+        Fault::Short => Broken { at, why },
+        Fault::Broken { at, why } => Broken { at, why },
+    })
+}
+
+fn word(text: &[u8], at: usize, word: &'static [u8]) -> Result<usize, Broken> {
+    whole(json_grammar::word(text, at, word), at, "expected a value")
 }
 
 fn number(text: &[u8], start: usize) -> Result<usize, Broken> {
-    let digits = |from: usize| {
-        let count = text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if count == 0 { broken(from, "a number lacks a digit") } else { Ok(from + count) }
-    };
-    let first = start + usize::from(text[start] == b'-');
-    let mut at = if text.get(first) == Some(&b'0') {
-        if text.get(first + 1).is_some_and(u8::is_ascii_digit) {
-            return broken(first, "a number starts with a zero");
-        }
-        first + 1
-    } else {
-        digits(first.min(text.len()))?
-    };
-    if text.get(at) == Some(&b'.') {
-        at = digits(at + 1)?;
-    }
-    if matches!(text.get(at), Some(b'e' | b'E')) {
-        at += 1;
-        at = digits(at + usize::from(matches!(text.get(at), Some(b'+' | b'-'))))?;
-    }
-    Ok(at)
+    let number = json_grammar::number(text, start);
+    whole(number, text.len(), "a number lacks a digit").map(|(end, _)| end)
 }
 
 /// A string from the byte after its opening quote on; returns what follows its closing quote.
-fn string(text: &[u8], mut at: usize) -> Result<usize, Broken> {
-    loop {
-        // Eight bytes at a time. The lowest marked byte is the first quote, backslash or control character; marks above it may be false,
-        // since a subtraction borrows from its neighbour.
-        while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-            let word = u64::from_le_bytes(*chunk);
-            let equal = |byte: u8| {
-                let difference = word ^ (ONES * u64::from(byte));
-                difference.wrapping_sub(ONES) & !difference
-            };
-            let control = word.wrapping_sub(ONES * 0x20) & !word;
-            let marks = (equal(b'"') | equal(b'\\') | control) & HIGHS;
-            if marks != 0 {
-                at += marks.trailing_zeros() as usize / 8;
-                break;
-            }
-            at += 8;
-        }
-        match text.get(at) {
-            Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => at = escape(text, at + 1)?,
-            Some(0..0x20) => return broken(at, "a control character stands in a text without an escape"),
-            Some(_) => at += 1,
-            None => return broken(at, "a text is not closed"),
-        }
-    }
-}
-
-/// What follows a backslash.
-fn escape(text: &[u8], at: usize) -> Result<usize, Broken> {
-    match text.get(at) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
-        Some(b'u') => match hex(text, at + 1)? {
-            0xD800..0xDC00 => {
-                let low = if text[at + 5..].starts_with(b"\\u") { hex(text, at + 7)? } else { 0 };
-                if (0xDC00..0xE000).contains(&low) { Ok(at + 11) } else { half(at) }
-            }
-            0xDC00..0xE000 => half(at),
-            _ => Ok(at + 5),
-        },
-        _ => broken(at, "a backslash is followed by no known escape"),
-    }
-}
-
-fn half<T>(at: usize) -> Result<T, Broken> {
-    broken(at, "a `\\u` escape is half a character")
-}
-
-fn hex(text: &[u8], at: usize) -> Result<u32, Broken> {
-    let mut code = 0;
-    for place in at..at + 4 {
-        let digit = text.get(place).and_then(|byte| char::from(*byte).to_digit(16));
-        let Some(digit) = digit else { return broken(place, "a `\\u` escape lacks its four digits") };
-        code = code * 16 + digit;
-    }
-    Ok(code)
+fn string(text: &[u8], at: usize) -> Result<usize, Broken> {
+    whole(json_grammar::string(text, at), text.len(), "a text is not closed").map(|quoted| quoted.end)
 }
 
 #[cfg(test)]
@@ -256,7 +192,7 @@ mod tests {
     }
 
     fn is_json(text: &str) -> bool {
-        scan(text.as_bytes()).is_ok()
+        super::is_json(text.as_bytes())
     }
 
     #[test]

@@ -15,20 +15,23 @@ pub(crate) mod doctor;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod encoding;
 #[cfg(any(feature = "json", feature = "csv"))]
-mod extent;
-#[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod field_names;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod fields;
 #[cfg(any(feature = "json", feature = "csv"))]
 mod guess;
+#[cfg(any(feature = "csv", feature = "json", feature = "mysql-dump", feature = "parquet"))]
+pub(crate) mod here;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod infer;
 pub(crate) mod input;
+pub(crate) mod json_grammar;
 pub(crate) mod json_text;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod long;
 pub(crate) mod number;
+#[cfg(any(feature = "json", feature = "csv"))]
+mod number_profile;
 pub(crate) mod numeric;
 mod packing;
 #[cfg(any(feature = "json", feature = "csv", feature = "parquet"))]

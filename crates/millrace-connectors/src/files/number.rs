@@ -101,8 +101,12 @@ impl<'a> Number<'a> {
 
     /// Digits after the point, once the exponent is worked in, but for trailing zeros.
     pub(crate) fn decimals(&self) -> i64 {
-        let (digits, power) = self.significant();
-        if digits.is_empty() { 0 } else { (-power).max(0) }
+        let zeros = self.digits().rev().take_while(|&digit| digit == b'0').count();
+        if zeros == self.whole.len() + self.fraction.len() {
+            return 0;
+        }
+        let written = self.fraction.len() as i64 - i64::from(self.exponent.unwrap_or(0));
+        (written - zeros as i64).max(0)
     }
 
     fn digits(&self) -> impl DoubleEndedIterator<Item = u8> {
@@ -269,6 +273,13 @@ impl Short {
         }
         let value = if negative { -value } else { value };
         Some(Self { value, digits: count as u8, fraction: fraction as u8 })
+    }
+
+    /// What [`Number::written_scale`] gives for the text that it was read from.
+    #[cfg(any(feature = "json", feature = "csv"))]
+    pub(crate) fn written_scale(self, text: &[u8]) -> Option<usize> {
+        let is_negative_zero = self.value == 0 && text.first() == Some(&b'-');
+        (!is_negative_zero).then_some(self.fraction.into())
     }
 
     /// What [`Number::scaled`] gives; none where there are more digits after the point than that, or perhaps too many in all.

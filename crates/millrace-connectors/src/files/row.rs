@@ -6,8 +6,6 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::Schema;
 use millrace_core::quarantine::QuarantineCode;
 use millrace_core::schema::Column;
-#[cfg(any(feature = "json", feature = "csv"))]
-use millrace_core::schema::DataType;
 use millrace_engine::batch::arrow_schema;
 use millrace_engine::error::{Error, ErrorKind, Result};
 
@@ -79,12 +77,6 @@ impl RowWriter {
     #[cfg(any(feature = "json", feature = "csv"))]
     pub(crate) fn index_in_any_case(&self, name: &str) -> Option<usize> {
         crate::files::spelling::find(name, self.columns.iter().map(|column| column.name.as_str()))
-    }
-
-    /// The type of a column.
-    #[cfg(any(feature = "json", feature = "csv"))]
-    pub(crate) fn data_type(&self, index: usize) -> DataType {
-        self.columns[index].data_type
     }
 
     /// Where the next cell of a column goes.

@@ -2,7 +2,7 @@
 //!
 //! A file of known records is changed at random and read as the engine reads it, by one thread and by several. What is true of the outcome is told
 //! by looking for words in bytes, which shares nothing with the readers: every record has three words of its own, and each of them that the
-//! file still has is in a row, or in quarantine, or the read has failed. `MILLRACE_SOUNDNESS=seed,cases` asks for others than the usual ones.
+//! file still has is in a row, or in quarantine, or the read has failed. And no line of a text is a row. `MILLRACE_SOUNDNESS=seed,cases` asks for others than the usual ones.
 
 mod made;
 mod mutation;
@@ -18,8 +18,8 @@ use millrace_core::quarantine::QuarantinedRow;
 use millrace_engine::batch::batch_queue;
 use millrace_engine::source::{ReadRequest, Source, SourceContext};
 
-use self::made::{Layout, Made, Words};
-use self::mutation::{Random, mutate};
+use self::made::{Layout, Made, Record, Words};
+use self::mutation::mutate;
 use crate::csv_files::Csv;
 use crate::files::Limits;
 use crate::files::source::{FileSource, Format};
@@ -78,7 +78,7 @@ fn go_through<F: Format>(format: F, layouts: &[Layout]) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut read_to_the_end = 0;
     for case in 0..cases {
-        let mut random = Random::new(seed.wrapping_add(case as u64));
+        let mut random = fastrand::Rng::with_seed(seed.wrapping_add(case as u64));
         let layout = layouts[case % layouts.len()];
         let made = Made::new(layout, &mut random);
         // Some are left as they are.
@@ -93,12 +93,12 @@ fn go_through<F: Format>(format: F, layouts: &[Layout]) {
         let settings = settings(&pairs);
         let mut wanted = request(&COLUMNS);
         wanted.quarantine_unknown_columns = true;
-        let block = 1 + random.below(300);
+        let block = random.usize(1..=300);
         let with = |limits: Limits| {
             read(&*source(folder.path(), &settings, format, limits), wanted.clone(), &runtime)
         };
         let alone = with(blocks(block));
-        let together = with(Limits { threads: 3, piece: 1 + random.below(1500), ..blocks(block) });
+        let together = with(Limits { threads: 3, piece: random.usize(1..=1500), ..blocks(block) });
         let about = format!(
             "MILLRACE_SOUNDNESS={},1 ({layout:?})\n{}",
             seed.wrapping_add(case as u64),
@@ -160,8 +160,47 @@ fn check(made: &Made, bytes: &[u8], outcome: &Outcome, about: &str) {
             for row in rows.get(record.id.as_str()).into_iter().flatten() {
                 assert_eq!(**row, record.cells, "{about}");
             }
+            assert_invents_nothing(record, &all, outcome, about);
         }
     }
+}
+
+/// A line within a text is no record, however much it looks like one.
+fn assert_invents_nothing(record: &Record, all: &Words, outcome: &Outcome, about: &str) {
+    for word in record.within.iter().filter(|word| all.0.get(*word) == Some(&1)) {
+        let begins = |row: &Vec<Option<String>>| row[0].as_ref().is_some_and(|id| id.contains(word.as_str()));
+        assert!(!outcome.rows.iter().any(begins), "the line of `{word}` is loaded as a record: {about}");
+    }
+}
+
+/// Texts over several lines as programs write them that know nothing of quotes within quotes: the read fails, or no line of a text is a row.
+#[test]
+fn texts_whose_quotes_are_not_doubled() {
+    let (seed, cases) = millrace_testkit::cases("MILLRACE_SOUNDNESS", 20_261_129, 300);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut damaged = 0;
+    for case in 0..cases {
+        let mut random = fastrand::Rng::with_seed(seed.wrapping_add(case as u64));
+        let layout = Layout::Csv { windows: case % 2 == 1 };
+        let made = Made::new(layout, &mut random);
+        let pairs: Vec<_> = [("path", "f")].into_iter().chain(layout.settings()).collect();
+        let is_candidate = |record: &&Record| !record.within.is_empty() && record.text.contains("\"\"");
+        let Some(record) = random.choice(made.records.iter().filter(is_candidate).collect::<Vec<_>>()) else {
+            continue;
+        };
+        damaged += 1;
+        let whole = String::from_utf8(made.bytes.clone()).expect("text");
+        let text = whole.replace(&record.text, &record.text.replace("\"\"", "\""));
+        std::fs::write(folder.path().join("f"), &text).expect("written");
+        let source = source(folder.path(), &settings(&pairs), Csv, blocks(random.usize(1..=300)));
+        let about = format!("MILLRACE_SOUNDNESS={},1 ({layout:?})\n{text}", seed.wrapping_add(case as u64));
+        if let Ok(outcome) = read(&*source, request(&COLUMNS), &runtime) {
+            check(&made, text.as_bytes(), &outcome, &about);
+            assert_invents_nothing(record, &Words::of(&text), &outcome, &about);
+        }
+    }
+    assert!(cases < 100 || damaged * 2 > cases, "{damaged} of {cases} had such a text");
 }
 
 #[test]

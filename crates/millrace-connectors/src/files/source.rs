@@ -19,6 +19,7 @@ use crate::files::Limits;
 use crate::files::doctor::diagnose;
 use crate::files::encoding::{Decoded, ENCODING};
 use crate::files::fields::{Loader, Profiler, Records};
+use crate::files::here::{self, are_here};
 use crate::files::input::{Input, blocking};
 use crate::files::partitions;
 use crate::files::paths::matching;
@@ -115,13 +116,21 @@ impl Reading<'_> {
     }
 }
 
-/// The columns as so many bytes at the beginning of a file suggest. None where the format has no place to cut there.
+/// How the beginning of a stream is looked at.
+pub(crate) struct Glance<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) limits: Limits,
+    /// How much of it is, about.
+    pub(crate) bytes: usize,
+    /// The stream's key.
+    pub(crate) key: &'a [String],
+}
+
+/// The columns as the beginning of a file suggests. None where the format has no place to cut there.
 pub(crate) fn glance<F: Format, R: Read>(
     format: F,
-    settings: &Settings,
     window: &mut Window<R>,
-    limits: Limits,
-    (bytes, key): (usize, &[String]),
+    Glance { settings, limits, bytes, key }: Glance<'_>,
 ) -> Result<Option<StreamSchema>> {
     let mut profiler = Profiler::default().with_key(key);
     let Some(cut) = format.begin(settings, window, limits, &mut profiler)? else { return Ok(None) };
@@ -171,14 +180,14 @@ impl<F: Format> FileSource<F> {
         Arc::new(Self { context, settings: settings.clone(), format, limits })
     }
 
-    /// Reads those files of a stream that a load after `last` has to, and runs `work` with what they hold.
+    /// Goes through the files of a stream, and runs `work` with what they hold.
     async fn walk<S: Shared + 'static, T: Send + 'static>(
         &self,
         stream: &StreamRequest,
-        (last, seen): (Option<Cursor>, Option<Cursor>),
-        (records, wanted, limits): (S, Option<Vec<String>>, Limits),
+        walk: Walk<S>,
         work: impl FnOnce(S, Result<Walked>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let Walk { records, wanted, limits, last, seen } = walk;
         let settings = stream.settings.or(&self.settings);
         let (project_dir, mode, excluded) =
             (self.context.project_dir.clone(), stream.mode, stream.excluded.clone());
@@ -199,6 +208,26 @@ impl<F: Format> FileSource<F> {
     }
 }
 
+/// How the files of a stream are gone through.
+struct Walk<S> {
+    /// Takes the records.
+    records: S,
+    /// The columns that are asked for; none where they are to be found out.
+    wanted: Option<Vec<String>>,
+    limits: Limits,
+    /// Where the load before ended, which says which files are to be read; none for all.
+    last: Option<Cursor>,
+    /// What the files were when their columns were worked out, where that has to be the same.
+    seen: Option<Cursor>,
+}
+
+impl<S> Walk<S> {
+    /// Through all files, to find out the columns.
+    fn through_all(records: S, limits: Limits) -> Self {
+        Self { records, wanted: None, limits, last: None, seen: None }
+    }
+}
+
 /// What has been read of a stream.
 struct Walked {
     /// Where it ended.
@@ -211,6 +240,14 @@ struct Walked {
 impl<F: Format> Source for FileSource<F> {
     fn discovers_by_reading(&self) -> bool {
         true
+    }
+
+    fn is_local(&self, stream: &StreamRequest) -> bool {
+        are_here(&stream.settings.or(&self.settings))
+    }
+
+    async fn stamp(&self, stream: &StreamRequest) -> Option<String> {
+        here::stamp(self.context.project_dir.clone(), stream.settings.or(&self.settings)).await
     }
 
     fn appends(&self) -> bool {
@@ -239,15 +276,16 @@ impl<F: Format> Source for FileSource<F> {
             let declared = declared(&settings);
             let decoded = Decoded::new(&file.name, Input::open(file)?, declared)?;
             let mut window = Window::new(&file.name, decoded, limits.block)?.in_encoding(declared);
-            glance(format, &settings, &mut window, limits, (GLANCE, key.as_slice()))
+            let how = Glance { settings: &settings, limits, bytes: GLANCE, key: &key };
+            glance(format, &mut window, how)
         })
         .await
     }
 
     async fn discover(&self, stream: &StreamRequest) -> Result<Discovered> {
         let name = StreamName::new(&self.context.name, &stream.stream);
-        let how = (Profiler::default().with_key(&stream.key), None, self.limits);
-        self.walk(stream, (None, None), how, move |profiler, walked| {
+        let walk = Walk::through_all(Profiler::default().with_key(&stream.key), self.limits);
+        self.walk(stream, walk, move |profiler, walked| {
             let position = Some(walked?.cursor);
             let mut discovered = profiler.discovered(&name);
             let notices = partitions::notices(&name, position.as_ref(), &discovered.schema.columns);
@@ -265,8 +303,8 @@ impl<F: Format> Source for FileSource<F> {
         // By one thread, so that it is the first ones on every machine.
         let limits = Limits { threads: 1, ..self.limits };
         let name = StreamName::new(&self.context.name, &stream.stream);
-        let how = (Profiler::sampling(records).with_key(&stream.key), None, limits);
-        self.walk(stream, (None, None), how, move |profiler, walked| match walked {
+        let walk = Walk::through_all(Profiler::sampling(records).with_key(&stream.key), limits);
+        self.walk(stream, walk, move |profiler, walked| match walked {
             Err(error) if !profiler.has_enough() => Err(error),
             _ => Ok(Some(profiler.discovered(&name))),
         })
@@ -278,10 +316,14 @@ impl<F: Format> Source for FileSource<F> {
     }
 
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {
-        let loader = Loader::new(&request, batches, self.limits);
-        let wanted = request.columns.iter().map(|column| column.name.clone()).collect();
-        let how = (loader, Some(wanted), self.limits);
-        self.walk(&request.stream, (request.cursor, request.seen), how, |loader, walked| {
+        let walk = Walk {
+            records: Loader::new(&request, batches, self.limits),
+            wanted: Some(request.columns.iter().map(|column| column.name.clone()).collect()),
+            limits: self.limits,
+            last: request.cursor,
+            seen: request.seen,
+        };
+        self.walk(&request.stream, walk, |loader, walked| {
             let walked = walked?;
             let notices = loader.finish(walked.is_part)?;
             Ok(ReadOutcome { cursor: Some(walked.cursor), conversions: Vec::new(), how: None, notices })

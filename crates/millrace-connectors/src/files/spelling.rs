@@ -15,19 +15,42 @@ pub(crate) fn notice(stream: &StreamName, column: &str, other: &str) -> Diagnost
     Diagnostic::warning(Code::SpelledInTwoWays, message)
 }
 
+/// Whether two names differ in letter case at most.
+pub(crate) fn are_alike(a: &str, b: &str) -> bool {
+    // Nearly all names are ASCII, and need no room for that.
+    if a.is_ascii() && b.is_ascii() {
+        a.eq_ignore_ascii_case(b)
+    } else {
+        a.to_lowercase() == b.to_lowercase()
+    }
+}
+
 /// Which of some names is that one: the same or, failing that, the only one that differs from it in letter case alone.
 pub(crate) fn find<'a>(name: &str, among: impl Iterator<Item = &'a str> + Clone) -> Option<usize> {
     if let Some(at) = among.clone().position(|other| other == name) {
         return Some(at);
     }
-    let folded = name.to_lowercase();
-    let mut alike = among.enumerate().filter(|(_, other)| other.to_lowercase() == folded);
+    let mut alike = among.enumerate().filter(|(_, other)| are_alike(other, name));
     let (at, _) = alike.next()?;
     alike.next().is_none().then_some(at)
 }
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn letters_have_two_cases() {
+        for (a, b, alike) in [
+            ("id", "ID", true),
+            ("id", "Ids", false),
+            ("É", "é", true),
+            ("é", "e", false),
+            // The sign of Kelvin, whose small letter is that of ASCII.
+            ("\u{212A}", "k", true),
+        ] {
+            assert_eq!(super::are_alike(a, b), alike, "{a} {b}");
+        }
+    }
+
     #[test]
     fn names_are_found_by_their_letters() {
         let find = |name, among: &[&str]| super::find(name, among.iter().copied());

@@ -154,7 +154,7 @@ mod tests {
         let wanted = request(&["a int64!", "b text", "c decimal(18,2)", "d date", "e boolean"]).columns;
         let mut writer = RowWriter::new(&wanted, &[]);
         let mut plan = Plan::new([Some(0), None, Some(1), Some(2), Some(3), Some(4)].into_iter());
-        let guess = Guess::new(&wanted);
+        let guess = Guess::new(&wanted, &[]);
         let mut record = |a: &str, b: &str, c: &str, d: &str, e: Cell<'_>| {
             let mut values = Straight::new(&mut plan, &mut writer, Some(&guess));
             let text = |text: &str| format!("\"{text}\"");

@@ -4,7 +4,7 @@
 //! file. So what it was is held against what it is once all of it was read, and what was read counts only where the two are the same.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Seek as _, SeekFrom};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -109,8 +109,7 @@ impl Watch {
     /// Reads a file once more that was changed so shortly before it was opened that a change since need not show.
     fn reads_the_same(&self, hash: &str) -> Result<bool> {
         let Some(Watched::Disk { path, is_settled: false, .. }) = &self.what else { return Ok(true) };
-        let read = File::open(path).and_then(|mut file| {
-            file.seek(SeekFrom::Start(0))?;
+        let read = File::open(path).and_then(|file| {
             let mut hasher = blake3::Hasher::new();
             hasher.update_reader(file)?;
             Ok(hasher.finalize())
@@ -134,10 +133,11 @@ fn is_as_seen(read: &FileState, seen: &FileState) -> bool {
 pub(crate) fn assert_as_seen(read: &[FileState], seen: Option<&Cursor>) -> Result<()> {
     let Some(Cursor::Files { files, .. }) = seen else { return Ok(()) };
     for state in read {
-        match files.iter().find(|seen| seen.path == state.path) {
-            Some(seen) if is_as_seen(state, seen) => {}
-            Some(_) => return Err(changed(&state.path)),
-            None => {
+        // They are in the order of their names.
+        match files.binary_search_by(|seen| seen.path.cmp(&state.path)) {
+            Ok(at) if is_as_seen(state, &files[at]) => {}
+            Ok(_) => return Err(changed(&state.path)),
+            Err(_) => {
                 let message = format!("file `{}` has come while the others were looked at", state.path);
                 return Err(Error::new(ErrorKind::SourceChanged, message));
             }

@@ -214,6 +214,29 @@ impl<R: Read> Window<R> {
     }
 }
 
+/// The lines of places within a text, each no earlier than the one before: what lies between two of them is looked at once.
+#[cfg(feature = "json")]
+pub(crate) struct LineCounter<'t> {
+    text: &'t [u8],
+    at: usize,
+    line: u64,
+}
+
+#[cfg(feature = "json")]
+impl<'t> LineCounter<'t> {
+    /// For a text that starts on that line.
+    pub(crate) fn new(text: &'t [u8], line: u64) -> Self {
+        Self { text, at: 0, line }
+    }
+
+    /// The line of a place.
+    pub(crate) fn line_of(&mut self, place: usize) -> u64 {
+        self.line += count_lines(&self.text[self.at..place]);
+        self.at = place;
+        self.line
+    }
+}
+
 /// Line feeds in a text.
 pub(crate) fn count_lines(text: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', text).count() as u64

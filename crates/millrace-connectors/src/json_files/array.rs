@@ -122,7 +122,7 @@ struct Walker<'a, R, S> {
     scratch: Scratch,
     /// Whether the window has a piece of the elements, which has to end after a comma between two.
     is_piece: bool,
-    /// On which line the last whole object started.
+    /// On which line the last element started that is an object, whole or not; 0 before the first.
     last: u64,
 }
 

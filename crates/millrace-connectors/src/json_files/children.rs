@@ -1,12 +1,15 @@
 //! The elements of an array within each record as rows of their own. See ADR 0018.
 
+use std::ops::Range;
+
 use millrace_engine::error::{Error, ErrorKind, Result};
 
 use crate::files::cell::{Cell, Refusal};
 use crate::files::delivery::Place;
 use crate::files::fields::{FieldNames, Met, Records};
 use crate::files::pieces::Shared;
-use crate::files::window::count_lines;
+use crate::files::spelling;
+use crate::files::window::LineCounter;
 use crate::json_files::array::not_an_object;
 use crate::json_files::layout::Children;
 use crate::json_files::recovery::parts;
@@ -36,26 +39,20 @@ impl<S: Records> Rows<S> {
     /// All rows of a record.
     fn record(&mut self, children: &Children, place: Place<'_>) -> Result<()> {
         let record = place.raw;
-        let mut fields = Vec::new();
-        let array = match scan::object(record, &mut fields) {
-            Ok(_) => array(record, &fields, &children.path),
-            // Whoever hands records over has scanned them.
-            Err(_) => Err(Refusal::broken("the record is no object")),
-        };
-        let start = match array {
-            Ok(Some(start)) => start,
+        let found = match Found::of(record, children) {
+            Ok(Some(found)) => found,
             Ok(None) => return Ok(()),
-            Err(refusal) => return self.set_aside(refusal, place),
+            Err(misfit) => return self.set_aside(misfit, place),
         };
-        let mut at = past_space(record, start + 1);
+        let mut lines = LineCounter::new(record, place.line);
+        let mut at = past_space(record, found.start + 1);
         let mut index = 1u64;
         while record.get(at) != Some(&b']') {
             // It is a part of a record that is whole.
             let Ok((end, kind)) = scan::value(record, at, 1) else { break };
-            let line = place.line + count_lines(&record[..at]);
-            let row = Place { file: place.file, line, raw: &record[at..end] };
+            let row = Place { file: place.file, line: lines.line_of(at), raw: &record[at..end] };
             if kind == Value::Nested && record[at] == b'{' {
-                self.row(children, record, &fields, index, row.raw)?;
+                self.row(children, record, &found.parents, index, row.raw)?;
             } else {
                 self.inner.refuse(None, not_an_object(row.raw));
             }
@@ -69,15 +66,17 @@ impl<S: Records> Rows<S> {
         Ok(())
     }
 
-    /// Puts a record into quarantine, and with it each object within it: any of them may be a row.
-    fn set_aside(&mut self, refusal: Refusal, place: Place<'_>) -> Result<()> {
+    /// Puts a record into quarantine, and with it each object that may be one of its rows.
+    fn set_aside(&mut self, Misfit { refusal, rows_within }: Misfit, place: Place<'_>) -> Result<()> {
         self.inner.refuse(None, refusal);
         self.inner.end_record(place)?;
-        let starts: Vec<usize> = memchr::memchr_iter(b'{', place.raw).filter(|&at| at > 0).collect();
-        for (start, raw) in parts(place.raw, &starts) {
+        let text = &place.raw[..rows_within.end];
+        let from = rows_within.start;
+        let starts: Vec<usize> = memchr::memchr_iter(b'{', &text[from..]).map(|at| from + at).collect();
+        let mut lines = LineCounter::new(text, place.line);
+        for (start, raw) in parts(text, &starts) {
             self.inner.refuse(None, Refusal::broken("the object is in a record that was set aside"));
-            let line = place.line + count_lines(&place.raw[..start]);
-            self.inner.end_record(Place { file: place.file, line, raw })?;
+            self.inner.end_record(Place { file: place.file, line: lines.line_of(start), raw })?;
         }
         Ok(())
     }
@@ -87,7 +86,7 @@ impl<S: Records> Rows<S> {
         &mut self,
         children: &Children,
         record: &[u8],
-        parent: &[Field],
+        parents: &[Option<Field>],
         index: u64,
         row: &[u8],
     ) -> Result<()> {
@@ -98,9 +97,8 @@ impl<S: Records> Rows<S> {
         }
         self.inner.names().next_record();
         let mut place = 0;
-        for (column, from) in &children.parent {
-            let field = find(record, parent, from);
-            let cell = field.map_or(Cell::Null, |field| value(record, field, &mut decoded));
+        for (column, field) in children.parent.keys().zip(parents) {
+            let cell = field.as_ref().map_or(Cell::Null, |field| value(record, field, &mut decoded));
             self.put(place, column.as_bytes(), cell)?;
             place += 1;
         }
@@ -137,37 +135,82 @@ fn past_space(text: &[u8], at: usize) -> usize {
     text[at..].iter().position(|&byte| !is_space(byte)).map_or(text.len(), |spaces| at + spaces)
 }
 
-/// The field of that name.
-fn find<'f>(object: &[u8], fields: &'f [Field], name: &str) -> Option<&'f Field> {
-    let mut decoded = Vec::new();
-    fields.iter().find(|field| {
-        scan::string_text(&object[field.name.clone()], field.name_escaped, &mut decoded) == name.as_bytes()
-    })
+/// Why a record has no rows, though it may have some.
+struct Misfit {
+    refusal: Refusal,
+    /// The part of the record in which each object may be one of them.
+    rows_within: Range<usize>,
 }
 
-/// Where in a record the array starts to which these keys lead; none where it has no such thing.
-fn array(record: &[u8], fields: &[Field], path: &[String]) -> Result<Option<usize>, Refusal> {
-    let (mut offset, mut inner) = (0, fields.to_vec());
-    for (level, key) in path.iter().enumerate() {
-        let Some(field) = find(&record[offset..], &inner, key) else { return Ok(None) };
-        let start = offset + field.value.start;
-        let is_last = level + 1 == path.len();
-        match (field.kind, record[start]) {
-            (Value::Null, _) => return Ok(None),
-            (Value::Nested, b'[') if is_last => return Ok(Some(start)),
-            (Value::Nested, b'{') if !is_last => {
-                offset = start;
-                if scan::object(&record[offset..], &mut inner).is_err() {
-                    return Err(Refusal::broken("the record is no object"));
+impl Misfit {
+    /// The record is bad as a whole.
+    fn of(record: &[u8], refusal: Refusal) -> Self {
+        Self { refusal, rows_within: record.len().min(1)..record.len() }
+    }
+}
+
+/// What a record has of its rows.
+struct Found {
+    /// Where their array starts.
+    start: usize,
+    /// The fields that are columns of each row, in the order of these columns. Places count from the record's first byte.
+    parents: Vec<Option<Field>>,
+}
+
+impl Found {
+    /// None where the record has no such array, or null in its place.
+    fn of(record: &[u8], children: &Children) -> Result<Option<Self>, Misfit> {
+        let whole = |refusal| Misfit::of(record, refusal);
+        let mut fields = Vec::new();
+        // Whoever hands records over has scanned them.
+        scan::object(record, &mut fields).map_err(|_| whole(Refusal::broken("the record is no object")))?;
+        let parent = |from: &String| find(record, &fields, from).map(Option::<&Field>::cloned);
+        let parents = children.parent.values().map(parent).collect::<Result<_, _>>().map_err(whole)?;
+        let (mut offset, mut inner) = (0, fields.clone());
+        for (level, key) in children.path.iter().enumerate() {
+            let Some(field) = find(&record[offset..], &inner, key).map_err(whole)? else { return Ok(None) };
+            let (start, end) = (offset + field.value.start, offset + field.value.end);
+            let is_last = level + 1 == children.path.len();
+            match (field.kind, record[start]) {
+                (Value::Null, _) => return Ok(None),
+                (Value::Nested, b'[') if is_last => return Ok(Some(Self { start, parents })),
+                (Value::Nested, b'{') if !is_last => {
+                    offset = start;
+                    scan::object(&record[offset..], &mut inner)
+                        .map_err(|_| whole(Refusal::broken("the record is no object")))?;
+                }
+                (kind, _) => {
+                    let expected = if is_last { "an array" } else { "an object" };
+                    let path = children.path[..=level].join(".");
+                    let refusal = Refusal::wrong_type(format!("`{path}` is not {expected}"));
+                    let rows_within = if kind == Value::Nested { start + 1..end } else { end..end };
+                    return Err(Misfit { refusal, rows_within });
                 }
             }
-            _ => {
-                let expected = if is_last { "an array" } else { "an object" };
-                return Err(Refusal::wrong_type(format!("`{}` is not {expected}", path[..=level].join("."))));
-            }
+        }
+        Ok(None)
+    }
+}
+
+/// The field of that name or, failing that, the one that differs from it in letter case alone.
+fn find<'f>(object: &[u8], fields: &'f [Field], name: &str) -> Result<Option<&'f Field>, Refusal> {
+    let (mut same, mut alike, mut decoded) = (Vec::new(), Vec::new(), Vec::new());
+    for field in fields {
+        let key = scan::string_text(&object[field.name.clone()], field.name_escaped, &mut decoded);
+        if key == name.as_bytes() {
+            same.push(field);
+        } else if spelling::are_alike(&String::from_utf8_lossy(key), name) {
+            alike.push(field);
         }
     }
-    Ok(None)
+    match (same.as_slice(), alike.as_slice()) {
+        (&[field], _) | ([], &[field]) => Ok(Some(field)),
+        ([], []) => Ok(None),
+        // Which of the two it is nobody can say, and either may have rows.
+        _ => Err(Refusal::broken(format!(
+            "the record has a field `{name}` twice, perhaps in different letter case"
+        ))),
+    }
 }
 
 impl<S: Records> Records for Rows<S> {
@@ -193,7 +236,7 @@ impl<S: Records> Records for Rows<S> {
     fn end_record(&mut self, place: Place<'_>) -> Result<bool> {
         let Some(children) = self.children.take() else { return self.inner.end_record(place) };
         let ended = match self.refusal.take() {
-            Some(refusal) => self.set_aside(refusal, place).map(|()| false),
+            Some(refusal) => self.set_aside(Misfit::of(place.raw, refusal), place).map(|()| false),
             None => self.record(&children, place).map(|()| true),
         };
         self.children = Some(children);

@@ -1,6 +1,6 @@
 //! Objects within records as columns. See ADR 0018.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use millrace_core::project::column_choice::LeftOut;
 use millrace_engine::error::{Error, ErrorKind, Result};
@@ -38,21 +38,52 @@ pub(super) struct Flatten<S> {
     /// Columns that nobody wants. Objects among them stay as they are, and are left out as such.
     excluded: LeftOut,
     /// The columns that are asked for; none where they are to be found out.
-    wanted: Option<Vec<String>>,
+    wanted: Option<Wanted>,
     learned: Learned,
     /// Columns of the present record so far.
     place: usize,
     failed: Option<Error>,
 }
 
+/// The columns that are asked for. Their names, as those of objects, are taken for the same in any letter case.
+#[derive(Debug, Clone)]
+struct Wanted {
+    /// In lower case.
+    columns: Vec<String>,
+    /// Of names that were null: whether columns are made of the objects of that name.
+    objects: HashMap<String, bool>,
+}
+
+impl Wanted {
+    fn new(columns: &[String]) -> Self {
+        Self {
+            columns: columns.iter().map(|column| column.to_lowercase()).collect(),
+            objects: HashMap::new(),
+        }
+    }
+
+    /// Whether a name is that of no column, but of an object around some.
+    fn is_object(&mut self, name: &str) -> bool {
+        if let Some(&is_object) = self.objects.get(name) {
+            return is_object;
+        }
+        let folded = name.to_lowercase();
+        let is_within =
+            |column: &String| column.strip_prefix(&folded).is_some_and(|rest| rest.starts_with(JOINT));
+        let is_object = !self.columns.contains(&folded) && self.columns.iter().any(is_within);
+        self.objects.insert(name.to_owned(), is_object);
+        is_object
+    }
+}
+
 impl<S: Records> Flatten<S> {
-    pub(super) fn new(inner: S, levels: usize, excluded: &LeftOut, wanted: Option<Vec<String>>) -> Self {
+    pub(super) fn new(inner: S, levels: usize, excluded: &LeftOut, wanted: Option<&[String]>) -> Self {
         let mut flatten = Self {
             inner,
             names: FieldNames::default(),
             levels,
             excluded: excluded.clone(),
-            wanted,
+            wanted: wanted.map(Wanted::new),
             learned: Learned::default(),
             place: 0,
             failed: None,
@@ -63,7 +94,9 @@ impl<S: Records> Flatten<S> {
 
     /// The records, with the columns of which nothing but null was seen.
     pub(super) fn into_inner(mut self) -> (S, Result<()>) {
-        let mut nulls = self.learned.nulls.difference(&self.learned.objects);
+        let objects: BTreeSet<String> =
+            self.learned.objects.iter().map(|object| object.to_lowercase()).collect();
+        let mut nulls = self.learned.nulls.iter().filter(|name| !objects.contains(&name.to_lowercase()));
         let named = nulls.try_for_each(|name| self.inner.names().number(name.as_bytes()).map(|_| ()));
         (self.inner, named)
     }
@@ -115,12 +148,8 @@ impl<S: Records> Flatten<S> {
         if self.levels == 0 {
             return false;
         }
-        match &self.wanted {
-            Some(columns) => {
-                let within =
-                    |column: &String| column.strip_prefix(name).is_some_and(|rest| rest.starts_with(JOINT));
-                !columns.iter().any(|column| column == name) && columns.iter().any(within)
-            }
+        match &mut self.wanted {
+            Some(wanted) => wanted.is_object(name),
             None => {
                 if !self.learned.nulls.contains(name) {
                     self.learned.nulls.insert(name.to_owned());

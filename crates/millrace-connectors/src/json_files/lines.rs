@@ -173,10 +173,16 @@ fn too_long<R: Read, S: Records>(window: &mut Window<R>, limit: usize, records: 
     records.end_record(Place { file: window.name(), line, raw })?;
     let is_object = trimmed(raw).starts_with(b"{");
     let mut reach = Reach::default();
+    let mut is_indent = true;
     loop {
         let rest = window.rest();
         let end = memchr::memchr(b'\n', rest);
-        let part = &rest[..end.unwrap_or(rest.len())];
+        let mut part = &rest[..end.unwrap_or(rest.len())];
+        if is_indent {
+            // Brackets are counted from the object on.
+            part = part.trim_ascii_start();
+            is_indent = part.is_empty();
+        }
         if reach.feed(part).is_some() || (!is_object && part.contains(&b'{')) {
             let message = format!("file `{}` is not the NDJSON that was expected", window.name());
             return Err(Error::new(ErrorKind::SourceUnreadable, message)

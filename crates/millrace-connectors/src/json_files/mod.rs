@@ -187,7 +187,7 @@ fn collect<F: Format, S: Shared>(
         let walked = reading.walk(format, &mut records);
         return (records, walked);
     }
-    let flatten = Flatten::new(records, layout.levels, reading.excluded, reading.wanted.take());
+    let flatten = Flatten::new(records, layout.levels, reading.excluded, reading.wanted.as_deref());
     let mut rows = Rows::new(flatten, layout.children);
     let walked = reading.walk(format, &mut rows);
     let (records, named) = rows.into_inner().into_inner();

@@ -5,7 +5,7 @@ use millrace_engine::error::Result;
 use crate::files::cell::Refusal;
 use crate::files::delivery::Place;
 use crate::files::fields::Records;
-use crate::files::window::count_lines;
+use crate::files::window::LineCounter;
 use crate::json_files::scan::is_space;
 
 /// What is known of the end of a broken element.
@@ -89,12 +89,13 @@ impl Reach {
 /// bracket, must not hide how many they are.
 pub(super) fn set_aside_others<S: Records>(place: Place<'_>, records: &mut S) -> Result<()> {
     let starts = others(place.raw);
+    let mut lines = LineCounter::new(place.raw, place.line);
     for (start, raw) in parts(place.raw, &starts) {
         records.refuse(
             None,
             Refusal::broken("the object is in a record that was set aside, and may be one of its own"),
         );
-        let line = place.line + count_lines(&place.raw[..start]);
+        let line = lines.line_of(start);
         records.end_record(Place { file: place.file, line, raw })?;
     }
     Ok(())

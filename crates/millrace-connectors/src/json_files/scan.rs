@@ -1,13 +1,12 @@
-//! JSON's grammar (RFC 8259) over bytes, strictly: what is passed here is a value from its first byte to its last, in UTF-8,
+//! Objects and values of JSON (RFC 8259) over bytes, strictly: what is passed here is a value from its first byte to its last, in UTF-8,
 //! and without halves of surrogate pairs. Texts are not decoded and numbers not converted on the way.
 
 use std::ops::Range;
 
 use crate::files::cell::Refusal;
-use crate::files::number::{ONES, Short, read_digits};
-
-/// Levels of objects and arrays within each other, the record's own counted.
-pub(super) const MAX_DEPTH: usize = 512;
+pub(super) use crate::files::json_grammar::is_space;
+use crate::files::json_grammar::{self, Fault, MAX_DEPTH, TOO_DEEP, hex};
+use crate::files::number::Short;
 
 /// Why a scan did not reach the end of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +15,15 @@ pub(super) enum Stop {
     Short,
     /// The bytes are no JSON.
     Broken(Refusal),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Short => Self::Short,
+            Fault::Broken { why, .. } => Self::Broken(Refusal::broken(why)),
+        }
+    }
 }
 
 /// What a scan comes to.
@@ -50,11 +58,6 @@ pub(super) enum Value {
         escaped: bool,
     },
     Nested,
-}
-
-/// Whether JSON lets the byte stand between values.
-pub(super) fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
 /// The first place from `at` on that is no space.
@@ -109,28 +112,17 @@ pub(super) fn value(text: &[u8], at: usize, depth: usize) -> Scan<(usize, Value)
         Some(b'"') => string(text, at + 1).map(|(end, escaped)| (end, Value::Text { escaped })),
         Some(b'{' | b'[') => nested(text, at, depth).map(|end| (end, Value::Nested)),
         Some(b'-' | b'0'..=b'9') => number(text, at).map(|(end, short)| (end, Value::Number(short))),
-        Some(b't') => word(text, at, b"true").map(|end| (end, Value::Boolean(true))),
-        Some(b'f') => word(text, at, b"false").map(|end| (end, Value::Boolean(false))),
-        Some(b'n') => word(text, at, b"null").map(|end| (end, Value::Null)),
+        Some(b't') => Ok((json_grammar::word(text, at, b"true")?, Value::Boolean(true))),
+        Some(b'f') => Ok((json_grammar::word(text, at, b"false")?, Value::Boolean(false))),
+        Some(b'n') => Ok((json_grammar::word(text, at, b"null")?, Value::Null)),
         Some(_) => broken("expected a value"),
-    }
-}
-
-fn word(text: &[u8], at: usize, word: &'static [u8]) -> Scan<usize> {
-    let found = &text[at..text.len().min(at + word.len())];
-    if found == word {
-        Ok(at + word.len())
-    } else if word.starts_with(found) {
-        Err(Stop::Short)
-    } else {
-        broken("expected a value")
     }
 }
 
 /// Scans an object or array within a record. `depth` is the number of levels around it.
 fn nested(text: &[u8], mut at: usize, depth: usize) -> Scan<usize> {
     if depth >= MAX_DEPTH {
-        return broken("objects and arrays are nested too deeply (512 levels are allowed)");
+        return broken(TOO_DEEP);
     }
     let object = text[at] == b'{';
     let close = if object { b'}' } else { b']' };
@@ -155,136 +147,25 @@ fn nested(text: &[u8], mut at: usize, depth: usize) -> Scan<usize> {
     }
 }
 
+/// One that goes to the end of the text may have more digits.
+#[inline]
 fn number(text: &[u8], start: usize) -> Scan<(usize, Option<Short>)> {
-    fn digits(text: &[u8], at: usize, value: &mut i64) -> Scan<usize> {
-        let end = read_digits(text, at, value);
-        match end {
-            _ if end == text.len() => Err(Stop::Short),
-            _ if end == at => broken("expected a digit"),
-            _ => Ok(end),
-        }
-    }
-    let negative = text[start] == b'-';
-    let first = start + usize::from(negative);
-    let mut value = 0;
-    let mut at = if text.get(first) == Some(&b'0') {
-        if text.get(first + 1).is_some_and(u8::is_ascii_digit) {
-            return broken("a number starts with a zero");
-        }
-        first + 1
-    } else {
-        digits(text, first, &mut value)?
-    };
-    let (mut count, mut fraction) = (at - first, 0);
-    if text.get(at) == Some(&b'.') {
-        let end = digits(text, at + 1, &mut value)?;
-        fraction = end - at - 1;
-        count += fraction;
-        at = end;
-    }
-    if matches!(text.get(at), Some(b'e' | b'E')) {
-        at += 1;
-        if matches!(text.get(at), Some(b'+' | b'-')) {
-            at += 1;
-        }
-        at = digits(text, at, &mut value)?;
-        count = usize::MAX;
-    }
-    if at == text.len() {
-        return Err(Stop::Short);
-    }
-    let short = (count <= Short::DIGITS).then(|| Short {
-        value: if negative { -value } else { value },
-        digits: count as u8,
-        fraction: fraction as u8,
-    });
-    Ok((at, short))
+    let (end, short) = json_grammar::number(text, start)?;
+    if end == text.len() { Err(Stop::Short) } else { Ok((end, short)) }
 }
-
-const HIGHS: u64 = ONES * 0x80;
 
 /// Scans a string from the byte after its opening quote on. Returns where it ends, after its closing quote, and whether there
 /// are escapes in it.
+#[inline]
 pub(super) fn string(text: &[u8], start: usize) -> Scan<(usize, bool)> {
-    let mut at = start;
-    let mut escaped = false;
-    let mut high = 0u64;
-    loop {
-        // Eight bytes at a time. The lowest marked byte is the first quote, backslash or control character; marks above it
-        // may be false, since a subtraction borrows from its neighbour.
-        while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-            let word = u64::from_le_bytes(*chunk);
-            let equal = |byte: u8| {
-                let difference = word ^ (ONES * u64::from(byte));
-                difference.wrapping_sub(ONES) & !difference
-            };
-            let control = word.wrapping_sub(ONES * 0x20) & !word;
-            let marks = (equal(b'"') | equal(b'\\') | control) & HIGHS;
-            high |= word;
-            if marks != 0 {
-                at += marks.trailing_zeros() as usize / 8;
-                break;
-            }
-            at += 8;
-        }
-        let Some(&byte) = text.get(at) else { return Err(Stop::Short) };
-        match byte {
-            b'"' => break,
-            b'\\' => {
-                escaped = true;
-                at = escape(text, at + 1)?;
-            }
-            0..0x20 => return broken("a control character stands in a text without an escape"),
-            _ => {
-                high |= u64::from(byte);
-                at += 1;
-            }
-        }
-    }
-    if high & HIGHS != 0 && std::str::from_utf8(&text[start..at]).is_err() {
+    let quoted = json_grammar::string(text, start)?;
+    if !quoted.is_ascii && std::str::from_utf8(&text[start..quoted.end - 1]).is_err() {
         return Err(Stop::Broken(Refusal::new(
             millrace_core::quarantine::QuarantineCode::BadEncoding,
             "the text is not UTF-8",
         )));
     }
-    Ok((at + 1, escaped))
-}
-
-/// Scans what follows a backslash.
-fn escape(text: &[u8], at: usize) -> Scan<usize> {
-    match text.get(at) {
-        None => Err(Stop::Short),
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
-        Some(b'u') => match hex(text, at + 1)? {
-            0xD800..0xDC00 => {
-                let low = match (text.get(at + 5), text.get(at + 6)) {
-                    (Some(b'\\'), Some(b'u')) => hex(text, at + 7)?,
-                    (None, _) | (Some(b'\\'), None) => return Err(Stop::Short),
-                    _ => 0,
-                };
-                if (0xDC00..0xE000).contains(&low) {
-                    Ok(at + 11)
-                } else {
-                    broken("a `\\u` escape is half a character")
-                }
-            }
-            0xDC00..0xE000 => broken("a `\\u` escape is half a character"),
-            _ => Ok(at + 5),
-        },
-        Some(_) => broken("a backslash is followed by no known escape"),
-    }
-}
-
-fn hex(text: &[u8], at: usize) -> Scan<u32> {
-    let mut code = 0;
-    for i in at..at + 4 {
-        let Some(&byte) = text.get(i) else { return Err(Stop::Short) };
-        let Some(digit) = char::from(byte).to_digit(16) else {
-            return broken("a `\\u` escape lacks its four digits");
-        };
-        code = code * 16 + digit;
-    }
-    Ok(code)
+    Ok((quoted.end, quoted.escaped))
 }
 
 /// The text of a scanned string (without its quotes); `scratch` holds it where there are escapes.

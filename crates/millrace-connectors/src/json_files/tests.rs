@@ -238,6 +238,10 @@ fn a_line_beyond_the_limit_goes_to_quarantine() {
         let told = read(Ndjson, &[], array.as_bytes(), &request(&["a text"]), limits).expect_err("no lines");
         assert!(told.to_string().contains("starts with an array"), "{told}");
         read(Json, &[], array.as_bytes(), &request(&["a text"]), limits).expect_err("too large for an array");
+        let indented = text.replace("{\"a\":\"", " \t {\"a\":\"");
+        let outcome =
+            read(Ndjson, &[], indented.as_bytes(), &request(&["a text"]), limits).expect("readable");
+        assert_eq!((outcome.lines(), outcome.quarantined.len()), (vec!["1".to_owned(), "3".to_owned()], 1));
     }
 }
 

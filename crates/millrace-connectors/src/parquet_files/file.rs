@@ -27,11 +27,12 @@ use parquet::schema::types::{SchemaDescriptor, Type};
 
 use crate::files::input::{open_file, unreadable};
 use crate::files::paths::{InputFile, Place};
-use crate::files::remote::{Download, Object};
+use crate::files::remote::{Download, Object, Tail};
 use crate::files::watch::{Watch, assert_as_seen};
+use crate::parquet_files::columns::FileColumn;
 use crate::parquet_files::footer;
 use crate::parquet_files::pages::Pages;
-use crate::parquet_files::schema::{self, FileColumn};
+use crate::parquet_files::schema;
 
 /// Bytes that are hashed at a time.
 const BLOCK: usize = 1 << 20;
@@ -61,13 +62,11 @@ pub(super) fn columns(
 ) -> Result<(Vec<FileColumn>, FileState)> {
     let end = match &file.place {
         Place::Disk(_) => None,
-        Place::Remote(object) => end(&file.name, object)?,
+        Place::Remote(object) => end(&file.name, object)?
+            .map(|(footer, etag)| (footer, Watch::remote(&file.name, object, etag.as_deref()).mark())),
     };
     let (footer, mark) = match end {
-        Some((footer, etag)) => {
-            let Place::Remote(object) = &file.place else { return Err(two_kinds()) };
-            (footer, Watch::remote(&file.name, object, etag.as_deref()).mark())
-        }
+        Some(found) => found,
         None => {
             let opened = ParquetFile::open(file, scratch)?;
             let mark = opened.watch.mark();
@@ -81,9 +80,10 @@ pub(super) fn columns(
         match schema::column(&file.name, field, own) {
             Err(_) if excluded.contains(field.name()) => {
                 let name = field.name().clone();
-                Ok((Column { name, data_type: DataType::Text, nullable: true }, true))
+                let column = Column { name, data_type: DataType::Text, nullable: true };
+                Ok(FileColumn { column, is_null: true })
             }
-            column => Ok((column?, is_null)),
+            column => Ok(FileColumn { column: column?, is_null }),
         }
     };
     let columns =
@@ -91,15 +91,11 @@ pub(super) fn columns(
     Ok((columns, mark))
 }
 
-fn two_kinds() -> Error {
-    Error::new(ErrorKind::Internal, "a file of this machine has an entity tag")
-}
-
 /// The footer of a file of another machine.
 fn end(name: &str, object: &Object) -> Result<Option<(ArrowReaderMetadata, Option<String>)>> {
     let mut wanted = END;
     loop {
-        let Some((end, size, etag)) = object.end(wanted)? else { return Ok(None) };
+        let Some(Tail { bytes: end, size, etag }) = object.end(wanted)? else { return Ok(None) };
         let footer_of = |end: &[u8]| {
             let length = footer::length(end)?;
             let from = end.len().checked_sub(footer::END + length)?;
@@ -144,7 +140,7 @@ impl ParquetFile {
         assert_readable(&file.name, &pages).map_err(|error| watch.cause(error))?;
         let footers = guarded(&file.name, || {
             let own = ParquetMetaDataReader::new().parse_and_finish(&pages)?;
-            Ok((typed(&own, |root| Ok(root.clone()))?, typed(&own, schema::untyped)?))
+            Ok::<_, ParquetError>((typed(&own, |root| Ok(root.clone()))?, typed(&own, schema::untyped)?))
         });
         let (footer, untyped) = footers.map_err(|error| watch.cause(error))?;
         Ok(Self { name: file.name.clone(), pages, size, watch, hash, footer, untyped })
@@ -192,7 +188,7 @@ impl ParquetFile {
             let arrays = builder.with_projection(mask).build()?;
             for batch in arrays {
                 if !batch?.columns().iter().all(&holds) {
-                    return Ok(false);
+                    return Ok::<_, ParquetError>(false);
                 }
             }
             Ok(true)
@@ -285,8 +281,8 @@ fn assert_readable(name: &str, pages: &Pages) -> Result<()> {
     wrong.map_or(Ok(()), |wrong| Err(broken(name, &wrong)))
 }
 
-/// What the library makes of a footer. It asserts some of what a damaged one does not hold to.
-fn guarded<T>(name: &str, work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
+/// What the library makes of a file. It asserts some of what a damaged one does not hold to; then nothing of it is used afterwards.
+pub(super) fn guarded<T, E: std::fmt::Display>(name: &str, work: impl FnOnce() -> Result<T, E>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(made) => made.map_err(|error| broken(name, &error)),
         Err(_) => Err(broken(name, &"its parts contradict each other")),

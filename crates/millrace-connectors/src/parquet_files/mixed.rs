@@ -2,45 +2,50 @@
 //!
 //! Pandas writes whole numbers as floats where one is missing. Which of the two a column is, its values say.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type};
+use arrow_array::types::{Float16Type, Float32Type, Float64Type};
 use arrow_array::{Array as _, ArrayRef};
 use arrow_schema::DataType as ArrowType;
-use millrace_core::schema::{Column, DataType};
+use millrace_core::schema::Column;
 use millrace_engine::error::Result;
 
 use crate::files::paths::InputFile;
+use crate::files::watch;
+use crate::parquet_files::columns::Mixed;
 use crate::parquet_files::file::ParquetFile;
 
-/// Makes those of the columns whole numbers of which no file has another one.
+/// Makes those of the columns whole numbers of which no file has another one. Only files that have one as a float are opened, one after the
+/// other, and none once all columns are known to be floats.
 pub(super) fn settle(
     columns: &mut [Column],
-    mixed: &BTreeSet<String>,
+    mut mixed: Vec<Mixed>,
     files: &[InputFile],
     scratch: &Path,
 ) -> Result<()> {
-    let mut whole = mixed.clone();
-    for file in files {
-        if whole.is_empty() {
-            return Ok(());
+    for (number, file) in files.iter().enumerate() {
+        let field_in_it = |mixed: &Mixed| {
+            let at = mixed.floats.binary_search_by_key(&number, |float| float.file).ok()?;
+            Some(mixed.floats[at].field)
+        };
+        if !mixed.iter().any(|mixed| field_in_it(mixed).is_some()) {
+            continue;
         }
         let opened = ParquetFile::open(file, scratch)?;
-        for (at, field) in opened.fields().iter().enumerate() {
-            let folded = field.name().to_lowercase();
-            let is_float = matches!(field.data_type(), ArrowType::Float32 | ArrowType::Float64);
-            let name = whole.iter().find(|name| name.to_lowercase() == folded).filter(|_| is_float);
-            if let Some(name) = name.cloned()
-                && !opened.all_values(at, is_whole)?
-            {
-                whole.remove(&name);
+        let mut whole = Vec::new();
+        for column in mixed {
+            match field_in_it(&column) {
+                // It is another file than the one of which the footer was read.
+                Some(field) if field >= opened.fields().len() => return Err(watch::changed(&file.name)),
+                Some(field) if !opened.all_values(field, is_whole)? => {}
+                _ => whole.push(column),
             }
         }
+        mixed = whole;
     }
-    for column in columns.iter_mut().filter(|column| whole.contains(&column.name)) {
-        column.data_type = DataType::Int64;
+    for Mixed { column, whole, .. } in mixed {
+        columns[column].data_type = whole;
     }
     Ok(())
 }
@@ -49,10 +54,38 @@ pub(super) fn settle(
 fn is_whole(array: &ArrayRef) -> bool {
     let fits = |value: f64| value.fract() == 0.0 && (-9.2e18..=9.2e18).contains(&value);
     match array.data_type() {
+        ArrowType::Float16 => {
+            array.as_primitive::<Float16Type>().iter().flatten().all(|value| fits(value.to_f32().into()))
+        }
         ArrowType::Float32 => {
             array.as_primitive::<Float32Type>().iter().flatten().all(|value| fits(value.into()))
         }
         ArrowType::Float64 => array.as_primitive::<Float64Type>().iter().flatten().all(fits),
         _ => array.null_count() == array.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::slice::from_ref;
+
+    use millrace_core::schema::DataType;
+
+    use super::*;
+    use crate::files::paths::Place;
+    use crate::parquet_files::columns::FileField;
+
+    #[test]
+    fn files_without_the_float_are_not_opened() {
+        let gone = InputFile { place: Place::Disk("gone".into()), name: "gone".to_owned() };
+        let column =
+            |name: &str| Column { name: name.to_owned(), data_type: DataType::Float64, nullable: true };
+        let mut columns = [column("a"), column("b")];
+        let mixed = |floats| Mixed { column: 1, whole: DataType::Int64, floats };
+        let folder = std::env::temp_dir();
+        settle(&mut columns, vec![mixed(Vec::new())], from_ref(&gone), &folder).expect("nothing to open");
+        assert_eq!(columns.each_ref().map(|column| column.data_type), [DataType::Float64, DataType::Int64]);
+        let float = FileField { file: 0, field: 0 };
+        settle(&mut columns, vec![mixed(vec![float])], &[gone], &folder).expect_err("there is no such file");
     }
 }

@@ -4,6 +4,7 @@
 //! on as they are where that is what was asked for; other values are put into their columns one by one, exactly or not at all. See ADR 0026.
 
 mod column;
+mod columns;
 mod file;
 mod footer;
 mod json;
@@ -33,13 +34,14 @@ use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, Sour
 
 use crate::files::Limits;
 use crate::files::doctor::diagnose;
+use crate::files::here::{self, are_here};
 use crate::files::input::blocking;
 use crate::files::partitions;
 use crate::files::paths::PATH;
 use crate::files::remote::{CONNECTION_KEYS, HEADERS, S3};
 use crate::files::selection::{Selection, position};
+use crate::parquet_files::columns::Columns;
 use crate::parquet_files::file::ParquetFile;
-use crate::parquet_files::schema::Columns;
 
 static PARQUET: MapSpec =
     MapSpec { doc: "`type: parquet`: files of Apache Parquet.", keys: &[PATH, HEADERS, S3, TYPES] };
@@ -86,6 +88,19 @@ struct ParquetSource {
 
 #[async_trait]
 impl Source for ParquetSource {
+    /// The columns stand in the footers of the files.
+    fn discovers_at_once(&self, stream: &StreamRequest) -> bool {
+        self.is_local(stream)
+    }
+
+    fn is_local(&self, stream: &StreamRequest) -> bool {
+        are_here(&stream.settings.or(&self.settings))
+    }
+
+    async fn stamp(&self, stream: &StreamRequest) -> Option<String> {
+        here::stamp(self.context.project_dir.clone(), stream.settings.or(&self.settings)).await
+    }
+
     fn appends(&self) -> bool {
         true
     }
@@ -113,10 +128,9 @@ impl Source for ParquetSource {
                 columns.add(&name, of_file);
                 marks.push(mark);
             }
-            let mut notices = std::mem::take(&mut columns.notices);
-            let mixed = std::mem::take(&mut columns.mixed);
-            let mut columns = columns.into_columns();
-            mixed::settle(&mut columns, &mixed, &selection.read, &scratch)?;
+            let mixed = columns.mixed(&excluded);
+            let (mut columns, mut notices) = columns.into_parts();
+            mixed::settle(&mut columns, mixed, &selection.read, &scratch)?;
             let position = Some(Cursor::Files { files: marks, kept: false });
             notices.extend(partitions::notices(&name, position.as_ref(), &columns));
             Ok(Discovered {

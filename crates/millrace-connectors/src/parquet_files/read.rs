@@ -17,9 +17,10 @@ use crate::files::Limits;
 use crate::files::cell::Refusal;
 use crate::files::delivery::raw_text;
 use crate::parquet_files::column::Reading;
+use crate::parquet_files::columns::Names;
 use crate::parquet_files::file::ParquetFile;
 use crate::parquet_files::json;
-use crate::parquet_files::schema::{self, is_uuid, place};
+use crate::parquet_files::schema::{self, is_uuid};
 use crate::parquet_files::share::{Part, Share, Wanted};
 
 /// Parts that each thread may be ahead.
@@ -82,28 +83,34 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn of(file: &'a ParquetFile, request: &'a ReadRequest) -> Self {
         let excluded = &request.stream.excluded;
-        let columns: Vec<String> = request.columns.iter().map(|column| column.name.clone()).collect();
-        let fields: Vec<String> = file.fields().iter().map(|field| field.name().clone()).collect();
-        let place = |field: &String| {
-            place(field, &columns, &fields).filter(|&at| columns[at] == *field || !excluded.names(field))
+        let columns = Names::of(request.columns.iter().map(|column| column.name.as_str()));
+        let fields = || file.fields().iter().map(|field| field.name().as_str());
+        let of_file = Names::of(fields());
+        let place = |field: &str| {
+            let is_it = |at: &usize| request.columns[*at].name == field || !excluded.names(field);
+            columns.place(field, &of_file).filter(is_it)
         };
-        let places: Vec<Option<usize>> = fields.iter().map(place).collect();
-        let asked = |name: &String| {
-            fields.iter().position(|field| field == name).is_some_and(|at| places[at].is_some())
+        let places: Vec<Option<usize>> = fields().map(place).collect();
+        let is_unknown = |(name, place): &(&str, &Option<usize>)| {
+            place.is_none() && !excluded.contains(name) && !excluded.names_in_any_case(name)
         };
-        let is_unknown =
-            |name: &&String| !asked(name) && !excluded.contains(name) && !excluded.names_in_any_case(name);
-        let unknown = file.fields().iter().map(|field| field.name()).find(is_unknown);
-        let unknown = unknown.filter(|_| request.quarantine_unknown_columns).map(String::as_str);
+        let unknown = fields().zip(&places).find(is_unknown).map(|(name, _)| name);
+        let unknown = unknown.filter(|_| request.quarantine_unknown_columns);
         Self { file, request, places, schema: arrow_schema(&request.columns), unknown }
     }
 
     /// The columns that are asked for and that the file has.
     fn wanted(&self) -> Vec<Wanted> {
         let own = self.file.descriptor().root_schema().get_fields();
-        let columns = self.request.columns.iter().enumerate();
-        let wanted = columns.filter_map(|(at, column)| {
-            let field = self.places.iter().position(|place| *place == Some(at))?;
+        let mut fields = vec![None; self.request.columns.len()];
+        for (field, place) in self.places.iter().enumerate() {
+            if let Some(column) = *place {
+                fields[column].get_or_insert(field);
+            }
+        }
+        let columns = self.request.columns.iter().zip(fields).enumerate();
+        let wanted = columns.filter_map(|(at, (column, field))| {
+            let field = field?;
             let reading = Reading {
                 data_type: column.data_type,
                 required: self.requires(at),

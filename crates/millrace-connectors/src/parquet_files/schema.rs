@@ -4,18 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_schema::{DataType as ArrowType, Field, TimeUnit};
-use millrace_core::diagnostic::Diagnostic;
-use millrace_core::name::StreamName;
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::project::yaml::written;
 use millrace_core::schema::{Column, DataType};
-use millrace_engine::contract::wider;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
 use parquet::errors::ParquetError;
 use parquet::schema::types::Type;
-
-use crate::files::spelling;
 
 /// A top-level column of a file.
 pub(super) fn column(file: &str, field: &Field, own: &Type) -> Result<Column> {
@@ -165,88 +160,4 @@ fn twice_within(own: &Type) -> Option<&str> {
     let Type::GroupType { fields, .. } = own else { return None };
     twice(fields.iter().map(|field| field.name()))
         .or_else(|| fields.iter().find_map(|field| twice_within(field)))
-}
-
-/// A column of a file, and whether its type says nothing but that it has no values, as some programs write it where all are missing.
-pub(super) type FileColumn = (Column, bool);
-
-/// The columns of several files, one after the other.
-#[derive(Debug, Default)]
-pub(super) struct Columns {
-    all: Vec<FileColumn>,
-    files: usize,
-    /// Columns that some files have as whole numbers and others as floats.
-    pub(super) mixed: BTreeSet<String>,
-    pub(super) notices: Vec<Diagnostic>,
-}
-
-impl Columns {
-    /// Adds the columns of one more file. A column takes a type that holds the values of all. One that the file spells in other letter case is
-    /// the same, unless the file has both.
-    pub(super) fn add(&mut self, stream: &StreamName, of_file: Vec<FileColumn>) {
-        let is_first = self.files == 0;
-        self.files += 1;
-        let known: Vec<String> = self.all.iter().map(|(column, _)| column.name.clone()).collect();
-        let names: Vec<String> = of_file.iter().map(|(column, _)| column.name.clone()).collect();
-        let mut has = vec![false; known.len()];
-        for (new, is_null) in of_file {
-            let Some(at) = place(&new.name, &known, &names) else {
-                self.all.push((Column { nullable: new.nullable || !is_first, ..new }, is_null));
-                continue;
-            };
-            has[at] = true;
-            let (column, was_null) = &mut self.all[at];
-            if column.name != new.name {
-                let notice = spelling::notice(stream, &column.name, &new.name);
-                if !self.notices.contains(&notice) {
-                    self.notices.push(notice);
-                }
-            }
-            if is_number_and_float(column.data_type, new.data_type) {
-                self.mixed.insert(column.name.clone());
-            }
-            column.data_type = match (*was_null, is_null) {
-                (true, _) => new.data_type,
-                (false, true) => column.data_type,
-                (false, false) => both(column.data_type, new.data_type),
-            };
-            column.nullable |= new.nullable;
-            *was_null &= is_null;
-        }
-        for ((column, _), _) in self.all.iter_mut().zip(has).filter(|(_, has)| !has) {
-            column.nullable = true;
-        }
-    }
-
-    pub(super) fn into_columns(self) -> Vec<Column> {
-        self.all.into_iter().map(|(column, _)| column).collect()
-    }
-}
-
-/// Which of some columns a field of a file is: that of its name or, where the file has no other field that it could be, the one of that name
-/// in other letter case.
-pub(super) fn place(field: &str, columns: &[String], fields: &[String]) -> Option<usize> {
-    let at = spelling::find(field, columns.iter().map(String::as_str))?;
-    let folded = field.to_lowercase();
-    let alike = fields.iter().filter(|other| other.to_lowercase() == folded).count();
-    (columns[at] == field || alike == 1).then_some(at)
-}
-
-fn is_number_and_float(a: DataType, b: DataType) -> bool {
-    let is_float = |data_type| matches!(data_type, DataType::Float32 | DataType::Float64);
-    let is_whole = |data_type: DataType| {
-        data_type.is_numeric() && !is_float(data_type) && !matches!(data_type, DataType::Decimal { .. })
-    };
-    (is_float(a) && is_whole(b)) || (is_whole(a) && is_float(b))
-}
-
-fn both(a: DataType, b: DataType) -> DataType {
-    match wider(a, b) {
-        Some(wider) => wider,
-        // Which of the two it is decides on what the values are.
-        None if is_number_and_float(a, b) => DataType::Float64,
-        None if a == DataType::Json || b == DataType::Json => DataType::Json,
-        // Of two texts for one moment, neither is the other's.
-        None => DataType::Text,
-    }
 }

@@ -1,7 +1,6 @@
 //! The columns of a file that one thread reads.
 
 use std::cmp::Reverse;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::SyncSender;
 
 use arrow_array::cast::AsArray;
@@ -15,7 +14,7 @@ use crate::files::Limits;
 use crate::files::cell::Refusal;
 use crate::files::row::NUL;
 use crate::parquet_files::column::{Reading, convert};
-use crate::parquet_files::file::ParquetFile;
+use crate::parquet_files::file::{ParquetFile, guarded};
 
 /// Rows of a batch at least, as long as its limits have them.
 const FEWEST_ROWS: usize = 1 << 8;
@@ -131,16 +130,11 @@ impl<'a> Share<'a> {
         let mask = ProjectionMask::roots(builder.parquet_schema(), fields.iter().copied());
         let rows = batch_rows(&self.file.groups()[group], self.limits);
         let builder = builder.with_projection(mask).with_row_groups(vec![group]).with_batch_size(rows);
-        self.guarded(|| builder.build())?.map_err(|error| self.file.broken(&error))
+        guarded(self.file.name(), || builder.build())
     }
 
     fn next(&self, reader: &mut ParquetRecordBatchReader) -> Result<Option<RecordBatch>> {
-        self.guarded(|| reader.next())?.transpose().map_err(|error| self.file.broken(&error))
-    }
-
-    /// What the library makes of the file. It asserts some of what a damaged one does not hold to; nothing of it is used afterwards.
-    fn guarded<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
-        catch_unwind(AssertUnwindSafe(work)).map_err(|_| self.file.broken(&"its parts contradict each other"))
+        guarded(self.file.name(), || reader.next().transpose())
     }
 
     fn part(&self, read: &RecordBatch, micros: &[(usize, &ArrayRef)]) -> Result<Part> {

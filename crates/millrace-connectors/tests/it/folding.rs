@@ -44,3 +44,34 @@ async fn duckdb_folds() {
 async fn postgres_folds() {
     finds(&*crate::postgres::fresh().0).await;
 }
+
+/// In another encoding than UTF-8 there is nothing that takes accents away; letter case is folded as far as the locale knows it.
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn postgres_folds_in_other_encodings() {
+    let server = millrace_testkit::postgres::PostgresServer::shared();
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let name = format!("folds_{}", encoding.to_lowercase());
+        server.run(
+            "postgres",
+            &format!("create database {name} encoding '{encoding}' locale 'C' template template0"),
+        );
+        let warehouse = crate::postgres::open(&server.url(&name));
+        let table = "create table t as select cast(x as varchar) as x from (values ('Paris'), ('Étampes'), ('Lyon')) as v(x)";
+        warehouse.transact(&[Statement::new(table)]).await.expect("a table");
+        let dialect = warehouse.dialect();
+        let (text, search) = (dialect.folded("x"), dialect.folded("cast($1 as varchar)"));
+        // Whether it is planned with the value or without it.
+        let sql = format!("select count(*) as n from t where strpos({text}, {search}) > 0");
+        for (search, found) in [("PAR", 1), ("étampes", 0), ("Étampes", 1), ("o", 1), ("x", 0)] {
+            for _ in 0..8 {
+                let question = Statement::with(&sql, [Value::Text(search.into())]);
+                let rows = warehouse.query(&question, QueryLimits::STATE).await.expect("an answer");
+                assert_eq!(rows.data[0], [Value::Int(found)], "{search} in {encoding}");
+            }
+        }
+        let constant = format!("select {} as folded", dialect.folded("'PARIS'"));
+        let rows = warehouse.query(&Statement::new(constant), QueryLimits::STATE).await.expect("an answer");
+        assert_eq!(rows.data[0], [Value::Text("paris".into())], "{encoding}");
+    }
+}

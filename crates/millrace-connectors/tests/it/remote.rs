@@ -304,6 +304,32 @@ fn objects_of_a_bucket_are_listed_and_read() {
     assert!(half.to_string().contains("belong together"), "{half}");
 }
 
+#[test]
+fn a_session_token_goes_with_the_signature() {
+    let server = WebServer::start(|request: &Request| {
+        let has_token = request.target.contains("X-Amz-Security-Token=t0ken%2F%2B");
+        if has_token && is_signed(&request.target, "AKID") {
+            Reply::of(200, ROWS)
+        } else {
+            Reply::of(403, "")
+        }
+    });
+    let source = source("csv", Path::new("."), &[]);
+    let endpoint = server.address("");
+    let keys = [
+        ("endpoint", endpoint.as_str()),
+        ("region", "eu-west-3"),
+        ("access_key", "AKID"),
+        ("secret_key", "hush"),
+        ("session_token", "t0ken/+"),
+    ];
+    let by = |keys: &[(&str, &str)]| with(stream("s", &[("path", "s3://shop/a.csv")]), "s3", keys);
+    assert_eq!(load(source.as_ref(), &by(&keys)).expect("readable").rows.len(), 3);
+    discover(source.as_ref(), &by(&keys[..4])).expect_err("without it nobody is let in");
+    let alone = discover(source.as_ref(), &by(&[keys[0], keys[1], keys[4]])).expect_err("a token alone");
+    assert!(!format!("{alone:?}").contains("t0ken"), "{alone:?}");
+}
+
 /// A file of Parquet with so many columns.
 fn parquet_file(columns: usize) -> Vec<u8> {
     let fields = (0..columns).map(|n| Field::new(format!("column_number_{n}"), DataType::Int64, true));

@@ -101,42 +101,55 @@ impl Profiler {
     }
 
     /// The columns.
-    pub(crate) fn schema(self) -> StreamSchema {
-        self.discovered(&StreamName::new("", "")).schema
+    pub(crate) fn schema(mut self) -> StreamSchema {
+        self.unite_spellings();
+        StreamSchema { columns: self.columns().map(|(column, _)| column).collect(), primary_key: Vec::new() }
     }
 
     fn is_of_key(&self, name: &str) -> bool {
-        self.key.iter().any(|key| key == name || key.to_lowercase() == name.to_lowercase())
+        self.key.iter().any(|key| spelling::are_alike(key, name))
     }
 
-    /// The columns of a stream, and what is to be said of them. Fields whose names differ in letter case only are one column where no
-    /// record has both: neither a warehouse nor a person tells them apart.
-    pub(crate) fn discovered(mut self, stream: &StreamName) -> Discovered {
+    /// Makes one column of fields whose names differ in letter case only, where no record has both: neither a warehouse nor a person tells
+    /// them apart. Returns each that is another's, with that one.
+    fn unite_spellings(&mut self) -> Vec<(usize, usize)> {
         // A CSV header names columns that no record needs to have.
         self.make_room();
-        let mut discovered = Discovered::default();
-        for (field, name) in self.names.all().iter().enumerate() {
-            let Some(first) = self.names.other_spelling(field) else { continue };
+        let fields = 0..self.profiles.len();
+        let others: Vec<_> =
+            fields.filter_map(|field| Some((field, self.names.other_spelling(field)?))).collect();
+        for &(field, first) in &others {
             let profile = std::mem::take(&mut self.profiles[field]);
             self.profiles[first].add(&profile);
-            discovered.notices.push(spelling::notice(stream, self.names.name(first), name));
         }
-        for (field, name) in self.names.all().iter().enumerate() {
-            if self.names.other_spelling(field).is_some() {
-                continue;
-            }
-            let profile = &self.profiles[field];
+        others
+    }
+
+    /// The columns, with what has been seen of each, once spellings are united.
+    fn columns(&self) -> impl Iterator<Item = (Column, &Profile)> {
+        let fields = self.names.all().iter().zip(&self.profiles).enumerate();
+        let own = fields.filter(|(field, _)| self.names.other_spelling(*field).is_none());
+        own.map(|(_, (name, profile))| {
             let data_type = if self.is_of_key(name) { profile.key_type() } else { profile.data_type() };
-            discovered.schema.columns.push(Column {
-                name: name.clone(),
-                data_type,
-                // What a part of the records all have, the others need not have.
-                nullable: profile.has_nulls(data_type)
-                    || profile.seen() < self.records
-                    || self.records == 0
-                    || self.enough.is_some(),
-            });
-            discovered.seen.insert(name.clone(), profile.values());
+            // What a part of the records all have, the others need not have.
+            let nullable = profile.has_nulls(data_type)
+                || profile.seen() < self.records
+                || self.records == 0
+                || self.enough.is_some();
+            (Column { name: name.clone(), data_type, nullable }, profile)
+        })
+    }
+
+    /// The columns of a stream, and what is to be said of them.
+    pub(crate) fn discovered(mut self, stream: &StreamName) -> Discovered {
+        let others = self.unite_spellings();
+        let name = |field: usize| self.names.name(field);
+        let notices = others.iter().map(|&(field, first)| spelling::notice(stream, name(first), name(field)));
+        let records = Some(self.records);
+        let mut discovered = Discovered { notices: notices.collect(), records, ..Discovered::default() };
+        for (column, profile) in self.columns() {
+            discovered.seen.insert(column.name.clone(), profile.values());
+            discovered.schema.columns.push(column);
         }
         discovered
     }

@@ -3,7 +3,7 @@ use millrace_engine::source::{Drift, ReadRequest};
 use proptest::prelude::*;
 
 use crate::csv_files::Csv;
-use crate::files::source::{Format, glance};
+use crate::files::source::{Format, Glance, glance};
 use crate::files::testing::{Outcome, blocks, discover, read, request, settings, shown};
 use crate::files::window::Window;
 use crate::json_files::{Json, Ndjson};
@@ -11,13 +11,25 @@ use crate::json_files::{Json, Ndjson};
 /// What a read under watch comes to with the columns that so many bytes suggest: the columns and the rows, or none where the guess turned out
 /// wrong, or there was none.
 fn at_once<F: Format>(format: F, text: &[u8], bytes: usize) -> Option<(Vec<String>, Outcome)> {
+    at_once_by(&[], format, text, bytes)
+}
+
+/// The same of a stream with such a key.
+fn at_once_by<F: Format>(
+    key: &[String],
+    format: F,
+    text: &[u8],
+    bytes: usize,
+) -> Option<(Vec<String>, Outcome)> {
     let limits = blocks(50);
     let mut window = Window::new("f", text, limits.block).expect("a window");
-    let schema = glance(format, &settings(&[]), &mut window, limits, (bytes, &[])).ok()??;
+    let schema =
+        glance(format, &mut window, Glance { settings: &settings(&[]), limits, bytes, key }).ok()??;
     let columns = shown(&schema);
     let drift = Drift { columns: true, guessed: true, ..Drift::default() };
     let wanted = request(&columns.iter().map(String::as_str).collect::<Vec<_>>());
-    match read(format, &[], text, &ReadRequest { drift, ..wanted }, limits) {
+    let wanted = ReadRequest { drift, key: key.to_vec(), ..wanted };
+    match read(format, &[], text, &wanted, limits) {
         Ok(outcome) => Some((columns, outcome)),
         Err(error) if error.kind() == ErrorKind::SchemaDrift => None,
         Err(error) => {
@@ -84,6 +96,32 @@ fn a_guess_is_given_up_where_the_rest_is_not_alike() {
         let text = lines(&[[first; 10].as_slice(), &[rest]].concat());
         assert!(at_once(Ndjson, text.as_bytes(), 20).is_none(), "{first} does not say {rest}");
     }
+}
+
+#[test]
+fn a_guess_at_a_key_holds_as_a_key() {
+    let key = ["version".to_owned()];
+    let text = |versions: &[&str]| {
+        let lines = versions.iter().enumerate().map(|(n, version)| format!("{version},{n}\n"));
+        format!("version,n\n{}", lines.collect::<String>())
+    };
+    for (versions, expected) in [
+        (["1.9", "1.10", "1.11"], "version text!"),
+        (["1.90", "1.10", "1.11"], "version decimal(18,2)!"),
+        (["1", "2", "3"], "version int64!"),
+        (["a", "b", "c"], "version text!"),
+    ] {
+        let text = text(&versions);
+        let found = at_once_by(&key, Csv, text.as_bytes(), 1000);
+        let (columns, outcome) = found.unwrap_or_else(|| panic!("{versions:?}"));
+        assert_eq!(columns, [expected, "n int64!"]);
+        assert_eq!((outcome.rows.len(), outcome.quarantined.len()), (3, 0), "{versions:?}");
+    }
+    // What shows only later that its texts are not all written alike is looked through.
+    let late = [["1.20"; 30].as_slice(), &["1.3"]].concat();
+    assert!(at_once_by(&key, Csv, text(&late).as_bytes(), 25).is_none());
+    // Other columns are numbers as before.
+    assert!(at_once(Csv, text(&["1.9", "1.10", "1.11"]).as_bytes(), 1000).is_some());
 }
 
 fn cell() -> impl Strategy<Value = &'static str> {

@@ -7,6 +7,23 @@ fn number(text: &str) -> Number<'_> {
 }
 
 #[test]
+fn decimals_are_digits_after_the_point_without_trailing_zeros() {
+    for (text, decimals) in [
+        ("12.500", 1),
+        ("100", 0),
+        ("0.00", 0),
+        ("-0.010", 2),
+        ("12E3", 0),
+        ("1000e-2", 0),
+        ("1.500e-2", 3),
+        ("1e-5", 5),
+        ("100.0e-1", 0),
+    ] {
+        assert_eq!(number(text).decimals(), decimals, "{text}");
+    }
+}
+
+#[test]
 fn grammar_is_that_of_json() {
     for bad in ["", "-", "+1", "01", "-01", "1.", ".5", "1e", "1e+", "1 ", " 1", "0x1", "NaN", "1.2.3", "--1"]
     {

@@ -95,9 +95,14 @@ enum Origin {
     Bucket { store: Arc<Store>, key: String },
 }
 
-/// Bytes at the end of an object, how many it has in all, and its entity tag.
+/// The end of an object.
 #[cfg(feature = "parquet")]
-pub(crate) type Tail = (Vec<u8>, u64, Option<String>);
+pub(crate) struct Tail {
+    pub(crate) bytes: Vec<u8>,
+    /// Bytes of all of it.
+    pub(crate) size: u64,
+    pub(crate) etag: Option<String>,
+}
 
 impl Object {
     /// Begins to fetch it. What tells this version of it from others comes with it, where the server says it.
@@ -108,7 +113,7 @@ impl Object {
         Ok((Download::new(Arc::clone(self), body, etag.clone(), length), etag))
     }
 
-    /// So many of its last bytes, or all where it has fewer, how many it has, and its entity tag. None where the server hands out no parts.
+    /// So many of its last bytes, or all where it has fewer. None where the server hands out no parts.
     #[cfg(feature = "parquet")]
     pub(crate) fn end(&self, bytes: u64) -> Result<Option<Tail>> {
         let answer = self.ask(&Ask::End(bytes))?;
@@ -119,7 +124,7 @@ impl Object {
         let mut end = Vec::new();
         body.take(bytes).read_to_end(&mut end).map_err(|error| self.unreachable(&error.to_string()))?;
         if end.len() as u64 == length {
-            return Ok(Some((end, start + length, etag)));
+            return Ok(Some(Tail { bytes: end, size: start + length, etag }));
         }
         Err(self.unreachable("the connection ended before the part did"))
     }

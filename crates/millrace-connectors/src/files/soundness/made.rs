@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::mutation::Random;
+use fastrand::Rng;
+
+use super::mutation::one_in;
 
 /// How a file is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub(super) struct Record {
     pub(super) id: String,
     pub(super) cells: Vec<Option<String>>,
     pub(super) text: String,
+    /// Words with which lines within its texts begin that look like records.
+    pub(super) within: Vec<String>,
 }
 
 /// A file.
@@ -33,7 +37,7 @@ pub(super) struct Made {
     pub(super) bytes: Vec<u8>,
 }
 
-/// The words of records that a text has (`r00017`, `v00017`, `w00017`), and how often.
+/// The words of records that a text has (`r00017`, `v00017`, `w00017`, and `q00017`, `s00017` within texts), and how often.
 pub(super) struct Words(pub(super) BTreeMap<String, usize>);
 
 impl Words {
@@ -44,12 +48,21 @@ impl Words {
             let word = &bytes[at..at + 6];
             // `\r` is another character.
             let escaped = at > 0 && bytes[at - 1] == b'\\';
-            if !escaped && matches!(word[0], b'r' | b'v' | b'w') && word[1..].iter().all(u8::is_ascii_digit) {
+            if !escaped
+                && matches!(word[0], b'r' | b'v' | b'w' | b'q' | b's')
+                && word[1..].iter().all(u8::is_ascii_digit)
+            {
                 *words.entry(String::from_utf8_lossy(word).into_owned()).or_default() += 1;
             }
         }
         Self(words)
     }
+}
+
+/// Whether a text starts with the first word of a record.
+fn is_id(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() >= 6 && bytes[0] == b'r' && bytes[1..6].iter().all(u8::is_ascii_digit)
 }
 
 impl Layout {
@@ -64,14 +77,13 @@ impl Layout {
     /// Places in a text at which a record begins, whatever is around it: one on a line of its own with its delimiter in CSV, an object whose first
     /// field is a record's in JSON.
     pub(super) fn beginnings(self, text: &str) -> usize {
-        let is_id = |text: &str| {
-            let bytes = text.as_bytes();
-            bytes.len() >= 6 && bytes[0] == b'r' && bytes[1..6].iter().all(u8::is_ascii_digit)
-        };
         match self {
             Self::Csv { windows } => {
                 let delimiter = if windows { ';' } else { ',' };
-                let begins = |line: &&str| is_id(line) && line[6..].starts_with(delimiter);
+                // A line with other fields than a record has cannot be told from the text that has swallowed it.
+                let may_be_one = |line: &str| line.contains('"') || line.matches(delimiter).count() == 3;
+                let begins =
+                    |line: &&str| is_id(line) && line[6..].starts_with(delimiter) && may_be_one(line);
                 text.split('\n').filter(begins).count()
             }
             _ => {
@@ -107,10 +119,10 @@ impl Layout {
 
 impl Made {
     /// A file of ten to forty records.
-    pub(super) fn new(layout: Layout, random: &mut Random) -> Self {
-        let first = random.below(10_000);
+    pub(super) fn new(layout: Layout, random: &mut Rng) -> Self {
+        let first = random.usize(..10_000);
         let records: Vec<Record> =
-            (0..10 + random.below(30)).map(|number| record(layout, first + number, random)).collect();
+            (0..random.usize(10..40)).map(|number| record(layout, first + number, random)).collect();
         let texts = || records.iter().map(|record| record.text.as_str());
         let text = match layout {
             Layout::Csv { windows } => {
@@ -136,26 +148,32 @@ impl Made {
         match self.layout {
             Layout::Csv { .. } => {
                 let text = text.trim_start_matches(['\u{FEFF}', '\n', '\r']);
-                text.split_once('\n').map_or("", |(_, below)| below)
+                let Some((header, below)) = text.split_once('\n') else { return "" };
+                // A text that a change has brought into the header goes on up to a record, at most.
+                let goes_on: usize =
+                    below.split_inclusive('\n').take_while(|line| !is_id(line)).map(str::len).sum();
+                if header.contains('"') { &below[goes_on..] } else { below }
             }
             _ => text,
         }
     }
 }
 
-fn record(layout: Layout, number: usize, random: &mut Random) -> Record {
+fn record(layout: Layout, number: usize, random: &mut Rng) -> Record {
     let id = format!("r{number:05}");
     let (v, w) = (format!("v{number:05}"), format!("w{number:05}"));
-    let n = (!random.one_in(5)).then(|| random.below(1000).to_string());
+    let n = (!one_in(random, 5)).then(|| random.usize(..1000).to_string());
     if let Layout::Csv { windows } = layout {
         let delimiter = if windows { ';' } else { ',' };
         let (name, name_text) = csv_text(&v, delimiter, random);
         let (note, note_text) = csv_text(&w, delimiter, random);
         let number = n.clone().unwrap_or_default();
         let text = [id.as_str(), &name_text, &number, &note_text].join(&delimiter.to_string());
-        return Record { cells: vec![Some(id.clone()), Some(name), n, Some(note)], id, text };
+        let within =
+            [line_within(&v), line_within(&w)].into_iter().filter(|word| text.contains(word)).collect();
+        return Record { cells: vec![Some(id.clone()), Some(name), n, Some(note)], id, text, within };
     }
-    let name = match random.below(4) {
+    let name = match random.usize(..4) {
         0 => format!("a \"{v}\" {{"),
         1 => format!("{v}, [é]"),
         _ => v,
@@ -172,16 +190,24 @@ fn record(layout: Layout, number: usize, random: &mut Random) -> Record {
         Layout::Pretty => format!("{{\n    {}\n  }}", fields.join(",\n    ")),
         _ => format!("{{{}}}", fields.join(",")),
     };
-    Record { cells: vec![Some(id.clone()), Some(name), n, Some(w)], id, text }
+    Record { cells: vec![Some(id.clone()), Some(name), n, Some(w)], id, text, within: Vec::new() }
+}
+
+/// The word with which a line begins within the text of another word.
+fn line_within(word: &str) -> String {
+    let (kind, number) = word.split_at(1);
+    format!("{}{number}", if kind == "v" { "q" } else { "s" })
 }
 
 /// A text with that word in it, and as CSV writes it.
-fn csv_text(word: &str, delimiter: char, random: &mut Random) -> (String, String) {
+fn csv_text(word: &str, delimiter: char, random: &mut Rng) -> (String, String) {
     let quoted = |text: String| {
         let written = format!("\"{}\"", text.replace('"', "\"\""));
         (text, written)
     };
-    match random.below(8) {
+    let like_a_record = ["", "b", "5", "c"].join(&delimiter.to_string());
+    let like_a_record = format!("{}{like_a_record}", line_within(word));
+    match random.usize(..14) {
         0 => quoted(format!("{word}{delimiter} b")),
         1 => quoted(format!("the \"{word}\"")),
         2 => quoted(format!("one\n{word}\nthree")),
@@ -190,6 +216,10 @@ fn csv_text(word: &str, delimiter: char, random: &mut Random) -> (String, String
             let text = format!("5\" {word}");
             (text.clone(), text)
         }
+        5 => quoted(format!("{word}\n")),
+        6 => quoted(format!("one\n{like_a_record}\nthree {word}")),
+        7 => quoted(format!("say \"{word}\" there\n{like_a_record}\n")),
+        8 => quoted(format!("5\"{delimiter} {word}\n{like_a_record}\nend")),
         _ => (word.to_owned(), word.to_owned()),
     }
 }

@@ -1,9 +1,16 @@
 //! Objects as columns, and rows within records.
 
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
 
-use crate::files::testing::{blocks, discover, read, request, shown};
-use crate::json_files::{Json, Ndjson};
+use crate::files::cell::Refusal;
+use crate::files::delivery::Place;
+use crate::files::fields::{Profiler, Records};
+use crate::files::testing::{blocks, discover, read, request, settings, shown};
+use crate::json_files::children::Rows;
+use crate::json_files::layout::Layout;
+use crate::json_files::{Json, Ndjson, recovery};
 
 const FLAT: &[(&str, &str)] = &[("nested", "flatten")];
 const LINES: &[(&str, &str)] = &[("records", "$[*].lines"), ("parent", "order=id")];
@@ -43,6 +50,29 @@ fn an_object_here_and_a_text_there_are_two_columns() {
     let schema = discover(Ndjson, FLAT, text.as_bytes(), blocks(7)).expect("readable");
     assert_eq!(shown(&schema), ["a text", "a_b int64"]);
     assert_eq!(flat(text, &["a text", "a_b int64"]), ["x|~", "~|1", "~|~"]);
+}
+
+#[test]
+fn an_object_that_is_absent_is_none_in_any_letter_case() {
+    let columns = ["id int64!", "address_city text"];
+    for (there, absent) in [("address", "Address"), ("Adresse_É", "ADRESSE_é")] {
+        let text =
+            format!("{{\"id\": 1, \"{there}\": {{\"city\": \"x\"}}}}\n{{\"id\": 2, \"{absent}\": null}}\n");
+        for text in [text.clone(), text.lines().rev().collect::<Vec<_>>().join("\n")] {
+            let schema = discover(Ndjson, FLAT, text.as_bytes(), blocks(7)).expect("readable");
+            let column = format!("{there}_city text");
+            assert_eq!(shown(&schema), ["id int64!", &column], "{text}");
+        }
+        let mut wanted = request(&["id int64", &format!("{there}_city text")]);
+        wanted.quarantine_unknown_columns = true;
+        let outcome = read(Ndjson, FLAT, text.as_bytes(), &wanted, blocks(7)).expect("readable");
+        assert_eq!(
+            (outcome.lines(), outcome.quarantined.len()),
+            (vec!["1|x".to_owned(), "2|~".to_owned()], 0)
+        );
+    }
+    let text = "{\"id\": 1, \"address\": {\"city\": \"x\"}}\n{\"id\": 2, \"ADDRESS\": null}\n";
+    assert_eq!(flat(text, &columns), ["1|x", "2|~"]);
 }
 
 #[test]
@@ -96,7 +126,6 @@ fn rows_within_records() {
             "4 broken-record 7",
             "5 n:wrong-type {\"sku\": \"d\", \"n\": \"x\"}",
             "6 wrong-type {\"id\": \"o6\", \"lines\": {\"sku\": \"e\"}}",
-            "6 broken-record {\"sku\": \"e\"}}",
         ]
     );
     let good = text.replace("7,", "").replace("\"x\"", "3");
@@ -122,6 +151,78 @@ fn rows_deep_within_records_and_documents() {
     let set_aside = outcome.expect("readable").quarantined;
     let raws: Vec<usize> = set_aside.iter().map(|row| row.raw.len()).collect();
     assert_eq!(raws.len(), 6, "the record that holds them, and each object in it: {set_aside:#?}");
+}
+
+#[test]
+fn rows_are_found_in_any_letter_case() {
+    let text = concat!(
+        "{\"id\": 1, \"lines\": [{\"v\": 1}]}\n",
+        "{\"ID\": 2, \"Lines\": [{\"v\": 2}]}\n",
+        "{\"Id\": 9, \"id\": 3, \"LINES\": [{\"v\": 9}], \"lines\": [{\"v\": 3}]}\n",
+    );
+    let columns = ["order int64", "index int64", "v int64"];
+    let outcome = read(Ndjson, LINES, text.as_bytes(), &request(&columns), blocks(7)).expect("readable");
+    assert_eq!(outcome.lines(), ["1|1|1", "2|1|2", "3|1|3"]);
+    assert_eq!(outcome.quarantined, []);
+    // Which of two fields nobody can say.
+    for text in [
+        "{\"id\": 1, \"Lines\": [{\"v\": 1}], \"LINES\": [{\"v\": 2}]}\n",
+        "{\"Id\": 1, \"ID\": 2, \"lines\": [{\"v\": 1}, {\"v\": 2}]}\n",
+    ] {
+        let outcome = read(Ndjson, LINES, text.as_bytes(), &request(&columns), blocks(7)).expect("readable");
+        assert_eq!((outcome.rows.len(), outcome.quarantined.len()), (0, 3), "{text}");
+    }
+    let deep = [("records", "$[*].a.lines"), ("parent", "order=id")];
+    let text = "{\"id\": 1, \"a\": {\"lines\": [{\"v\": 1}], \"lines\": [{\"v\": 2}]}}\n";
+    let outcome = read(Ndjson, &deep, text.as_bytes(), &request(&columns), blocks(7)).expect("readable");
+    assert_eq!(outcome.rows.len(), 0, "neither of the two arrays is lost in silence");
+    assert!(outcome.quarantined[0].reason.contains("`lines` twice"), "{:?}", outcome.quarantined);
+}
+
+#[test]
+fn only_what_may_be_rows_is_set_aside_beside_a_record() {
+    let columns = ["order int64", "index int64", "v int64"];
+    for (lines, expected) in [
+        ("\"none\"", 1),
+        ("\"{{{\"", 1),
+        ("7", 1),
+        ("{\"v\": 1}", 1),
+        ("{\"1\": {\"v\": 1}, \"2\": {\"v\": 2}}", 3),
+    ] {
+        let text = format!("{{\"id\": 1, \"lines\": {lines}, \"customer\": {{\"address\": {{}}}}}}\n");
+        let outcome = read(Ndjson, LINES, text.as_bytes(), &request(&columns), blocks(7)).expect("readable");
+        assert_eq!((outcome.rows.len(), outcome.quarantined.len()), (0, expected), "{text}");
+    }
+}
+
+/// Work that is done once for each part of a record must not look at all of it: that takes minutes where the record has some megabytes.
+#[test]
+fn large_records_take_no_longer_than_many_small_ones() {
+    const BUDGET: Duration = Duration::from_secs(15);
+    let row = format!("{{\"v\": \"{}\"}}", "x".repeat(20));
+    let rows = vec![row.as_str(); 200_000];
+    let layout = Layout::of_lines(&settings(LINES)).expect("a layout");
+    let in_time = |about: &str, work: &dyn Fn()| {
+        let start = Instant::now();
+        work();
+        assert!(start.elapsed() < BUDGET, "{about}: {:?}", start.elapsed());
+    };
+    let lines = rows.join("\r");
+    in_time("objects on a line", &|| {
+        let place = Place { file: "f", line: 1, raw: lines.as_bytes() };
+        recovery::set_aside_others(place, &mut Profiler::default()).expect("set aside");
+    });
+    let record = format!("{{\"id\": 1, \"lines\": [{}]}}", rows.join(","));
+    let place = Place { file: "f", line: 1, raw: record.as_bytes() };
+    in_time("rows within a record", &|| {
+        let mut inner = Rows::new(Profiler::default(), layout.children.clone());
+        assert!(inner.end_record(place).expect("a record"));
+    });
+    in_time("rows within a record that is set aside", &|| {
+        let mut inner = Rows::new(Profiler::default(), layout.children.clone());
+        inner.refuse(None, Refusal::broken("broken"));
+        assert!(!inner.end_record(place).expect("set aside"));
+    });
 }
 
 #[test]

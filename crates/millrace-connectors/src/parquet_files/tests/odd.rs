@@ -187,36 +187,51 @@ fn files_of_nothing_have_no_rows() {
 #[test]
 fn what_is_odd_is_read_or_refused() {
     let dir = tempfile::tempdir().expect("a folder");
-    let deep = |levels: usize| {
-        format!(
-            "message m {{ {} required int32 v; {} }}",
-            "required group g { ".repeat(levels),
-            "} ".repeat(levels)
-        )
-    };
-    let schemas = [
-        "message m { required fixed_len_byte_array(32) v (DECIMAL(76,38)); }".to_owned(),
-        "message m { required fixed_len_byte_array(32) v (DECIMAL(76,76)); }".to_owned(),
-        "message m { required fixed_len_byte_array(1) v (DECIMAL(2,2)); }".to_owned(),
-        "message m { required int32 v (DECIMAL(1,0)); }".to_owned(),
-        "message m { required binary v (DECIMAL(38,0)); }".to_owned(),
-        "message m { required fixed_len_byte_array(12) v (INTERVAL); }".to_owned(),
-        "message m { repeated int32 v; }".to_owned(),
-        "message m { repeated group v { required int32 a; } }".to_owned(),
-        "message m { optional group v (LIST) { repeated int32 array; } }".to_owned(),
-        "message m { optional group v (LIST) { repeated group v_tuple { required int32 a; } } }".to_owned(),
-        "message m { optional group v (MAP) { repeated group map { required int32 key; } } }".to_owned(),
-        deep(10),
-        deep(100),
-        deep(190),
-        deep(300),
-    ];
-    for schema in schemas {
-        write_schema(dir.path(), "a.parquet", &schema, 2);
-        match loaded(dir.path(), "a.parquet") {
-            Ok((columns, rows)) => assert_eq!((columns.len(), rows.len()), (1, 6), "{schema}"),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::SourceUnreadable, "{schema}: {error}"),
+    let smallest = format!("0.{}1", "0".repeat(75));
+    // Each with its column and the first row of it, or what is wrong.
+    for (schema, expected) in [
+        (
+            "required fixed_len_byte_array(32) v (DECIMAL(76,38));",
+            Ok("v text! 0.00000000000000000000000000000000000001"),
+        ),
+        ("required fixed_len_byte_array(32) v (DECIMAL(76,76));", Ok(format!("v text! {smallest}").as_str())),
+        ("required fixed_len_byte_array(1) v (DECIMAL(2,2));", Ok("v decimal(2,2)! 0.01")),
+        ("required int32 v (DECIMAL(1,0));", Ok("v decimal(1,0)! 1")),
+        ("required binary v (DECIMAL(38,0));", Ok("v decimal(38,0)! 97")),
+        ("required fixed_len_byte_array(12) v (INTERVAL);", Err("has a type that is not read")),
+        ("repeated int32 v;", Ok("v json! [1]")),
+        ("repeated group v { required int32 a; }", Ok("v json! [{\"a\":1}]")),
+        ("optional group v (LIST) { repeated int32 array; }", Ok("v json [1]")),
+        (
+            "optional group v (LIST) { repeated group v_tuple { required int32 a; } }",
+            Ok("v json [{\"a\":1}]"),
+        ),
+        ("optional group v (MAP) { repeated group map { required int32 key; } }", Ok("v json [1]")),
+    ] {
+        assert_outcome(dir.path(), schema, expected);
+    }
+    for (levels, is_read) in [(10, true), (100, true), (190, true), (300, false)] {
+        let schema =
+            format!("{} required int32 v; {}", "required group g { ".repeat(levels), "} ".repeat(levels));
+        let row = format!("{}{{\"v\":1}}{}", "{\"g\":".repeat(levels - 1), "}".repeat(levels - 1));
+        let read = format!("g json! {row}");
+        assert_outcome(dir.path(), &schema, if is_read { Ok(&read) } else { Err("nested too deep") });
+    }
+}
+
+/// Holds a file of such a schema against its only column and the first of its rows, or what is wrong with it.
+fn assert_outcome(dir: &Path, schema: &str, expected: std::result::Result<&str, &str>) {
+    write_schema(dir, "a.parquet", &format!("message m {{ {schema} }}"), 2);
+    match (loaded(dir, "a.parquet"), expected) {
+        (Ok((columns, rows)), Ok(expected)) => {
+            assert_eq!(format!("{} {}", columns.join(" "), rows[0]), expected, "{schema}");
+            assert_eq!(rows.len(), 6, "{schema}");
         }
+        (Err(error), Err(expected)) => {
+            assert_eq!(error.kind(), ErrorKind::SourceUnreadable, "{schema}: {error}");
+            assert!(error.to_string().contains(expected), "{schema}: {error}");
+        }
+        (found, expected) => panic!("{schema}: {found:?}, and not {expected:?}"),
     }
 }
 
@@ -251,4 +266,34 @@ fn whole_numbers_that_pandas_made_floats_of_are_whole_numbers() {
     write(dir.path(), "3.parquet", vec![("n", floats(vec![Some(2.5)]))]);
     let (types, rows) = loaded(dir.path(), "*.parquet").expect("readable");
     assert_eq!((types[0].as_str(), rows.last().map(String::as_str)), ("n float64", Some("2.5")));
+}
+
+#[test]
+fn a_column_holds_the_values_of_all_files_whatever_their_order() {
+    let array = |kind: &str| match kind {
+        "int64" => Arc::new(Int64Array::from(vec![1])) as ArrayRef,
+        "uint64" => Arc::new(UInt64Array::from(vec![u64::MAX])),
+        "float" => Arc::new(Float64Array::from(vec![2.0])),
+        "decimal" => {
+            let decimal = Decimal128Array::from(vec![150]).with_precision_and_scale(10, 2);
+            Arc::new(decimal.expect("a decimal"))
+        }
+        _ => Arc::new(StringArray::from(vec!["abc"])),
+    };
+    for (kinds, expected) in [
+        (["int64", "float", "text"], "n text"),
+        (["int64", "float", "decimal"], "n text"),
+        (["int64", "float", "uint64"], "n decimal(20,0)"),
+        (["float", "float", "int64"], "n int64"),
+    ] {
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let dir = tempfile::tempdir().expect("a folder");
+            for (number, at) in order.into_iter().enumerate() {
+                write(dir.path(), &format!("{number}.parquet"), vec![("n", array(kinds[at]))]);
+            }
+            // Nothing is set aside, as `loaded` makes sure.
+            let (types, rows) = loaded(dir.path(), "*.parquet").expect("readable");
+            assert_eq!((types, rows.len()), (vec![expected.to_owned()], 3), "{kinds:?} {order:?}");
+        }
+    }
 }

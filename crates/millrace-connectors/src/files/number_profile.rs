@@ -3,7 +3,7 @@
 use millrace_core::schema::DataType;
 use millrace_engine::seen::SeenNumbers;
 
-use crate::files::number::{Number, Short};
+use crate::files::number::{Number, Short, small_integer};
 
 const I64_SAFE_DIGITS: i64 = 18;
 const DECIMAL_DIGITS: i64 = 38;
@@ -11,9 +11,9 @@ const SHORT_DECIMAL_DIGITS: i64 = 18;
 /// Digits of the widest decimal there is.
 const MOST_DIGITS: i64 = 65;
 
-/// What the numbers of a column need.
+/// What the numbers of a column need of the type that is guessed for it.
 #[derive(Debug, Clone)]
-pub(super) struct Extent {
+pub(super) struct NumberProfile {
     pub(super) beyond_i64: bool,
     pub(super) whole_digits: i64,
     pub(super) scale: i64,
@@ -23,12 +23,12 @@ pub(super) struct Extent {
     pub(super) doubles: bool,
     /// A number has more digits than a decimal of any kind.
     pub(super) many_digits: bool,
-    pub(super) needs: Needs,
+    pub(super) for_any_column: AnyColumn,
 }
 
-/// The same for a column that is to hold all numbers, whatever their digits.
+/// What they need of a column of any other type that is to hold all of them, whatever their digits.
 #[derive(Debug, Clone)]
-pub(super) struct Needs {
+pub(super) struct AnyColumn {
     /// Digits before the point of numbers that have an exponent and more than 38 digits.
     whole_digits: i64,
     /// Digits after the point that are no trailing zeros.
@@ -40,9 +40,19 @@ pub(super) struct Needs {
     floats: bool,
 }
 
-impl Default for Extent {
+impl Default for NumberProfile {
     fn default() -> Self {
-        let needs = Needs { whole_digits: 0, scale: 0, range: None, beyond: false, floats: true };
+        Self::with(AnyColumn { whole_digits: 0, scale: 0, range: None, beyond: false, floats: true })
+    }
+}
+
+impl NumberProfile {
+    /// One that is asked for a type only, not for [`Self::numbers`].
+    pub(super) fn of_types() -> Self {
+        Self::with(AnyColumn { whole_digits: 0, scale: 0, range: None, beyond: false, floats: false })
+    }
+
+    fn with(for_any_column: AnyColumn) -> Self {
         Self {
             beyond_i64: false,
             whole_digits: 0,
@@ -50,12 +60,10 @@ impl Default for Extent {
             exponents: false,
             doubles: true,
             many_digits: false,
-            needs,
+            for_any_column,
         }
     }
-}
 
-impl Extent {
     pub(super) fn add(&mut self, other: &Self) {
         self.beyond_i64 |= other.beyond_i64;
         self.whole_digits = self.whole_digits.max(other.whole_digits);
@@ -63,11 +71,11 @@ impl Extent {
         self.exponents |= other.exponents;
         self.doubles &= other.doubles;
         self.many_digits |= other.many_digits;
-        self.needs.add(&other.needs);
+        self.for_any_column.add(&other.for_any_column);
     }
 
     pub(super) fn numbers(&self) -> SeenNumbers {
-        let Needs { whole_digits, scale, range, beyond, floats } = self.needs;
+        let AnyColumn { whole_digits, scale, range, beyond, floats } = self.for_any_column;
         SeenNumbers {
             whole: self.whole_digits.max(whole_digits) as u8,
             scale: scale as u8,
@@ -84,8 +92,8 @@ impl Extent {
         let is_zero = number.fraction > 0 && matches!(source, [b'0', ..] | [b'-', b'0', ..]);
         self.whole_digits = self.whole_digits.max(if is_zero { 0 } else { whole });
         self.scale = self.scale.max(i64::from(number.fraction));
-        self.needs.see_short(number);
-        self.needs.see_float(source);
+        self.for_any_column.see_short(number);
+        self.for_any_column.see_float(source);
         // Every decimal of up to 15 digits comes back from its nearest double.
         if number.digits > 15 {
             self.see_double(source);
@@ -95,11 +103,11 @@ impl Extent {
     pub(super) fn see(&mut self, text: &[u8]) {
         let Some(number) = Number::parse(text) else { return };
         let (whole, scale) = number.shape();
-        self.needs.see(&number, whole);
-        self.needs.see_float(text);
+        self.for_any_column.see(&number, whole);
+        self.for_any_column.see_float(text);
         if number.has_exponent() && whole + scale > DECIMAL_DIGITS {
             self.exponents = true;
-        } else if self.needs.beyond && !Needs::hold(&number, whole) {
+        } else if self.for_any_column.beyond && !AnyColumn::hold(&number, whole) {
             self.many_digits = true;
         } else {
             self.whole_digits = self.whole_digits.max(whole);
@@ -137,7 +145,7 @@ impl Extent {
     }
 }
 
-impl Needs {
+impl AnyColumn {
     pub(super) fn add(&mut self, other: &Self) {
         self.whole_digits = self.whole_digits.max(other.whole_digits);
         self.scale = self.scale.max(other.scale);
@@ -185,11 +193,60 @@ impl Needs {
     }
 
     pub(super) fn see_float(&mut self, text: &[u8]) {
-        // Every decimal of up to six digits comes back from its nearest binary32.
-        if self.floats && text.len() > 6 {
-            let number =
-                std::str::from_utf8(text).ok().and_then(|text| Number::parse(text.as_bytes())?.float(text));
-            self.floats = number.is_some();
+        // Every decimal of up to six digits comes back from its nearest binary32, and every whole number of 24 bits.
+        if !self.floats || text.len() <= 6 || small_integer(text).is_some_and(|n| n.unsigned_abs() <= 1 << 24)
+        {
+            return;
+        }
+        let number =
+            std::str::from_utf8(text).ok().and_then(|text| Number::parse(text.as_bytes())?.float(text));
+        self.floats = number.is_some();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn whole_numbers_of_24_bits_are_floats() {
+        for (text, floats) in [
+            ("1234567", true),
+            ("-16777215", true),
+            ("16777216", true),
+            ("16777217", false),
+            ("16777218", true),
+            ("33554433", false),
+            ("1234567.01", false),
+        ] {
+            let mut profile = NumberProfile::default();
+            profile.see(text.as_bytes());
+            assert_eq!(profile.numbers().floats, floats, "{text}");
+            assert_eq!(
+                Number::parse(text.as_bytes()).is_some_and(|number| number.float(text).is_some()),
+                floats,
+                "{text}"
+            );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// A short number says the same of its column as the same text says that is taken apart.
+        #[test]
+        fn short_numbers_are_numbers(
+            texts in prop::collection::vec("-?([1-9][0-9]{0,9}(\\.[0-9]{1,8})?|0\\.[0-9]{1,8})", 1..5),
+        ) {
+            let (mut short, mut whole) = (NumberProfile::default(), NumberProfile::default());
+            for text in &texts {
+                short.see_short(text.as_bytes(), Short::parse(text.as_bytes()).expect("a short number"));
+                whole.see(text.as_bytes());
+            }
+            prop_assert_eq!(short.numbers(), whole.numbers());
+            prop_assert_eq!(short.data_type(), whole.data_type());
         }
     }
 }
