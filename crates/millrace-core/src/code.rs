@@ -178,6 +178,7 @@ codes! {
     ///
     /// Often it was renamed in the source. Nothing is built or published, and what the stream had before stays, until somebody decides: where
     /// the column has another name now, name that one in the models; then `millrace capture` writes down the columns that the source has, and the next run goes on.
+    /// Where no load had a value of it, or new rows only come to those that have, it is a warning and holds nothing.
     ColumnVanished = "column-vanished",
     /// A stream had rows, and now has none, or fewer than the project lets it lose; the run is held.
     ///

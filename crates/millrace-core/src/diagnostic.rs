@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::code::Code;
+use crate::name::StreamName;
 
 /// How bad it is. Only `Error` stops a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -61,6 +62,8 @@ pub struct Diagnostic {
     pub causes: Vec<String>,
     /// What to do next.
     pub hint: Option<String>,
+    /// The stream about whose rows it is, where a run says it; pages tell it to those who see these rows. Few have one, hence the box.
+    pub stream: Option<Box<StreamName>>,
 }
 
 impl Diagnostic {
@@ -73,6 +76,7 @@ impl Diagnostic {
             labels: Vec::new(),
             causes: Vec::new(),
             hint: None,
+            stream: None,
         }
     }
 
@@ -108,6 +112,13 @@ impl Diagnostic {
         if hint.is_some() {
             self.hint = hint;
         }
+        self
+    }
+
+    /// Says about which stream's rows it is.
+    #[must_use]
+    pub fn of_stream(mut self, stream: &StreamName) -> Self {
+        self.stream = Some(Box::new(stream.clone()));
         self
     }
 

@@ -18,9 +18,28 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// The SHA-256 of a list of texts, in hex. Lengths stand before the texts, so that no two lists are one text.
+pub fn of_parts<P: AsRef<str>>(parts: impl IntoIterator<Item = P>) -> String {
+    let mut hasher = Sha256::new();
+    for (at, part) in parts.into_iter().enumerate() {
+        let part = part.as_ref();
+        hasher.update(format!("{}{} ", if at == 0 { "" } else { " " }, part.len()));
+        hasher.update(part);
+    }
+    hex(&hasher.finalize())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_lists_have_one_digest() {
+        let lists: [&[&str]; 7] = [&[], &[""], &["", ""], &["a"], &["a", "1 b"], &["a 1 b"], &["ab", ""]];
+        let digests: std::collections::BTreeSet<String> = lists.into_iter().map(of_parts).collect();
+        assert_eq!(digests.len(), lists.len());
+        assert_eq!(of_parts(["a", "bc"]), sha256("1 a 2 bc"));
+    }
 
     #[test]
     fn is_that_of_fips_180() {

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
+use crate::value::Value;
+
 /// One identifier on its way into SQL text. The only way for a name to get there.
 ///
 /// Both engines quote alike (SQL:2016, 5.2 `<delimited identifier>`): in double quotes, a double quote written twice.
@@ -65,6 +67,11 @@ impl StreamName {
     /// `source.stream`.
     pub fn new(source: impl Into<String>, stream: impl Into<String>) -> Self {
         Self { source: source.into(), stream: stream.into() }
+    }
+
+    /// As the parameters `$1` and `$2` of a statement: the source, and the stream within it.
+    pub fn params(&self) -> [Value; 2] {
+        [Value::text(&self.source), Value::text(&self.stream)]
     }
 }
 

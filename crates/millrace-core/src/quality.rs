@@ -6,9 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Span;
 use crate::digest::sha256;
+use crate::metric::filter::digits;
 use crate::name::{Ident, Relation};
 use crate::project::decode::Spanned;
 use crate::sql::spelling::Spelling;
+
+/// Digits of an exact number that each warehouse has.
+const DECIMAL: usize = 38;
 
 /// What a test that finds rows does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,16 +165,15 @@ impl DataTest {
         let column = Ident::new(&self.column.text);
         match (&self.check, other) {
             (Check::NotNull, _) => (format!("{column} is null"), Vec::new()),
-            (Check::AcceptedValues { values, numbers }, _) => {
-                let cast = |sql: &str, kind: &str| format!("cast({sql} as {kind})");
-                let compared = |sql: &str| {
-                    // From its text, so that a parameter is one whatever the column is.
-                    if *numbers { cast(&cast(sql, "varchar"), "double precision") } else { sql.to_owned() }
-                };
-                let places: Vec<_> = (1..=values.len()).map(|i| compared(&format!("${i}"))).collect();
-                let ours = cast(&column.to_string(), if *numbers { "double precision" } else { "varchar" });
+            (Check::AcceptedValues { values, numbers: false }, _) => {
+                let places: Vec<_> = (1..=values.len()).map(|i| format!("${i}")).collect();
                 let list = places.join(", ");
-                (format!("{column} is not null and {ours} not in ({list})"), values.clone())
+                let condition = format!("{column} is not null and cast({column} as varchar) not in ({list})");
+                (condition, values.clone())
+            }
+            (Check::AcceptedValues { values, numbers: true }, _) => {
+                let condition = format!("{column} is not null and {}", is_other_number(&column, values));
+                (condition, values.clone())
             }
             (Check::Relationships { field, .. }, Some(other)) => {
                 let field = Ident::new(field);
@@ -229,6 +232,34 @@ impl DataTest {
         };
         let sql = format!("select * from {rows} where {condition}{order} limit {limit}");
         (sql, values)
+    }
+}
+
+/// The condition that a number is none of those that stand in `$1` …. Two whole numbers beyond 2^53 may be one as `double precision`; so what is
+/// one of the values as such has to be one with all of its digits, too. Both are compared by their texts: of a `double precision` that is the
+/// shortest one, and a parameter is a text whatever the column is.
+fn is_other_number(column: &Ident, values: &[String]) -> String {
+    let column = column.to_string();
+    let not_in = |kind: &str, ours: String| {
+        let places = (1..=values.len()).map(|i| format!("cast(cast(${i} as varchar) as {kind})"));
+        format!("cast({ours} as {kind}) not in ({})", places.collect::<Vec<_>>().join(", "))
+    };
+    let differs = not_in("double precision", column.clone());
+    let exact: Option<Vec<(usize, usize)>> = values.iter().map(|value| digits(value)).collect();
+    let exact = exact.unwrap_or_default();
+    let most = |of: fn(&(usize, usize)) -> usize| exact.iter().map(of).max();
+    // One digit more before the point: what is near to a value may have it.
+    let decimal = most(|(whole, _)| *whole + 1).zip(most(|(_, scale)| *scale));
+    match decimal.filter(|(whole, scale)| whole + scale <= DECIMAL) {
+        // Only of such a number the digits are sure to fit.
+        Some((whole, _)) => {
+            let exactly = not_in(
+                &format!("decimal({DECIMAL}, {})", DECIMAL - whole),
+                format!("cast({column} as varchar)"),
+            );
+            format!("case when {differs} then true else {exactly} end")
+        }
+        None => differs,
     }
 }
 
@@ -320,6 +351,13 @@ mod tests {
             "select * from \"build\".\"fact__r7\" as child where \"client \"\"id\"\"\" is not null and \
              cast(\"client \"\"id\"\"\" as varchar) not in ($1, $2) order by cast(\"client \"\"id\"\"\" as varchar) limit 20"
         );
+        // Nine digits and one more leave 28; what is no exact number is compared as it was.
+        for (values, cast) in [(&["900000000", "1.5"][..], "decimal(38, 28)"), (&["1e40", "NaN"], "double")] {
+            let values = values.iter().map(|value| (*value).to_owned()).collect();
+            let (_, rows, _) = sql(Check::AcceptedValues { values, numbers: true });
+            assert_eq!(rows.contains("case when"), cast.starts_with("decimal"), "{rows}");
+            assert!(rows.contains(&format!("as {cast}")), "{rows}");
+        }
         let (_, rows, _) = sql(Check::NotNull);
         assert_eq!(
             rows,

@@ -6,10 +6,28 @@ use std::fmt::Write as _;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Whether a terminal does something else with it than show it: controls (line ends, tabs, the ESC of escape codes), separators of lines and paragraphs,
-/// marks that turn the direction of writing, and those that nobody sees.
+/// marks that turn the direction of writing, annotations, and what nobody sees (Unicode's `Bidi_Control` and `Default_Ignorable_Code_Point`). What
+/// shapes the letter beside it is a part of that letter: joiners, variation selectors, fillers of syllables.
 fn is_order(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'
+                | '\u{200e}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e00ff}'
+                | '\u{e01f0}'..='\u{e0fff}'
+        )
 }
 
 /// The text in one line, in which whatever a terminal would obey is written as in a string of a program: `\n`, `\t`, `\u{1b}`.
@@ -55,6 +73,8 @@ pub fn fitting(text: &str, most: usize) -> (Cow<'_, str>, bool) {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::RangeInclusive;
+
     use super::*;
 
     #[test]
@@ -65,13 +85,68 @@ mod tests {
             ("\u{1b}[31mred\u{1b}[0m", "\\u{1b}[31mred\\u{1b}[0m"),
             ("\u{9b}2J\u{7}\u{8}\u{0}\u{7f}", "\\u{9b}2J\\u{7}\\u{8}\\u{0}\\u{7f}"),
             ("a\u{202e}b\u{2066}c\u{2028}", "a\\u{202e}b\\u{2066}c\\u{2028}"),
+            ("a\u{61c}b\u{ad}c\u{180e}\u{e0041}", "a\\u{61c}b\\u{ad}c\\u{180e}\\u{e0041}"),
+            ("❤\u{fe0f} 👩\u{200d}🔬 می\u{200c}خواهم", "❤\u{fe0f} 👩\u{200d}🔬 می\u{200c}خواهم"),
         ] {
             assert_eq!(visible(text), shown);
         }
-        // No letter that is an order gets through, whichever it is.
-        let all: String = (0..0x30_000).filter_map(char::from_u32).collect();
-        assert!(!visible(&all).contains(is_order));
-        assert_eq!(visible(&all).lines().count(), 1);
+    }
+
+    /// `Bidi_Control`, by PropList.txt of Unicode 14, and as it is since 6.3.
+    const BIDI_CONTROL: [RangeInclusive<u32>; 4] =
+        [0x61c..=0x61c, 0x200e..=0x200f, 0x202a..=0x202e, 0x2066..=0x2069];
+
+    /// `Default_Ignorable_Code_Point`, by DerivedCoreProperties.txt of Unicode 14.
+    const DEFAULT_IGNORABLE: [RangeInclusive<u32>; 17] = [
+        0xad..=0xad,
+        0x34f..=0x34f,
+        0x61c..=0x61c,
+        0x115f..=0x1160,
+        0x17b4..=0x17b5,
+        0x180b..=0x180f,
+        0x200b..=0x200f,
+        0x202a..=0x202e,
+        0x2060..=0x206f,
+        0x3164..=0x3164,
+        0xfe00..=0xfe0f,
+        0xfeff..=0xfeff,
+        0xffa0..=0xffa0,
+        0xfff0..=0xfff8,
+        0x1bca0..=0x1bca3,
+        0x1d173..=0x1d17a,
+        0xe0000..=0xe0fff,
+    ];
+
+    /// Of these, what shapes the letter beside it: a grapheme joiner, fillers of Hangul and vowels of Khmer, variation selectors of Mongolian and of all
+    /// scripts, joiners (of Arabic, of Indic scripts and of pictures).
+    const SHAPES: [RangeInclusive<u32>; 8] = [
+        0x34f..=0x34f,
+        0x115f..=0x1160,
+        0x17b4..=0x17b5,
+        0x180b..=0x180d,
+        0x180f..=0x180f,
+        0x200c..=0x200d,
+        0xfe00..=0xfe0f,
+        0xe0100..=0xe01ef,
+    ];
+
+    /// Controls, the separators of lines (Zl) and paragraphs (Zp), and the marks of interlinear annotations.
+    const OTHERS: [RangeInclusive<u32>; 4] = [0x0..=0x1f, 0x7f..=0x9f, 0x2028..=0x2029, 0xfff9..=0xfffb];
+
+    #[test]
+    fn an_order_is_what_unicode_says_nobody_sees() {
+        let is_in = |ranges: &[RangeInclusive<u32>], c: u32| ranges.iter().any(|range| range.contains(&c));
+        for c in char::MIN..=char::MAX {
+            let code = u32::from(c);
+            let expected = is_in(&OTHERS, code)
+                || is_in(&BIDI_CONTROL, code)
+                || is_in(&DEFAULT_IGNORABLE, code) && !is_in(&SHAPES, code);
+            assert_eq!(is_order(c), expected, "U+{code:04X}");
+        }
+        let all: String = (char::MIN..=char::MAX).collect();
+        let shown = visible(&all);
+        assert!(!shown.contains(is_order));
+        assert_eq!(shown.lines().count(), 1);
     }
 
     #[test]

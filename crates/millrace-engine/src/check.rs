@@ -1,31 +1,30 @@
 //! The whole project compiled against empty tables, without touching the warehouse: what would fail at night fails here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, Span, has_errors};
 use millrace_core::graph::{Input, Model};
-use millrace_core::name::{Ident, Relation, StreamName};
+use millrace_core::name::{Ident, Naming, Relation, StreamName};
 use millrace_core::project::decode::Spanned;
-use millrace_core::project::settings::Settings;
-use millrace_core::project::source_file::ReadMode;
+use millrace_core::sql::column_names::KnownColumns;
 use millrace_core::sql::text;
 use millrace_core::suggest::did_you_mean;
 
-use crate::catalog::Stream;
 use crate::compiled::Compiled;
-use crate::contract::{naming_problems, reconcile};
-use crate::diagnosis::{Finding, Layer, Verdict};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model_run::known_columns;
 use crate::names::LONGEST;
 use crate::readable;
 use crate::registry::Registry;
-use crate::strangers::strangers;
-use crate::sync::{grouped, no_append, not_captured};
+use crate::sync::grouped;
 use crate::warehouse::{ResultColumn, Statement, Warehouse};
 
+mod digest;
+mod streams;
 mod views;
+
+pub use digest::digest;
 
 /// What `check` looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,20 +46,18 @@ pub struct Checked {
 pub enum Depth {
     /// As far as it takes to know their columns. A source that cannot be read is told of.
     Whole,
-    /// Their beginning, where that costs next to nothing: a run reads them in a moment, and says itself what is wrong with them. Models
-    /// whose columns cannot be known so are passed over.
+    /// Their beginning, where that costs next to nothing: a run reads them in a moment, and says itself what is wrong with them. No other
+    /// machine is asked. Models whose columns cannot be known so are passed over, and nothing is said that is no error.
     Beginning,
 }
 
-/// What `check` refuses, before a run touches anything. Costs next to nothing where all is well: streams without a captured schema are
-/// read as far as to know their columns only where something seems to be wrong.
+/// What `check` refuses, before a run touches anything. Of streams without a captured schema only the beginnings of local files are looked
+/// at, until something that reads them seems to be wrong; then all of them are.
 pub async fn before_run(compiled: &Compiled, registry: &Registry) -> Result<Vec<Diagnostic>> {
     let mut found = Vec::new();
-    check(compiled, registry, Depth::Beginning, &mut found).await?;
-    let guessed = compiled.catalog.streams.values().any(|stream| stream.captured.is_none());
-    if has_errors(&found) && guessed {
+    if look(compiled, registry, Depth::Beginning, &mut found).await?.is_doubtful {
         found.clear();
-        check(compiled, registry, Depth::Whole, &mut found).await?;
+        look(compiled, registry, Depth::Whole, &mut found).await?;
     }
     found.retain(Diagnostic::is_error);
     Ok(found)
@@ -73,21 +70,40 @@ pub async fn check(
     depth: Depth,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<Checked> {
+    Ok(look(compiled, registry, depth, diagnostics).await?.checked)
+}
+
+/// What a look at the project came to.
+struct Looked {
+    checked: Checked,
+    /// Whether something is wrong with what reads a stream of which only the beginning was looked at.
+    is_doubtful: bool,
+}
+
+async fn look(
+    compiled: &Compiled,
+    registry: &Registry,
+    depth: Depth,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<Looked> {
     let Some((_, open_scratch)) = registry.portable() else {
         return Err(Error::new(ErrorKind::Internal, "this build has no engine that describes SQL"));
     };
     let scratch = tokio::task::spawn_blocking(open_scratch)
         .await
         .map_err(|error| Error::new(ErrorKind::Internal, "the engine did not start").caused_by(error))??;
+    let scratch = compiled.in_its_time_zone(scratch);
     let schemas = ["raw", "build"].map(|name| Statement::new(format!("create schema {}", Ident::new(name))));
-    scratch.use_time_zone(&compiled.project.manifest.time_zone);
     scratch.transact(&schemas).await?;
     let mut checker = Checker {
         compiled,
         depth,
         scratch: &*scratch,
         diagnostics,
-        streams: BTreeSet::new(),
+        streams: BTreeMap::new(),
+        guessed: BTreeSet::new(),
+        is_doubtful: false,
+        tables: Vec::new(),
         columns: BTreeMap::new(),
         silent: BTreeSet::new(),
         most_columns: compiled.most_columns(registry),
@@ -95,23 +111,33 @@ pub async fn check(
         checked: Checked::default(),
     };
     for stream in compiled.catalog.streams.values() {
-        checker.stream(stream).await?;
+        let before = checker.diagnostics.len();
+        checker.stream(stream).await;
+        checker.doubt(before, [Input::Stream(stream.name.clone())]);
     }
+    checker.scratch.transact(&checker.tables).await?;
     for model in &compiled.graph.models {
+        let before = checker.diagnostics.len();
         checker.model(model).await?;
+        checker.doubt(before, [Input::Model(model.name.clone())]);
     }
-    readable::look(compiled, registry, checker.scratch, &checker.columns, checker.diagnostics).await?;
+    // A lint, which finds no errors.
+    if depth == Depth::Whole {
+        readable::look(compiled, registry, checker.scratch, &checker.columns, checker.diagnostics).await?;
+    }
     checker.documented_columns();
     checker.tests().await;
     for view in &compiled.views {
+        let before = checker.diagnostics.len();
         checker.view(view).await?;
+        checker.doubt(before, view.models().into_iter().map(|model| Input::Model(model.text.clone())));
     }
-    let (checked, missing) = (checker.checked, checker.missing);
+    let Checker { checked, missing, is_doubtful, .. } = checker;
     // Of little weight beside what is wrong with the project itself.
     if !has_errors(diagnostics) {
         diagnostics.extend(missing);
     }
-    Ok(checked)
+    Ok(Looked { checked, is_doubtful })
 }
 
 struct Checker<'a> {
@@ -119,8 +145,14 @@ struct Checker<'a> {
     depth: Depth,
     scratch: &'a dyn Warehouse,
     diagnostics: &'a mut Vec<Diagnostic>,
-    /// Streams that have a table in the scratch warehouse.
-    streams: BTreeSet<StreamName>,
+    /// Streams that have a table in the scratch warehouse, with their columns in it.
+    streams: BTreeMap<StreamName, Vec<String>>,
+    /// Streams of which only the beginning was looked at, and models that read them.
+    guessed: BTreeSet<Input>,
+    /// Whether something is wrong with one of those.
+    is_doubtful: bool,
+    /// What makes the tables of the streams.
+    tables: Vec<Statement>,
     /// Columns of the models that could be described.
     columns: BTreeMap<String, Vec<ResultColumn>>,
     /// Sources that do not answer, which has been reported.
@@ -132,152 +164,15 @@ struct Checker<'a> {
     checked: Checked,
 }
 
-/// A warning for a stream whose files may have been loaded and removed.
-fn emptied(name: &StreamName) -> Diagnostic {
-    let message = format!(
-        "none of the files of stream `{name}` is there, and it has no captured schema: models that read it are not checked"
-    );
-    let hint =
-        format!("Run `millrace capture {}` when there are files, and commit what it writes.", name.source);
-    Diagnostic::warning(Code::NotCaptured, message).hint(hint)
-}
-
 fn raw_table(name: &StreamName) -> Relation {
     Relation::new("raw", name.to_string())
 }
 
 impl Checker<'_> {
-    async fn stream(&mut self, stream: &Stream) -> Result<()> {
-        let observed = match &stream.captured {
-            Some(captured) => {
-                self.warn_of_missing_files(stream).await;
-                captured.clone()
-            }
-            // Of a table that is merged the columns of earlier loads stay, which nothing here knows; and to look at a file that is elsewhere is
-            // a request, which a run with nothing new does without.
-            None if self.depth == Depth::Beginning
-                && (stream.options.mode.keeps()
-                    || stream.source.discovers_by_reading() && !self.is_here(stream)) =>
-            {
-                return Ok(());
-            }
-            None if self.depth == Depth::Beginning && stream.source.discovers_by_reading() => {
-                // What cannot be read now is an error of the load, which knows better what to say of it.
-                match stream.source.glance(&stream.request()).await {
-                    Ok(Some(schema)) => schema,
-                    Ok(None) | Err(_) => return Ok(()),
-                }
-            }
-            // Each of its streams would say the same again, and after as long a wait.
-            None if self.silent.contains(&stream.name.source) => return Ok(()),
-            None => match stream.discover().await {
-                Ok(discovered) => discovered.schema,
-                Err(error) if stream.may_be_emptied(&error) => {
-                    self.diagnostics.push(emptied(&stream.name));
-                    return Ok(());
-                }
-                Err(error) if error.kind() == ErrorKind::UnsetVariable => {
-                    self.unset(stream, &error);
-                    return Ok(());
-                }
-                Err(error) => {
-                    if error.kind() == ErrorKind::SourceUnreachable && !stream.source.discovers_by_reading() {
-                        self.silent.insert(stream.name.source.clone());
-                    }
-                    if self.depth == Depth::Beginning {
-                        return Ok(());
-                    }
-                    // What is there and cannot be read cannot be captured either.
-                    if error.kind() != ErrorKind::SourceUnreadable {
-                        self.diagnostics.push(not_captured(&stream.name));
-                    }
-                    self.diagnostics.push(error.to_diagnostic().at(stream.span.clone(), ""));
-                    return Ok(());
-                }
-            },
-        };
-        if stream.options.mode == ReadMode::Append && !stream.source.appends() {
-            self.diagnostics.push(no_append(&stream.name).to_diagnostic().at(stream.span.clone(), ""));
-        }
-        if stream.deletes_unseen() {
-            let message = format!("stream `{}` does not see rows that its source deletes", stream.name);
-            let hint =
-                "Have them found (`deletes: reconcile`), or say that they may stay: `deletes: ignore`.";
-            let warning = Diagnostic::warning(Code::DeletesUnseen, message).at(stream.span.clone(), "");
-            self.diagnostics.push(warning.hint(hint));
-        }
-        let strange = strangers(stream, &observed, stream.captured.is_none());
-        let is_wrong = has_errors(&strange);
-        self.diagnostics.extend(strange);
-        if is_wrong {
-            return Ok(());
-        }
-        let naming = self.compiled.project.manifest.naming;
-        let left_out = stream.options.choice.left_out();
-        let kept = observed.columns.iter().filter(|column| !left_out.contains(&column.name));
-        let problems =
-            naming_problems(&stream.name, &stream.options, &kept.cloned().collect::<Vec<_>>(), naming);
-        if !problems.is_empty() {
-            self.diagnostics.extend(problems.into_iter().map(|(code, message, hint)| {
-                Diagnostic::error(code, message).at(stream.span.clone(), "").hint(hint)
-            }));
-            return Ok(());
-        }
-        let mut drift = Vec::new();
-        let target =
-            reconcile(&stream.name, &stream.options, stream.captured.as_ref(), &observed, naming, &mut drift);
-        let target = match target {
-            Ok(target) if !target.warehouse_columns.is_empty() => target,
-            Ok(_) => {
-                self.diagnostics.push(not_captured(&stream.name));
-                return Ok(());
-            }
-            Err(error) => {
-                self.diagnostics.push(error.to_diagnostic().at(stream.span.clone(), ""));
-                return Ok(());
-            }
-        };
-        let what = format!("stream `{}`", stream.name);
-        let hint = "Load fewer with `columns:` or `exclude_columns:`.";
-        if self.has_too_many(&what, target.warehouse_columns.len(), &stream.span, hint) {
-            return Ok(());
-        }
-        let dialect = self.scratch.dialect();
-        let columns = target
-            .warehouse_columns
-            .iter()
-            .map(|column| format!("{} {}", Ident::new(&column.name), dialect.column_type(column.data_type)));
-        let columns = columns.collect::<Vec<_>>().join(", ");
-        self.scratch
-            .transact(&[Statement::new(format!("create table {} ({columns})", raw_table(&stream.name)))])
-            .await?;
-        self.streams.insert(stream.name.clone());
-        self.checked.streams += 1;
-        Ok(())
-    }
-
-    /// Whether a stream is of files of this machine.
-    fn is_here(&self, stream: &Stream) -> bool {
-        let of_source = self.compiled.project.sources.iter().find(|source| source.name == stream.name.source);
-        let path = |settings: &Settings| settings.text("path").map(str::to_owned);
-        let path =
-            path(&stream.options.settings).or_else(|| of_source.and_then(|source| path(&source.settings)));
-        path.is_some_and(|path| !path.contains("://"))
-    }
-
-    /// Warns where the files of a stream are missing or cannot be opened, which stops a run. What is elsewhere is not asked for.
-    async fn warn_of_missing_files(&mut self, stream: &Stream) {
-        if self.depth != Depth::Whole || !stream.source.discovers_by_reading() || !self.is_here(stream) {
-            return;
-        }
-        let looked = stream.source.diagnose(&[stream.request()]).await;
-        let failed = |finding: &&Finding| finding.layer == Layer::Files && finding.verdict == Verdict::Failed;
-        for finding in looked.findings().iter().filter(failed) {
-            let warning = Diagnostic::warning(Code::SourceUnreachable, finding.saw.clone());
-            let hint =
-                finding.hint.clone().unwrap_or_else(|| "A run needs it, and would stop here.".to_owned());
-            self.missing.push(warning.at(stream.span.clone(), "").hint(hint));
-        }
+    /// Notes whether errors that were told from a place on are about one of these of which only the beginning was looked at.
+    fn doubt(&mut self, before: usize, about: impl IntoIterator<Item = Input>) {
+        let is_guessed = about.into_iter().any(|input| self.guessed.contains(&input));
+        self.is_doubtful |= is_guessed && has_errors(&self.diagnostics[before..]);
     }
 
     /// Whether something has more columns than a table of the warehouse; reports it.
@@ -294,21 +189,15 @@ impl Checker<'_> {
         true
     }
 
-    /// Each variable for want of which a source was not asked, once and at its place.
-    fn unset(&mut self, stream: &Stream, error: &Error) {
-        let sources = &self.compiled.project.sources;
-        let unset = sources.iter().find(|source| source.name == stream.name.source).map(|def| &def.unset);
-        let told = unset.cloned().unwrap_or_else(|| vec![error.to_diagnostic()]);
-        let new: Vec<_> = told.into_iter().filter(|one| !self.diagnostics.contains(one)).collect();
-        self.diagnostics.extend(new);
-    }
-
     async fn model(&mut self, model: &Model) -> Result<()> {
         // What it reads has a diagnostic of its own already.
         let known = model.inputs().into_iter().all(|input| match input {
-            Input::Stream(name) => self.streams.contains(name),
+            Input::Stream(name) => self.streams.contains_key(name),
             Input::Model(name) => self.columns.contains_key(name),
         });
+        if model.inputs().into_iter().any(|input| self.guessed.contains(input)) {
+            self.guessed.insert(Input::Model(model.name.clone()));
+        }
         if !known {
             return Ok(());
         }
@@ -316,8 +205,7 @@ impl Checker<'_> {
             Input::Stream(name) => raw_table(name),
             Input::Model(name) => Relation::new("build", name),
         };
-        let naming = self.compiled.project.manifest.naming;
-        let known = known_columns(self.scratch, naming, model, physical).await?;
+        let known = self.known_columns(model);
         let replacements = model.replacements(physical, &known);
         let sql = text::replace(&model.sql, &replacements);
         let described = match self.scratch.describe(&sql).await {
@@ -355,6 +243,27 @@ impl Checker<'_> {
         Ok(())
     }
 
+    /// The columns of what a model reads, as [`crate::model_run::known_columns`] asks a warehouse for them.
+    fn known_columns(&self, model: &Model) -> KnownColumns {
+        let mut known = KnownColumns::default();
+        let naming = self.compiled.project.manifest.naming;
+        for input in model.inputs().into_iter().filter(|_| naming == Naming::Source) {
+            match input {
+                Input::Stream(name) => known.add(self.streams.get(name).into_iter().flatten().cloned()),
+                Input::Model(name) => {
+                    let columns = self.columns.get(name).into_iter().flatten();
+                    known.add(columns.map(|column| column.name.clone()));
+                }
+            }
+        }
+        known
+    }
+
+    /// A column of a model; none also of a model that could not be described.
+    fn column(&self, model: &str, name: &str) -> Option<&ResultColumn> {
+        self.columns.get(model)?.iter().find(|known| known.name.eq_ignore_ascii_case(name))
+    }
+
     /// Whether a model has a column; reports where it has not. A model that could not be described has been reported.
     fn has_column(&mut self, model: &str, column: &Spanned, what: &str) -> bool {
         let Some(columns) = self.columns.get(model) else { return false };
@@ -375,25 +284,26 @@ impl Checker<'_> {
     fn documented_columns(&mut self) {
         let compiled = self.compiled;
         for model in &compiled.project.models {
+            let before = self.diagnostics.len();
             for column in &model.columns {
                 self.has_column(&model.name, &column.name, "the description");
             }
+            self.doubt(before, [Input::Model(model.name.clone())]);
         }
     }
 
     async fn tests(&mut self) {
         let compiled = self.compiled;
+        let place = |span: &Span| (Arc::clone(&span.file), span.range.start, span.range.end);
+        let columns = compiled.project.models.iter().flat_map(|model| &model.columns);
+        let documented: BTreeSet<_> = columns.map(|column| place(&column.name.span)).collect();
         for test in &compiled.tests {
+            let before = self.diagnostics.len();
             let name = format!("data test `{}`", test.name());
             let mut there = self.columns.contains_key(&test.model);
             for column in std::iter::once(&test.column).chain(&test.with) {
-                let documented = compiled
-                    .project
-                    .models
-                    .iter()
-                    .any(|model| model.columns.iter().any(|known| known.name.span == column.span));
                 // A described column that is missing, and a join's, are reported where they stand.
-                if !documented && test.derived_from.is_none() {
+                if !documented.contains(&place(&column.span)) && test.derived_from.is_none() {
                     there &= self.has_column(&test.model, column, &name);
                 }
             }
@@ -405,6 +315,8 @@ impl Checker<'_> {
                 there = self.filter(&test.model, filter, &name).await;
             }
             self.checked.tests += usize::from(there);
+            let models = [Some(test.model.as_str()), test.other_model()];
+            self.doubt(before, models.into_iter().flatten().map(|model| Input::Model(model.to_owned())));
         }
     }
 

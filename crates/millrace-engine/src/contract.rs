@@ -28,15 +28,39 @@ pub struct Target {
     pub gone: Vec<String>,
 }
 
+/// The columns that a source shows of a stream.
+#[derive(Debug, Clone, Copy)]
+pub struct Observed<'a> {
+    schema: &'a StreamSchema,
+    /// Whether nothing is known of the columns, since there was no record that could have shown any.
+    is_empty: bool,
+}
+
+impl<'a> Observed<'a> {
+    /// Columns that were made of what was discovered.
+    pub fn of(discovered: &Discovered, schema: &'a StreamSchema) -> Self {
+        Self { schema, is_empty: discovered.is_empty() }
+    }
+}
+
+/// Columns of which nobody says how many records were looked at: where there are none, nothing is known of them.
+impl<'a> From<&'a StreamSchema> for Observed<'a> {
+    fn from(schema: &'a StreamSchema) -> Self {
+        Self { schema, is_empty: schema.columns.is_empty() }
+    }
+}
+
 /// Reconciles what is captured with what is seen. `drift` receives what people should know.
-pub fn reconcile(
+pub fn reconcile<'a>(
     name: &StreamName,
     options: &StreamOptions,
     captured: Option<&StreamSchema>,
-    observed: &StreamSchema,
+    observed: impl Into<Observed<'a>>,
     naming: Naming,
     drift: &mut Vec<Diagnostic>,
 ) -> Result<Target> {
+    let seen: Observed<'a> = observed.into();
+    let observed = seen.schema;
     let left_out = options.choice.left_out();
     let kept = |column: &&Column| !left_out.contains(&column.name);
     let mut columns: Vec<Column> = Vec::new();
@@ -46,7 +70,7 @@ pub fn reconcile(
         None => columns.extend(observed.columns.iter().filter(kept).cloned()),
         Some(captured) => {
             for column in captured.columns.iter().filter(kept) {
-                columns.push(captured_column(name, options, column, observed, &mut notes, &mut gone)?);
+                columns.push(captured_column(name, options, column, seen, &mut notes, &mut gone)?);
             }
             let new =
                 observed.columns.iter().filter(kept).filter(|column| captured.column(&column.name).is_none());
@@ -88,7 +112,7 @@ pub fn reconcile(
     let has = |key: &String| columns.iter().any(|column| column.name == *key);
     let by_source = options.key.is_empty();
     let key_names = if by_source { &observed.primary_key } else { &options.key };
-    // An empty file says nothing about its columns.
+    // Without columns nothing says which the key could be of.
     let missing = key_names.iter().find(|key| !columns.is_empty() && !has(key));
     if let Some(key) = missing.filter(|_| !by_source) {
         let known: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
@@ -115,15 +139,14 @@ fn captured_column(
     name: &StreamName,
     options: &StreamOptions,
     column: &Column,
-    observed: &StreamSchema,
+    observed: Observed<'_>,
     notes: &mut Vec<String>,
     gone: &mut Vec<String>,
 ) -> Result<Column> {
-    // Nothing was seen of an empty file.
-    if observed.columns.is_empty() {
+    if observed.is_empty {
         return Ok(column.clone());
     }
-    let Some(seen) = observed.column(&column.name) else {
+    let Some(seen) = observed.schema.column(&column.name) else {
         if column.nullable && options.contract.columns != OnChange::Freeze {
             notes.push(format!("column `{}` is gone and stays empty", column.name));
             gone.push(column.name.clone());
@@ -207,7 +230,11 @@ pub fn wider(a: DataType, b: DataType) -> Option<DataType> {
         if signed_a == signed_b {
             return Some(if whole_a >= whole_b { a } else { b });
         }
-        return Some(match whole {
+        let (signed, digits, of_unsigned) =
+            if signed_a { (a, whole_a, whole_b) } else { (b, whole_b, whole_a) };
+        return Some(match of_unsigned {
+            // Of as many digits an unsigned type goes further.
+            _ if digits > of_unsigned => signed,
             0..=3 => DataType::Int16,
             4..=5 => DataType::Int32,
             6..=10 => DataType::Int64,
@@ -299,17 +326,18 @@ mod tests {
     }
 
     fn target(options: &StreamOptions, captured: &[Column], observed: &[Column]) -> (Result<Target>, usize) {
-        let schema = |columns: &[Column]| StreamSchema { columns: columns.to_vec(), primary_key: vec![] };
-        let mut drift = Vec::new();
-        let captured = schema(captured);
-        let target = reconcile(
-            &StreamName::new("s", "t"),
-            options,
-            Some(&captured),
-            &schema(observed),
-            Naming::SnakeCase,
-            &mut drift,
-        );
+        let observed = StreamSchema { columns: observed.to_vec(), primary_key: vec![] };
+        reconciled(options, captured, Observed::from(&observed))
+    }
+
+    fn reconciled(
+        options: &StreamOptions,
+        captured: &[Column],
+        observed: Observed<'_>,
+    ) -> (Result<Target>, usize) {
+        let captured = StreamSchema { columns: captured.to_vec(), primary_key: vec![] };
+        let (name, mut drift) = (StreamName::new("s", "t"), Vec::new());
+        let target = reconcile(&name, options, Some(&captured), observed, Naming::SnakeCase, &mut drift);
         (target, drift.len())
     }
 
@@ -343,6 +371,23 @@ mod tests {
     }
 
     #[test]
+    fn records_without_a_field_are_no_empty_file() {
+        let captured = [column("a", DataType::Int32, true), column("b", DataType::Text, true)];
+        let of = |records, contract| {
+            let discovered = Discovered { records, ..Discovered::default() };
+            let observed = Observed::of(&discovered, &discovered.schema);
+            reconciled(&options(contract, OnChange::Evolve), &captured, observed)
+        };
+        for (records, gone) in [(None, &[][..]), (Some(0), &[]), (Some(1_000), &["a", "b"])] {
+            let (target, notes) = of(records, OnChange::Evolve);
+            let target = target.expect("columns that may be empty");
+            assert_eq!(target.gone, gone, "{records:?}");
+            assert_eq!(notes, usize::from(!gone.is_empty()), "{records:?}");
+        }
+        assert!(of(Some(1), OnChange::Freeze).0.is_err(), "a frozen column cannot go");
+    }
+
+    #[test]
     fn names_that_fall_together_are_refused() {
         let both = [column("ID", DataType::Int32, true), column("id", DataType::Int32, true)];
         let (collided, _) = target(&options(OnChange::Evolve, OnChange::Evolve), &both, &both);
@@ -359,9 +404,83 @@ mod tests {
             (DataType::UInt32, DataType::Int8, Some(DataType::Int64)),
             (decimal(18, 2), DataType::Int64, Some(decimal(21, 2))),
             (decimal(18, 2), decimal(10, 6), Some(decimal(22, 6))),
+            (DataType::UInt8, DataType::Int64, Some(DataType::Int64)),
             (DataType::Text, DataType::Int8, None),
         ] {
             assert_eq!(wider(a, b), expected, "{a} {b}");
+        }
+    }
+
+    /// The least and the greatest of the numbers that a type holds, and digits after the point, worked out from what types are.
+    fn bounds(data_type: DataType) -> (i128, i128, u8) {
+        let bits = |bits: u32, signed: bool| {
+            let all = 1_i128 << bits;
+            if signed { (-all / 2, all / 2 - 1, 0) } else { (0, all - 1, 0) }
+        };
+        match data_type {
+            DataType::Int8 => bits(8, true),
+            DataType::UInt8 => bits(8, false),
+            DataType::Int16 => bits(16, true),
+            DataType::UInt16 => bits(16, false),
+            DataType::Int32 => bits(32, true),
+            DataType::UInt32 => bits(32, false),
+            DataType::Int64 => bits(64, true),
+            DataType::UInt64 => bits(64, false),
+            DataType::Decimal { precision, scale } => {
+                let most = 10_i128.pow(u32::from(precision - scale)) - 1;
+                (-most, most, scale)
+            }
+            other => panic!("{other} is no exact number"),
+        }
+    }
+
+    #[test]
+    fn the_wider_type_of_two_is_the_least_that_holds_both() {
+        let decimal = |precision, scale| DataType::Decimal { precision, scale };
+        let integers = [
+            DataType::Int8,
+            DataType::UInt8,
+            DataType::Int16,
+            DataType::UInt16,
+            DataType::Int32,
+            DataType::UInt32,
+            DataType::Int64,
+            DataType::UInt64,
+        ];
+        let holds = |wide: DataType, narrow: DataType| {
+            let ((least, most, scale), (low, high, digits)) = (bounds(wide), bounds(narrow));
+            least <= low && most >= high && scale >= digits
+        };
+        let decimals = [decimal(3, 0), decimal(5, 2), decimal(18, 2), decimal(20, 0), decimal(22, 10)];
+        let all: Vec<DataType> = integers.into_iter().chain(decimals).collect();
+        for &a in &all {
+            for &b in &all {
+                let wide = wider(a, b).expect("both are numbers");
+                assert!(holds(wide, a) && holds(wide, b), "{a} {b}: {wide}");
+                assert_eq!(wider(b, a), Some(wide), "{a} {b}");
+                let only_integers = integers.contains(&a) && integers.contains(&b);
+                let others: Vec<DataType> = if only_integers {
+                    integers.into_iter().chain([decimal(20, 0)]).collect()
+                } else {
+                    (1..=38)
+                        .flat_map(|precision| (0..=precision).map(move |scale| decimal(precision, scale)))
+                        .collect()
+                };
+                let room = |data_type| {
+                    let (least, most, scale) = bounds(data_type);
+                    (most.saturating_sub(least), scale)
+                };
+                let less = others.into_iter().find(|other| {
+                    let (most, scale) = room(*other);
+                    let (of_wide, of_scale) = room(wide);
+                    holds(*other, a)
+                        && holds(*other, b)
+                        && most <= of_wide
+                        && scale <= of_scale
+                        && *other != wide
+                });
+                assert_eq!(less, None, "{a} {b}: {wide}");
+            }
         }
     }
 }

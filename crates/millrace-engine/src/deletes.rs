@@ -25,6 +25,7 @@ use crate::fault;
 use crate::keys::{
     KeyHash, KeyParts, KeyRequest, MOST_PARTS, Summed, differing, digits, hash, sums, sums_query, text_of,
 };
+use crate::load::end_of_read;
 use crate::merge::RawColumn;
 use crate::missing_rows::MissingRows;
 use crate::names;
@@ -59,7 +60,7 @@ impl State<'_> {
             "select compared_at, removed, missing, withheld from {} where source = $1 and stream = $2",
             self.tables().table("key_comparisons")
         );
-        let rows = self.warehouse().query(&Statement::with(sql, name_of(stream)), QueryLimits::STATE).await?;
+        let rows = self.warehouse().query(&Statement::with(sql, stream.params()), QueryLimits::STATE).await?;
         if rows.is_empty() {
             return Ok(None);
         }
@@ -151,10 +152,6 @@ pub(crate) async fn remove(
     let name = format!("deletes of {name}");
     (context.observer)(Event::Done { kind: StepKind::Load, name, outcome: words, duration_ms });
     Ok(())
-}
-
-fn name_of(stream: &StreamName) -> [Value; 2] {
-    [Value::text(&stream.source), Value::text(&stream.stream)]
 }
 
 /// Compares the keys of one stream.
@@ -312,7 +309,7 @@ impl Comparer<'_> {
                  where c.source = $1 and c.stream = $2 and c.withheld = 0)",
                 gone(3)
             ),
-            name_of(&self.stream.name).into_iter().chain(scope.params()),
+            self.stream.name.params().into_iter().chain(scope.params()),
         ));
         // A changed table is another load to the models that read it.
         statements.push(Statement::with(
@@ -320,7 +317,7 @@ impl Comparer<'_> {
                 "update {streams} set row_count = (select count(*) from {raw}), load_number = load_number + 1 \
                  where source = $1 and stream = $2 and row_count <> (select count(*) from {raw})"
             ),
-            name_of(&self.stream.name),
+            self.stream.name.params(),
         ));
         statements.push(Statement::new(format!("delete from {staging} as k where {here}")));
         statements.push(self.context.lease.guard());
@@ -331,7 +328,7 @@ impl Comparer<'_> {
     /// they are withheld.
     fn record(&self, gone: &str, missing: &str, params: &[Value]) -> [Statement; 2] {
         let table = self.context.tables.table("key_comparisons");
-        let name = || name_of(&self.stream.name);
+        let name = || self.stream.name.params();
         let about = [Value::TimestampTz(self.context.now), Value::text(self.context.run)];
         let most = i64::try_from(self.fall.may_go()).unwrap_or(i64::MAX);
         [
@@ -367,8 +364,7 @@ impl FinishLoad for KeyLoad {
     }
 
     async fn finish(mut self: Box<Self>, _: LoadOutcome) -> Result<Statements> {
-        let closed = |_| Error::new(ErrorKind::Internal, "a source ended without a word");
-        (&mut self.has_ended).await.map_err(closed)??;
+        end_of_read(&mut self.has_ended).await?;
         if self.unreadable > 0 {
             let message = format!(
                 "{} keys of stream `{}` cannot be read as the types of their columns, so nobody knows which of its rows are gone",

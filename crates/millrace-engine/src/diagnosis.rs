@@ -1,5 +1,7 @@
 //! What there is to say of a source or a warehouse, layer by layer: from a name to the settings of a server.
 
+use millrace_core::code::Code;
+
 use crate::error::Error;
 
 /// What has to work, and what it rests on: each layer needs those before it.
@@ -81,6 +83,8 @@ pub struct Finding {
     pub saw: String,
     /// What to do.
     pub hint: Option<String>,
+    /// The code of the error because of which it does not work.
+    pub code: Option<Code>,
 }
 
 /// What was found, the lowest layer first.
@@ -102,8 +106,10 @@ impl Diagnosis {
 
     /// Notes what does not work.
     pub fn failed(&mut self, layer: Layer, error: &Error) {
-        let hint = error.to_diagnostic().hint.filter(|hint| !hint.contains("`millrace doctor`"));
-        self.add(layer, Verdict::Failed, error.to_string(), hint);
+        let diagnostic = error.to_diagnostic();
+        let hint = diagnostic.hint.filter(|hint| !hint.contains("`millrace doctor`"));
+        let (verdict, saw, code) = (Verdict::Failed, error.to_string(), Some(diagnostic.code));
+        self.findings.push(Finding { layer, verdict, saw, hint, code });
     }
 
     /// Notes what does not work, and that those of `layers` which rest on it were not looked at.
@@ -121,7 +127,7 @@ impl Diagnosis {
     }
 
     fn add(&mut self, layer: Layer, verdict: Verdict, saw: String, hint: Option<String>) {
-        self.findings.push(Finding { layer, verdict, saw, hint });
+        self.findings.push(Finding { layer, verdict, saw, hint, code: None });
     }
 
     /// Takes over what another one found.

@@ -72,6 +72,38 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// All kinds, in their order.
+    pub const ALL: [Self; 28] = [
+        Self::SourceUnreachable,
+        Self::SourceEmpty,
+        Self::SourceLost,
+        Self::SourceChanged,
+        Self::SourceUnreadable,
+        Self::Misconfigured,
+        Self::UnsetVariable,
+        Self::ContractBroken,
+        Self::StreamEmptied,
+        Self::ColumnVanished,
+        Self::SchemaDrift,
+        Self::WarehouseUnreachable,
+        Self::WarehouseLost,
+        Self::WarehouseReplaced,
+        Self::WarehouseLocked,
+        Self::RunUnderWay,
+        Self::RunElsewhere,
+        Self::Superseded,
+        Self::PublishBlocked,
+        Self::NoPublication,
+        Self::OtherSchemas,
+        Self::StateTooNew,
+        Self::Sql,
+        Self::Data,
+        Self::Resources,
+        Self::TimedOut,
+        Self::Cancelled,
+        Self::Internal,
+    ];
+
     /// Whether it holds a run, which leaves what is there as it is, and does not fail it.
     pub fn holds(self) -> bool {
         matches!(self, Self::StreamEmptied | Self::ColumnVanished)
@@ -102,38 +134,32 @@ pub struct Policy {
     pub hint: Option<&'static str>,
 }
 
-/// The exit code of a command that ends with these diagnostics, of which at least one is an error. A mistake of the project or of the command
-/// counts most (2): it has to be mended whatever else failed, and trying again is no use. Where nothing failed but what lies outside, the
-/// command ends as that failure does wherever it is met (3, where a source or the warehouse could not be reached or read); a bug is a bug (70).
+/// The exit code of a command that ends with these diagnostics, of which at least one is an error; warnings decide nothing. See [`exit_of_codes`].
 pub fn exit_of(diagnostics: &[Diagnostic]) -> u8 {
-    const PROJECT: u8 = 2;
-    const OUTSIDE: u8 = 3;
-    let errors = || diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
-    if errors().any(|diagnostic| diagnostic.code == Code::Internal) {
-        return ErrorKind::Internal.policy().exit;
-    }
-    if errors().count() > 0 && errors().all(|diagnostic| is_outside(diagnostic.code)) {
-        OUTSIDE
-    } else {
-        PROJECT
-    }
+    exit_of_codes(diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).map(|error| error.code))
 }
 
-/// Whether a code says that something outside could not be reached or read.
+/// The exit code of a command that ends with errors of these codes. A mistake of the project or of the command counts most (2): it has to be
+/// mended whatever else failed, and trying again is no use. Where nothing failed but what lies outside, the command ends as that failure does
+/// wherever it is met (3, where a source or the warehouse could not be reached or read); a bug is a bug (70).
+pub fn exit_of_codes(codes: impl IntoIterator<Item = Code>) -> u8 {
+    const PROJECT: u8 = 2;
+    let codes: Vec<Code> = codes.into_iter().collect();
+    if codes.contains(&Code::Internal) {
+        return ErrorKind::Internal.policy().exit;
+    }
+    if !codes.is_empty() && codes.iter().all(|code| is_outside(*code)) { OUTSIDE } else { PROJECT }
+}
+
+/// The exit code where something outside could not be reached or read.
+const OUTSIDE: u8 = 3;
+
+/// Whether a code says that something outside could not be reached or read: whether it is of a kind that ends a command so.
 pub fn is_outside(code: Code) -> bool {
-    matches!(
-        code,
-        Code::SourceUnreachable
-            | Code::SourceUnreadable
-            | Code::WarehouseUnreachable
-            | Code::WarehouseLocked
-            | Code::RunUnderWay
-            | Code::RunElsewhere
-            | Code::Superseded
-            | Code::StateTooNew
-            | Code::OutOfResources
-            | Code::TimedOut
-    )
+    ErrorKind::ALL
+        .iter()
+        .map(|kind| kind.policy())
+        .any(|policy| policy.code == code && policy.exit == OUTSIDE)
 }
 
 impl ErrorKind {
@@ -349,24 +375,35 @@ mod tests {
         let warned =
             [Diagnostic::warning(Code::UnknownRef, "so"), Diagnostic::error(Code::SourceUnreachable, "no")];
         assert_eq!(exit_of(&warned), 3, "a warning decides nothing");
-        // The same answer as the table gives to the error itself.
-        for kind in [
-            ErrorKind::SourceUnreachable,
-            ErrorKind::SourceLost,
-            ErrorKind::SourceEmpty,
-            ErrorKind::SourceUnreadable,
-            ErrorKind::WarehouseUnreachable,
-            ErrorKind::WarehouseLost,
-            ErrorKind::WarehouseLocked,
-            ErrorKind::Resources,
-            ErrorKind::TimedOut,
-            ErrorKind::Misconfigured,
-            ErrorKind::UnsetVariable,
-            ErrorKind::Sql,
-            ErrorKind::Internal,
-        ] {
-            let error = Error::new(kind, "no");
-            assert_eq!(exit_of(&[error.to_diagnostic()]), kind.policy().exit, "{kind:?}");
+    }
+
+    #[test]
+    fn each_kind_is_in_the_list() {
+        // An enum's variants count up from zero, and the last one is known.
+        assert_eq!(ErrorKind::ALL.len(), ErrorKind::Internal as usize + 1);
+        assert!(ErrorKind::ALL.iter().enumerate().all(|(at, kind)| *kind as usize == at));
+    }
+
+    #[test]
+    fn a_set_of_one_error_ends_as_the_error_does() {
+        // What these end with says what became of the run (1: held, 4: failed in its data), which diagnostics without a run cannot say.
+        let of_a_run = [
+            ErrorKind::ContractBroken,
+            ErrorKind::StreamEmptied,
+            ErrorKind::ColumnVanished,
+            ErrorKind::SchemaDrift,
+            ErrorKind::PublishBlocked,
+            ErrorKind::Data,
+            ErrorKind::Cancelled,
+        ];
+        for kind in ErrorKind::ALL {
+            let exit = exit_of(&[Error::new(kind, "no").to_diagnostic()]);
+            if of_a_run.contains(&kind) {
+                assert_eq!((exit, kind.policy().exit == exit), (2, false), "{kind:?}");
+            } else {
+                assert_eq!(exit, kind.policy().exit, "{kind:?}");
+            }
+            assert_eq!(is_outside(kind.policy().code), kind.policy().exit == 3, "{kind:?}");
         }
     }
 }

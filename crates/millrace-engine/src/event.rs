@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use millrace_core::name::StreamName;
 use serde::{Deserialize, Serialize};
 
 use crate::summary::RunSummary;
@@ -85,7 +86,43 @@ pub enum Event {
 /// Is told of events, in order, from the tasks of a run. Must return at once.
 pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
 
+/// An observer that hands all events on, notices as ones about the rows of a stream.
+pub(crate) fn of_stream(stream: &StreamName, observer: &Observer) -> Observer {
+    let (stream, observer) = (stream.clone(), Arc::clone(observer));
+    Arc::new(move |event| {
+        observer(match event {
+            Event::Notice(diagnostic) => Event::Notice(Box::new(diagnostic.of_stream(&stream))),
+            event => event,
+        });
+    })
+}
+
 /// Tells nobody.
 pub fn silent() -> Observer {
     Arc::new(|_| {})
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use millrace_core::code::Code;
+    use millrace_core::diagnostic::Diagnostic;
+
+    use super::*;
+
+    #[test]
+    fn notices_are_about_the_stream_and_other_events_go_on_as_they_are() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&seen);
+        let observer: Observer = Arc::new(move |event| all.lock().expect("nobody panicked").push(event));
+        let orders = StreamName::new("crm", "orders");
+        let observer = of_stream(&orders, &observer);
+        let notice = Diagnostic::warning(Code::StreamShrunk, "it has lost rows");
+        let started = Event::Started { kind: StepKind::Load, name: "crm.orders".into() };
+        observer(Event::Notice(Box::new(notice.clone())));
+        observer(started.clone());
+        let expected = [Event::Notice(Box::new(notice.of_stream(&orders))), started];
+        assert_eq!(*seen.lock().expect("nobody panicked"), expected);
+    }
 }

@@ -100,9 +100,9 @@ mod tests {
         Fall { stream: StreamName::new("s", "t"), before, may_be_empty, lets_pass, most }
     }
 
-    /// What is held, what is warned of and what may go are of one rule, worked out here from the words of the reference.
+    /// What is held and what is warned of, worked out here from the words of the reference.
     #[test]
-    fn one_rule_decides_what_is_held_and_what_may_go() {
+    fn one_rule_decides_what_is_held_and_what_is_warned_of() {
         for before in [0, 1, 2, 3, 10, 1000] {
             for left in [0, 1, 2, 5, 9, 10, 400, 999, 1000, 2000] {
                 for share in [None, Some(0), Some(10), Some(50), Some(100)] {
@@ -118,13 +118,32 @@ mod tests {
                             Err(error) => assert!(held && error.kind() == ErrorKind::StreamEmptied, "{case}"),
                             Ok(said) => assert_eq!((held, said.is_some()), (false, warned), "{case}"),
                         }
-                        // A comparison of keys may be stricter: it removes nothing of which a share would be too much.
-                        if lost > 0 && lost <= fall.may_go() {
-                            assert!(fall.to(left).is_ok(), "{case}");
-                        }
                     }
                 }
             }
         }
+    }
+
+    /// A comparison of keys removes no more than what may be lost, and no less: so many that one row more would hold the run.
+    #[test]
+    fn as_many_rows_may_go_as_hold_no_run() {
+        for before in [0, 1, 2, 3, 10, 1000] {
+            for share in [None, Some(0), Some(10), Some(33), Some(50), Some(100)] {
+                for may_be_empty in [false, true] {
+                    let text = share.map(|share| format!("{share}%"));
+                    let fall = fall(before, may_be_empty, false, text.as_deref());
+                    let may_go = |lost: &u64| {
+                        let too_many = share.is_some_and(|share| lost * 100 > share * before);
+                        !too_many && (*lost == 0 || *lost < before || may_be_empty)
+                    };
+                    let expected = (0..=before).take_while(may_go).last();
+                    let case = format!("{before}, {share:?}, {may_be_empty}");
+                    assert_eq!(Some(fall.may_go()), expected, "{case}");
+                    let passes = fall.to(before - fall.may_go()).is_ok();
+                    assert!(passes, "{case}");
+                }
+            }
+        }
+        assert_eq!(fall(10, true, true, Some("10%")).may_go(), u64::MAX);
     }
 }

@@ -108,6 +108,8 @@ pub(crate) struct StreamLoad {
     pub(crate) keep_quarantine: bool,
     pub(crate) limit: QuarantineLimit,
     pub(crate) rows: u64,
+    /// Rows that the warehouse has set aside.
+    pub(crate) refused: u64,
     /// How many of its rows the stream may lose.
     pub(crate) fall: Fall,
     /// Rows that earlier parts have put into quarantine.
@@ -189,6 +191,12 @@ impl StreamLoad {
     }
 }
 
+/// How the read ended whose rows a load has.
+pub(crate) async fn end_of_read<T>(has_ended: &mut oneshot::Receiver<Result<T>>) -> Result<T> {
+    let dropped = |_| Error::new(ErrorKind::Internal, "the read of a source was dropped before its end");
+    has_ended.await.map_err(dropped)?
+}
+
 /// `data/orders.json:17: column `Quantite`: expected an integer, found text`.
 fn describe(row: &QuarantinedRow) -> String {
     let column = row.column.as_ref().map(|column| format!("column `{column}`: ")).unwrap_or_default();
@@ -198,7 +206,7 @@ fn describe(row: &QuarantinedRow) -> String {
 #[async_trait]
 impl FinishLoad for StreamLoad {
     fn saw(&mut self, batch: &Batch) -> Result<()> {
-        let before = self.rows;
+        let before = self.rows + self.refused;
         self.rows += batch.rows.num_rows() as u64;
         let misfit = |row: &&QuarantinedRow| {
             matches!(row.code, QuarantineCode::WrongType | QuarantineCode::OutOfRange)
@@ -220,8 +228,15 @@ impl FinishLoad for StreamLoad {
                 line: origin.line + before,
                 ..origin.clone()
             });
+            let key = match &placed {
+                Some(placed) => {
+                    self.refused += 1;
+                    self.mended.of_warehouse_text(&placed.raw)
+                }
+                None => self.mended.of_text(&origin.raw),
+            };
             let origin = placed.as_ref().unwrap_or(origin);
-            let row = AsideRow::of(origin, self.hide_raw, self.mended.of_text(&origin.raw));
+            let row = AsideRow::of(origin, self.hide_raw, key);
             self.mended.set_aside(row.key_sha256.as_ref());
             self.aside.push(&row, origin)?;
         }
@@ -244,8 +259,7 @@ impl FinishLoad for StreamLoad {
         if let Some(rest) = self.rest.take().and_then(|mut rest| rest.try_recv().ok()) {
             return self.part(outcome, rest);
         }
-        let closed = |_| Error::new(ErrorKind::Internal, "a source ended without a word");
-        let ended = (&mut self.has_ended).await.map_err(closed)??;
+        let ended = end_of_read(&mut self.has_ended).await?;
         let quarantined = self.quarantined();
         if self.limit.exceeded(quarantined, self.rows + quarantined) {
             return Err(self.too_many());
@@ -265,7 +279,8 @@ impl FinishLoad for StreamLoad {
             first.push(tables.finish_unfinished(name, committed));
         } else if self.keep_quarantine {
             let (before, after) = (self.since.as_ref(), self.stream.position.as_ref());
-            first.extend(quarantine::read_again(name, tables, before, after));
+            let merges = self.stream.columns.iter().flatten().any(|column| column.key);
+            first.extend(quarantine::read_again(name, tables, before, after, merges));
             first.extend(quarantine::mended(name, tables, &self.mended.come()));
         } else {
             first.push(quarantine::replaced(name, tables));

@@ -4,20 +4,21 @@
 use std::sync::{Mutex, PoisonError};
 
 use millrace_core::diagnostic::Diagnostic;
+use millrace_core::name::StreamName;
 use millrace_core::project::source_file::{OnChange, ReadMode};
 use millrace_core::schema::{Column, StreamSchema};
 
 use crate::catalog::Stream;
-use crate::contract::{against, as_wide_as, reconcile};
+use crate::contract::{Observed, against, as_wide_as, reconcile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::keys::RowKeys;
 use crate::load::LoadDone;
 use crate::merge::RawColumn;
-use crate::source::Drift;
+use crate::source::{Discovered, Drift};
 use crate::state::LoadedStream;
 use crate::strangers::strangers;
-use crate::sync::{Reading, SyncContext, load};
+use crate::sync::{Reading, SyncContext, grouped, load};
 use crate::vanished;
 use crate::warehouse::QueryLimits;
 
@@ -70,11 +71,12 @@ pub(crate) async fn rows(
     if let Some(done) = settled(context, unknown).await? {
         return Ok(done);
     }
-    let observed = against(&stream.discover().await?, stream.captured.as_ref());
-    let (name, options) = (&stream.name, &stream.options);
+    let discovered = stream.discover().await?;
+    let (name, options, captured) = (&stream.name, &stream.options, stream.captured.as_ref());
+    let schema = against(&discovered, captured);
+    let observed = Observed::of(&discovered, &schema);
     // What people should know of the columns they were told when the stream was loaded.
-    let target =
-        reconcile(name, options, stream.captured.as_ref(), &observed, context.naming, &mut Vec::new())?;
+    let target = reconcile(name, options, captured, observed, context.naming, &mut Vec::new())?;
     load(stream, Some(before), &target, &before.spec, Reading::Rows(keys), context, unknown).await
 }
 
@@ -222,7 +224,7 @@ async fn as_discovered(
     context: &SyncContext<'_>,
     unknown: &Unknown,
 ) -> Result<LoadDone> {
-    let discovered = stream.discover().await?;
+    let mut discovered = stream.discover().await?;
     let mut drift = strangers(stream, &discovered.schema, true);
     if let Some(wrong) = drift.iter().find(|diagnostic| diagnostic.is_error()) {
         let error = Error::new(ErrorKind::ContractBroken, wrong.message.clone());
@@ -231,28 +233,46 @@ async fn as_discovered(
             None => error,
         });
     }
-    let observed = against(&discovered, stream.captured.as_ref());
-    let captured = stream.captured.as_ref();
+    let schema = against(&discovered, stream.captured.as_ref());
+    let (captured, observed) = (stream.captured.as_ref(), Observed::of(&discovered, &schema));
     let mut target =
-        reconcile(&stream.name, &stream.options, captured, &observed, context.naming, &mut drift)?;
-    drift.extend(discovered.notices);
+        reconcile(&stream.name, &stream.options, captured, observed, context.naming, &mut drift)?;
+    drift.append(&mut discovered.notices);
     tell(context, drift);
-    if target.source_columns.is_empty()
+    vanished::refuse(stream, before, &target, &discovered, context).await?;
+    if discovered.is_empty()
+        && target.source_columns.is_empty()
         && let Some(loaded) = before.and_then(loaded_schema)
     {
         // Whether it may lose all of its rows is decided where they are counted.
         target = reconcile(&stream.name, &stream.options, None, &loaded, context.naming, &mut Vec::new())?;
     }
     if target.source_columns.is_empty() {
-        let name = &stream.name;
-        let message =
-            format!("stream `{name}` is empty and has no captured schema, so its columns are unknown");
-        return Err(Error::new(ErrorKind::SourceUnreadable, message)
-            .hint(format!("Run `millrace capture {}` once when it has rows.", name.source)));
+        return Err(no_columns(&stream.name, &discovered));
     }
-    vanished::refuse(stream, before, &target, &discovered.schema, context).await?;
     let seen = Reading::Discovered(discovered.position.as_ref());
     load(stream, before, &target, spec, seen, context, unknown).await
+}
+
+/// The error for a stream that shows no column, and of which none is known.
+fn no_columns(name: &StreamName, discovered: &Discovered) -> Error {
+    if discovered.is_empty() {
+        let message =
+            format!("stream `{name}` is empty and has no captured schema, so its columns are unknown");
+        return Error::new(ErrorKind::SourceUnreadable, message)
+            .hint(format!("Run `millrace capture {}` once when it has rows.", name.source));
+    }
+    let (message, hint) = match discovered.records {
+        Some(records) if discovered.schema.columns.is_empty() => (
+            format!("none of the {} records of stream `{name}` has a field", grouped(records)),
+            "Look at the source: its records have lost all that was in them.",
+        ),
+        _ => (
+            format!("no column of stream `{name}` is left to load"),
+            "Load one at least: `columns:` and `exclude_columns:` of the stream say which.",
+        ),
+    };
+    Error::new(ErrorKind::SourceUnreadable, message).hint(hint)
 }
 
 /// Tells whoever watches the run what they should know.

@@ -11,7 +11,7 @@ use arrow_array::types::{
 };
 use arrow_array::{Array as _, RecordBatch};
 use arrow_schema::DataType as ArrowType;
-use millrace_core::digest::sha256;
+use millrace_core::digest::of_parts;
 use millrace_core::value::Value;
 use serde_json::Value as Json;
 
@@ -21,11 +21,22 @@ use crate::error::Result;
 use crate::state::Tables;
 use crate::warehouse::{QueryLimits, Statement, Warehouse};
 
+/// A column of the key.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct KeyColumn {
+    /// The source's name.
+    theirs: String,
+    /// The warehouse's name.
+    ours: String,
+    /// Its place among the columns of the load.
+    at: usize,
+}
+
 /// Watches a load for keys that are in quarantine.
 #[derive(Debug, Default)]
 pub(crate) struct Mended {
-    /// The columns of the key: the source's names, and their places among the columns of the load.
-    key: Vec<(String, usize)>,
+    /// The columns of the key.
+    key: Vec<KeyColumn>,
     /// Digests of keys that are in quarantine.
     known: HashSet<String>,
     /// Those of them that have come.
@@ -37,12 +48,16 @@ impl Mended {
     pub(crate) fn of(stream: &Stream, target: &Target) -> Self {
         let masked = |name: &str| stream.options.choice.masked.iter().any(|masked| masked.text == name);
         let columns = target.source_columns.iter().zip(&target.warehouse_columns).enumerate();
-        let mut key: Vec<(String, usize)> = columns
+        let mut key: Vec<KeyColumn> = columns
             .filter(|(_, (_, ours))| target.key.contains(&ours.name))
-            .map(|(at, (theirs, _))| (theirs.name.clone(), at))
+            .map(|(at, (theirs, ours))| KeyColumn {
+                theirs: theirs.name.clone(),
+                ours: ours.name.clone(),
+                at,
+            })
             .collect();
         key.sort();
-        if !stream.options.mode.merges() || key.iter().any(|(name, _)| masked(name)) {
+        if !stream.options.mode.merges() || key.iter().any(|column| masked(&column.theirs)) {
             key.clear();
         }
         Self { key, ..Self::default() }
@@ -62,25 +77,33 @@ impl Mended {
             "select distinct key_sha256 from {} where source = $1 and stream = $2 and key_sha256 is not null",
             tables.table("quarantine")
         );
-        let name = [Value::text(&stream.name.source), Value::text(&stream.name.stream)];
-        let found = warehouse.query(&Statement::with(sql, name), QueryLimits::STATE).await?;
+        let found = warehouse.query(&Statement::with(sql, stream.name.params()), QueryLimits::STATE).await?;
         self.known =
             found.data.first().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
         Ok(())
     }
 
-    /// The digest of the key in the text of a row that was set aside; none where the text does not name it.
+    /// The digest of the key in the text of a row that its source set aside; none where the text does not name it.
     pub(crate) fn of_text(&self, raw: &str) -> Option<String> {
+        self.named_in(raw, |column| &column.theirs)
+    }
+
+    /// The same of a row that the warehouse set aside.
+    pub(crate) fn of_warehouse_text(&self, raw: &str) -> Option<String> {
+        self.named_in(raw, |column| &column.ours)
+    }
+
+    fn named_in(&self, raw: &str, name: impl Fn(&KeyColumn) -> &str) -> Option<String> {
         if self.key.is_empty() || !raw.starts_with('{') {
             return None;
         }
         let record: Json = serde_json::from_str(raw).ok()?;
-        let parts = self.key.iter().map(|(name, _)| match &record[name.as_str()] {
+        let parts = self.key.iter().map(|column| match &record[name(column)] {
             Json::String(text) => Some(text.clone()),
             Json::Number(number) => Some(number.to_string()),
             _ => None,
         });
-        Some(digest(&parts.collect::<Option<Vec<String>>>()?))
+        Some(of_parts(parts.collect::<Option<Vec<String>>>()?))
     }
 
     /// A row was set aside once more.
@@ -96,9 +119,9 @@ impl Mended {
             return;
         }
         for row in 0..rows.num_rows() {
-            let parts = self.key.iter().map(|(_, column)| text(rows, *column, row));
+            let parts = self.key.iter().map(|column| text(rows, column.at, row));
             if let Some(parts) = parts.collect::<Option<Vec<String>>>() {
-                self.set_aside(Some(&digest(&parts)));
+                self.set_aside(Some(&of_parts(parts)));
             }
         }
     }
@@ -107,12 +130,6 @@ impl Mended {
     pub(crate) fn come(&self) -> Vec<&str> {
         self.come.iter().map(String::as_str).collect()
     }
-}
-
-/// No two keys are one text.
-fn digest(parts: &[String]) -> String {
-    let parts: Vec<String> = parts.iter().map(|part| format!("{} {part}", part.len())).collect();
-    sha256(parts.join(" "))
 }
 
 /// A value as the texts of rows write it; none of a type that they may write in several ways.
@@ -146,11 +163,15 @@ mod tests {
 
     #[test]
     fn a_key_that_comes_is_found_by_what_quarantine_has_of_it() {
-        let key = vec![("id".to_owned(), 1), ("kind".to_owned(), 0)];
+        let column =
+            |theirs: &str, ours: &str, at| KeyColumn { theirs: theirs.into(), ours: ours.into(), at };
+        let key = vec![column("id", "kind", 1), column("kind", "id", 0)];
         let mut mended = Mended { key, ..Mended::default() };
         let of = |mended: &Mended, raw: &str| mended.of_text(raw);
         let one = of(&mended, r#"{"id": 1, "kind": "a", "n": "x"}"#).expect("a key");
         let two = of(&mended, r#"{"kind": "b", "id": 2, "n": "x"}"#).expect("a key");
+        // The warehouse may call them otherwise.
+        assert_eq!(mended.of_warehouse_text(r#"{"kind": 1, "id": "a"}"#), Some(one.clone()));
         for odd in ["", "1,a", "[1]", "{", r#"{"id": 1}"#, r#"{"id": null, "kind": "a"}"#] {
             assert_eq!(of(&mended, odd), None, "{odd}");
         }

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::migrate::STATE_VERSION;
 use crate::model_run;
 use crate::state::{BuiltModel, LoadedStream, State};
-use crate::sync::fingerprint;
+use crate::sync::{fingerprint, goes_on};
 use crate::warehouse::Warehouse;
 
 /// One step of a plan.
@@ -50,11 +50,11 @@ pub async fn plan(compiled: &Compiled, warehouse: &dyn Warehouse) -> Result<Vec<
     let mut changed: BTreeSet<StreamName> = BTreeSet::new();
     for stream in compiled.catalog.streams.values() {
         let last = loaded.iter().find(|known| known.name == stream.name);
+        let spec = fingerprint(stream, compiled.project.manifest.naming);
         let (needed, reason) = match last {
             None => (true, "never loaded"),
-            Some(last) if last.spec != fingerprint(stream, compiled.project.manifest.naming) => {
-                (true, "its settings have changed")
-            }
+            Some(last) if last.spec != spec => (true, "its settings have changed"),
+            Some(last) if !goes_on(last, &spec) => (true, "it was out of the project"),
             Some(last) => match &last.position {
                 None => (true, "it keeps no position"),
                 Some(end) => match stream.source.position(&stream.request(), end).await? {

@@ -41,7 +41,8 @@ fn fate(is_in_project: bool, removed_in: Option<u64>, present: u64) -> Fate {
 }
 
 /// Puts on record which streams the project has no longer, and forgets those of which nothing is needed any more; then `publish::tidy` drops
-/// their tables. `present` is the data version that readers see, which was made without them. Returns whether there was anything to do.
+/// their tables. `present` is the data version that readers see: no model of it reads them, though it may have been made when the project had
+/// them. Returns whether there was anything to do.
 pub(crate) async fn sort_out(
     state: &State<'_>,
     compiled: &Compiled,
@@ -80,30 +81,27 @@ pub(crate) fn is_read_whole(stream: &LoadedStream) -> bool {
     !keeps && !stream.columns.iter().flatten().any(|column| column.key)
 }
 
-fn name(stream: &LoadedStream) -> [Value; 2] {
-    [Value::text(&stream.name.source), Value::text(&stream.name.stream)]
-}
-
 fn marked(tables: &Tables, stream: &LoadedStream, since: Value) -> Statement {
     let sql =
         format!("update {} set removed_in = $3 where source = $1 and stream = $2", tables.table("streams"));
-    Statement::with(sql, name(stream).into_iter().chain([since]))
+    Statement::with(sql, stream.name.params().into_iter().chain([since]))
 }
 
 fn forgotten<'a>(tables: &'a Tables, stream: &'a LoadedStream) -> impl Iterator<Item = Statement> + 'a {
     ["streams", "quarantine", "key_comparisons", "unfinished"].into_iter().map(|table| {
         let sql = format!("delete from {} where source = $1 and stream = $2", tables.table(table));
-        Statement::with(sql, name(stream))
+        Statement::with(sql, stream.name.params())
     })
 }
 
 fn notice(stream: &LoadedStream, present: u64) -> Diagnostic {
     let message =
         format!("stream `{}` is no longer in the project; its raw table is still kept", stream.name);
-    Diagnostic::warning(Code::StreamRemoved, message).hint(format!(
+    let hint = format!(
         "It is dropped after data version {}. Until then the stream goes on where it was when it is put back.",
         present + KEPT as u64 - 1
-    ))
+    );
+    Diagnostic::warning(Code::StreamRemoved, message).hint(hint).of_stream(&stream.name)
 }
 
 #[cfg(test)]

@@ -2,8 +2,7 @@
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
-use millrace_core::name::StreamName;
-use millrace_core::value::Value;
+use millrace_core::name::{StreamName, is_plain_name};
 use tokio::time::sleep;
 
 use crate::error::Result;
@@ -71,7 +70,7 @@ pub(crate) async fn watch(
 fn count(tables: &Tables, stream: &StreamName) -> Statement {
     let sql =
         format!("select quarantined from {} where source = $1 and stream = $2", tables.table("streams"));
-    Statement::with(sql, [Value::text(&stream.source), Value::text(&stream.stream)])
+    Statement::with(sql, stream.params())
 }
 
 fn notice(stream: &StreamName, before: Share, now: Share, tables: &Tables) -> Diagnostic {
@@ -80,17 +79,57 @@ fn notice(stream: &StreamName, before: Share, now: Share, tables: &Tables) -> Di
         now.words(),
         before.words()
     );
-    let StreamName { source, stream } = stream;
-    let hint = format!(
-        "`millrace query \"select code, column_name, count(*) from {} where source = '{source}' and stream = '{stream}' group by all\"` says why.",
-        tables.table("quarantine").replace('"', "")
-    );
+    let hint =
+        format!("`millrace query {}` says why.", in_shell(&reasons(stream, &tables.table("quarantine"))));
     Diagnostic::warning(Code::QuarantineGrew, message).hint(hint)
+}
+
+/// The SQL that says why rows of a stream are in quarantine, for people. `table` is in quotes.
+fn reasons(stream: &StreamName, table: &str) -> String {
+    let plain = table.replace('"', "");
+    // No word of a language begins with an underscore.
+    let is_plain = plain.split('.').count() == 2
+        && plain.starts_with('_')
+        && plain.split('.').all(|name| is_plain_name(name) && name == name.to_lowercase());
+    let table = if is_plain { &plain } else { table };
+    let text = |value: &str| format!("'{}'", value.replace('\'', "''"));
+    format!(
+        "select code, column_name, count(*) from {table} where source = {} and stream = {} group by code, column_name",
+        text(&stream.source),
+        text(&stream.stream)
+    )
+}
+
+/// A text as one argument in a shell.
+fn in_shell(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        if matches!(c, '"' | '\\' | '$' | '`') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out + "\""
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_question_can_be_pasted_whatever_things_are_called() {
+        let ask = |source: &str, stream: &str, table: &str| {
+            in_shell(&reasons(&StreamName::new(source, stream), table))
+        };
+        assert_eq!(
+            ask("files", "orders", "\"_millrace\".\"quarantine\""),
+            "\"select code, column_name, count(*) from _millrace.quarantine where source = 'files' and stream = 'orders' \
+             group by code, column_name\""
+        );
+        let odd = ask("files", "it's $5", "\"Team A\".\"quarantine\"");
+        assert!(odd.contains("from \\\"Team A\\\".\\\"quarantine\\\" where"), "{odd}");
+        assert!(odd.contains("stream = 'it''s \\$5' group"), "{odd}");
+    }
 
     #[test]
     fn shares_are_compared_exactly_and_said_in_words() {

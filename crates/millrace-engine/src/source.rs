@@ -121,8 +121,18 @@ pub struct Discovered {
     pub position: Option<Cursor>,
     /// What the values of columns are, by the source's names, where the source has no types of its own.
     pub seen: BTreeMap<String, SeenValues>,
+    /// How many records without a fault were looked at, where the columns come from records alone: with none of them nothing is known of
+    /// the columns, and with some of them what has no column is gone.
+    pub records: Option<u64>,
     /// What people should know.
     pub notices: Vec<Diagnostic>,
+}
+
+impl Discovered {
+    /// Whether it says nothing of the stream's columns, as an empty file does.
+    pub fn is_empty(&self) -> bool {
+        self.schema.columns.is_empty() && self.records.unwrap_or(0) == 0
+    }
 }
 
 /// A system that is read.
@@ -136,6 +146,23 @@ pub trait Source: Send + Sync {
     /// [`Self::read`] to watch for [`Drift`].
     fn discovers_by_reading(&self) -> bool {
         false
+    }
+
+    /// Whether [`Self::discover`] costs next to nothing for a stream: it asks no other machine, and reads a few bytes of each file. Then
+    /// it is asked before each run, also where nothing is new.
+    fn discovers_at_once(&self, _stream: &StreamRequest) -> bool {
+        false
+    }
+
+    /// Whether a stream is of files of this machine, at which anybody may look without asking another one.
+    fn is_local(&self, _stream: &StreamRequest) -> bool {
+        false
+    }
+
+    /// What tells the present state of a stream's files from any other, found without opening one of them. None where they are not
+    /// local, or nothing tells.
+    async fn stamp(&self, _stream: &StreamRequest) -> Option<String> {
+        None
     }
 
     /// Which of [`Self::streams`] a stream of the project reads, where settings say another than that of its name. Asks nobody.
@@ -167,7 +194,7 @@ pub trait Source: Send + Sync {
     }
 
     /// The columns as the beginning of a stream suggests, where it costs next to nothing to look at that; none where there is no such
-    /// thing. The engine then asks [`Self::read`] to watch for [`Drift::guessed`] and, where that ends the read, for [`Self::discover`].
+    /// thing; a question to another machine where the stream is not local. The engine then asks [`Self::read`] to watch for [`Drift::guessed`] and, where that ends the read, for [`Self::discover`].
     async fn glance(&self, _stream: &StreamRequest) -> Result<Option<StreamSchema>> {
         Ok(None)
     }

@@ -316,7 +316,7 @@ impl Tables {
 
     /// The statements that make a load the stream's present one; they come after those that record what it has put into quarantine.
     pub fn record_load(&self, stream: &LoadedStream, run: &str, at: i64) -> Result<Vec<Statement>> {
-        let name = || [Value::text(&stream.name.source), Value::text(&stream.name.stream)];
+        let name = || stream.name.params();
         let mut values: Vec<Value> = name().to_vec();
         values.extend([
             Value::text(&stream.table.schema),

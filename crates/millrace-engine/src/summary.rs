@@ -132,6 +132,9 @@ pub struct RunNotice {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+    /// `source.stream`, where it is about the rows of one. Records of earlier versions do not say.
+    #[serde(default)]
+    pub stream: Option<String>,
 }
 
 impl RunNotice {
@@ -141,6 +144,7 @@ impl RunNotice {
             code: diagnostic.code.as_str().to_owned(),
             message: diagnostic.to_string(),
             hint: diagnostic.hint.clone(),
+            stream: diagnostic.stream.as_ref().map(ToString::to_string),
         }
     }
 }

@@ -105,10 +105,7 @@ pub async fn sync_stream(
     let name = stream.name.to_string();
     let spec = fingerprint(stream, context.naming);
     let what = format!("the load of stream `{name}`");
-    let same = before.filter(|before| !context.full_refresh && before.spec == spec);
-    // What it had in quarantine ended when the project had it no longer.
-    let same = same.filter(|before| before.removed_in.is_none() || !is_read_whole(before));
-    if let Some(before) = same
+    if let Some(before) = before.filter(|before| !context.full_refresh && goes_on(before, &spec))
         && let Some(last) = &before.position
         && let Some(now) = position(stream, last, &what, context).await?
         && now.is_at(last)
@@ -166,6 +163,12 @@ pub async fn sync_stream(
         conversions,
         duration_ms,
     })
+}
+
+/// Whether a stream with these settings goes on where its last load ended; else it is loaded whatever its source says.
+pub(crate) fn goes_on(before: &LoadedStream, spec: &str) -> bool {
+    // What it had in quarantine ended when the project had it no longer.
+    before.spec == spec && (before.removed_in.is_none() || !is_read_whole(before))
 }
 
 /// Where the source is now.
@@ -361,6 +364,7 @@ pub(crate) async fn load(
             .map(|unfinished| unfinished.rows)
             .or(by_key.map(|(_, before)| before.rows))
             .unwrap_or_default(),
+        refused: 0,
         fall: Fall::of(stream, before.map_or(0, |before| before.rows), context),
         quarantined_before: unfinished.map_or(0, |unfinished| unfinished.quarantined),
         aside: Aside::default(),

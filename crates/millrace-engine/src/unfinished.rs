@@ -86,7 +86,7 @@ impl Tables {
     /// The question for the load of a stream that has not come to its end; [`Unfinished::all`] reads the answer.
     pub(crate) fn find_unfinished(&self, stream: &StreamName) -> Statement {
         let sql = format!("{} where source = $1 and stream = $2", self.select_unfinished());
-        Statement::with(sql, [Value::text(&stream.source), Value::text(&stream.stream)])
+        Statement::with(sql, stream.params())
     }
 
     /// The statements that record how far a load has come, which had committed so many rows before. Nothing is committed where it has
@@ -131,13 +131,13 @@ impl Tables {
             self.table("unfinished")
         );
         let rows = Value::Int(i128::from(committed));
-        Statement::guard(sql, [Value::text(&stream.source), Value::text(&stream.stream), rows])
+        Statement::guard(sql, stream.params().into_iter().chain([rows]))
     }
 
     /// The statement by which a stream has no load that could be gone on with.
     pub(crate) fn forget_unfinished(&self, stream: &StreamName) -> Statement {
         let sql = format!("delete from {} where source = $1 and stream = $2", self.table("unfinished"));
-        Statement::with(sql, [Value::text(&stream.source), Value::text(&stream.stream)])
+        Statement::with(sql, stream.params())
     }
 }
 
@@ -193,7 +193,7 @@ impl Unfinished {
              and run not in (select run from {streams} where source = $1 and stream = $2)",
             places.join(", ")
         );
-        let name = [Value::text(&self.name.source), Value::text(&self.name.stream)];
+        let name = self.name.params();
         let rows = Statement::with(sql, name.into_iter().chain(self.runs.iter().map(Value::text)));
         [rows, tables.forget_unfinished(&self.name)]
     }

@@ -34,6 +34,14 @@ impl Source for Unset {
         self.source.discovers_by_reading()
     }
 
+    fn discovers_at_once(&self, stream: &StreamRequest) -> bool {
+        self.source.discovers_at_once(stream)
+    }
+
+    fn is_local(&self, stream: &StreamRequest) -> bool {
+        self.source.is_local(stream)
+    }
+
     fn reads(&self, stream: &StreamRequest) -> Option<String> {
         self.source.reads(stream)
     }

@@ -1,7 +1,6 @@
 //! Names in SQL, from DuckDB's own parse tree (`json_serialize_sql`).
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use duckdb::Connection;
 use millrace_core::sql::analyzer::{
@@ -20,41 +19,47 @@ const STACK_BYTES: usize = 256 * 1024 * 1024;
 /// without models needs none.
 #[derive(Default)]
 pub struct DuckdbAnalyzer {
-    engine: Mutex<Option<Engine>>,
+    /// It only parses.
+    engine: Mutex<Option<Connection>>,
 }
 
-/// An engine that only parses.
-struct Engine {
-    connection: Connection,
-    /// Its functions that give another value with each call.
-    volatile: Arc<BTreeSet<String>>,
-}
-
-impl Engine {
-    fn start() -> duckdb::Result<Self> {
-        let connection = Connection::open_in_memory()?;
-        let sql = "select distinct lower(function_name) from duckdb_functions() where stability = 'VOLATILE'";
-        let names =
-            connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<duckdb::Result<_>>()?;
-        Ok(Self { connection, volatile: Arc::new(names) })
-    }
-}
+/// The engine's functions that give another value with each call. A list, since the engine takes longer to tell them than a run with nothing
+/// new takes.
+const VOLATILE: [&str; 16] = [
+    "current_connection_id",
+    "current_query",
+    "current_query_id",
+    "current_transaction_id",
+    "currval",
+    "error",
+    "gen_random_uuid",
+    "nextval",
+    "random",
+    "setseed",
+    "sleep_ms",
+    "stats",
+    "uuid",
+    "uuidv4",
+    "uuidv7",
+    "write_log",
+];
 
 impl DuckdbAnalyzer {
-    /// The parse tree as JSON and the volatile functions, or what is wrong, in words.
-    fn tree(&self, sql: &str) -> Result<(String, Arc<BTreeSet<String>>), String> {
+    /// The parse tree as JSON, or what is wrong, in words.
+    fn tree(&self, sql: &str) -> Result<String, String> {
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         let engine = match &mut *engine {
             Some(started) => started,
-            none => none
-                .insert(Engine::start().map_err(|error| format!("the SQL parser did not start: {error}"))?),
+            none => none.insert(
+                Connection::open_in_memory()
+                    .map_err(|error| format!("the SQL parser did not start: {error}"))?,
+            ),
         };
-        let tree = engine.connection.query_row(
-            "select cast(json_serialize_sql($1::varchar) as varchar)",
-            [sql],
-            |row| row.get(0),
-        );
-        Ok((tree.map_err(|error| error.to_string())?, Arc::clone(&engine.volatile)))
+        let tree =
+            engine.query_row("select cast(json_serialize_sql($1::varchar) as varchar)", [sql], |row| {
+                row.get(0)
+            });
+        tree.map_err(|error| error.to_string())
     }
 }
 
@@ -64,11 +69,10 @@ impl SqlAnalyzer for DuckdbAnalyzer {
         if sql.contains('\0') {
             return Err(unparsed("it holds a NUL byte".to_owned()));
         }
-        let (tree, volatile) = self.tree(sql).map_err(unparsed)?;
+        let tree = self.tree(sql).map_err(unparsed)?;
         std::thread::scope(|scope| {
-            let walk = std::thread::Builder::new()
-                .stack_size(STACK_BYTES)
-                .spawn_scoped(scope, || parsed(&tree, &volatile));
+            let walk =
+                std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || parsed(&tree));
             match walk.map(std::thread::ScopedJoinHandle::join) {
                 Ok(Ok(parsed)) => parsed,
                 Ok(Err(_)) | Err(_) => Err(unparsed("the parse tree could not be read".to_owned())),
@@ -77,7 +81,7 @@ impl SqlAnalyzer for DuckdbAnalyzer {
     }
 }
 
-fn parsed(tree: &str, volatile: &BTreeSet<String>) -> Result<ParsedSql, SyntaxError> {
+fn parsed(tree: &str) -> Result<ParsedSql, SyntaxError> {
     let mut deserializer = serde_json::Deserializer::from_str(tree);
     deserializer.disable_recursion_limit();
     let tree = Json::deserialize(&mut deserializer).map_err(|error| SyntaxError {
@@ -94,7 +98,6 @@ fn parsed(tree: &str, volatile: &BTreeSet<String>) -> Result<ParsedSql, SyntaxEr
     let mut walk = Walk {
         parsed: ParsedSql { statements: statements.len(), ..ParsedSql::default() },
         scope: Vec::new(),
-        volatile,
         reading: Reading::default(),
     };
     for statement in statements {
@@ -116,7 +119,36 @@ fn output(expression: &Json) -> Output {
     let text = |value: &Json| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let own = expression["column_names"].as_array().and_then(|path| path.last()).and_then(text);
     let name = text(&expression["alias"]).or(own);
-    Output { name, at: first_place(expression), calculated: is_calculated(expression), call, modified }
+    let filter = (call.is_some() && !expression["filter"].is_null())
+        .then(|| without_places(&expression["filter"]).to_string());
+    Output {
+        name,
+        at: first_place(expression),
+        calculated: is_calculated(expression),
+        call,
+        modified,
+        filter,
+    }
+}
+
+/// An expression without what does not count for its value: where its parts stand, and how columns are spelled.
+fn without_places(expression: &Json) -> Json {
+    match expression {
+        Json::Array(items) => items.iter().map(without_places).collect(),
+        Json::Object(fields) => {
+            let counts = fields.iter().filter(|(key, _)| key.as_str() != "query_location");
+            let kept = counts.map(|(key, value)| {
+                let lower = |name: &Json| Json::from(name.as_str().unwrap_or_default().to_lowercase());
+                let value = match value.as_array().filter(|_| key == "column_names") {
+                    Some(names) => names.iter().map(lower).collect(),
+                    None => without_places(value),
+                };
+                (key.clone(), value)
+            });
+            Json::Object(kept.collect())
+        }
+        other => other.clone(),
+    }
 }
 
 /// The first place of an expression and all below it: an operator's own is behind its left side.
@@ -145,15 +177,29 @@ fn is_calculated(expression: &Json) -> bool {
     }
 }
 
-struct Walk<'v> {
+/// Whether a type is one of dates or times.
+fn is_of_time(data_type: &Json) -> bool {
+    let name = data_type.to_string().to_uppercase();
+    name.contains("DATE") || name.contains("TIME")
+}
+
+/// The text that an expression is, whatever it is cast to on the way.
+fn constant(expression: &Json) -> Option<&str> {
+    match expression["class"].as_str()? {
+        "CAST" => constant(&expression["child"]),
+        "CONSTANT" => expression["value"]["value"].as_str(),
+        _ => None,
+    }
+}
+
+struct Walk {
     parsed: ParsedSql,
     /// Names that WITH defines where the walk is.
     scope: Vec<String>,
-    volatile: &'v BTreeSet<String>,
     reading: Reading,
 }
 
-impl Walk<'_> {
+impl Walk {
     fn node(&mut self, node: &Json) {
         match node {
             Json::Array(items) => items.iter().for_each(|item| self.node(item)),
@@ -207,6 +253,9 @@ impl Walk<'_> {
         self.note_aliases(node);
         self.reading.note(node);
         self.parsed.is_sampled |= node["sample"].is_object();
+        if node["class"] == "CAST" && is_of_time(&node["cast_type"]) {
+            self.parsed.times.extend(constant(&node["child"]).map(str::to_owned));
+        }
         let Some(at) = place(node) else { return };
         let text = |key: &str| node[key].as_str().unwrap_or_default().to_owned();
         if node["type"] == "BASE_TABLE" {
@@ -225,7 +274,7 @@ impl Walk<'_> {
             self.parsed.columns.push(ColumnReference { path, at });
         } else if node["class"] == "FUNCTION" || node["class"] == "WINDOW" {
             let name = text("function_name").to_lowercase();
-            let is_volatile = self.volatile.contains(&name);
+            let is_volatile = VOLATILE.contains(&name.as_str());
             // Versions of the engine differ in what they call them.
             let arguments = ["children", "arguments"].into_iter().filter_map(|key| node[key].as_array());
             let arguments = arguments.map(Vec::len).sum();
@@ -262,6 +311,27 @@ mod tests {
     }
 
     #[test]
+    fn the_list_of_volatile_functions_is_the_engines() {
+        let connection = Connection::open_in_memory().expect("an engine");
+        let sql = "select distinct lower(function_name) as name from duckdb_functions() where stability = 'VOLATILE' order by name";
+        let mut statement = connection.prepare(sql).expect("SQL");
+        let names = statement.query_map([], |row| row.get(0)).expect("rows");
+        let names: Vec<String> = names.collect::<duckdb::Result<_>>().expect("names");
+        assert_eq!(names, VOLATILE);
+    }
+
+    #[test]
+    fn texts_that_become_times_are_found() {
+        let analyzer = DuckdbAnalyzer::default();
+        let sql = "select cast('today' as date), 'now'::timestamp, date 'yesterday', timestamptz 'tomorrow', \
+                   'now'::varchar::date, try_cast('today' as timestamptz), cast('other' as varchar), 'label', cast(a as date), \
+                   cast('12' as integer), 'now'::time from t where x > '2026-01-01'::date";
+        let mut times = analyzer.analyze(sql).expect("it is SQL").times;
+        times.sort();
+        assert_eq!(times, ["2026-01-01", "now", "now", "now", "today", "today", "tomorrow", "yesterday"]);
+    }
+
+    #[test]
     fn long_expressions_do_not_overflow() {
         let analyzer = DuckdbAnalyzer::default();
         let long = format!("select {}", vec!["a"; 400].join(" || "));
@@ -280,6 +350,25 @@ mod tests {
         assert_eq!((outputs[0].call.as_deref(), outputs[0].modified), (Some("sum"), false));
         assert_eq!(outputs[1].call, None);
         assert_eq!((outputs[2].call.as_deref(), outputs[2].modified), (Some("count"), true));
+    }
+
+    #[test]
+    fn conditions_of_calls_are_compared_by_what_they_say() {
+        let analyzer = DuckdbAnalyzer::default();
+        let filter = |sql: &str| {
+            let parsed = analyzer.analyze(&format!("select {sql}")).expect("it is SQL");
+            parsed.outputs[0].filter.clone()
+        };
+        let one = filter("sum(a) filter (where status <> 'x' and n > 1)");
+        assert!(one.is_some());
+        assert_eq!(one, filter("count(*) FILTER (WHERE (Status<>'x') /* filter */ and\n(n > 1)\n)"));
+        assert_ne!(one, filter("sum(a) filter (where status <> 'X' and n > 1)"));
+        assert_ne!(one, filter("sum(a) filter (where status <> 'x')"));
+        for without in
+            ["sum(filtered_amount)", "sum(a)", "sum(\"ẞfilter\")", "a", "sum(a) filter (where b) + 1"]
+        {
+            assert_eq!(filter(without), None, "{without}");
+        }
     }
 
     #[test]

@@ -78,15 +78,12 @@ impl Reading {
             let names = node[key].as_array().into_iter().flatten();
             names.filter_map(Json::as_str).collect::<Vec<&str>>()
         };
-        if node["class"] == "STAR" {
-            let of = node["relation_name"].as_str().unwrap_or_default().to_lowercase();
-            for member in self.selects.last().into_iter().flatten() {
-                if of.is_empty() || of == member.name {
-                    self.read.entry(member.at).or_default().add_all_but(list("exclude_list"));
-                }
-            }
-        } else if node["class"] == "COLUMN_REF" {
-            self.column(&list("column_names"));
+        match node["class"].as_str().unwrap_or_default() {
+            "STAR" => self.star(node["relation_name"].as_str().unwrap_or_default(), &list("exclude_list")),
+            "COLUMN_REF" => self.column(&list("column_names")),
+            // `#1` counts the columns of all tables, and is another one where any of them goes.
+            "POSITIONAL_REFERENCE" => self.star("", &[]),
+            _ => {}
         }
         for name in list("using_columns") {
             for member in self.selects.last().into_iter().flatten() {
@@ -95,23 +92,40 @@ impl Reading {
         }
     }
 
-    /// A column of any select in which it stands: one within another sees the tables of both.
+    /// All columns of the present select's tables, or of the one that is named, but some. A name may also be that of a column, of whose
+    /// record all fields are meant.
+    fn star(&mut self, of: &str, left_out: &[&str]) {
+        for member in self.selects.last().into_iter().flatten() {
+            let read = self.read.entry(member.at).or_default();
+            if of.is_empty() || of.to_lowercase() == member.name {
+                read.add_all_but(left_out.iter().copied());
+            } else {
+                read.add(of);
+            }
+        }
+    }
+
+    /// A column of any select in which it stands: one within another sees the tables of both. Written as `column`, `table.column`,
+    /// `schema.table.column`, `catalog.schema.table.column`, each with the fields of a record behind it. Which of these it is depends on
+    /// the columns that the tables have, which the text does not say, so each that it can be counts.
     fn column(&mut self, path: &[&str]) {
-        let members = || self.selects.iter().flatten();
-        let is_table = |name: &&&str| members().any(|member| member.name == name.to_lowercase());
-        // `column`, `table.column`, `schema.table.column`, `column.field`: the first part that a table is called by decides.
-        let table = path.iter().position(|name| is_table(&name));
         for member in self.selects.iter().flatten() {
             let read = self.read.entry(member.at).or_default();
-            match table {
-                Some(at) if member.name != path[at].to_lowercase() => {}
-                Some(at) => match path.get(at + 1) {
-                    Some(column) => read.add(column),
-                    // The row as a whole.
-                    None => read.add_all_but([]),
-                },
-                None => read.add(path.first().copied().unwrap_or_default()),
+            for (at, name) in path.iter().enumerate() {
+                if at == 0 {
+                    read.add(name);
+                }
+                if name.to_lowercase() == member.name {
+                    match path.get(at + 1) {
+                        Some(column) => read.add(column),
+                        // The row as a whole.
+                        None => read.add_all_but([]),
+                    }
+                }
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

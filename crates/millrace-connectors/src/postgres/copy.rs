@@ -35,6 +35,9 @@ const DAYS: std::ops::Range<i32> = -2_451_545..2_145_031_949;
 /// The same of a `timestamp`, in microseconds (`MIN_TIMESTAMP`, `END_TIMESTAMP`).
 const MICROS: std::ops::Range<i64> = -211_813_488_000_000_000..9_223_371_331_200_000_000;
 
+/// What stands for a value that is not shown.
+const ELLIPSIS: &str = "…";
+
 /// The columns of a batch, each ready to be written row by row.
 pub(super) struct Fields<'a> {
     columns: Vec<Field<'a>>,
@@ -93,18 +96,20 @@ impl<'a> Fields<'a> {
         self.rows
     }
 
-    /// A row as quarantine keeps it: an object with its values, cut where it is long. Of what has no plain text only its kind.
-    pub(super) fn raw(&self, row: usize) -> String {
+    /// A row as quarantine keeps it: an object with its values under the warehouse's names, those of the key first. In place of what does
+    /// not fit, or has no plain text, stands an ellipsis.
+    pub(super) fn raw(&self, row: usize, key: &[String]) -> String {
+        let of_key = |field: &&Field<'_>| key.contains(&field.column.name);
+        let others = self.columns.iter().filter(|field| !of_key(field));
         let mut out = String::from("{");
-        for (at, field) in self.columns.iter().enumerate() {
+        for field in self.columns.iter().filter(of_key).chain(others) {
             let null = field.nulls.is_some_and(|nulls| nulls.is_null(row));
             let value = if null { Json::Null } else { field.cells.shown(row) };
-            let comma = if at == 0 { "" } else { ", " };
-            out += &format!("{comma}{}: {value}", Json::from(field.column.name.as_str()));
-            if out.len() >= RAW_LIMIT {
-                out.truncate((0..=RAW_LIMIT).rev().find(|end| out.is_char_boundary(*end)).unwrap_or(0));
-                return out;
-            }
+            let comma = if out.len() == 1 { "" } else { ", " };
+            let name = format!("{comma}{}: ", Json::from(field.column.name.as_str()));
+            let fits = |value: &Json| out.len() + name.len() + value.to_string().len() < RAW_LIMIT;
+            let Some(value) = [value, ELLIPSIS.into()].into_iter().find(fits) else { break };
+            out += &format!("{name}{value}");
         }
         out + "}"
     }
@@ -196,7 +201,7 @@ impl Cells<'_> {
             Self::Float64(array) => array.value(row).to_string().into(),
             Self::Date(array) => Value::Date(array.value(row)).to_string().into(),
             Self::Timestamp(array) => Value::Timestamp(array.value(row)).to_string().into(),
-            Self::Interval(_) => "…".into(),
+            Self::Interval(_) => ELLIPSIS.into(),
             Self::Text(array) => array.value(row).into(),
             Self::Bytes(array) => Value::Bytes(array.value(row).to_vec()).to_string().into(),
         }
@@ -265,6 +270,39 @@ impl Misfit {
         match hint {
             Some(hint) => error.hint(hint),
             None => error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{Int64Array, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn what_quarantine_keeps_of_a_row_names_its_key_whatever_is_left_out() {
+        let column = |name: &str, data_type| Column { name: name.into(), data_type, nullable: true };
+        let columns =
+            [column("long", DataType::Text), column("word", DataType::Text), column("id", DataType::Int64)];
+        let long = "x".repeat(RAW_LIMIT);
+        let arrays: [ArrayRef; 3] = [
+            Arc::new(StringArray::from(vec![Some(long.as_str()), Some("short"), None])),
+            Arc::new(StringArray::from(vec!["a \"b\"", "c", "d"])),
+            Arc::new(Int64Array::from(vec![1, 2, 3])),
+        ];
+        let names = ["long", "word", "id"].into_iter().zip(arrays);
+        let rows = RecordBatch::try_from_iter(names).expect("rows");
+        let fields = Fields::of(&columns, &rows).expect("fields");
+        let key = ["id".to_owned()];
+        assert_eq!(fields.raw(0, &key), r#"{"id": 1, "long": "…", "word": "a \"b\""}"#);
+        assert_eq!(fields.raw(1, &key), r#"{"id": 2, "long": "short", "word": "c"}"#);
+        assert_eq!(fields.raw(2, &[]), r#"{"long": null, "word": "d", "id": 3}"#);
+        for row in 0..3 {
+            assert!(fields.raw(row, &key).len() <= RAW_LIMIT);
+            assert!(serde_json::from_str::<Json>(&fields.raw(row, &key)).is_ok());
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Batches into a table by COPY, segment by segment.
 
-use std::collections::BTreeSet;
 use std::pin::pin;
 
+use arrow_array::BooleanArray;
+use arrow_select::filter::filter_record_batch;
 use bytes::{Bytes, BytesMut};
 use futures::SinkExt;
 use millrace_core::name::Relation;
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
 use millrace_core::schema::Column;
 use millrace_engine::batch::{Batch, BatchReceiver};
-use millrace_engine::error::{Error, Result};
+use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::warehouse::FinishLoad;
 use tokio_postgres::error::DbError;
 
@@ -30,6 +31,8 @@ const SEGMENT: usize = 64 * 1024 * 1024;
 pub(super) struct Copying<'a> {
     /// The column for a row's place in the stream.
     pub(super) place: Option<&'a str>,
+    /// The columns by which rows are merged; empty where they are not.
+    pub(super) key: &'a [String],
     /// Whether this transaction has made the table.
     pub(super) new: bool,
 }
@@ -39,7 +42,7 @@ pub(super) async fn copy(
     session: &mut Session,
     table: &Relation,
     columns: &[Column],
-    Copying { place, new }: Copying<'_>,
+    Copying { place, key, new }: Copying<'_>,
     batches: &mut BatchReceiver,
     finish: &mut dyn FinishLoad,
 ) -> Result<u64> {
@@ -47,19 +50,20 @@ pub(super) async fn copy(
     // Where the table is of this transaction and nobody changes its rows, what every reader would have to find out is written at once.
     let freeze = if new { ", freeze" } else { "" };
     let sql = format!("copy {table} ({names}) from stdin (format binary{freeze})");
-    let mut arriving = Arriving { batches, finish, columns, size: size(session, columns).await? };
+    let size = size(session, columns).await?;
+    let mut arriving = Arriving { batches, finish, columns, key, size, kept: 0, set_aside: Vec::new() };
     let mut rows = 0;
     let mut waiting = arriving.next().await?;
     while waiting.is_some() {
         let before = rows;
         let started = session.answers()?.over(session.client()?.copy_in::<_, Bytes>(&sql)).await;
-        let mut sink = pin!(started.map_err(|trouble| failed(session, trouble, &sql, before))?);
+        let mut sink = pin!(started.map_err(|trouble| failed(session, trouble, &sql, before, &arriving))?);
         let mut sent = 0;
         let mut buffer = BytesMut::with_capacity(CHUNK + CHUNK / 4);
         buffer.extend_from_slice(HEAD);
-        while let Some((batch, too_large)) = waiting.take() {
+        while let Some(batch) = waiting.take() {
             let fields = Fields::of(columns, &batch.rows)?;
-            for row in (0..fields.rows()).filter(|row| !too_large.contains(row)) {
+            for row in 0..fields.rows() {
                 fields.write(row, place.map(|_| rows), &mut buffer)?;
                 rows += 1;
                 if buffer.len() >= CHUNK {
@@ -67,7 +71,7 @@ pub(super) async fn copy(
                     // The former chunk is on its way while this one is made.
                     let full = std::mem::replace(&mut buffer, BytesMut::with_capacity(CHUNK + CHUNK / 4));
                     let fed = session.answers()?.over(sink.feed(full.freeze())).await;
-                    fed.map_err(|trouble| failed(session, trouble, &sql, before))?;
+                    fed.map_err(|trouble| failed(session, trouble, &sql, before, &arriving))?;
                 }
             }
             if sent >= SEGMENT {
@@ -77,9 +81,9 @@ pub(super) async fn copy(
         }
         buffer.extend_from_slice(TAIL);
         let fed = session.answers()?.over(sink.feed(buffer.freeze())).await;
-        fed.map_err(|trouble| failed(session, trouble, &sql, before))?;
+        fed.map_err(|trouble| failed(session, trouble, &sql, before, &arriving))?;
         let finished = session.answers()?.over(sink.finish()).await;
-        finished.map_err(|trouble| failed(session, trouble, &sql, before))?;
+        finished.map_err(|trouble| failed(session, trouble, &sql, before, &arriving))?;
         if waiting.is_none() {
             waiting = arriving.next().await?;
         }
@@ -103,67 +107,76 @@ struct Arriving<'a> {
     batches: &'a mut BatchReceiver,
     finish: &'a mut dyn FinishLoad,
     columns: &'a [Column],
+    key: &'a [String],
     size: Option<RowSize>,
+    /// Rows that were handed on.
+    kept: u64,
+    /// For each row that was set aside, how many had been handed on before it.
+    set_aside: Vec<u64>,
 }
 
 impl Arriving<'_> {
-    /// The next batch with rows, and which of those are set aside; batches without rows are only looked at.
-    async fn next(&mut self) -> Result<Option<(Batch, BTreeSet<usize>)>> {
-        while let Some(mut batch) = self.batches.recv().await {
-            let too_large = match &self.size {
-                None => BTreeSet::new(),
-                Some(size) => set_aside(&mut batch, self.columns, size)?,
-            };
-            let rows = batch.rows.num_rows();
-            if too_large.is_empty() {
-                self.finish.saw(&batch)?;
-            } else {
-                let rows = batch.rows.slice(0, rows - too_large.len());
-                self.finish.saw(&Batch { rows, quarantined: std::mem::take(&mut batch.quarantined) })?;
-            }
-            if rows > too_large.len() {
-                return Ok(Some((batch, too_large)));
+    /// The next batch with rows, without those that are set aside; batches without rows are only looked at.
+    async fn next(&mut self) -> Result<Option<Batch>> {
+        while let Some(batch) = self.batches.recv().await {
+            let batch = self.fitting(batch)?;
+            self.finish.saw(&batch)?;
+            if batch.rows.num_rows() > 0 {
+                return Ok(Some(batch));
             }
         }
         Ok(None)
     }
-}
 
-/// Which rows of a batch no page holds; they are added to those in quarantine.
-fn set_aside(batch: &mut Batch, columns: &[Column], size: &RowSize) -> Result<BTreeSet<usize>> {
-    let fields = Fields::of(columns, &batch.rows)?;
-    let (mut found, mut quarantined) = (BTreeSet::new(), Vec::new());
-    let mut written = BytesMut::new();
-    for row in 0..fields.rows() {
-        written.clear();
-        fields.write(row, None, &mut written)?;
-        if size.is_too_large(&written) {
-            found.insert(row);
-            quarantined.push(QuarantinedRow {
+    /// A batch with those of its rows that fit into a page; the others are added to the ones in quarantine.
+    fn fitting(&mut self, mut batch: Batch) -> Result<Batch> {
+        let Some(size) = &self.size else { return Ok(batch) };
+        let fields = Fields::of(self.columns, &batch.rows)?;
+        let mut fits = Vec::with_capacity(fields.rows());
+        let mut written = BytesMut::new();
+        for row in 0..fields.rows() {
+            written.clear();
+            fields.write(row, None, &mut written)?;
+            fits.push(!size.is_too_large(&written));
+            if fits[row] {
+                self.kept += 1;
+                continue;
+            }
+            self.set_aside.push(self.kept);
+            batch.quarantined.push(QuarantinedRow {
                 file: String::new(),
                 line: row as u64 + 1,
                 column: None,
                 code: QuarantineCode::OutOfRange,
                 reason: "the row is larger than PostgreSQL can hold, which is a page (8,160 bytes) beside what it keeps elsewhere"
                     .to_owned(),
-                raw: fields.raw(row),
+                raw: fields.raw(row, self.key),
             });
         }
+        if fits.contains(&false) {
+            batch.rows = filter_record_batch(&batch.rows, &BooleanArray::from(fits)).map_err(|error| {
+                Error::new(ErrorKind::Internal, "rows that are too large cannot be taken out")
+                    .caused_by(error)
+            })?;
+        }
+        Ok(batch)
     }
-    drop(fields);
-    batch.quarantined.extend(quarantined);
-    Ok(found)
+
+    /// The number among all rows that arrived of one that was handed on.
+    fn place(&self, kept: u64) -> u64 {
+        kept + self.set_aside.partition_point(|before| *before < kept) as u64
+    }
 }
 
 /// The error, with the row's number among all that arrived where the server says which row of the COPY it was.
-fn failed(session: &mut Session, trouble: Trouble, sql: &str, before: u64) -> Error {
+fn failed(session: &mut Session, trouble: Trouble, sql: &str, before: u64, arriving: &Arriving<'_>) -> Error {
     let row = match &trouble {
         Trouble::Said(error) => error.as_db_error().and_then(row_of),
         Trouble::Silent(_) => None,
     };
     let error = session.failed(trouble, sql);
     match row {
-        Some(row) => error.caused_by(format!("row {} in the order of arrival", before + row)),
+        Some(row) => error.caused_by(format!("row {} in the order of arrival", arriving.place(before + row))),
         None => error,
     }
 }

@@ -80,13 +80,13 @@ async fn fill(
         let adds = how.key.is_empty();
         let rows_read = if adds && request.columns.iter().all(|column| goes_in_as_is(column, how)) {
             let new = how.former.is_some();
-            copy(session, table, &request.columns, Copying { place: None, new }, &mut batches, &mut *finish)
-                .await?
+            let how_copied = Copying { place: None, key: &how.key, new };
+            copy(session, table, &request.columns, how_copied, &mut batches, &mut *finish).await?
         } else {
             let staging = Relation::new(&table.schema, staging_name(&table.name));
             let place = place_name(&request.columns);
             session.batch(&create_table("unlogged table", &staging, &request.columns, Some(&place))).await?;
-            let how_copied = Copying { place: Some(&place), new: true };
+            let how_copied = Copying { place: Some(&place), key: &how.key, new: true };
             let rows_read =
                 copy(session, &staging, &request.columns, how_copied, &mut batches, &mut *finish).await?;
             if adds {
@@ -109,7 +109,7 @@ async fn fill(
             let columns = merge_by.map_or(&request.columns, |how| &how.columns);
             session.batch(&create_table("table", table, columns, None)).await?;
         }
-        let how_copied = Copying { place: None, new };
+        let how_copied = Copying { place: None, key, new };
         let rows_read =
             copy(session, table, &request.columns, how_copied, &mut batches, &mut *finish).await?;
         let twice =

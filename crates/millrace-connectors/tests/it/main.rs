@@ -16,6 +16,8 @@ mod duckdb;
 mod duckdb_publish;
 #[cfg(all(feature = "mysql", feature = "mysql-dump"))]
 mod dump_literals;
+#[cfg(all(feature = "mysql", feature = "mysql-dump"))]
+mod dump_statements;
 #[cfg(all(feature = "json", feature = "csv"))]
 mod files;
 #[cfg(any(feature = "duckdb", feature = "postgres"))]

@@ -30,7 +30,7 @@ use millrace_engine::warehouse::{
 use millrace_testkit::postgres::PostgresServer;
 
 /// A warehouse by its URL.
-fn open(url: &str) -> Arc<dyn Warehouse> {
+pub(crate) fn open(url: &str) -> Arc<dyn Warehouse> {
     try_open(url).expect("a warehouse")
 }
 

@@ -100,6 +100,11 @@ fn parse(text: &str, data_type: DataType) -> Option<Value> {
     }
 }
 
+/// How many digits of an exact number stand before the point and behind it, zeros that change nothing left out; none for what is none.
+pub(crate) fn digits(text: &str) -> Option<(usize, usize)> {
+    Digits::of(text).map(|digits| (digits.whole.len(), digits.fraction.len()))
+}
+
 /// The digits of an exact number, without zeros that change nothing.
 struct Digits {
     negative: bool,

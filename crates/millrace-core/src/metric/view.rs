@@ -300,9 +300,14 @@ impl MetricCompiler<'_> {
         let filter = |name: &Spanned| {
             let part = self.def.metrics.iter().find(|other| other.name.text == name.text)?;
             let MetricDefinition::Aggregate { sql, filter } = &part.definition else { return None };
-            let own = sql.text.to_lowercase().find("filter").map(|at| &sql.text[at..]);
-            let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-            Some((filter.as_ref().map(|filter| words(&filter.text)), own.map(words)))
+            let text = match filter {
+                // On a line of its own: a comment may end it.
+                Some(filter) => format!("select count(*) filter (where {}\n)", filter.text),
+                None => format!("select {}", sql.text),
+            };
+            // What cannot be parsed is told of with the part itself.
+            let parsed = self.analyzer.analyze(&text).ok()?;
+            Some(parsed.outputs.into_iter().next()?.filter)
         };
         let (Some(above), Some(below)) = (filter(numerator), filter(denominator)) else { return };
         let span = || metric.name.span.clone();
@@ -365,8 +370,8 @@ impl MetricCompiler<'_> {
     ) -> Option<Formula> {
         let mut columns = Vec::new();
         let (expression, parsed) = self.qualified(metric, sql, &mut columns, diagnostics)?;
-        let call = match parsed.outputs.as_slice() {
-            [Output { call: Some(call), modified, .. }] => (call.as_str(), *modified),
+        let (call, has_filter) = match parsed.outputs.as_slice() {
+            [Output { call: Some(call), filter, .. }] => (call.as_str(), filter.is_some()),
             _ => {
                 let message = format!("metric `{}` is not one aggregate function", metric.name.text);
                 diagnostics.push(
@@ -393,7 +398,7 @@ impl MetricCompiler<'_> {
             columns: columns.clone(),
             places: places.clone(),
         };
-        if call.0 == "avg"
+        if call == "avg"
             && let Some(argument) = expression.find('(').map(|at| &expression[at..])
         {
             return Some(Formula::Average(
@@ -401,7 +406,7 @@ impl MetricCompiler<'_> {
                 aggregate(format!("count{argument}")),
             ));
         }
-        if call.1 && !suffix.is_empty() && expression.to_lowercase().contains("filter") {
+        if has_filter && !suffix.is_empty() {
             let message = format!("metric `{}` has a `where` and a `filter` of its own", metric.name.text);
             diagnostics
                 .push(Diagnostic::error(Code::BadMetric, message).at(sql.span.clone(), "").hint("Keep one."));

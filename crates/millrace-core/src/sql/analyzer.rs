@@ -36,6 +36,8 @@ pub struct ParsedSql {
     pub outputs: Vec<Output>,
     /// Whether it takes a sample of rows, which is another one each time.
     pub is_sampled: bool,
+    /// Texts that it makes dates or times of: `cast('today' as date)`.
+    pub times: Vec<String>,
 }
 
 /// A table in FROM.
@@ -86,4 +88,7 @@ pub struct Output {
     pub call: Option<String>,
     /// Whether that call carries `filter (where …)`, `distinct` or an order of its own.
     pub modified: bool,
+    /// The condition of that call's `filter (where …)`, as the parser writes it: two texts that differ in blanks, comments, brackets and
+    /// the letter case of names give one condition.
+    pub filter: Option<String>,
 }

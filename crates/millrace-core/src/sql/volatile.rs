@@ -17,6 +17,9 @@ pub enum Changes {
 /// What gives the present day.
 const DAYS: [&str; 2] = ["current_date", "today"];
 
+/// Texts of which some warehouses make the present day, or one beside it.
+const WORDS_OF_DAYS: [&str; 3] = ["today", "tomorrow", "yesterday"];
+
 /// What gives the present moment, or depends on it or on the session. The engine's parser knows its own functions that are different with
 /// each call; these are the same within a statement, and those that only other warehouses have.
 const MOMENTS: [&str; 22] = [
@@ -80,6 +83,14 @@ pub fn changes(parsed: &ParsedSql) -> Changes {
             }
         }
     }
+    for text in &parsed.times {
+        let word = text.trim().to_lowercase();
+        if WORDS_OF_DAYS.contains(&word.as_str()) {
+            note(Changes::Daily(format!("'{word}'")));
+        } else if word == "now" {
+            note(Changes::Always(format!("'{word}'")));
+        }
+    }
     if parsed.is_sampled {
         note(Changes::Always("tablesample".to_owned()));
     }
@@ -110,6 +121,17 @@ mod tests {
             of(vec![call("today", 0, false)], &["current_timestamp"]),
             Changes::Always("current_timestamp".into())
         );
+        for (text, expected) in [
+            ("2026-11-28", Changes::Never),
+            ("infinity", Changes::Never),
+            (" Today ", Changes::Daily("'today'".into())),
+            ("yesterday", Changes::Daily("'yesterday'".into())),
+            ("tomorrow", Changes::Daily("'tomorrow'".into())),
+            ("NOW", Changes::Always("'now'".into())),
+        ] {
+            let parsed = ParsedSql { times: vec![text.to_owned()], ..ParsedSql::default() };
+            assert_eq!(changes(&parsed), expected, "{text}");
+        }
         assert_eq!(of(vec![call("age", 1, false)], &[]), Changes::Always("age()".into()));
         assert_eq!(of(vec![call("odd", 0, true)], &[]), Changes::Always("odd()".into()));
         assert_eq!(of(vec![call("read_csv_auto", 1, false)], &[]), Changes::Always("read_csv_auto()".into()));

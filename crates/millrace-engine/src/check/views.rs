@@ -5,17 +5,37 @@ use std::collections::BTreeSet;
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, Label, Span};
 use millrace_core::metric::filter::DimensionTypes;
-use millrace_core::metric::query::{MetricQuery, Table, Tables};
+use millrace_core::metric::query::{Compiled, MetricQuery, Table, Tables};
 use millrace_core::metric::tile::{Choice, queries};
 use millrace_core::metric::time_range::Days;
 use millrace_core::metric::view::{Dimension, Formula, Metric, SemanticView};
 use millrace_core::name::Relation;
+use millrace_core::project::decode::Spanned;
 use millrace_core::schema::DataType;
 use millrace_core::sql::spelling::Spelling;
 use millrace_core::value::Value;
 
 use super::{Checker, sql_diagnostic};
 use crate::error::Result;
+
+/// The columns of a metric, each with its model; a ratio has none of its own.
+fn places(metric: &Metric) -> &[(String, Spanned)] {
+    match &metric.formula {
+        Formula::Aggregate(aggregate) | Formula::Average(aggregate, _) => &aggregate.places,
+        Formula::Ratio(..) => &[],
+    }
+}
+
+/// The text of a query as it can be described: descriptions take no parameters, and their types are what counts.
+fn described(compiled: Compiled) -> String {
+    compiled.params.iter().enumerate().rev().fold(compiled.sql, |sql, (at, value)| {
+        let stand_in = match value {
+            Value::Date(_) => "cast(null as date)",
+            _ => "cast(null as varchar)",
+        };
+        sql.replace(&format!("${}", at + 1), stand_in)
+    })
+}
 
 impl Checker<'_> {
     pub(super) async fn view(&mut self, view: &SemanticView) -> Result<()> {
@@ -27,9 +47,7 @@ impl Checker<'_> {
         let mut whole = true;
         if let Some(time) = &view.time {
             whole &= self.has_column(&view.base.text, time, &what);
-            let temporal = self.columns.get(&view.base.text).and_then(|columns| {
-                columns.iter().find(|column| column.name.eq_ignore_ascii_case(&time.text))?.data_type
-            });
+            let temporal = self.column(&view.base.text, &time.text).and_then(|column| column.data_type);
             if temporal.is_some_and(|data_type: DataType| !data_type.is_temporal()) {
                 let message =
                     format!("`{}` is no date or timestamp, so it cannot be the time of {what}", time.text);
@@ -70,6 +88,35 @@ impl Checker<'_> {
             })
             .collect();
         let types = self.types(view);
+        let broken = if self.all_metrics(view, (&tables, &types)).await {
+            self.checked.metrics += view.metrics.len();
+            BTreeSet::new()
+        } else {
+            self.each_metric(view, (&tables, &types)).await
+        };
+        self.tiles(view, (&tables, &types), &broken).await;
+        Ok(())
+    }
+
+    /// Whether all metrics of a view compile, which one question tells where they do.
+    async fn all_metrics(&self, view: &SemanticView, (tables, types): (&Tables, &DimensionTypes)) -> bool {
+        let metrics = view.metrics.iter().map(|metric| metric.name.text.clone()).collect();
+        let query = MetricQuery { metrics, ..MetricQuery::default() };
+        let are_there = view.metrics.iter().all(|metric| {
+            places(metric).iter().all(|(model, column)| self.column(model, &column.text).is_some())
+        });
+        match view.compile_query(&query, tables, types) {
+            Ok(compiled) if are_there => self.scratch.describe(&described(compiled)).await.is_ok(),
+            _ => false,
+        }
+    }
+
+    /// Looks at the metrics of a view one by one, and reports what is wrong with each; returns the names of those.
+    async fn each_metric<'v>(
+        &mut self,
+        view: &'v SemanticView,
+        (tables, types): (&Tables, &DimensionTypes),
+    ) -> BTreeSet<&'v str> {
         let mut broken: BTreeSet<&str> = BTreeSet::new();
         // Ratios after their parts: what is wrong with a part is told once.
         let is_ratio = |metric: &&Metric| matches!(metric.formula, Formula::Ratio(..));
@@ -86,7 +133,7 @@ impl Checker<'_> {
                 }
             }
             if self.has_columns(metric)
-                && self.query(view, &query, (&tables, &types), &what, &metric.name.span).await
+                && self.query(view, &query, (tables, types), &what, &metric.name.span).await
             {
                 self.checked.metrics += 1;
             } else {
@@ -94,16 +141,13 @@ impl Checker<'_> {
                 self.name_users(view, name);
             }
         }
-        self.tiles(view, (&tables, &types), &broken).await;
-        Ok(())
+        broken
     }
 
     /// The types of the dimensions of a view whose columns have been found.
     fn types(&self, view: &SemanticView) -> DimensionTypes {
         let of = |dimension: &Dimension| {
-            let columns = self.columns.get(&dimension.model)?;
-            let found =
-                columns.iter().find(|column| column.name.eq_ignore_ascii_case(&dimension.column.text))?;
+            let found = self.column(&dimension.model, &dimension.column.text)?;
             Some((dimension.name.text.clone(), found.data_type))
         };
         view.dimensions.iter().filter_map(of).collect()
@@ -111,12 +155,8 @@ impl Checker<'_> {
 
     /// Whether the columns of a metric are there; reports the first that is not.
     fn has_columns(&mut self, metric: &Metric) -> bool {
-        let aggregate = match &metric.formula {
-            Formula::Aggregate(aggregate) | Formula::Average(aggregate, _) => aggregate,
-            Formula::Ratio(..) => return true,
-        };
         let what = format!("metric `{}`", metric.name.text);
-        aggregate.places.iter().all(|(model, column)| self.has_column(model, column, &what))
+        places(metric).iter().all(|(model, column)| self.has_column(model, column, &what))
     }
 
     /// Adds the tiles that use a broken dimension or metric to its diagnostic, the last one: they are what a reader misses.
@@ -189,15 +229,7 @@ impl Checker<'_> {
                 return false;
             }
         };
-        let sql = compiled.params.iter().enumerate().rev().fold(compiled.sql, |sql, (at, value)| {
-            // Descriptions take no parameters; their types are what counts.
-            let stand_in = match value {
-                Value::Date(_) => "cast(null as date)",
-                _ => "cast(null as varchar)",
-            };
-            sql.replace(&format!("${}", at + 1), stand_in)
-        });
-        match self.scratch.describe(&sql).await {
+        match self.scratch.describe(&described(compiled)).await {
             Ok(_) => true,
             Err(error) => {
                 let known = self

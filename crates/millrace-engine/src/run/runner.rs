@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use jiff::Timestamp;
+use millrace_core::diagnostic::Diagnostic;
 use millrace_core::digest::hex;
 use millrace_core::graph::Input;
 use millrace_core::name::{Ident, Naming, Relation, StreamName};
@@ -17,7 +18,7 @@ use tokio::time::sleep;
 use crate::clock::{self, Clock};
 use crate::compiled::Compiled;
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::event::{Event, StepKind};
+use crate::event::{Event, Observer, StepKind};
 use crate::lease::Lease;
 use crate::model_run::Building;
 use crate::plan::data_tests;
@@ -28,7 +29,7 @@ use crate::state::{BuiltModel, LoadedStream, Publication, State};
 use crate::sync::{SyncContext, grouped, sync_stream};
 use crate::unfinished::sort_out;
 use crate::warehouse::{PublishOutcome, PublishRequest, Statement, Warehouse};
-use crate::{deletes, fault, model_run, names, publish, quarantine, removed, retry};
+use crate::{deletes, event, fault, model_run, names, publish, quarantine, removed, retry};
 
 /// A run that has the lease.
 pub(super) struct Runner<'a> {
@@ -172,7 +173,11 @@ impl Runner<'_> {
         before: Vec<LoadedStream>,
         unfinished: Mutex<BTreeSet<StreamName>>,
     ) -> Result<BTreeMap<StreamName, LoadedStream>> {
-        let context = SyncContext {
+        let streams = self.compiled.catalog.streams.values();
+        // What is told while a stream is loaded is about its rows.
+        let observers: Vec<Observer> =
+            streams.clone().map(|stream| event::of_stream(&stream.name, &self.options.observer)).collect();
+        let mut context = SyncContext {
             warehouse: self.warehouse,
             run: &self.summary.run.clone(),
             lease: &self.lease.clone(),
@@ -193,26 +198,45 @@ impl Runner<'_> {
             observer: &self.options.observer,
         };
         let mut loaded = BTreeMap::new();
-        let mut problems: Vec<Error> = emptied_sources(self.compiled, &before, &context);
-        for stream in self.compiled.catalog.streams.values() {
+        let mut problems = emptied_sources(self.compiled, &before, &context);
+        let mut failed = None;
+        for (stream, observer) in streams.zip(&observers) {
+            context.observer = observer;
             let last = before.iter().find(|loaded| loaded.name == stream.name);
             // A stream that holds the run is left as it was. The others go on, so that all that is wrong is told at once.
             let mut outcome = match sync_stream(stream, last, &context).await {
+                Ok(outcome) => outcome,
                 Err(error) if error.kind().holds() => {
-                    problems.push(error);
+                    problems.push(error.to_diagnostic().of_stream(&stream.name));
                     continue;
                 }
-                outcome => outcome?,
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
             };
             fault::reach("load-committed");
             match deletes::remove(stream, last, &mut outcome, &self.state, &context).await {
-                Err(error) if error.kind().holds() => problems.push(error),
-                removed => removed?,
+                Ok(()) => {}
+                Err(error) if error.kind().holds() => {
+                    problems.push(error.to_diagnostic().of_stream(&stream.name));
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
             }
             self.summary.streams.push(StreamSummary::of(&outcome));
             loaded.insert(outcome.name, outcome.loaded);
         }
-        self.problems = problems.iter().map(|problem| RunNotice::of(&problem.to_diagnostic())).collect();
+        if let Some(error) = failed {
+            // What would have held the run is said beside what has failed it.
+            for problem in problems {
+                self.tell(Event::Notice(Box::new(problem)));
+            }
+            return Err(error);
+        }
+        self.problems = problems.iter().map(RunNotice::of).collect();
         Ok(loaded)
     }
 
@@ -409,7 +433,11 @@ impl Runner<'_> {
 
 /// The errors for sources that list no stream any more, and had some with rows: the streams of such a source are gone with its tables, and
 /// nothing would be said of them.
-fn emptied_sources(compiled: &Compiled, before: &[LoadedStream], context: &SyncContext<'_>) -> Vec<Error> {
+fn emptied_sources(
+    compiled: &Compiled,
+    before: &[LoadedStream],
+    context: &SyncContext<'_>,
+) -> Vec<Diagnostic> {
     let lists = |source: &&SourceDef| source.streams.is_none() || !source.patterns.is_empty();
     let sources = compiled.project.sources.iter().filter(lists);
     let emptied = sources.filter_map(|source| {
@@ -423,7 +451,7 @@ fn emptied_sources(compiled: &Compiled, before: &[LoadedStream], context: &SyncC
                 source.name,
                 grouped(rows)
             );
-            Error::new(ErrorKind::StreamEmptied, message)
+            Error::new(ErrorKind::StreamEmptied, message).to_diagnostic()
         })
     });
     emptied.collect()

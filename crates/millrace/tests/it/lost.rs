@@ -56,6 +56,7 @@ fn a_stream_that_lost_all_its_rows_holds_the_run_until_told_otherwise() {
         for _ in 0..2 {
             let held = project.run_json(1, &["--env", env]);
             assert_eq!(problems(&held), ["stream-emptied"]);
+            assert_eq!(held["held"]["problems"][0]["stream"], "files.n");
             assert_eq!(held["models"], Json::Array(Vec::new()));
         }
         assert_eq!(project.rows_in(env, "select cast(total as varchar) from numbers"), [["60.0"]]);
@@ -119,6 +120,7 @@ fn a_smaller_fall_is_a_warning_or_held_as_the_project_says() {
     project.write("data/n.ndjson", records(2));
     let fallen = project.run_json(0, &[]);
     assert_eq!(notices(&fallen), ["stream-shrunk"]);
+    assert_eq!(fallen["notices"][0]["stream"], "files.n");
     let status = project.run(&["status"]);
     assert!(
         status.stdout.contains("stream-shrunk: stream `files.n` has lost 3 of its 5 rows"),
@@ -136,6 +138,23 @@ fn a_smaller_fall_is_a_warning_or_held_as_the_project_says() {
     assert_eq!(problems(&held), ["stream-emptied"]);
     assert_eq!(project.value("select count(*) from numbers"), "9");
     project.run_json(0, &["--allow-empty"]);
+    assert_eq!(project.value("select count(*) from numbers"), "7");
+}
+
+#[test]
+fn a_fall_that_the_project_forbids_holds_the_run() {
+    let project = project("max_shrink: 10%\n", SOURCE, "select id from files.n");
+    project.run_json(0, &[]);
+    project.write("data/n.ndjson", records(9));
+    project.run_json(0, &[]);
+    project.write("data/n.ndjson", records(7));
+    let held = project.run_json(1, &[]);
+    assert_eq!(problems(&held), ["stream-emptied"]);
+    assert_eq!(project.value("select count(*) from numbers"), "9");
+    // What the stream says goes before it.
+    project
+        .write("sources/files.yml", "type: ndjson\npath: data/n.ndjson\nstreams: {n: {max_shrink: 30%}}\n");
+    project.run_json(0, &[]);
     assert_eq!(project.value("select count(*) from numbers"), "7");
 }
 
@@ -227,5 +246,111 @@ fn a_server_that_lost_its_tables_or_its_rows_holds_the_run() {
         run("create table orders (id int primary key, total decimal(10, 2), changed_at datetime not null)");
         let let_pass = project.run_json(0, &[&args[..], &["--allow-empty"]].concat());
         assert_eq!(let_pass["streams"][0]["rows_in_table"], 0);
+    }
+}
+
+#[test]
+fn records_that_lost_all_of_their_fields_hold_the_run() {
+    let project = project("", SOURCE, "select sum(n.amount) as total from files.n as n");
+    let emptied = "{}\n".repeat(1_000);
+    // Without a captured schema nobody knows of a column; with one all of them are gone.
+    for captured in [false, true] {
+        project.write("data/n.ndjson", records(10));
+        if captured {
+            assert_eq!(project.run(&["capture"]).code, 0);
+            let schema = project.read("sources/files.schema.yml");
+            project.write("sources/files.schema.yml", schema.replace(", nullable: false", ""));
+        }
+        for env in ["dev", "prod"] {
+            project.write("data/n.ndjson", records(10));
+            project.run_json(0, &["--env", env]);
+            project.write("data/n.ndjson", &emptied);
+            let ended = project.run(&["run", "--env", env]);
+            let (code, told) = if captured {
+                (1, "column `amount` of stream `files.n` is gone")
+            } else {
+                (3, "none of the 1,000 records of stream `files.n` has a field")
+            };
+            assert_eq!(ended.code, code, "{env}: {}", ended.stderr);
+            assert!(ended.stderr.contains(told), "{env}: {}", ended.stderr);
+            assert_eq!(project.rows_in(env, "select cast(total as varchar) from numbers"), [["60.0"]]);
+        }
+    }
+    // An empty file is told of as one that lost its rows.
+    project.write("data/n.ndjson", "");
+    assert_eq!(problems(&project.run_json(1, &[])), ["stream-emptied"]);
+}
+
+#[test]
+fn a_column_that_never_had_values_holds_no_run_and_is_told() {
+    let project = project("", SOURCE, "select sum(n.amount) as total from files.n as n");
+    assert_eq!(project.run(&["capture"]).code, 0);
+    let schema = project.read("sources/files.schema.yml").replace(", nullable: false", "");
+    project.write("sources/files.schema.yml", &schema);
+    project.write("data/n.ndjson", records(10).replace("amount", "betrag"));
+    for env in ["dev", "prod"] {
+        // There is no load yet, and the next has none of its values.
+        for _ in 0..2 {
+            let summary = project.run_json(0, &["--env", env, "--full-refresh"]);
+            assert!(notices(&summary).contains(&"column-vanished"), "{summary}");
+        }
+        assert_eq!(project.rows_in(env, "select total from numbers"), [["NULL"]]);
+    }
+    // A column that was captured after the last load.
+    let schema =
+        format!("{}      - {{name: discount, type: int64}}\n", project.read("sources/files.schema.yml"));
+    project.write("data/n.ndjson", records(10));
+    project.run_json(0, &[]);
+    project.write("sources/files.schema.yml", &schema);
+    project.write(
+        "models/numbers.sql",
+        "select sum(n.amount) as total, max(discount) as discount from files.n as n",
+    );
+    let summary = project.run_json(0, &[]);
+    assert!(notices(&summary).contains(&"column-vanished"), "{summary}");
+}
+
+#[test]
+fn files_that_were_moved_away_take_no_column_with_them() {
+    let source = "type: ndjson\npath: data/*.ndjson\nstreams: {n: {mode: append}}\n";
+    let project = project("", source, "select sum(n.amount) as total, count(*) as rows from files.n as n");
+    for env in ["dev", "prod"] {
+        project.write("data/n.ndjson", records(10));
+        project.run_json(0, &["--env", env]);
+        std::fs::remove_file(project.path().join("data/n.ndjson")).expect("it was there");
+        // A field that may be missing is missing in each record of the day.
+        project.write("data/m.ndjson", "{\"id\": 11}\n{\"id\": 12}\n");
+        let summary = project.run_json(0, &["--env", env]);
+        assert_eq!(notices(&summary), ["column-vanished"], "{summary}");
+        assert_eq!(
+            project.rows_in(env, "select cast(total as varchar), rows from numbers"),
+            [["60.0", "12"]]
+        );
+        std::fs::remove_file(project.path().join("data/m.ndjson")).expect("it was there");
+    }
+}
+
+#[test]
+fn what_holds_a_run_is_told_also_where_another_stream_fails_it() {
+    let source = "type: ndjson\nstreams:\n  a: {path: data/n.ndjson}\n  b: {path: data/b.ndjson}\n";
+    let project = project("", source, "select id from files.a");
+    project.write("data/b.ndjson", records(4));
+    for env in ["dev", "prod"] {
+        project.write("data/n.ndjson", records(10));
+        project.write("data/b.ndjson", records(4));
+        project.run_json(0, &["--env", env]);
+        project.write("data/n.ndjson", "");
+        std::fs::remove_file(project.path().join("data/b.ndjson")).expect("it was there");
+        let ended = project.run(&["run", "--env", env]);
+        assert_eq!(ended.code, 3, "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("stream `files.a` has no rows any more; it had 10"),
+            "{}",
+            ended.stderr
+        );
+        assert!(ended.stderr.contains("data/b.ndjson"), "{}", ended.stderr);
+        let failed = project.run_json(3, &["--env", env]);
+        assert_eq!(notices(&failed), ["stream-emptied"], "{failed}");
+        assert_eq!(failed["notices"][0]["stream"], "files.a");
     }
 }

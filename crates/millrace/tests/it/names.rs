@@ -102,6 +102,8 @@ fn tests_indexes_and_metrics_find_columns_whatever_their_case() {
     for columns in ["(\"OrderID\")", "(\"Montant\", \"Jour\")", "(\"Jour\")"] {
         assert!(indexes.contains(columns), "{columns}: {indexes}");
     }
+    let described = "select count(*) from pg_catalog.pg_description where description = 'Its number'";
+    assert_eq!(project.rows_in("prod", described), [["1"]]);
     // A table that is not built again keeps its columns.
     project.write("data/clients.csv", "ClientID,Nom\n1,Anna\n2,Bo\n");
     let run = project.run_json(0, &["--env", "prod"]);

@@ -125,6 +125,7 @@ fn rows_and_tables_that_are_too_wide_for_a_server() {
     let columns: Vec<String> = (0..1_700).map(|at| format!("c{at} tinyint")).collect();
     server.run(&format!("use shop; drop table wide; create table many (id int, {}) engine=MyISAM; insert into many (id) values (1)", columns.join(", ")));
     let wide = project(&server, &postgres.url(&postgres.database()), "");
+    assert_eq!(wide.run(&["capture"]).code, 0);
     let run = wide.run(&["run", "--env", "prod"]);
     assert_eq!(run.code, 2, "a run begins with check: {}", run.stderr);
     assert!(run.stderr.contains("error[too-many-columns]: stream `crm.many`"), "{}", run.stderr);
@@ -185,4 +186,85 @@ fn whose_limit_of_connections_it_was() {
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn the_hint_about_quarantine_is_a_question_that_both_warehouses_answer() {
+    let postgres = PostgresServer::shared();
+    let manifest = format!(
+        "name: tiny\nenvironments:\n  dev: {{type: duckdb, path: .millrace/t.duckdb}}\n  prod: {{type: postgres, url: \"{}\", schemas: {{state: \"Team A\"}}}}\n",
+        postgres.url(&postgres.database())
+    );
+    let project = Project::of(&[
+        ("millrace.yml", manifest.as_str()),
+        ("sources/files.yml", "type: ndjson\npath: data/n.ndjson\nstreams: {n: {max_quarantine: 90%}}\n"),
+        (
+            "sources/files.schema.yml",
+            "streams: {n: {columns: [{name: id, type: int64}, {name: n, type: int64}]}}\n",
+        ),
+    ]);
+    let write = |bad: usize| {
+        let row = |id: usize| format!("{{\"id\": {id}, \"n\": {}}}\n", if id < bad { "\"x\"" } else { "1" });
+        project.write("data/n.ndjson", (0..10).map(row).collect::<String>());
+    };
+    for env in ["dev", "prod"] {
+        write(1);
+        project.run_json(0, &["--env", env]);
+        write(3);
+        let summary = project.run_json(0, &["--env", env]);
+        let notices = summary["notices"].as_array().expect("notices");
+        let grew = notices.iter().find(|notice| notice["code"] == "quarantine-grew").expect("it grew");
+        let command = grew["hint"].as_str().and_then(|hint| hint.split('`').nth(1)).expect("a command");
+        // As a shell hands it over.
+        let printed = command.replacen("millrace query", "printf %s", 1);
+        let said = std::process::Command::new("sh").args(["-c", &printed]).output().expect("a shell");
+        let sql = String::from_utf8(said.stdout).expect("SQL");
+        assert_eq!(project.rows_in(env, &sql), [["wrong-type", "n", "3"]], "{env}: {sql}");
+    }
+}
+
+#[test]
+fn rows_that_a_server_cannot_hold_end_as_others_do() {
+    let postgres = PostgresServer::shared();
+    let manifest = format!(
+        "name: tiny\nenvironments:\n  prod: {{type: postgres, url: \"{}\"}}\n",
+        postgres.url(&postgres.database())
+    );
+    let wide: Vec<String> =
+        (0..900).map(|at| format!("\"c{at}\": \"a text of more than thirty bytes\"")).collect();
+    let wide = |id: u32| format!("{{{}, \"ClientID\": {id}}}\n", wide.join(", "));
+    let row = |id: u32, n: &str| format!("{{\"ClientID\": {id}, \"n\": {n}}}\n");
+    let columns: Vec<String> = (0..900).map(|at| format!("{{name: c{at}, type: text}}, ")).collect();
+    let columns = columns.concat();
+    let captured = format!(
+        "streams: {{n: {{columns: [{columns}{{name: n, type: int64}}, {{name: ClientID, type: int64, nullable: false}}]}}}}\n"
+    );
+    let project = Project::of(&[
+        ("millrace.yml", manifest.as_str()),
+        (
+            "sources/files.yml",
+            "type: ndjson\npath: data/*.ndjson\nstreams: {n: {mode: upsert, key: [ClientID], max_quarantine: 90%}}\n",
+        ),
+        ("sources/files.schema.yml", captured.as_str()),
+        ("data/a.ndjson", &[row(1, "1"), row(3, "\"x\"")].concat()),
+    ]);
+    let aside = || project.rows_in("prod", "select file, line from _millrace.quarantine order by 1, 2");
+    let loaded = || raw(&project, "prod", "n", "client_id");
+    project.run_json(0, &[]);
+    assert_eq!((loaded(), aside()), (vec!["1".to_owned()], vec![vec!["data/a.ndjson".into(), "2".into()]]));
+    // Those that load are the ones that are looked at, whatever is taken out between them: the third is mended.
+    project.write("data/b.ndjson", [wide(2), row(3, "3"), wide(5), row(4, "4")].concat());
+    project.run_json(0, &[]);
+    assert_eq!(loaded(), ["1", "3", "4"]);
+    assert_eq!(aside(), [["files.n", "1"], ["files.n", "3"]]);
+    let kept = project.rows_in("prod", "select raw from _millrace.quarantine order by line");
+    assert!(kept[0][0].starts_with(r#"{"client_id": 2, "c0": "a text"#), "{kept:?}");
+    // A row of its key ends one, and a new read of all files the other.
+    project.write("data/d.ndjson", row(2, "2"));
+    project.run_json(0, &[]);
+    assert_eq!((loaded().len(), aside()), (4, vec![vec!["files.n".to_owned(), "3".into()]]));
+    project.write("data/a.ndjson", row(1, "1"));
+    project.write("data/b.ndjson", [row(3, "3"), row(4, "4")].concat());
+    project.run_json(0, &[]);
+    assert_eq!((loaded().len(), aside().len()), (4, 0));
 }

@@ -59,3 +59,21 @@ fn what_changes_with_the_day_or_never_is_not() {
         assert!(twice.contains(&["unchanged"; 3].map(str::to_owned).to_vec()), "{sql}: {twice:?}");
     }
 }
+
+/// Some warehouses make the present moment of words, when the model is built.
+#[test]
+fn words_that_become_times_count_for_the_warehouse_that_knows_them() {
+    let server = millrace_testkit::postgres::PostgresServer::shared();
+    let manifest = format!(
+        "name: tiny\nenvironments: {{prod: {{type: postgres, url: \"{}\"}}}}\n",
+        server.url(&server.database())
+    );
+    let project = project("select id, cast('now' as timestamp) as at, date 'today' as day from files.n");
+    project.write("millrace.yml", manifest);
+    project.run_json(0, &[]);
+    let again = project.run_json(0, &[]);
+    assert_eq!(again["models"][0]["status"], "built", "{again}");
+    let reason = again["models"][0]["reason"].as_str().expect("a reason");
+    assert!(reason.contains("it calls `'now'`"), "{reason}");
+    assert_eq!(again["models"][2]["status"], "unchanged", "{again}");
+}
