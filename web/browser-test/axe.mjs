@@ -27,6 +27,9 @@ const pages = [
   ["tables in place of charts", "/d/sales", async (page) => {
     for (const toggle of await page.getByTestId("table-twin-toggle").all()) await toggle.click();
   }],
+  ["what figures mean", "/d/sales", async (page) => {
+    for (const about of await page.getByTestId("tile-about").all()) await about.click();
+  }],
   ["dashboards", "/", null, (state) => (state.others = ["Two", "Three"])],
   ["many dashboards", "/", (page) => page.getByTestId("nav-dashboards").click(), (state) => (state.others = Array.from({ length: 16 }, (_, at) => `Page ${at}`))],
   ["runs", "/runs"],
@@ -40,7 +43,7 @@ export const axeChecks = (browser) =>
     ["en-GB", "fr-FR"].map((locale) => [
       `axe finds nothing: ${name} (${locale})`,
       withMock(browser, (state) => {
-        state.notices = [{ code: "schema-drift", message: "stream `files.orders` has a new column `note`", hint: "Run `millrace capture`." }];
+        state.notices = [{ code: "schema-drift", message: "stream `files.orders` has a new column `note`", hint: "Run `millrace capture`.", stream: "files.orders" }];
         prepare?.(state);
       }, async (page) => {
         await page.getByRole("heading", { level: 1 }).waitFor();

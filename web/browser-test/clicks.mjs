@@ -30,6 +30,9 @@ async function until(ask, wanted, where) {
   assert.equal(found, wanted, where);
 }
 
+/** Until the page has had time for what was pressed, where nothing is to come of it. */
+const frames = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+
 const open = (page) => page.getByRole("dialog").count();
 
 export const clickChecks = (browser) =>
@@ -65,11 +68,12 @@ export const clickChecks = (browser) =>
           for (let step = 0; step <= 8; step++) {
             for (const [at, down] of [[x + 2, y + along(height, step)], [x + along(width, step), y + 2]]) {
               await press(page, at, down);
+              await frames(page);
               assert.equal(await open(page), 1, `${testid} at ${at}, ${down}`);
             }
           }
           await page.keyboard.press("Escape");
-          assert.equal(await open(page), 0, "Escape closes it");
+          await until(() => open(page), 0, "Escape closes it");
           assert.equal(await page.getByTestId(testid).evaluate((button) => button === document.activeElement), true, "and the focus is back");
         }
       })],
@@ -83,8 +87,9 @@ export const clickChecks = (browser) =>
           const { x, y, height } = await label.boundingBox();
           for (let row = 0; row < Math.floor(height); row++) {
             await press(page, x + 6, y + row + 0.5);
-            assert.equal(await open(page), 1, `row ${row}: still open`);
             await until(() => page.evaluate(() => document.activeElement?.dataset.testid), testid, `row ${row} of ${testid}`);
+            await frames(page);
+            assert.equal(await open(page), 1, `row ${row}: still open`);
           }
         }
       })],
@@ -121,7 +126,7 @@ export const clickChecks = (browser) =>
         await settled(page);
         await page.getByTestId("filter-country").click();
         await press(page, 4, 4);
-        assert.equal(await open(page), 0);
+        await until(() => open(page), 0, "it closes");
       })],
     ];
   });

@@ -48,6 +48,20 @@ export const honestChecks = (browser) => [
     await page.waitForFunction(() => /can't be reached/.test(document.querySelector("[data-testid='filter-note']").textContent));
   })],
 
+  ["a search is made again when a publish brings other values", withMock(browser, manyCountries, async (page, mock) => {
+    await settled(page);
+    await page.getByTestId("filter-country").click();
+    await page.getByRole("searchbox").fill("iles");
+    await page.getByTestId("filter-option").first().waitFor();
+    mock.publish(7);
+    manyCountries(mock.state);
+    mock.state.orders.at(-1).country = "Îles Neuves";
+    await page.waitForFunction(() => {
+      const boxes = [...document.querySelectorAll("[data-testid='filter-option']")];
+      return boxes.map((box) => box.dataset.value).join() === '"Îles Neuves"';
+    });
+  })],
+
   ["a list that is whole is searched on the page alone", withMock(browser, () => undefined, async (page, mock) => {
     await settled(page);
     await page.getByTestId("filter-country").click();
@@ -128,8 +142,8 @@ export const honestChecks = (browser) => [
 
   ["weeks and months that are not over are marked", withMock(browser, () => undefined, async (page) => {
     await settled(page);
-    assert.match(await page.getByTestId("tile-4-1").getByTestId("partial").textContent(), /Week of 26 Oct 2026: 6 of 7 days/);
-    assert.match(await page.getByTestId("tile-4-2").locator(".chart").getAttribute("aria-label"), /October 2026: 30 of 31 days/);
+    assert.match(await page.getByTestId("tile-4-1").getByTestId("partial").textContent(), /Week of 26 Oct 2026 \(rows up to Sat, 31 Oct 2026\)/);
+    assert.match(await page.getByTestId("tile-4-2").locator(".chart").getAttribute("aria-label"), /October 2026 \(30 of 31 days\)/);
     assert.equal(await page.getByTestId("tile-2-1").getByTestId("partial").count(), 0, "a day is a day");
     await page.getByTestId("tile-4-2").getByTestId("table-twin-toggle").click();
     assert.match(await page.getByTestId("tile-4-2").locator("tbody td").first().textContent(), /October 2026 \(30 of 31 days\)/);
@@ -179,10 +193,10 @@ export const honestChecks = (browser) => [
 
   ["what figures are short of is told above them and beside them", withMock(browser, (state) => {
     state.notices = [
-      { code: "schema-drift", message: "stream `files.orders` has lost its column `note`", hint: "Run `millrace capture`." },
-      { code: "schema-drift", message: "stream `crm.clients` has a new column `age`", hint: null },
+      { code: "schema-drift", message: "stream `files.orders` has lost its column `note`", hint: "Run `millrace capture`.", stream: "files.orders" },
+      { code: "schema-drift", message: "stream `crm.clients` has a new column `age`", hint: null, stream: "crm.clients" },
+      { code: "stream-removed", message: "stream `old.orders` is no longer in the project", hint: null, stream: "old.orders" },
     ];
-    state.lastResult = { ...state.lastResult, streams: [...state.lastResult.streams, { ...state.lastResult.streams[0], stream: "crm.clients" }] };
   }, async (page) => {
     await settled(page);
     assert.equal(await page.getByTestId("notices").getByRole("listitem").count(), 1, "that of the stream that it reads");

@@ -22,6 +22,25 @@ export const stateChecks = (browser) => [
     assert.deepEqual(await states(page), ["data"]);
   })],
 
+  ["the page and each figure say what they are about", withMock(browser, () => undefined, async (page) => {
+    await settled(page);
+    assert.equal(await page.getByTestId("dashboard-about").textContent(), sales.about);
+    const figure = page.getByTestId("tile-1-1");
+    const [about, explained] = [figure.getByTestId("tile-about"), figure.getByTestId("tile-explained")];
+    assert.equal(await explained.isVisible(), false);
+    assert.equal(await about.getAttribute("title"), sales.rows[0][0].metric.description);
+    await about.focus();
+    await page.keyboard.press("Enter");
+    await explained.waitFor();
+    assert.equal((await explained.textContent()).trim(), sales.rows[0][0].metric.description);
+    assert.equal(await page.getByTestId("tile-1-3").getByTestId("tile-about").count(), 0, "the project does not say what it means");
+    for (const other of ["1-4", "5-1"]) await page.getByTestId(`tile-${other}`).getByTestId("tile-about").click();
+    assert.match(await page.getByTestId("tile-5-1").getByTestId("tile-explained").textContent(), /Revenue: .*Orders: /s);
+    await pictures(page, "about");
+    await about.click();
+    assert.equal(await explained.isVisible(), false);
+  })],
+
   ["an outdated answer is given up", withMock(browser, () => undefined, async (page, mock) => {
     await settled(page);
     const open = closedGate(mock.state);
@@ -84,7 +103,7 @@ export const stateChecks = (browser) => [
     assert.ok(others.every(({ state }) => state === "data"));
     await screenshot(page, "state-tile-error");
     mock.state.tileErrors = {};
-    await broken.getByRole("button").click();
+    await broken.getByRole("button", { name: "Try again" }).click();
     await page.locator("[data-testid='tile-3-1'][data-state='data']").waitFor();
   })],
 

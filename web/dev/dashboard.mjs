@@ -2,13 +2,19 @@ const label = (en, fr) => ({ en, fr });
 const euro = { style: "currency", currency: "EUR", scale: 2 };
 
 export const metrics = {
-  revenue: { name: "revenue", label: label("Revenue", "Chiffre d'affaires"), format: euro },
-  orders: { name: "orders", label: label("Orders", "Commandes"), format: { style: "integer", currency: null, scale: null } },
-  average_order: { name: "average_order", label: label("Average order", "Panier moyen"), format: euro },
+  revenue: { name: "revenue", label: label("Revenue", "Chiffre d'affaires"), format: euro, description: "What was ordered, without what was cancelled." },
+  orders: {
+    name: "orders",
+    label: label("Orders", "Commandes"),
+    format: { style: "integer", currency: null, scale: null },
+    description: "All orders, also the cancelled ones.",
+  },
+  average_order: { name: "average_order", label: label("Average order", "Panier moyen"), format: euro, description: null },
   cancelled_share: {
     name: "cancelled_share",
     label: label("Cancelled orders", "Commandes annulées"),
     format: { style: "percent", currency: null, scale: 1 },
+    description: "The share of orders that were cancelled, by their number and not by their amount, whenever that was.",
   },
 };
 
@@ -34,6 +40,7 @@ export const sales = {
   name: "sales",
   title: label("Sales", "Ventes"),
   semantic_view: "sales",
+  about: "Orders of an invented shop.",
   deletes_unseen: [],
   streams: ["files.orders"],
   time: { dimension: "order_date", range: "last 30 days", grain: "day", compare: "previous_period" },

@@ -32,7 +32,8 @@ function initialState() {
     mostOptions: 1000,
     /** Other dashboards, all alike, by title. */
     others: [],
-    notices: undefined,
+    /** What the last run told. */
+    notices: [],
     /** Changes the answer of a tile. */
     alter: (result) => result,
     quarantined: 42,
@@ -51,6 +52,7 @@ function project(state) {
     name: "shop",
     version: "0.1.0",
     environment: "dev",
+    time_zone: "UTC",
     locales: ["en", "fr"],
     dashboards: [{ name: "sales", title: state.dashboard.title }, ...state.others.map((title, at) => ({ name: `other${at}`, title: { en: title } }))],
     publication: state.publication,

@@ -26,6 +26,7 @@ const run = (id, at, more = {}) => ({
   models_unchanged: 9,
   streams: [stream("files.orders", 120, 0, 51_200)],
   failed_tests: [],
+  notices: [],
   error: null,
   ...more,
 });

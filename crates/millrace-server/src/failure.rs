@@ -59,11 +59,7 @@ impl Failure {
 
     /// As a tile or a page shows it.
     pub(crate) fn object(&self) -> ErrorObject {
-        ErrorObject {
-            code: self.diagnostic.code.as_str().to_owned(),
-            message: self.diagnostic.to_string(),
-            hint: self.diagnostic.hint.clone(),
-        }
+        ErrorObject::from(&*self.diagnostic)
     }
 }
 

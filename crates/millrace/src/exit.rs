@@ -12,6 +12,10 @@ pub(crate) struct Exit(pub(crate) u8);
 impl Exit {
     /// The code of a command that ends with these diagnostics, of which at least one is an error: see [`exit_of`].
     pub(crate) fn of(diagnostics: &[Diagnostic]) -> Self {
+        debug_assert!(
+            diagnostics.iter().any(Diagnostic::is_error),
+            "a command without an error does not fail"
+        );
         Self(exit_of(diagnostics))
     }
 }

@@ -1,5 +1,6 @@
 //! `millrace`: argv, environment, terminal, exit codes, wiring. The only crate that prints, exits or reads the environment.
 
+mod checked;
 mod cli;
 mod commands;
 mod demo;

@@ -16,6 +16,7 @@ use millrace_engine::error::Error;
 use millrace_engine::registry::{OwnedFile, Registry, VARIABLES, WarehouseConnector};
 use serde_json::json;
 
+use crate::checked::LastCheck;
 use crate::cli::Where;
 use crate::exit::{self, Exit};
 use crate::owner::Server;
@@ -191,14 +192,19 @@ impl Workspace {
         Ok(self)
     }
 
-    /// Refuses what `check` refuses, before anything is loaded.
-    pub(crate) async fn refuse_unsound(&self) -> Result<(), Failure> {
-        let diagnostics = millrace_engine::check::before_run(&self.compiled, &self.registry).await?;
-        if diagnostics.is_empty() {
+    /// Refuses what `check` refuses, before anything is loaded, and ends as `check` does.
+    pub(crate) async fn check_before_run(&self) -> Result<(), Failure> {
+        let last = LastCheck::of(&self.dir, &self.compiled, &self.registry).await;
+        if last.still_holds() {
             return Ok(());
         }
-        let texts = self.compiled.project.texts.clone();
-        Err(Failure { diagnostics, texts, exit: exit::PROJECT })
+        let diagnostics = millrace_engine::check::before_run(&self.compiled, &self.registry).await?;
+        if diagnostics.is_empty() {
+            last.passed();
+            return Ok(());
+        }
+        let (texts, exit) = (self.compiled.project.texts.clone(), Exit::of(&diagnostics));
+        Err(Failure { diagnostics, texts, exit })
     }
 
     /// The environment that was chosen; none where the project has none of that name.

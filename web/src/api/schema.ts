@@ -14,6 +14,12 @@ export interface ApiError {
   hint?: string | null;
 }
 
+/** Something that a run told. */
+export interface RunNotice extends ApiError {
+  /** The one about whose rows it is; `null` where it is about none in particular. */
+  stream: string | null;
+}
+
 export interface DashboardLink {
   name: string;
   title: LocalizedText;
@@ -46,7 +52,7 @@ export interface Trigger {
 /** What keeps a run from being published. */
 export type Held =
   | { by: "tests" }
-  | { by: "sources"; problems: ApiError[] }
+  | { by: "sources"; problems: RunNotice[] }
   | { by: "blocked"; what: string[]; hint: string }
   | { by: "rollback"; data_version: number };
 
@@ -81,7 +87,7 @@ export interface Run {
   streams: RunStream[];
   failed_tests: TestResult[];
   /** What it told while it ran. */
-  notices: ApiError[];
+  notices: RunNotice[];
   error: ApiError | null;
 }
 
@@ -152,7 +158,7 @@ export interface Project {
   version: string;
   environment: string;
   /** Where its days begin. */
-  time_zone?: string;
+  time_zone: string;
   locales: string[];
   dashboards: DashboardLink[];
   publication: Publication | null;
@@ -162,7 +168,7 @@ export interface Project {
   last_result: Run | null;
   rollback: Rollback | null;
   schedule: Schedule | null;
-  quarantine?: QuarantineSummary | null;
+  quarantine: QuarantineSummary;
 }
 
 export type Grain = "day" | "week" | "month" | "quarter" | "year";
@@ -178,7 +184,7 @@ export interface Metric {
   label: LocalizedText;
   format?: Format | null;
   /** What it means, for people. */
-  description?: string | null;
+  description: string | null;
 }
 
 export interface Dimension {
@@ -214,13 +220,13 @@ export interface Dashboard {
   title: LocalizedText;
   semantic_view: string;
   /** What the semantic view is about, for people. */
-  about?: string | null;
+  about: string | null;
   time: DashboardTime | null;
   filters: Dimension[];
   /** Streams of which it may show rows that their source has deleted. */
   deletes_unseen: string[];
-  /** Those whose rows it shows. A server of an earlier version does not say. */
-  streams?: string[];
+  /** Those whose rows it shows. */
+  streams: string[];
   rows: Tile[][];
 }
 

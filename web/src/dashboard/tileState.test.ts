@@ -91,7 +91,7 @@ describe("isEmpty", () => {
 });
 
 describe("a changed definition", () => {
-  const dashboard = (...rows: Tile[][]): Dashboard => ({ name: "d", title: {}, semantic_view: "v", time: null, filters: [], deletes_unseen: [], rows });
+  const dashboard = (...rows: Tile[][]): Dashboard => ({ name: "d", title: {}, semantic_view: "v", about: null, time: null, filters: [], streams: [], deletes_unseen: [], rows });
 
   it("leaves a tile its numbers, wherever it stands now and whatever it is called", () => {
     const before = dashboard([tile("1-1"), tile("1-2", "bar")]);

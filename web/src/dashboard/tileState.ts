@@ -53,7 +53,7 @@ export function isEmpty(kind: TileKind, result: TileResult): boolean {
 
 /** Whether the range has no day of those that have data: then a count of nothing is no zero either. */
 function isOutside({ range, extent }: DataContext): boolean {
-  return range !== null && extent !== null && extent !== undefined && (range.to < extent.from || extent.to < range.from);
+  return range !== null && extent !== null && (range.to < extent.from || extent.to < range.from);
 }
 
 export function receive(tiles: Tiles, tile: Tile, answer: TileResult | ApiError, context: DataContext): Tiles {

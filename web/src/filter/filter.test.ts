@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Dimension } from "../api/schema";
 import type { Reader } from "../i18n/reader";
-import { choices, choiceSummary, matches, toggle } from "./choice";
+import { answerTo, choices, choiceSummary, matches, toggle } from "./choice";
 import { customRange, presetsWith, rangeLabel } from "./range";
 
 const en: Reader = { language: "en", tag: "en-GB" };
@@ -35,6 +35,17 @@ describe("ranges", () => {
 describe("choices", () => {
   it("keep what is chosen although it is listed no more", () => {
     expect(choices(["France", null], ["Chine", null])).toEqual(["France", null, "Chine"]);
+  });
+
+  it("that a search has found are of the data that the page shows", () => {
+    const answer = { data_version: 3, values: ["France"], total: 1 };
+    const found = { search: "fr", answer };
+    expect(answerTo("fr", 3, found)).toBe(answer);
+    expect(answerTo("fr", 4, found)).toBeNull();
+    // The page follows in a moment.
+    expect(answerTo("fr", 2, found)).toBe(answer);
+    expect(answerTo("fra", 3, found)).toBeNull();
+    expect(answerTo("fr", 3, null)).toBeNull();
   });
 
   it("come and go", () => {

@@ -166,6 +166,7 @@ export const en = {
   "filter.bar": "Filters",
 
   "tile.loading": "Loading {title}",
+  "tile.about": "About {title}",
   "tile.empty": "No data in this range",
   "tile.emptyHint": "Choose a longer range or fewer filters.",
   "tile.stale": "Updating…",
@@ -187,9 +188,11 @@ export const en = {
   "tile.newer": "Millrace has been updated since this page was opened, so its charts can't be drawn.",
   "tile.reload": "Reload the page",
   "tile.undrawn": "The chart could not be loaded.",
-  "tile.partial": "{step}: {days} of {of} days",
+  "tile.partial": "{step} ({part})",
   "tile.partialDays": "{days} of {of} days",
-  "tile.dashed": "Not complete: {steps}",
+  "tile.rowsFrom": "rows from {day}",
+  "tile.rowsTo": "rows up to {day}",
+  "tile.dashed": "Dashed: {steps}",
   "tile.scroll": "{title}, table",
 
   "change.up": "up",

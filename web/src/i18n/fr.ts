@@ -167,6 +167,7 @@ export const fr: Catalogue = {
   "filter.bar": "Filtres",
 
   "tile.loading": "Chargement : {title}",
+  "tile.about": "À propos de {title}",
   "tile.empty": "Aucune donnée sur cette période",
   "tile.emptyHint": "Choisissez une période plus longue ou moins de filtres.",
   "tile.stale": "Mise à jour…",
@@ -188,9 +189,11 @@ export const fr: Catalogue = {
   "tile.newer": "Millrace a été mis à jour depuis l'ouverture de cette page ; ses graphiques ne peuvent plus être dessinés.",
   "tile.reload": "Recharger la page",
   "tile.undrawn": "Le graphique n'a pas pu être chargé.",
-  "tile.partial": "{step} : {days} jours sur {of}",
+  "tile.partial": "{step} ({part})",
   "tile.partialDays": "{days} jours sur {of}",
-  "tile.dashed": "Incomplet : {steps}",
+  "tile.rowsFrom": "lignes à partir du {day}",
+  "tile.rowsTo": "lignes jusqu'au {day}",
+  "tile.dashed": "En pointillé : {steps}",
   "tile.scroll": "{title}, tableau",
 
   "change.up": "en hausse",

@@ -22,7 +22,7 @@ describe("what is told above the numbers", () => {
   });
 
   it("is what a source has lost", () => {
-    const problems = [{ code: "stream-emptied", message: "stream `s.t` has no rows any more", hint: null }];
+    const problems = [{ code: "stream-emptied", message: "stream `s.t` has no rows any more", hint: null, stream: "s.t" }];
     expect(holdsOf(project({ last_result: held({ by: "sources", problems }) }))).toMatchObject([{ kind: "sources", problems }]);
   });
 

@@ -28,6 +28,7 @@ export function project(more: Partial<Project> = {}): Project {
     name: "shop",
     version: "0.1.0",
     environment: "dev",
+    time_zone: "UTC",
     locales: ["en"],
     dashboards: [],
     publication: { data_version: 3, published_at: "2026-11-23T13:00:00Z" },
@@ -35,6 +36,7 @@ export function project(more: Partial<Project> = {}): Project {
     last_result: null,
     rollback: null,
     schedule: null,
+    quarantine: { rows: 0, streams: [] },
     ...more,
   };
 }

@@ -1,22 +1,24 @@
 import { expect, it } from "vitest";
-import type { Project, Run } from "../api/schema";
+import type { RunNotice } from "../api/schema";
+import { project, run } from "./runs.fixture";
 import { shortfall } from "./shortfall";
 
-const notice = (message: string) => ({ code: "schema-drift", message });
+const notice = (stream: string | null, message: string): RunNotice => ({ code: "schema-drift", message, hint: null, stream });
 const quarantine = { rows: 7, streams: [{ stream: "files.orders", rows: 5 }, { stream: "crm.clients", rows: 2 }] };
-const stream = (name: string) => ({ stream: name }) as Run["streams"][number];
-const last = (notices?: Run["notices"]) => ({ run: "r1", streams: [stream("files.orders"), stream("crm.clients")], notices }) as Run;
-const project = (run: Run | null) => ({ quarantine, last_result: run }) as unknown as Project;
 
 it("counts what is in quarantine of the streams that a page reads", () => {
-  expect(shortfall(project(null), ["files.orders"])).toEqual({ quarantined: 5, notices: [], run: null });
-  expect(shortfall(project(null), []).quarantined).toBe(0);
-  expect(shortfall(project(null), undefined).quarantined).toBe(7);
+  expect(shortfall(project({ quarantine }), ["files.orders"])).toEqual({ quarantined: 5, notices: [], run: null });
+  expect(shortfall(project({ quarantine }), []).quarantined).toBe(0);
 });
 
 it("has the warnings about these streams, and those about none", () => {
-  const [ours, theirs, none] = [notice("stream `files.orders` has a new column"), notice("stream `crm.clients` has lost one"), notice("the clock is behind")];
-  expect(shortfall(project(last([ours, theirs, none])), ["files.orders"]).notices).toEqual([ours, none]);
-  expect(shortfall(project(last([ours, theirs, none])), undefined).notices).toEqual([ours, theirs, none]);
-  expect(shortfall(project(last()), ["files.orders"]).notices).toEqual([]);
+  const ours = notice("files.orders", "a column is new; `crm.clients` is not meant");
+  const theirs = notice("crm.clients", "it has lost the column `files.orders`");
+  // Of a stream that no run has loaded: one that the project has no longer.
+  const removed = notice("old.orders", "it is no longer in the project");
+  const none = notice(null, "the load of stream `crm.clients` was interrupted");
+  const told = project({ last_result: run({ notices: [ours, theirs, removed, none] }) });
+  expect(shortfall(told, ["files.orders"]).notices).toEqual([ours, none]);
+  expect(shortfall(told, ["crm.clients"]).notices).toEqual([theirs, none]);
+  expect(shortfall(told, ["files.orders"]).run).toBe(run().run);
 });

@@ -24,7 +24,8 @@ class Outdated {
     this.found = true;
     if (remembered(KEY, () => sessionStorage) !== theirs) {
       remember(KEY, theirs, () => sessionStorage);
-      reload();
+      // Where nothing can be kept, it would be loaded again and again; then the page says what it lacks, and the reader loads it.
+      if (remembered(KEY, () => sessionStorage) === theirs) reload();
     }
     return true;
   }

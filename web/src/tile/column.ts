@@ -8,6 +8,13 @@ export function metricsOf(tile: Tile): Metric[] {
   return tile.metric ? [tile.metric] : (tile.metrics ?? []);
 }
 
+/** What the metrics of a tile mean, as far as the project says it. */
+export function descriptionsOf(tile: Tile, reader: Reader): { label: string; text: string }[] {
+  return metricsOf(tile).flatMap(({ name, label, description }) =>
+    description === null ? [] : [{ label: localized(label, reader.language) || name, text: description }],
+  );
+}
+
 export function dimensionsOf(tile: Tile): Dimension[] {
   return tile.dimension ? [tile.dimension] : (tile.dimensions ?? []);
 }

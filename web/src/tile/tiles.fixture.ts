@@ -10,6 +10,7 @@ export const revenue: Metric = {
   name: "revenue",
   label: { en: "Revenue", fr: "Chiffre d'affaires" },
   format: { style: "currency", currency: "EUR", scale: 2 },
+  description: null,
 };
 
 export function scene(width = 800, reader = en): Scene {

@@ -1,5 +1,7 @@
 import type { DateRange, Grain } from "../api/schema";
-import { DAY_MS, parseDate } from "./date";
+import { translate } from "../i18n/catalogue";
+import type { Reader } from "../i18n/reader";
+import { DAY_MS, formatStep, parseDate } from "./date";
 
 /** The first millisecond of the step after the one that begins at `at`, in UTC. */
 export function nextStep(at: number, grain: Grain): number {
@@ -19,25 +21,57 @@ export function nextStep(at: number, grain: Grain): number {
   }
 }
 
-/** How much of a step is in an answer. */
-export interface Covered {
-  days: number;
-  of: number;
+/** The days that an answer is about. */
+export interface CoveredDays {
+  /** The first and the last day of the range. */
+  from: number;
+  to: number;
+  /** The first and the last day that have rows; `null` where that is not known. */
+  first: number | null;
+  last: number | null;
 }
 
-/** The days that an answer can have anything of: those of the range, as far as there is data. `null` where that is not known. */
-export function coveredDays(range: DateRange | null, extent: DateRange | null | undefined): { from: number; to: number } | null {
+/** `null` where the range is not known. */
+export function coveredDays(range: DateRange | null, extent: DateRange | null): CoveredDays | null {
   const [from, to] = [parseDate(range?.from), parseDate(range?.to)];
   if (from === null || to === null) return null;
-  const [first, last] = [parseDate(extent?.from), parseDate(extent?.to)];
-  return { from: Math.max(from, first ?? from), to: Math.min(to, last ?? to) };
+  return { from, to, first: parseDate(extent?.from), last: parseDate(extent?.to) };
 }
 
-/** Of a step that is only partly in the answer: how many of its days are. `null` for one that is whole, or not there at all. */
-export function partOfStep(at: number, grain: Grain | null, covered: { from: number; to: number } | null): Covered | null {
+/** What a step lacks, or may lack. Whether a day without rows is one on which nothing happened, or one that is not loaded yet, nobody knows here. */
+export interface PartOfStep {
+  /** Where the range leaves out some of its days: how many are left; else `null`. */
+  days: number | null;
+  of: number;
+  /** The first day that has rows, where it comes after the step has begun. */
+  rowsFrom: number | null;
+  /** The last day that has rows, where it comes before the step ends. */
+  rowsTo: number | null;
+}
+
+/** `null` for a step that is whole, or of which nothing is in the answer. */
+export function partOfStep(at: number, grain: Grain | null, covered: CoveredDays | null): PartOfStep | null {
   if (grain === null || grain === "day" || covered === null) return null;
-  const next = nextStep(at, grain);
-  const of = Math.round((next - at) / DAY_MS);
-  const days = Math.round((Math.min(next, covered.to + DAY_MS) - Math.max(at, covered.from)) / DAY_MS);
-  return days > 0 && days < of ? { days, of } : null;
+  const end = nextStep(at, grain) - DAY_MS;
+  const [from, to] = [Math.max(at, covered.from), Math.min(end, covered.to)];
+  const { first, last } = covered;
+  if (from > to || (first !== null && first > to) || (last !== null && last < from)) return null;
+  // A range that reaches as far as the rows leaves out nothing by itself.
+  const rowsFrom = first !== null && first > at && first >= from ? first : null;
+  const rowsTo = last !== null && last < end && last <= to ? last : null;
+  const isCut = (from > at && rowsFrom === null) || (to < end && rowsTo === null);
+  if (!isCut && rowsFrom === null && rowsTo === null) return null;
+  const count = (begin: number, until: number) => Math.round((until - begin) / DAY_MS) + 1;
+  return { days: isCut ? count(from, to) : null, of: count(at, end), rowsFrom, rowsTo };
+}
+
+/** The same in words. */
+export function partText({ days, of, rowsFrom, rowsTo }: PartOfStep, reader: Reader): string {
+  const { language } = reader;
+  const words = [
+    days === null ? null : translate(language, "tile.partialDays", { days, of }),
+    rowsFrom === null ? null : translate(language, "tile.rowsFrom", { day: formatStep(rowsFrom, "day", reader) }),
+    rowsTo === null ? null : translate(language, "tile.rowsTo", { day: formatStep(rowsTo, "day", reader) }),
+  ];
+  return words.filter((part) => part !== null).join(", ");
 }

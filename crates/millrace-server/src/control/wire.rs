@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, Label, Severity, Span};
+use millrace_core::name::StreamName;
 use millrace_core::project::SourceTexts;
 use millrace_engine::error::Error;
 use millrace_engine::event::{Event, StepKind};
@@ -29,7 +30,6 @@ pub struct Hello {
     /// Name of the environment that it serves.
     pub environment: String,
     /// When its schedule starts the next run; none where it keeps none.
-    #[serde(default)]
     pub next_run: Option<Timestamp>,
 }
 
@@ -127,8 +127,7 @@ pub(super) struct VersionAnswer {
 pub struct RunAsked {
     /// Load and build everything anew.
     pub full_refresh: bool,
-    /// Let streams lose all of their rows.
-    #[serde(default)]
+    /// Let streams lose all of their rows, or more of them than `max_shrink` says.
     pub allow_empty: bool,
     /// What `--max-quarantine` says: `10`, `5%`.
     pub max_quarantine: Option<String>,
@@ -171,6 +170,7 @@ pub(super) struct Said {
     labels: Vec<SaidLabel>,
     causes: Vec<String>,
     hint: Option<String>,
+    stream: Option<Box<StreamName>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -196,6 +196,7 @@ impl From<&Diagnostic> for Said {
             labels: diagnostic.labels.iter().map(label).collect(),
             causes: diagnostic.causes.clone(),
             hint: diagnostic.hint.clone(),
+            stream: diagnostic.stream.clone(),
         }
     }
 }
@@ -214,6 +215,7 @@ impl From<Said> for Diagnostic {
             labels: said.labels.into_iter().map(label).collect(),
             causes: said.causes,
             hint: said.hint,
+            stream: said.stream,
         }
     }
 }

@@ -10,7 +10,7 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_core::project::schedule::NotifyOn;
 use millrace_core::quality::TestSeverity;
 use millrace_engine::compiled::Compiled;
-use millrace_engine::run::{HeldBy, RunNotice, RunStatus};
+use millrace_engine::run::{HeldBy, RunStatus};
 use millrace_engine::trigger::Trigger;
 use serde::Serialize;
 use tokio::time::sleep;
@@ -18,6 +18,7 @@ use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::runs::{Ran, RunEnd};
+use crate::wire::error::ErrorObject;
 
 /// How long an answer may take.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -43,18 +44,11 @@ pub(super) struct Notice {
     /// What readers see now.
     data_version: Option<u64>,
     /// What went wrong, each with its code, as `millrace run` says it.
-    problems: Vec<Problem>,
+    problems: Vec<ErrorObject>,
     /// What the run told while it ran, each with its code: columns that have come or gone, streams that have shrunk, quarantine that grew.
-    notices: Vec<Problem>,
+    notices: Vec<ErrorObject>,
     /// Data tests of severity `error` that found rows; 20 at most.
     failed_tests: Vec<FailedTest>,
-}
-
-#[derive(Debug, Serialize)]
-struct Problem {
-    code: String,
-    message: String,
-    hint: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,7 +70,7 @@ pub(super) fn notice(compiled: &Compiled, trigger: &Trigger, end: &RunEnd) -> Op
     };
     let project = compiled.project.manifest.name.clone();
     let environment = compiled.environment.clone();
-    let problems: Vec<Problem> = problems.iter().map(problem).collect();
+    let problems: Vec<ErrorObject> = problems.iter().map(ErrorObject::from).collect();
     let outcome = match status {
         NotifyOn::Failed => "the run has failed; readers see what they saw before",
         NotifyOn::Held => "the run is held: nothing was published, readers see what they saw before",
@@ -90,8 +84,8 @@ pub(super) fn notice(compiled: &Compiled, trigger: &Trigger, end: &RunEnd) -> Op
             text.push_str(&format!(" (and {} more)", problems.len() - 1));
         }
     }
-    let notices: Vec<Problem> =
-        summary.into_iter().flat_map(|summary| &summary.notices).map(of_notice).collect();
+    let notices: Vec<ErrorObject> =
+        summary.into_iter().flat_map(|summary| &summary.notices).map(ErrorObject::from).collect();
     if let Some(first) = notices.first() {
         text.push_str(&format!(" Note: {}", first.message));
         if notices.len() > 1 {
@@ -136,20 +130,6 @@ fn problems(ran: &Ran) -> Vec<Diagnostic> {
         Some(error) => vec![error.to_diagnostic()],
         None => ran.findings.clone(),
     }
-}
-
-fn problem(diagnostic: &Diagnostic) -> Problem {
-    let causes = diagnostic.causes.iter().map(String::as_str);
-    let message: Vec<&str> = std::iter::once(diagnostic.message.as_str()).chain(causes).collect();
-    Problem {
-        code: diagnostic.code.as_str().to_owned(),
-        message: message.join(": "),
-        hint: diagnostic.hint.clone(),
-    }
-}
-
-fn of_notice(notice: &RunNotice) -> Problem {
-    Problem { code: notice.code.clone(), message: notice.message.clone(), hint: notice.hint.clone() }
 }
 
 /// Posts it, again where that may help. Says why not without the address, which may be a secret.

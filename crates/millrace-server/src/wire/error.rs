@@ -1,5 +1,6 @@
 //! Errors.
 
+use millrace_core::diagnostic::Diagnostic;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -21,4 +22,14 @@ pub(crate) struct ErrorObject {
     /// A sentence or a command to run.
     #[schema(required)]
     pub(crate) hint: Option<String>,
+}
+
+impl From<&Diagnostic> for ErrorObject {
+    fn from(diagnostic: &Diagnostic) -> Self {
+        Self {
+            code: diagnostic.code.as_str().to_owned(),
+            message: diagnostic.to_string(),
+            hint: diagnostic.hint.clone(),
+        }
+    }
 }

@@ -42,7 +42,7 @@ pub(crate) struct Run {
     /// Data tests that found rows.
     pub(crate) failed_tests: Vec<DataTest>,
     /// What it told while it ran: columns that have come or gone, streams that have shrunk, quarantine that grew, connections that broke.
-    pub(crate) notices: Vec<ErrorObject>,
+    pub(crate) notices: Vec<Notice>,
     /// Why it failed, where it did; `null` also where its process died.
     #[schema(required)]
     pub(crate) error: Option<ErrorObject>,
@@ -107,7 +107,7 @@ pub(crate) enum Held {
     /// What sources hold is not what may replace what was loaded: a stream has lost its rows, or a column that models read. Nothing was built.
     Sources {
         /// What is wrong, one for each stream.
-        problems: Vec<ErrorObject>,
+        problems: Vec<Notice>,
     },
     /// Readers or relations of somebody else.
     Blocked {
@@ -121,6 +121,16 @@ pub(crate) enum Held {
         /// The data version that readers are kept on.
         data_version: u64,
     },
+}
+
+/// Something that a run told while it ran.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Notice {
+    #[serde(flatten)]
+    pub(crate) told: ErrorObject,
+    /// `source.stream`, where it is about the rows of one; `null` where it is about none in particular.
+    #[schema(required)]
+    pub(crate) stream: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -228,7 +238,7 @@ impl Run {
             models_unchanged: count("unchanged"),
             streams: run.streams.iter().map(RunStream::from).collect(),
             failed_tests: run.tests.iter().filter(|test| test.rows > 0).map(DataTest::from).collect(),
-            notices: run.notices.iter().map(notice).collect(),
+            notices: run.notices.iter().map(Notice::from).collect(),
             error: run.error.as_ref().map(|error| ErrorObject {
                 code: error.code.clone(),
                 message: error.message.clone(),
@@ -256,8 +266,16 @@ impl From<&RunSummary> for RunDetails {
     }
 }
 
-fn notice(notice: &RunNotice) -> ErrorObject {
-    ErrorObject { code: notice.code.clone(), message: notice.message.clone(), hint: notice.hint.clone() }
+impl From<&RunNotice> for ErrorObject {
+    fn from(notice: &RunNotice) -> Self {
+        Self { code: notice.code.clone(), message: notice.message.clone(), hint: notice.hint.clone() }
+    }
+}
+
+impl From<&RunNotice> for Notice {
+    fn from(notice: &RunNotice) -> Self {
+        Self { told: notice.into(), stream: notice.stream.clone() }
+    }
 }
 
 /// A record of an older version does not say what holds it: it was data tests then.
@@ -266,7 +284,7 @@ fn held(run: &RunSummary) -> Option<Held> {
     match &run.held {
         Some(HeldBy::Tests) => Some(Held::Tests),
         Some(HeldBy::Sources { problems }) => {
-            Some(Held::Sources { problems: problems.iter().map(notice).collect() })
+            Some(Held::Sources { problems: problems.iter().map(Notice::from).collect() })
         }
         Some(HeldBy::Blocked { what, hint }) => {
             Some(Held::Blocked { what: what.clone(), hint: hint.clone() })

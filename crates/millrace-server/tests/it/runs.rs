@@ -254,6 +254,21 @@ async fn what_holds_a_run_is_told() {
 }
 
 #[tokio::test]
+async fn a_notice_says_which_stream_it_is_about() {
+    let shop = shop().await;
+    let run = "20241118T100000-abcd";
+    let notice = |stream: Json| json!({"code": "stream-shrunk", "message": "it has lost rows", "hint": null, "stream": stream});
+    // As an earlier version has written it down.
+    let unsaid = json!({"code": "schema-drift", "message": "a column is new", "hint": null});
+    let told = json!({"notices": [notice(json!("files.orders")), unsaid]});
+    record(&*shop.warehouse, 4_000, &summary(run, &told)).await;
+    let notices = shop.get(&format!("/api/v1/runs/{run}")).await["notices"].clone();
+    assert_eq!(notices[0], notice(json!("files.orders")));
+    assert_eq!(notices[1]["stream"], Json::Null);
+    assert_eq!(notices[1]["code"], "schema-drift");
+}
+
+#[tokio::test]
 async fn a_run_whose_process_died_is_not_under_way() {
     let running =
         json!({"status": "running", "held": null, "tests": [], "finished_at": null, "duration_ms": 0});

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, has_errors};
+use millrace_core::project::SourceTexts;
 use millrace_core::project::captured::{CapturedSchemas, encode};
 use millrace_core::render;
 use millrace_core::schema::StreamSchema;
@@ -17,7 +18,7 @@ use millrace_engine::error::Error;
 use millrace_engine::recapture::{Recaptured, Words, nothing_to_learn, recapture};
 use millrace_engine::source::Discovered;
 use millrace_engine::strangers::strangers;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::Outcome;
 use crate::cli::Capture;
@@ -26,6 +27,20 @@ use crate::terminal;
 use crate::workspace::{Failure, Loaded, Workspace, cannot_write};
 
 pub(super) async fn capture(args: &Capture) -> Outcome {
+    let workspace = chosen(args).await?;
+    let mut captured = Captured::default();
+    captured.learn_all(&workspace, args.source.as_deref()).await;
+    if !args.place.json {
+        for words in &captured.words {
+            terminal::note(&words.to_string());
+        }
+    }
+    let written = captured.write(&workspace, args).await?;
+    Ok(captured.report(args, &written, &workspace.compiled.project.texts))
+}
+
+/// The project, whose sources have no errors and among which is the one that is asked for.
+async fn chosen(args: &Capture) -> Result<Workspace, Failure> {
     let ask = args.source.clone().map_or(Ask::All, Ask::One);
     let workspace = Loaded::read(&args.place)?.compile_asking(ask).await?;
     // Models may be wrong for want of the very schema that is to be captured; sources may not.
@@ -49,89 +64,120 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
             exit::PROJECT,
         ));
     }
-    let texts = &workspace.compiled.project.texts;
-    let mut schemas: BTreeMap<&str, CapturedSchemas> = BTreeMap::new();
-    let (mut columns_said, mut unknown, mut failed) = (Vec::<Words>::new(), Vec::new(), Vec::new());
-    let mut silent = BTreeSet::new();
-    for stream in workspace.compiled.catalog.streams.values() {
-        if args.source.as_ref().is_some_and(|wanted| *wanted != stream.name.source) {
-            continue;
-        }
-        let of_source = schemas.entry(&stream.name.source).or_default();
-        let before = stream.captured.iter().map(|known| (stream.name.stream.clone(), known.clone()));
-        // Each of its streams would say the same again, and after as long a wait.
-        if silent.contains(stream.name.source.as_str()) {
-            of_source.extend(before);
-            continue;
-        }
-        match learn(stream).await {
-            Ok(Learnt { schema, told, words }) => {
-                terminal::diagnostics(&told, texts);
-                match schema {
-                    Some(schema) => drop(of_source.insert(stream.name.stream.clone(), schema)),
-                    None => unknown.push(stream.name.to_string()),
-                }
-                columns_said.extend(words);
+    Ok(workspace)
+}
+
+/// What the sources said.
+#[derive(Default)]
+struct Captured<'a> {
+    /// What is to be written down, by source.
+    schemas: BTreeMap<&'a str, CapturedSchemas>,
+    /// Sources that do not answer.
+    silent: BTreeSet<&'a str>,
+    /// What is to be said of columns.
+    words: Vec<Words>,
+    /// Streams of which nothing is known.
+    unknown: Vec<String>,
+    /// Errors. The others are captured all the same.
+    failed: Vec<Diagnostic>,
+}
+
+impl<'a> Captured<'a> {
+    /// Asks for the columns of each stream of the source, or of all sources.
+    async fn learn_all(&mut self, workspace: &'a Workspace, source: Option<&str>) {
+        for stream in workspace.compiled.catalog.streams.values() {
+            if source.is_some_and(|wanted| *wanted != stream.name.source) {
+                continue;
             }
-            Err(told) => {
-                // What was known of it stays; the others are captured all the same.
+            let of_source = self.schemas.entry(&stream.name.source).or_default();
+            let before = stream.captured.iter().map(|known| (stream.name.stream.clone(), known.clone()));
+            // Each of its streams would say the same again, and after as long a wait.
+            if self.silent.contains(stream.name.source.as_str()) {
                 of_source.extend(before);
-                if told.iter().any(|one| one.code == Code::SourceUnreachable)
-                    && !stream.source.discovers_by_reading()
-                {
-                    silent.insert(stream.name.source.as_str());
+                continue;
+            }
+            match learn(stream).await {
+                Ok(Learnt { schema, told, words }) => {
+                    terminal::diagnostics(&told, &workspace.compiled.project.texts);
+                    match schema {
+                        Some(schema) => drop(of_source.insert(stream.name.stream.clone(), schema)),
+                        None => self.unknown.push(stream.name.to_string()),
+                    }
+                    self.words.extend(words);
                 }
-                failed.extend(told);
+                Err(told) => {
+                    // What was known of it stays.
+                    of_source.extend(before);
+                    if told.iter().any(|one| one.code == Code::SourceUnreachable)
+                        && !stream.source.discovers_by_reading()
+                    {
+                        self.silent.insert(stream.name.source.as_str());
+                    }
+                    self.failed.extend(told);
+                }
             }
         }
+        // Where a source has no stream that can be read, its file stays as it is.
+        self.schemas.retain(|_, streams| !streams.is_empty());
     }
-    // Where a source has no stream that can be read, its file stays as it is.
-    schemas.retain(|_, streams| !streams.is_empty());
-    if !args.place.json {
-        for words in &columns_said {
-            terminal::note(&words.to_string());
+
+    /// Writes the file of each source, and gives what became of it.
+    async fn write(&mut self, workspace: &Workspace, args: &Capture) -> Result<Vec<Json>, Failure> {
+        let project = &workspace.compiled.project;
+        let mut written = Vec::new();
+        for (source, streams) in &self.schemas {
+            let before = || project.captured_views.get(*source).cloned();
+            let views = if self.silent.contains(source) {
+                before()
+            } else {
+                // As with streams that cannot be read: what was known stays, and the other sources are written all the same.
+                views(workspace, source, streams).await.unwrap_or_else(|diagnostic| {
+                    self.failed.push(diagnostic);
+                    before()
+                })
+            };
+            let path = format!("sources/{source}.schema.yml");
+            let text = encode(streams, views.as_deref());
+            let unchanged = project.texts.get(&path) == Some(&text);
+            let status = match (unchanged, args.dry_run) {
+                (true, _) => "unchanged",
+                (false, true) => "would be written",
+                (false, false) => "written",
+            };
+            if !unchanged && !args.dry_run {
+                let place = workspace.dir.join(&path);
+                replace(&place, &text).map_err(|error| cannot_write(&place, &error))?;
+            }
+            let columns: usize = streams.values().map(|schema| schema.columns.len()).sum();
+            let count = streams.len();
+            if !args.place.json {
+                let (streams, columns) =
+                    (terminal::counted(count, "stream"), terminal::counted(columns, "column"));
+                terminal::note(&format!("{path}: {streams}, {columns}, {status}"));
+            }
+            written.push(json!({"source": source, "file": path, "streams": count, "columns": columns, "status": status}));
         }
+        Ok(written)
     }
-    let mut report = Vec::new();
-    for (source, streams) in schemas {
-        let path = format!("sources/{source}.schema.yml");
-        let views = if silent.contains(source) {
-            workspace.compiled.project.captured_views.get(source).cloned()
-        } else {
-            views(&workspace, source, &streams).await?
-        };
-        let text = encode(&streams, views.as_deref());
-        let unchanged = workspace.compiled.project.texts.get(&path) == Some(&text);
-        let status = match (unchanged, args.dry_run) {
-            (true, _) => "unchanged",
-            (false, true) => "would be written",
-            (false, false) => "written",
-        };
-        if !unchanged && !args.dry_run {
-            let place = workspace.dir.join(&path);
-            replace(&place, &text).map_err(|error| cannot_write(&place, &error))?;
-        }
-        let columns: usize = streams.values().map(|schema| schema.columns.len()).sum();
+
+    /// Says what is left to say, and how the command ends.
+    fn report(&self, args: &Capture, written: &[Json], texts: &SourceTexts) -> Exit {
+        let exit = if self.failed.is_empty() { exit::DONE } else { Exit::of(&self.failed) };
         if !args.place.json {
-            let streams = terminal::counted(streams.len(), "stream");
-            terminal::note(&format!("{path}: {streams}, {}, {status}", terminal::counted(columns, "column")));
+            terminal::diagnostics(&self.failed, texts);
+            return exit;
         }
-        report.push(json!({"source": source, "file": path, "streams": streams.len(), "columns": columns, "status": status}));
-    }
-    if args.place.json {
-        let columns: Vec<_> = columns_said.iter().map(Words::to_json).collect();
-        let status = if failed.is_empty() { "ok" } else { "failed" };
+        let columns: Vec<Json> = self.words.iter().map(Words::to_json).collect();
+        let status = if self.failed.is_empty() { "ok" } else { "failed" };
         let mut answer =
-            json!({"status": status, "captured": report, "columns": columns, "not_captured": unknown});
-        if !failed.is_empty() {
-            answer["exit_code"] = json!(Exit::of(&failed).0);
-            answer["diagnostics"] = failed.iter().map(|one| render::to_json(one, texts)).collect();
+            json!({"status": status, "captured": written, "columns": columns, "not_captured": self.unknown});
+        if !self.failed.is_empty() {
+            answer["exit_code"] = json!(exit.0);
+            answer["diagnostics"] = self.failed.iter().map(|one| render::to_json(one, texts)).collect();
         }
         terminal::json_line(&answer);
-    } else {
-        terminal::diagnostics(&failed, texts);
+        exit
     }
-    Ok(if failed.is_empty() { exit::DONE } else { Exit::of(&failed) })
 }
 
 /// What is to be written down of a stream, and said of it.
@@ -181,15 +227,18 @@ async fn views(
     workspace: &Workspace,
     source: &str,
     streams: &CapturedSchemas,
-) -> Result<Option<Vec<String>>, Failure> {
+) -> Result<Option<Vec<String>>, Diagnostic> {
     let all = workspace.compiled.catalog.streams.values();
     let Some(stream) = all.filter(|stream| stream.name.source == source).find(|one| one.source.has_views())
     else {
         return Ok(None);
     };
-    let mut views = stream.source.views().await?;
-    views.retain(|name| streams.contains_key(name));
     let def = workspace.compiled.project.sources.iter().find(|def| def.name == source);
+    let mut views = stream.source.views().await.map_err(|error| {
+        let error = error.context(format!("source `{source}` does not say which of its streams are views"));
+        error.to_diagnostic().at(stream.span.clone(), "")
+    })?;
+    views.retain(|name| streams.contains_key(name));
     let wanted = def.is_some_and(|def| def.exclude.views.is_some());
     Ok((wanted || !views.is_empty()).then_some(views))
 }

@@ -7,15 +7,15 @@ use millrace_core::diagnostic::{Diagnostic, has_errors};
 use millrace_core::project::source_file::SourceDef;
 use millrace_core::suggest::did_you_mean;
 use millrace_engine::catalog::Stream;
-use millrace_engine::diagnosis::{Diagnosis, Finding, Layer, Verdict};
-use millrace_engine::error::{Error, is_outside};
+use millrace_engine::diagnosis::{Diagnosis, Finding, Verdict};
+use millrace_engine::error::{Error, exit_of_codes, is_outside};
 use millrace_engine::source::{SourceContext, StreamRequest};
 use millrace_engine::state::State;
 use serde_json::{Value as Json, json};
 
 use super::Outcome;
 use crate::cli::Doctor;
-use crate::exit;
+use crate::exit::{self, Exit};
 use crate::terminal;
 use crate::workspace::{Failure, Loaded, Workspace};
 
@@ -27,21 +27,21 @@ struct Line {
     verdict: Verdict,
     saw: String,
     hint: Option<String>,
-    /// Whether it is a mistake of the project, and nothing outside has failed.
-    by_the_project: bool,
+    /// Codes of the errors because of which it failed.
+    codes: Vec<Code>,
 }
 
 impl Line {
     fn good(what: impl Into<String>, saw: impl Into<String>) -> Self {
         let (what, saw) = (what.into(), saw.into());
-        Self { what, layer: None, verdict: Verdict::Good, saw, hint: None, by_the_project: false }
+        Self { what, layer: None, verdict: Verdict::Good, saw, hint: None, codes: Vec::new() }
     }
 
     fn bad(what: impl Into<String>, diagnostic: &Diagnostic) -> Self {
         Self {
             verdict: Verdict::Failed,
             hint: diagnostic.hint.clone(),
-            by_the_project: !is_outside(diagnostic.code) && diagnostic.code != Code::Internal,
+            codes: vec![diagnostic.code],
             ..Self::good(what, diagnostic.to_string())
         }
     }
@@ -61,8 +61,7 @@ impl Line {
             verdict: finding.verdict,
             saw: finding.saw.clone(),
             hint: finding.hint.clone(),
-            // What the project says of the way is the one layer before anything outside is asked.
-            by_the_project: finding.verdict == Verdict::Failed && finding.layer == Layer::Settings,
+            codes: finding.code.into_iter().collect(),
         }
     }
 
@@ -99,17 +98,10 @@ pub(super) async fn doctor(args: &Doctor) -> Outcome {
     let mut lines = Vec::new();
     // What a source does not answer is said of it below.
     let mistakes = |d: &&Diagnostic| d.is_error() && !is_outside(d.code) && d.code != Code::UnsetVariable;
-    let errors = workspace.diagnostics.iter().filter(mistakes).count();
     // With one source alone the rest of the project lacks the others.
     if args.what.is_none() {
-        lines.push(Line {
-            verdict: if errors == 0 { Verdict::Good } else { Verdict::Failed },
-            hint: (errors > 0).then(|| "`millrace check` shows them.".to_owned()),
-            ..Line::good(
-                "project",
-                format!("{} files, {errors} errors", workspace.compiled.project.texts.len()),
-            )
-        });
+        let codes: Vec<Code> = workspace.diagnostics.iter().filter(mistakes).map(|one| one.code).collect();
+        lines.push(project(workspace.compiled.project.texts.len(), codes));
     }
     if sources {
         let mut streams: BTreeMap<&str, Vec<&Stream>> = BTreeMap::new();
@@ -124,19 +116,36 @@ pub(super) async fn doctor(args: &Doctor) -> Outcome {
     if warehouse {
         lines.extend(environment(&workspace, args).await);
     }
-    // What was not looked at rests on what failed, or on a way beside which another one works.
-    let healthy = lines.iter().all(|line| line.verdict != Verdict::Failed);
+    let exit = exit_of_lines(&lines);
+    let healthy = exit == exit::DONE;
     if args.place.json {
         let list: Vec<Json> = lines.iter().map(Line::to_json).collect();
         terminal::json_line(&json!({"status": if healthy { "ok" } else { "failed" }, "findings": list}));
     } else {
         lines.iter().for_each(Line::print);
     }
-    if healthy {
-        return Ok(exit::DONE);
+    Ok(exit)
+}
+
+/// The project's own files, with the errors that they have.
+fn project(files: usize, codes: Vec<Code>) -> Line {
+    let errors = codes.len();
+    Line {
+        verdict: if errors == 0 { Verdict::Good } else { Verdict::Failed },
+        hint: (errors > 0).then(|| "`millrace check` shows them.".to_owned()),
+        codes,
+        ..Line::good("project", format!("{files} files, {errors} errors"))
     }
-    let is_mistaken = (errors > 0 && args.what.is_none()) || lines.iter().any(|line| line.by_the_project);
-    Ok(if is_mistaken { exit::PROJECT } else { exit::UNREACHABLE })
+}
+
+/// How the command ends: as each other does that fails by the same errors. What was not looked at rests on what failed, or on a way beside
+/// which another one works.
+fn exit_of_lines(lines: &[Line]) -> Exit {
+    let failed = || lines.iter().filter(|line| line.verdict == Verdict::Failed);
+    if failed().next().is_none() {
+        return exit::DONE;
+    }
+    Exit(exit_of_codes(failed().flat_map(|line| line.codes.iter().copied())))
 }
 
 /// Finds what is to be looked at: whether sources, and whether the warehouse.
@@ -231,4 +240,40 @@ async fn environment(workspace: &Workspace, args: &Doctor) -> Vec<Line> {
         Err(error) => Line::error("state", &error),
     });
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_engine::diagnosis::Layer;
+    use millrace_engine::error::ErrorKind;
+
+    use super::*;
+
+    fn failed(kind: ErrorKind) -> Line {
+        Line::error("a source", &Error::new(kind, "it fails"))
+    }
+
+    #[test]
+    fn it_ends_as_other_commands_do() {
+        let good = || Line::good("a source", "it works");
+        let of = |lines: Vec<Line>| exit_of_lines(&lines).0;
+        assert_eq!(of(vec![good(), Line::skipped("a stream")]), 0);
+        assert_eq!(of(vec![good(), failed(ErrorKind::SourceUnreachable)]), 3);
+        assert_eq!(of(vec![failed(ErrorKind::WarehouseReplaced)]), 3);
+        assert_eq!(of(vec![failed(ErrorKind::SourceUnreachable), failed(ErrorKind::Misconfigured)]), 2);
+        assert_eq!(of(vec![failed(ErrorKind::SourceUnreachable), project(3, vec![Code::UnknownRef])]), 2);
+        assert_eq!(of(vec![failed(ErrorKind::Misconfigured), failed(ErrorKind::Internal)]), 70);
+    }
+
+    #[test]
+    fn a_layer_counts_by_its_error() {
+        let mut found = Diagnosis::default();
+        found.failed(Layer::Tcp, &Error::new(ErrorKind::SourceUnreachable, "nobody listens"));
+        assert_eq!(exit_of_lines(&told("a source", &found)).0, 3);
+        assert_eq!(exit_of_lines(&told("a source", &found.clone().softened())), exit::DONE);
+        found.failed(Layer::Settings, &Error::new(ErrorKind::Misconfigured, "the port is none"));
+        assert_eq!(exit_of_lines(&told("a source", &found)).0, 2);
+        found.failed(Layer::Server, &Error::new(ErrorKind::Internal, "a bug"));
+        assert_eq!(exit_of_lines(&told("a source", &found)).0, 70);
+    }
 }

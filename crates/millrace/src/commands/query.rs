@@ -137,6 +137,11 @@ fn print_table(rows: &Rows) {
     terminal::data_line(&table);
     let more = if rows.truncated { ", more were left out (`--limit`)" } else { "" };
     terminal::note(&format!("{}{more}", terminal::counted(rows.len(), "row")));
+    tell_cut(cut);
+}
+
+/// Tells where a table ([`as_table`]) holds only the beginning of values.
+pub(super) fn tell_cut(cut: usize) {
     if cut > 0 {
         let (values, end) = (terminal::counted(cut, "long value"), if cut == 1 { "s" } else { "" });
         terminal::note(&format!("{values} end{end} with `…`; `--json` has all of it"));

@@ -32,7 +32,7 @@ pub(super) async fn run(args: &Run) -> Outcome {
     }
     let workspace = loaded.compile().await?.checked()?;
     workspace.refuse_unset()?;
-    workspace.refuse_unsound().await?;
+    workspace.check_before_run().await?;
     let warehouse = match workspace.reach(args.wait).await? {
         Reached::Here(warehouse) => warehouse,
         Reached::There(server) => {

@@ -204,7 +204,7 @@ async fn reloaded(place: &Where, open: Option<&Environment>) -> Result<Reloaded,
         return Err(unsound(workspace.into_failure(exit)));
     }
     workspace.refuse_unset().map_err(unsound)?;
-    workspace.refuse_unsound().await.map_err(unsound)?;
+    workspace.check_before_run().await.map_err(unsound)?;
     let warehouse = |environment: &Environment| (environment.kind.clone(), environment.settings.clone());
     if workspace.environment().map(warehouse) != open.map(warehouse) {
         let message = format!(

@@ -12,7 +12,7 @@ use millrace_engine::warehouse::{QueryLimits, Statement, Warehouse};
 use serde_json::{Value as Json, json};
 
 use super::Outcome;
-use super::query::{as_json, as_table};
+use super::query::{as_json, as_table, tell_cut};
 use crate::cli::Status;
 use crate::owner::Server;
 use crate::workspace::{Failure, Workspace};
@@ -89,7 +89,9 @@ pub(super) async fn status(args: &Status) -> Outcome {
         }
     }
     for (test, rows) in &found {
-        terminal::data_line(&format!("\n{}", failing_text(test, rows)));
+        let (text, cut) = failing_text(test, rows);
+        terminal::data_line(&format!("\n{text}"));
+        tell_cut(cut);
     }
     let head = ["run", "status", "started", "version"].map(str::to_owned);
     let text = |run: &Json, key: &str| run[key].as_str().unwrap_or("").to_owned();
@@ -245,15 +247,15 @@ async fn found_by(
     Ok(found)
 }
 
-fn failing_text(test: &TestResult, found: &Failing) -> String {
+/// Rows of a data test as people read them, and how many values of them are cut.
+fn failing_text(test: &TestResult, found: &Failing) -> (String, usize) {
     let count = terminal::counted(test.rows as usize, "row");
-    match found {
-        Failing::Found { rows, .. } if (rows.len() as u64) < test.rows => {
-            format!("{}: {} of {count}\n{}", test.test, rows.len(), as_table(rows).0)
-        }
-        Failing::Found { rows, .. } => format!("{}: {count}\n{}", test.test, as_table(rows).0),
-        Failing::Gone => format!("{}: {count}; they are gone, another run has begun", test.test),
-    }
+    let Failing::Found { rows, .. } = found else {
+        return (format!("{}: {count}; they are gone, another run has begun", test.test), 0);
+    };
+    let shown = if (rows.len() as u64) < test.rows { format!("{} of ", rows.len()) } else { String::new() };
+    let (table, cut) = as_table(rows);
+    (format!("{}: {shown}{count}\n{table}", test.test), cut)
 }
 
 fn failing_json((test, found): &(TestResult, Failing)) -> Json {

@@ -95,15 +95,20 @@ pub(crate) struct Announced<'a> {
 }
 
 fn record_name(environment: Option<&str>) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
     match environment {
         None => "server.json".to_owned(),
-        Some(name) => format!("server.{}.json", name.chars().map(plain).collect::<String>()),
+        Some(name) => format!("server.{}.json", plain(name)),
     }
 }
 
+/// The name of an environment as a part of a file's name.
+pub(crate) fn plain(environment: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
+    environment.chars().map(plain).collect()
+}
+
 /// Makes the folder, with a file that keeps git away from it.
-fn make_private(folder: &Path) -> io::Result<()> {
+pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let ignore = folder.join(".gitignore");
     if ignore.exists() { Ok(()) } else { fs::write(ignore, "*\n") }

@@ -10,13 +10,13 @@ mod record;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use claim::{Announced, Claim};
+pub(crate) use claim::{Announced, Claim, make_private, plain};
 use jiff::Timestamp;
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_engine::error::{Error, ErrorKind};
 use millrace_server::control::{Client, Hello, PROTOCOL};
-pub(crate) use record::Record;
+pub(crate) use record::{FOLDER, Record};
 
 use crate::exit;
 use crate::workspace::Failure;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 /// The folder of everything that is not the project's text.
-pub(super) const FOLDER: &str = ".millrace";
+pub(crate) const FOLDER: &str = ".millrace";
 
 /// What a server writes down. Holds the token: no Debug.
 #[derive(Clone, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! The real binary, from the outside.
 
 mod agreement;
+mod ahead;
 mod appending;
 mod both;
 mod broken;
@@ -41,3 +42,4 @@ mod streams;
 mod together;
 mod unfit;
 mod volatile;
+mod zone;

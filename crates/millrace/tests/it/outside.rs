@@ -1,6 +1,7 @@
 //! What fails outside the project, wherever it is met: its exit code, whose stream it was, and that the others go on.
 
 use millrace_testkit::mariadb::MariaDb;
+use millrace_testkit::proxy::{Fault, How, Proxy, Way, When};
 
 use crate::millrace::{Ended, Project};
 
@@ -144,6 +145,35 @@ fn a_view_that_cannot_be_read_leaves_the_others() {
     project.write("sources/crm.yml", "type: mysql\nurl: \"${CRM_URL}\"\nexclude: [broken]\n");
     project.run_json(0, &[]);
     ends(&project.run(&["capture"]), 0, &["6 streams"]);
+}
+
+#[test]
+fn a_source_that_does_not_name_its_views_leaves_the_others() {
+    let server = MariaDb::start(&[]);
+    server.run(TABLES);
+    let way = Proxy::start(server.port());
+    let project = project(
+        &format!("CRM_URL=mysql://reader:lecteur@127.0.0.1:{}/shop\n", way.port()),
+        "streams: {clients: {}, fine: {}}\n",
+    );
+    ends(&project.run(&["capture"]), 0, &["sources/crm.schema.yml: 2 streams, 2 columns, written"]);
+    assert!(project.read("sources/crm.schema.yml").contains("views: [fine]"));
+    server.run("alter table shop.clients add column city text");
+    project.write("sources/files.yml", "type: csv\npath: data/o.csv\nstreams: {orders: {}}\n");
+    project.write("data/o.csv", "id\n1\n");
+    // The list of tables is asked for once more, after the last stream was looked at.
+    let when = When::Texts(&[b"`fine`", b"table_type in"]);
+    way.set(Fault { way: Way::ToServer, when, how: How::CutBefore });
+    let captured = project.run(&["capture", "--json"]);
+    assert!(way.clear(), "it was not asked: {}", captured.stdout);
+    ends(
+        &captured,
+        3,
+        &["source `crm` does not say which of its streams are views", "sources/files.schema.yml"],
+    );
+    let schema = project.read("sources/crm.schema.yml");
+    assert!(schema.contains("city") && schema.contains("views: [fine]"), "{schema}");
+    assert!(project.read("sources/files.schema.yml").contains("orders"));
 }
 
 #[test]

@@ -37,8 +37,14 @@ impl Server {
 
     /// By a command of one's own: with other environment variables, say.
     pub(crate) fn start_by(command: &mut Command, project: &Project, more: &[&str]) -> Self {
+        let more = [&["--address", "127.0.0.1:0"], more].concat();
+        Self::start_as_it_says(command, project, &more)
+    }
+
+    /// On the address that the project names, where the arguments name none.
+    pub(crate) fn start_as_it_says(command: &mut Command, project: &Project, more: &[&str]) -> Self {
         let mut child = command
-            .args(["serve", "--json", "--address", "127.0.0.1:0"])
+            .args(["serve", "--json"])
             .args(more)
             .arg("--project")
             .arg(project.path())

@@ -206,15 +206,17 @@ fn a_source_that_lost_columns_holds_the_run_that_reads_them() {
     let clients = |more: &str, values: &str| {
         format!(
             "CREATE TABLE clients (ClientID INT PRIMARY KEY, NomClient VARCHAR(255), {more}Pays VARCHAR(50), DateInscription DATE, updated_at DATETIME);\n\
-             INSERT INTO clients VALUES (1, 'Only', {values}'France', '2026-01-02', NULL);\n"
+             INSERT INTO clients VALUES (101, 'Only', {values}'France', '2026-01-02', NULL);\n"
         )
     };
-    project.write("data/crm.sql", clients("", ""));
     project.write("data/paiements.ndjson", "");
     project.write(
         "data/commandes.json",
-        r#"[{"CommandeID": 1, "ClientID": 1, "ProduitID": 999999, "Quantite": 2, "DateCommande": "2026-01-03", "Statut": "Validee"}]"#,
+        r#"[{"CommandeID": 1, "ClientID": 101, "ProduitID": 999999, "Quantite": 2, "DateCommande": "2026-01-03", "Statut": "Validee"}]"#,
     );
+    let first = project.run(&["run"]);
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    project.write("data/crm.sql", clients("", ""));
     let held = project.run(&["run"]);
     assert_eq!(held.code, 1, "{}", held.stderr);
     assert!(held.stderr.contains("warning[schema-drift]"), "{}", held.stderr);

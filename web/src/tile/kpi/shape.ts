@@ -1,7 +1,8 @@
 import type { Format, Tile, TileResult, Value } from "../../api/schema";
 import { position } from "../../value/number";
+import type { CoveredDays } from "../../value/step";
 import { formatOf } from "../column";
-import { type Days, shapeSeries, type Series } from "../timeseries/shape";
+import { shapeSeries, type Series } from "../timeseries/shape";
 
 export type Direction = "up" | "down" | "same";
 
@@ -23,7 +24,7 @@ function directionOf(change: Value): Direction | null {
   return ratio > 0 ? "up" : ratio < 0 ? "down" : "same";
 }
 
-export function shapeKpi(tile: Tile, result: TileResult, days: Days = null): Kpi {
+export function shapeKpi(tile: Tile, result: TileResult, days: CoveredDays | null = null): Kpi {
   const name = tile.metric?.name ?? "";
   const change = result.change?.[name] ?? null;
   return {

@@ -4,8 +4,8 @@ import { tipHtml, tipIndex, tooltipFrame } from "../../chart/tooltip";
 import { seriesColour } from "../../theme/palette";
 import { formatMetric } from "../../value/cell";
 import { formatStep } from "../../value/date";
-import { partText } from "../timeseries/option";
-import type { Series } from "../timeseries/shape";
+import { partText } from "../../value/step";
+import { type Series, splitPartial } from "../timeseries/shape";
 
 /** A line without axes, on the same continuous time as the large charts. */
 export function sparkOption(series: Series, title: string, scene: Scene): Option {
@@ -13,9 +13,8 @@ export function sparkOption(series: Series, title: string, scene: Scene): Option
   const { palette, reader } = scene;
   const colour = seriesColour(palette, 0);
   const lineStyle = { color: colour, width: points.length > 60 ? 1.1 : 1.75, join: "round" as const };
-  const drawn = points.map(({ at, y, part }) => [at, part === null ? y : null]);
-  // What leads to and from a step that is not complete.
-  const broken = points.map(({ at, y }, index) => [at, [index - 1, index, index + 1].some((near) => points[near]?.part) ? y : null]);
+  const { whole, dashed } = splitPartial(points);
+  const placed = (values: (number | null)[]) => points.map(({ at }, index) => [at, values[index] ?? null]);
   return {
     useUTC: true,
     animation: scene.animate,
@@ -47,7 +46,7 @@ export function sparkOption(series: Series, title: string, scene: Scene): Option
       {
         id: "metric",
         type: "line",
-        data: drawn,
+        data: placed(whole),
         symbol: "none",
         connectNulls: false,
         // More points than pixels: draws those that make the outline. Each is a point of the data, none is an average.
@@ -60,7 +59,7 @@ export function sparkOption(series: Series, title: string, scene: Scene): Option
       {
         id: "partial",
         type: "line",
-        data: broken,
+        data: placed(dashed),
         symbol: "none",
         connectNulls: false,
         lineStyle: { ...lineStyle, type: [3, 3] },

@@ -1,10 +1,8 @@
 import type { Tile, TileResult, Value } from "../../api/schema";
 import type { Reader } from "../../i18n/reader";
 import { columnLabel, formatCell, formatOf, isTime, metricsOf } from "../column";
-import { partText } from "../timeseries/option";
-import type { Days } from "../timeseries/shape";
 import { parseDate } from "../../value/date";
-import { partOfStep } from "../../value/step";
+import { type CoveredDays, partOfStep, partText } from "../../value/step";
 import { formatMetric } from "../../value/cell";
 import { localized } from "../../i18n/catalogue";
 
@@ -27,7 +25,7 @@ export interface TableData {
 }
 
 /** The table of a `table` tile, and the twin of every chart. */
-export function shapeTable(tile: Tile, result: TileResult, reader: Reader, days: Days = null): TableData {
+export function shapeTable(tile: Tile, result: TileResult, reader: Reader, days: CoveredDays | null = null): TableData {
   if (result.columns.length === 0) return totalsOnly(tile, result, reader);
   const columns = result.columns.map((column) => ({
     label: columnLabel(tile, column, reader),
@@ -37,7 +35,7 @@ export function shapeTable(tile: Tile, result: TileResult, reader: Reader, days:
     result.columns.map((column, index): Cell => {
       const value = result.data[index]?.[row] ?? null;
       const text = formatCell(tile, column, value, reader);
-      // Only a time line says of each step whether it is complete; a table of several dimensions has the steps of what is in it.
+      // Only a time line says of each step whether it is whole; a table of several dimensions has the steps of what is in it.
       const at = column.role === "dimension" && isTime(column) ? parseDate(value) : null;
       const part = at === null ? null : partOfStep(at, tile.grain, days);
       return { text: part ? `${text} (${partText(part, reader)})` : text, exact: value };

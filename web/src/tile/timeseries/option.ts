@@ -2,14 +2,12 @@ import type { BarSeriesOption, LineSeriesOption } from "echarts/charts";
 import { FONT, type Option } from "../../chart/option";
 import type { Scene } from "../../chart/scene";
 import { tipHtml, tipIndex, tooltipFrame } from "../../chart/tooltip";
-import { translate } from "../../i18n/catalogue";
-import type { Reader } from "../../i18n/reader";
 import { seriesColour } from "../../theme/palette";
 import { formatMetric } from "../../value/cell";
 import { DAY_MS, formatStep } from "../../value/date";
 import { formatCompact } from "../../value/number";
-import type { Covered } from "../../value/step";
-import type { Point, Series } from "./shape";
+import { partText } from "../../value/step";
+import { type Point, type Series, splitPartial } from "./shape";
 import { tickLabel, timeTicks } from "./ticks";
 
 export type Mark = "area" | "line" | "bar";
@@ -38,10 +36,9 @@ export function seriesOption(series: Series, mark: Mark, title: string, scene: S
   const colour = seriesColour(palette, 0);
   const range = axisRange(points, mark);
   const ticks = timeTicks(points[0]?.at ?? 0, points.at(-1)?.at ?? 0, Math.floor(scene.width / TICK_PX), grain);
-  const isPartial = points.map(({ part }) => part !== null);
   const data = points.map((point, index) => ({
     value: [point.at, point.y],
-    ...(mark === "bar" && isPartial[index] && { itemStyle: partialBar(colour) }),
+    ...(mark === "bar" && point.part !== null && { itemStyle: partialBar(colour) }),
     ...(mark !== "bar" && isIsolated(points, index) && { symbol: "circle", symbolSize: 6 }),
   }));
   const label = { color: palette.muted, fontFamily: FONT, fontSize: 12 };
@@ -93,35 +90,25 @@ export function seriesOption(series: Series, mark: Mark, title: string, scene: S
       axisLabel: { ...label, formatter: (value: number) => formatCompact(value, format, reader.tag) },
       splitLine: { lineStyle: { color: palette.grid } },
     },
-    series: mark === "bar" ? [barSeries(data, colour)] : lines(data, isPartial, mark, colour, points.length / Math.max(scene.width, 1)),
+    series: mark === "bar" ? [barSeries(data, colour)] : lines(data, points, mark, colour, points.length / Math.max(scene.width, 1)),
   };
 }
 
-/** How much of an unfinished step there is. */
-export function partText({ days, of }: Covered, reader: Reader): string {
-  return translate(reader.language, "tile.partialDays", { days, of });
-}
-
-/** A bar that is not complete: its frame, broken. */
+/** A bar of a step that is not whole: its frame, broken. */
 function partialBar(colour: string) {
   return { color: `${colour}33`, borderColor: colour, borderWidth: 1.25, borderType: "dashed" as const };
 }
 
-/**
- * A line is drawn as two where a step is not complete: what is whole, and, dashed, what leads to and from a step that is not. The same points
- * in both, so that the one under the pointer has one index.
- */
-export function lines(data: Data, isPartial: boolean[], mark: Mark, colour: string, density: number): LineSeriesOption[] {
-  const whole = lineSeries(data, mark, colour, density);
-  if (!isPartial.includes(true)) return [whole];
-  const gap = ({ value: [at] }: Data[number]) => ({ value: [at ?? null, null] });
-  const solid = data.map((point, index) => (isPartial[index] ? gap(point) : point));
-  const broken = data.map((point, index) => {
-    if (isPartial[index]) return { ...point, ...(data.length > 1 ? { symbol: "emptyCircle", symbolSize: 6 } : {}) };
-    return isPartial[index - 1] || isPartial[index + 1] ? { value: point.value } : gap(point);
-  });
+/** One line, or two where a step is not whole. */
+function lines(data: Data, points: readonly Point[], mark: Mark, colour: string, density: number): LineSeriesOption[] {
+  const line = lineSeries(data, mark, colour, density);
+  if (points.every(({ part }) => part === null)) return [line];
+  const { whole, dashed } = splitPartial(points);
+  const drawn = (values: (number | null)[]) => data.map((point, index) => ({ ...point, value: [point.value[0] ?? null, values[index] ?? null] }));
+  const circle = data.length > 1 ? { symbol: "emptyCircle", symbolSize: 6 } : {};
+  const broken = drawn(dashed).map((point, index) => (points[index]?.part ? { ...point, ...circle } : point));
   const lineStyle = { color: colour, width: 2, type: [4, 4] };
-  return [{ ...whole, data: solid }, { ...lineSeries(broken, "line", colour, density), id: "partial", lineStyle }];
+  return [{ ...line, data: drawn(whole) }, { ...lineSeries(broken, "line", colour, density), id: "partial", lineStyle }];
 }
 
 type Data = { value: (number | null)[]; symbol?: string; symbolSize?: number }[];

@@ -1,7 +1,7 @@
 import type { Format, Grain, LogicalType, Tile, TileResult, Value } from "../../api/schema";
 import { parseDate } from "../../value/date";
 import { position } from "../../value/number";
-import { type Covered, partOfStep } from "../../value/step";
+import { type CoveredDays, type PartOfStep, partOfStep } from "../../value/step";
 import { columnIndex, columnValues, formatOf } from "../column";
 
 export interface Point {
@@ -11,12 +11,9 @@ export interface Point {
   value: Value;
   /** Where it is drawn; `null` is a gap. */
   y: number | null;
-  /** Of a step that is only partly in the answer, as the week that is not over; `null` for a whole one. */
-  part: Covered | null;
+  /** Of a step that lacks days, or may, as the week that is not over; `null` for a whole one. */
+  part: PartOfStep | null;
 }
-
-/** The days that the answer can have anything of. */
-export type Days = { from: number; to: number } | null;
 
 export interface Series {
   points: Point[];
@@ -26,7 +23,7 @@ export interface Series {
 }
 
 /** The first dimension against the first metric. A step without a date (rows whose date is NULL) has no place in time. */
-export function shapeSeries(tile: Tile, result: TileResult, days: Days = null): Series {
+export function shapeSeries(tile: Tile, result: TileResult, days: CoveredDays | null = null): Series {
   const time = columnIndex(result, "dimension");
   const metric = columnIndex(result, "metric");
   const values = columnValues(result, metric);
@@ -41,6 +38,18 @@ export function shapeSeries(tile: Tile, result: TileResult, days: Days = null): 
     grain: tile.grain,
     type: column?.type ?? "decimal",
     format: column ? formatOf(tile, column.name) : null,
+  };
+}
+
+/**
+ * A line is drawn as two where a step is not whole: one through the whole steps, and a dashed one to and from each that is not. Both have all
+ * points, with gaps, so that the one under the pointer has one index.
+ */
+export function splitPartial(points: readonly Point[]): { whole: (number | null)[]; dashed: (number | null)[] } {
+  const isPartial = (index: number) => (points[index]?.part ?? null) !== null;
+  return {
+    whole: points.map(({ y }, index) => (isPartial(index) ? null : y)),
+    dashed: points.map(({ y }, index) => ([index - 1, index, index + 1].some(isPartial) ? y : null)),
   };
 }
 

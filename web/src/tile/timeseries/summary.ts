@@ -2,13 +2,14 @@ import { translate } from "../../i18n/catalogue";
 import type { Reader } from "../../i18n/reader";
 import { formatMetric } from "../../value/cell";
 import { formatStep } from "../../value/date";
+import { partText } from "../../value/step";
 import { extremes, type Point, type Series } from "./shape";
 
-/** Says which steps are not complete, and how much of each there is; nothing where all are. */
+/** Says which steps are not whole, and what each lacks or may lack; nothing where all are. */
 export function partialSteps(series: Series, reader: Reader): string {
   const { language } = reader;
   const steps = series.points.flatMap(({ at, y, part }) =>
-    part === null || y === null ? [] : [translate(language, "tile.partial", { step: formatStep(at, series.grain, reader), ...part })],
+    part === null || y === null ? [] : [translate(language, "tile.partial", { step: formatStep(at, series.grain, reader), part: partText(part, reader) })],
   );
   return steps.length === 0 ? "" : translate(language, "tile.dashed", { steps: steps.join("; ") });
 }

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { coveredDays } from "../../value/step";
 import { day, days, en, fr, money, plain, result, scene, tile } from "../tiles.fixture";
 import { isIsolated, seriesOption } from "./option";
-import { extremes, shapeSeries } from "./shape";
-import { seriesSummary } from "./summary";
+import { extremes, shapeSeries, splitPartial } from "./shape";
+import { partialSteps, seriesSummary } from "./summary";
 
 const area = tile({ kind: "area", grain: "day", fill: "zero" });
 const steps = days("2026-10-02", 5);
@@ -95,6 +96,29 @@ describe("seriesOption", () => {
     const one = shapeSeries(area, result([day, money], [["2026-10-02"], ["1.00"]]));
     const { min, max } = built(one, "area", "", scene()).xAxis;
     expect(min).toBeLessThan(max);
+  });
+});
+
+describe("steps that are not whole", () => {
+  const weeks = ["2026-09-28", "2026-10-05", "2026-10-12", "2026-10-19"];
+  const line = tile({ kind: "line", grain: "week" });
+  const covered = coveredDays({ from: "2026-09-30", to: "2026-10-25" }, { from: "2026-01-01", to: "2026-10-23" });
+  const parted = shapeSeries(line, result([day, money], [weeks, ["1.00", "2.00", "3.00", "4.00"]]), covered);
+
+  it("are drawn dashed, with what leads to and from them", () => {
+    expect(splitPartial(parted.points)).toEqual({ whole: [null, 2, 3, null], dashed: [1, 2, 3, 4] });
+    expect(splitPartial(series.points).dashed).toEqual([null, null, null, null, null]);
+    const [whole, dashed] = built(parted, "line", "Revenue", scene()).series;
+    expect(whole?.data.map((point) => point.value[1])).toEqual([null, 2, 3, null]);
+    expect(dashed?.data.map((point) => point.symbol)).toEqual(["emptyCircle", undefined, undefined, "emptyCircle"]);
+    expect(built(series, "line", "Revenue", scene()).series).toHaveLength(1);
+  });
+
+  it("are told with what they lack, or may lack", () => {
+    expect(plain(partialSteps(parted, en))).toBe(
+      "Dashed: Week of 28 Sept 2026 (5 of 7 days); Week of 19 Oct 2026 (rows up to Fri, 23 Oct 2026)",
+    );
+    expect(partialSteps(series, en)).toBe("");
   });
 });
 

@@ -1,7 +1,7 @@
-//! Each key with a change that makes a difference, or the test that holds it where it takes a server of another kind to see one.
+//! Each key with a change that makes a difference, but for those in `tested.rs`.
 
 use super::Change;
-use super::Proof::{self, Beside, Change as Changed, Test};
+use super::Proof::{self, Beside, Change as Changed};
 
 const MANIFEST: &str = "millrace.yml";
 const FILES: &str = "sources/files.yml";
@@ -9,15 +9,6 @@ const SCHEMA: &str = "sources/files.schema.yml";
 const MODELS: &str = "models/models.yml";
 const METRICS: &str = "metrics/facts.yml";
 const DASHBOARD: &str = "dashboards/facts.yml";
-
-const MYSQL: &str = "crates/millrace-connectors/tests/it/mysql/parallel.rs";
-const REMOTE: &str = "crates/millrace-connectors/tests/it/remote.rs";
-const BUCKET: &str = "crates/millrace-connectors/src/files/remote/bucket.rs";
-const PG_LIMITS: &str = "crates/millrace-connectors/tests/it/postgres/limits.rs";
-const LOST: &str = "crates/millrace/tests/it/lost.rs";
-const SOCKET: &str = "crates/millrace-connectors/tests/it/mysql/socket.rs";
-const SERVER: &str = "crates/millrace/tests/it/server.rs";
-const SCHEDULER: &str = "crates/millrace-engine/src/scheduler/tests.rs";
 
 /// A data test that finds rows.
 const WORD: Change = &[(MODELS, "#MODEL", "    tests: [{unique: {column_name: word}}]")];
@@ -44,7 +35,6 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
             &[(MANIFEST, "#MANIFEST", "models: {deep: {materialization: view}}")],
         ),
     ),
-    ("millrace.yml/max_shrink", Test(LOST, "max_shrink")),
     ("millrace.yml/max_quarantine", Changed(&[(MANIFEST, "#MANIFEST", "max_quarantine: 0")])),
     (
         "millrace.yml/serve, millrace.yml/serve/auth, millrace.yml/serve/auth/token",
@@ -55,7 +45,6 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
         Changed(&[(MANIFEST, "#MANIFEST", "serve: {auth: {users: {ana: nohash}}}")]),
     ),
     ("millrace.yml/serve/hosts", Changed(&[(MANIFEST, "#MANIFEST", "serve: {hosts: [other.example]}")])),
-    ("millrace.yml/serve/address", Test(SERVER, "address")),
     (
         "millrace.yml/schedule, millrace.yml/schedule/cron",
         Changed(&[(MANIFEST, "#MANIFEST", "schedule: {cron: \"@daily\"}")]),
@@ -67,13 +56,10 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
             &[(MANIFEST, "\"@daily\" }", "\"@daily\", time_zone: Europe/Paris}")],
         ),
     ),
-    ("millrace.yml/schedule/catch_up", Test(SCHEDULER, "catch_up")),
-    ("millrace.yml/schedule/retries", Test(SCHEDULER, "retries")),
     (
         "millrace.yml/notify, millrace.yml/notify/webhook",
         Changed(&[(MANIFEST, "#MANIFEST", "notify: {webhook: example.com}")]),
     ),
-    ("millrace.yml/notify/on", Test("crates/millrace/tests/it/schedule.rs", "on: [")),
     // Warehouses.
     ("duckdb/path", Changed(&[(MANIFEST, "path: w.duckdb", "path: \".\"")])),
     ("duckdb/memory_limit", Changed(&[(MANIFEST, "path: w.duckdb", "path: w.duckdb, memory_limit: 300MB")])),
@@ -82,10 +68,6 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
         "duckdb/storage_version",
         Changed(&[(MANIFEST, "path: w.duckdb", "path: w.duckdb, storage_version: v1.0.0")]),
     ),
-    ("postgres/url", Test(PG_LIMITS, "url")),
-    ("postgres/connections", Test("crates/millrace-connectors/tests/it/postgres/limits.rs", "connections")),
-    ("postgres/statement_timeout", Test(PG_LIMITS, "statement_timeout")),
-    ("postgres/silence", Test("crates/millrace-connectors/tests/it/postgres/stalled.rs", "silence")),
     // Sources and streams in general.
     ("source/source", Changed(&[(FILES, "type: csv", "source: elsewhere\ntype: csv")])),
     ("source/type", Changed(&[(FILES, "type: csv", "type: ndjson")])),
@@ -109,8 +91,6 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
         Beside(&[("data/rows.csv", "10,a,", "10,a\0,")], &[(FILES, "#STREAM", "    nul: quarantine")]),
     ),
     ("stream/rename", Changed(&[(FILES, "#STREAM", "    rename: {TheWord: word}")])),
-    ("stream/allow_empty", Test(LOST, "allow_empty")),
-    ("stream/max_shrink", Test(LOST, "max_shrink")),
     ("stream/max_quarantine", Changed(&[(FILES, "#STREAM", "    max_quarantine: 0")])),
     // CSV.
     (
@@ -123,38 +103,6 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
     ("csv source/encoding, csv stream/encoding", Changed(&[(FILES, "#STREAM", "    encoding: utf-16")])),
     ("csv source/null, csv stream/null", Changed(&[(FILES, "#STREAM", "    null: \"NULL\"")])),
     ("csv source/types, csv stream/types", Changed(&[(FILES, "#STREAM", "    types: {n: text}")])),
-    (
-        "csv source/sample, csv stream/sample, json source/sample, json stream/sample, ndjson source/sample, ndjson stream/sample",
-        Test("crates/millrace/tests/it/files.rs", "sample"),
-    ),
-    (
-        "csv source/headers, csv stream/headers, json source/headers, json stream/headers, ndjson source/headers, ndjson stream/headers, parquet source/headers, parquet stream/headers",
-        Test(REMOTE, "headers"),
-    ),
-    (
-        "csv source/s3, csv stream/s3, json source/s3, json stream/s3, ndjson source/s3, ndjson stream/s3, parquet source/s3, parquet stream/s3",
-        Test(REMOTE, "s3"),
-    ),
-    (
-        "csv source/s3/region, csv stream/s3/region, json source/s3/region, json stream/s3/region, ndjson source/s3/region, ndjson stream/s3/region, parquet source/s3/region, parquet stream/s3/region",
-        Test(BUCKET, "region"),
-    ),
-    (
-        "csv source/s3/endpoint, csv stream/s3/endpoint, json source/s3/endpoint, json stream/s3/endpoint, ndjson source/s3/endpoint, ndjson stream/s3/endpoint, parquet source/s3/endpoint, parquet stream/s3/endpoint",
-        Test(REMOTE, "endpoint"),
-    ),
-    (
-        "csv source/s3/access_key, csv stream/s3/access_key, json source/s3/access_key, json stream/s3/access_key, ndjson source/s3/access_key, ndjson stream/s3/access_key, parquet source/s3/access_key, parquet stream/s3/access_key",
-        Test(REMOTE, "access_key"),
-    ),
-    (
-        "csv source/s3/secret_key, csv stream/s3/secret_key, json source/s3/secret_key, json stream/s3/secret_key, ndjson source/s3/secret_key, ndjson stream/s3/secret_key, parquet source/s3/secret_key, parquet stream/s3/secret_key",
-        Test(REMOTE, "secret_key"),
-    ),
-    (
-        "csv source/s3/session_token, csv stream/s3/session_token, json source/s3/session_token, json stream/s3/session_token, ndjson source/s3/session_token, ndjson stream/s3/session_token, parquet source/s3/session_token, parquet stream/s3/session_token",
-        Test(BUCKET, "session_token"),
-    ),
     // JSON.
     (
         "json source/path, json stream/path",
@@ -249,10 +197,6 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
         Changed(&[("sources/dump.yml", "#STREAM", "    time_zone: Mars/Base")]),
     ),
     (
-        "mysql_dump source/encoding, mysql_dump stream/encoding",
-        Test("crates/millrace-connectors/tests/it/mysql_dump.rs", "encoding"),
-    ),
-    (
         "parquet source/path, parquet stream/path",
         Changed(&[("sources/parts.yml", "data/rows.parquet", "data/others.parquet")]),
     ),
@@ -266,51 +210,15 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
     ),
     ("mysql_dump stream/table", Changed(&[("sources/dump.yml", "#STREAM", "    table: other")])),
     // MySQL: what a live server shows.
-    ("mysql source/url", Test("crates/millrace-connectors/tests/it/mysql/refusal.rs", "url")),
-    (
-        "mysql source/ssl_ca, mysql source/ssl_cert, mysql source/ssl_key",
-        Test("crates/millrace-connectors/tests/it/mysql/tls.rs", "ssl_"),
-    ),
-    (
-        "mysql source/zero_dates, mysql stream/zero_dates",
-        Test("crates/millrace-connectors/tests/it/mysql/columns.rs", "zero_dates"),
-    ),
-    (
-        "mysql source/connections, mysql stream/connections, mysql source/range_rows, mysql stream/range_rows",
-        Test(MYSQL, "range_rows"),
-    ),
-    ("mysql source/snapshot, mysql stream/snapshot", Test(MYSQL, "snapshot")),
-    (
-        "mysql source/chunk_rows, mysql stream/chunk_rows",
-        Test("crates/millrace/tests/it/resume.rs", "chunk_rows"),
-    ),
-    (
-        "mysql source/moment, mysql stream/moment",
-        Test("crates/millrace-connectors/tests/it/mysql/moment.rs", "moment"),
-    ),
-    (
-        "mysql source/read_timeout",
-        Test("crates/millrace-connectors/tests/it/mysql/stalled.rs", "read_timeout"),
-    ),
-    ("mysql source/socket", Test(SOCKET, "socket")),
-    ("mysql source/user", Test(SOCKET, "user")),
-    ("mysql source/password", Test(SOCKET, "password")),
-    ("mysql stream/table", Test("crates/millrace-connectors/tests/it/mysql/columns.rs", "table")),
-    (
-        "mysql stream/cursor, mysql stream/lag",
-        Test("crates/millrace-connectors/tests/it/mysql/incremental.rs", "lag"),
-    ),
-    (
-        "mysql stream/deletes, mysql stream/reconcile_every",
-        Test("crates/millrace/tests/it/deletes.rs", "reconcile_every"),
-    ),
     // Captured schemas.
     ("captured/streams", Changed(&[(SCHEMA, "  rows:", "  others:")])),
     (
         "captured/streams/primary_key",
-        Test("crates/millrace-connectors/tests/it/mysql/columns.rs", "primary_key"),
+        Beside(
+            &[(FILES, "#STREAM", "    mode: append\n    exclude_columns: [n]")],
+            &[(SCHEMA, "  rows:\n", "  rows:\n    primary_key: [n]\n")],
+        ),
     ),
-    ("captured/views", Test("crates/millrace/tests/it/outside.rs", "views:")),
     ("captured/streams/columns, captured/streams/columns/name", Changed(&[(SCHEMA, "name: n,", "name: m,")])),
     ("captured/streams/columns/type", Changed(&[(SCHEMA, "type: int8", "type: int64")])),
     (
@@ -340,10 +248,6 @@ pub(super) const KEYS: &[(&str, Proof)] = &[
     (
         "models/models/columns, models/models/columns/name",
         Changed(&[(MODELS, "name: word\n", "name: none\n")]),
-    ),
-    (
-        "models/models/columns/description",
-        Test("crates/millrace-connectors/tests/it/postgres/publishing.rs", "comment on column"),
     ),
     (
         "models/models/data_tests",
