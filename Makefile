@@ -59,8 +59,8 @@ torture: libduckdb web ## fifty kills at random of runs over 200,000 orders, and
 	MILLRACE_TORTURE_KILLS=50 MILLRACE_TORTURE_ORDERS=200000 cargo test --package millrace --test it -- --nocapture --test-threads 1 killed_at_random
 	MILLRACE_TORTURE_ROUNDS=20 cargo test --package millrace --test it -- --nocapture --test-threads 1 faults::
 
-SECONDS ?= 60
-fuzz: ## each fuzz target for a minute, or SECONDS=…; TARGETS="json csv" for some
+SECONDS ?= 30
+fuzz: ## each fuzz target for half a minute, or SECONDS=…; TARGETS="json csv" for some
 	cargo xtask fuzz --seconds $(SECONDS) $(TARGETS)
 
 bench: libduckdb web ## the figures of docs/reference/performance.md
