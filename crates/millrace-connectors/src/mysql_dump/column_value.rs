@@ -19,6 +19,10 @@ use crate::mysql_dump::rule::{Rule, Texts};
 use crate::mysql_dump::session::{Session, Written};
 use crate::mysql_types::stored;
 
+/// The bounds of MEDIUMINT.
+const MEDIUM_LEAST: i128 = -(1 << 23);
+const MEDIUM_UNSIGNED: i128 = (1 << 24) - 1;
+
 /// What a server keeps of a literal.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum ColumnValue<'a> {
@@ -114,11 +118,15 @@ pub(super) fn read<'a>(
             let text = plain_of(literal, row, session, &mut scratch.plain);
             year(text, is_text).map(|year| ColumnValue::Number(Cow::Owned(year.to_string().into_bytes())))
         }
-        Rule::Number { unsigned, digits } if is_text || is_number => {
+        Rule::Number { unsigned, digits, medium } if is_text || is_number => {
             let text = stored::normalized(plain_of(literal, row, session, &mut scratch.plain)).into_owned();
             let number = Number::parse(&text).ok_or_else(refused)?;
             if *unsigned && text.starts_with(b"-") && text.iter().any(|byte| matches!(byte, b'1'..=b'9')) {
                 return Err(Refusal::out_of_range("the number is below zero, and its column is unsigned"));
+            }
+            let bounds = if *unsigned { 0..=MEDIUM_UNSIGNED } else { MEDIUM_LEAST..=-MEDIUM_LEAST - 1 };
+            if *medium && number.integer().is_ok_and(|whole| !bounds.contains(&whole)) {
+                return Err(Refusal::out_of_range("the number is out of the range of MEDIUMINT"));
             }
             if number.has_exponent() && matches!(column.data_type, DataType::Decimal { .. }) {
                 // Servers go by a double there.

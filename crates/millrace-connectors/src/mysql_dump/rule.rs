@@ -17,6 +17,8 @@ pub(super) enum Rule {
         unsigned: bool,
         /// Digits in all and after the point, of a FLOAT or DOUBLE that has such.
         digits: Option<(u8, u8)>,
+        /// Whether it is an integer of three bytes (MEDIUMINT), which no type has.
+        medium: bool,
     },
     Year,
     /// BIT of so many bits.
@@ -118,7 +120,8 @@ impl Rule {
                 let is_float = matches!(data_type, DataType::Float32 | DataType::Float64);
                 let digits = number(0).zip(number(2)).filter(|_| is_float);
                 let digits = digits.map(|(all, after)| (all.min(255) as u8, after.min(255) as u8));
-                Self::Number { unsigned: definition.unsigned, digits }
+                let medium = matches!(word, "mediumint" | "middleint" | "int3");
+                Self::Number { unsigned: definition.unsigned, digits, medium }
             }
         }
     }

@@ -23,6 +23,8 @@ const COLUMNS: &[(&str, Ask, Kind, usize)] = &[
     ("tinyint", Ask::Text, Kind::Number, 20),
     ("tinyint unsigned", Ask::Text, Kind::Number, 20),
     ("smallint", Ask::Text, Kind::Number, 20),
+    ("mediumint", Ask::Text, Kind::Number, 20),
+    ("mediumint unsigned", Ask::Text, Kind::Number, 20),
     ("int unsigned", Ask::Text, Kind::Number, 20),
     ("bigint", Ask::Text, Kind::Number, 20),
     ("bigint unsigned", Ask::Text, Kind::Number, 20),
@@ -83,7 +85,7 @@ fn literals(kind: Kind, random: &mut Rng) -> Vec<String> {
     let mut found = match kind {
         Kind::Number | Kind::Year => fixed(
             "0 | 1 | -1 | 127 | 128 | -128 | -129 | 255 | 256 | 32767 | 32768 | 65535 | 69 | 70 | 2024 | 1901 | 1900 | 2155 | 2156 | \
-             2147483647 | 4294967295 | 4294967296 | 9223372036854775807 | 18446744073709551615 | 18446744073709551616 | 1.0 | 1.5 | -0.5 | \
+             8388607 | 8388608 | 16777216 | 2147483647 | 4294967295 | 4294967296 | 9223372036854775807 | 18446744073709551615 | 18446744073709551616 | 1.0 | 1.5 | -0.5 | \
              1e2 | 1E-2 | '5' | ' 5' | '5 ' | '5a' | '' | '0x10' | 0x10 | x'41' | b'101' | true | false | +5 | - 5 | 007 | '007' | -0 | \
              '-0' | 1. | '.5' | .5 | '+5' | '0' | '00' | '0000' | 0000 | '7' | '99' | '2024' | 123.456 | 999.99 | 999.995 | 1e30 | 1e40 | \
              1e400 | 0.1 | 0.30000001192092896 | '1e2' | _utf8mb4'5' | '1,5'",
