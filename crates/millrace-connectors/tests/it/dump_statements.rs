@@ -4,12 +4,9 @@
 use std::fmt::Write as _;
 
 use fastrand::Rng;
-
-use crate::reading::{load, source, stream};
 use millrace_testkit::mariadb::MariaDb;
 
-const SEED: u64 = 20_261_128;
-const CASES: usize = 150;
+use crate::reading::{load, source, stream};
 
 fn pick<'a>(random: &mut Rng, of: &[&'a str]) -> &'a str {
     random.choice(of).expect("one at least")
@@ -182,12 +179,13 @@ fn script(random: &mut Rng, a: &str, b: &str) -> String {
 
 #[test]
 fn what_is_loaded_of_a_script_is_what_a_server_has() {
-    println!("seed {SEED}");
+    let (seed, cases) = millrace_testkit::cases("MILLRACE_SCRIPTS", 20_261_128, 60);
+    println!("MILLRACE_SCRIPTS={seed},{cases}");
     let server = MariaDb::start(&["--character-set-server=utf8mb4"]);
     let dir = tempfile::tempdir().expect("a folder");
-    let mut random = Rng::with_seed(SEED);
+    let mut random = Rng::with_seed(seed);
     let (mut carried_out, mut read, mut wrong) = (0, 0, String::new());
-    for case in 0..CASES {
+    for case in 0..cases {
         let (a, b) = (format!("a{case}"), format!("b{case}"));
         let sql = script(&mut random, &a, &b);
         // What a server stops at is no dump.
@@ -218,7 +216,7 @@ fn what_is_loaded_of_a_script_is_what_a_server_has() {
             .expect("written");
         }
     }
-    println!("{carried_out} of {CASES} scripts were carried out, {read} of them read");
+    println!("{carried_out} of {cases} scripts were carried out, {read} of them read");
     assert!(wrong.is_empty(), "{wrong}");
-    assert!(carried_out > CASES / 3 && read > CASES / 6, "{carried_out} were carried out, {read} read");
+    assert!(carried_out > cases / 3 && read > cases / 6, "{carried_out} were carried out, {read} read");
 }

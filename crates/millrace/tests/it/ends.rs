@@ -174,8 +174,8 @@ fn a_row_of_a_server_ends_when_its_key_is_loaded() {
 fn peak_of(bad_rows: usize) -> u64 {
     let (project, env) = (project(""), "prod");
     let filler = "é".repeat(4000);
-    let rows: String =
-        (0..bad_rows).map(|id| format!("{{\"id\": {id}, \"n\": \"x\", \"note\": \"{filler}\"}}\n")).collect();
+    let rows = (0..bad_rows).map(|id| format!("{{\"id\": {id}, \"n\": \"x\", \"note\": \"{filler}\"}}\n"));
+    let rows = rows.collect::<Vec<_>>().concat();
     project.write("data/1.ndjson", rows + "{\"id\": -1, \"n\": 1}\n");
     let mut run = binary();
     run.args(["run", "--env", env, "--project"]).arg(project.path()).stderr(Stdio::null());
