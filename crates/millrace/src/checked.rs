@@ -4,7 +4,7 @@
 //! It saves time and decides nothing: where the file is missing, cannot be read, or is of another build, the project is checked.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -12,6 +12,7 @@ use millrace_engine::check;
 use millrace_engine::compiled::Compiled;
 use millrace_engine::registry::Registry;
 
+use crate::folder::{PRIVATE, replace};
 use crate::owner::{FOLDER, VERSION, make_private, plain};
 
 /// The last sound check of an environment, and what a check would be of now.
@@ -46,10 +47,7 @@ impl LastCheck {
     fn write(&self) -> io::Result<()> {
         let (Some(digest), Some(folder)) = (&self.now, self.place.parent()) else { return Ok(()) };
         make_private(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(digest.as_bytes())?;
-        file.persist(&self.place).map_err(|error| error.error)?;
-        Ok(())
+        replace(&self.place, digest, PRIVATE)
     }
 }
 

@@ -1,6 +1,8 @@
-//! The project's folder: which of its files belong to the project.
+//! The project's folder: which of its files belong to the project, and how one is written.
 
-use std::io;
+use std::fs::Permissions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use millrace_core::project::ProjectFile;
@@ -25,6 +27,21 @@ pub(crate) fn read(dir: &Path) -> io::Result<Vec<ProjectFile>> {
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
+}
+
+/// Permissions of a file that everybody may read.
+pub(crate) const PUBLIC: u32 = 0o644;
+/// Permissions of a file that only its owner may read.
+pub(crate) const PRIVATE: u32 = 0o600;
+
+/// Puts a whole file with these permissions in the place of another, so that a command that is cut short leaves the former one.
+pub(crate) fn replace(place: &Path, text: &str, permissions: u32) -> io::Result<()> {
+    let folder = place.parent().unwrap_or(Path::new("."));
+    let permissions = Permissions::from_mode(permissions);
+    let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(place).map_err(|error| error.error)?;
+    Ok(())
 }
 
 fn is_note(name: &str) -> bool {

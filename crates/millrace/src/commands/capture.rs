@@ -1,10 +1,6 @@
 //! `millrace capture`
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::Permissions;
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, has_errors};
@@ -23,6 +19,7 @@ use serde_json::{Value as Json, json};
 use super::Outcome;
 use crate::cli::Capture;
 use crate::exit::{self, Exit};
+use crate::folder::{PUBLIC, replace};
 use crate::terminal;
 use crate::workspace::{Failure, Loaded, Workspace, cannot_write};
 
@@ -146,7 +143,7 @@ impl<'a> Captured<'a> {
             };
             if !unchanged && !args.dry_run {
                 let place = workspace.dir.join(&path);
-                replace(&place, &text).map_err(|error| cannot_write(&place, &error))?;
+                replace(&place, &text, PUBLIC).map_err(|error| cannot_write(&place, &error))?;
             }
             let columns: usize = streams.values().map(|schema| schema.columns.len()).sum();
             let count = streams.len();
@@ -241,13 +238,4 @@ async fn views(
     views.retain(|name| streams.contains_key(name));
     let wanted = def.is_some_and(|def| def.exclude.views.is_some());
     Ok((wanted || !views.is_empty()).then_some(views))
-}
-
-/// Puts a whole file in the place of another, so that a command that is cut short leaves the former one.
-pub(super) fn replace(place: &Path, text: &str) -> io::Result<()> {
-    let folder = place.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(0o644)).tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(place).map_err(|error| error.error)?;
-    Ok(())
 }

@@ -12,9 +12,9 @@ use millrace_engine::reader::{ReaderAccess, ReaderRequest, ReaderRole, RootCerti
 use serde_json::{Value as Json, json};
 
 use super::Outcome;
-use super::capture::replace;
 use crate::cli::Connect;
 use crate::exit::{self, Exit};
+use crate::folder::{PUBLIC, replace};
 use crate::terminal;
 use crate::tool::Sheet;
 use crate::workspace::{Failure, Workspace, cannot_write};
@@ -118,7 +118,7 @@ fn write(folder: &Path, name: &str, root: &RootCertificate) -> Result<PathBuf, F
     std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
     let place = folder.canonicalize().map_err(|error| failed(&error))?.join(name);
     if std::fs::read_to_string(&place).ok().as_deref() != Some(&root.pem) {
-        replace(&place, &root.pem).map_err(|error| failed(&error))?;
+        replace(&place, &root.pem, PUBLIC).map_err(|error| failed(&error))?;
     }
     Ok(place)
 }
