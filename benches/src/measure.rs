@@ -3,6 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use millrace_testkit::peak_memory;
+
 /// How often the memory of a process is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -47,7 +49,7 @@ pub(crate) fn run(command: &mut Command) -> Result<Measured, String> {
 
 /// The peak resident sizes of a process and of all that it has started (a script that starts the real program, say), summed, in MB.
 fn resident(process: u32) -> Option<f64> {
-    let own = peak(process)?;
+    let own = peak_memory(process)?;
     // proc(5): the children of each thread, if the kernel was built to tell.
     let threads = std::fs::read_dir(format!("/proc/{process}/task")).ok()?;
     let lists =
@@ -56,11 +58,4 @@ fn resident(process: u32) -> Option<f64> {
         .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
         .collect();
     Some(own + children.into_iter().filter_map(resident).sum::<f64>())
-}
-
-/// `VmHWM` of `/proc/N/status` (proc(5)): the peak resident size so far, in kB.
-fn peak(process: u32) -> Option<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok().map(|kb| kb * 1024.0 / 1e6)
 }

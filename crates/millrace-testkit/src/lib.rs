@@ -14,3 +14,4 @@ pub mod proxy;
 pub mod web;
 
 pub use self::cases::cases;
+pub use self::process::peak_memory;

@@ -135,3 +135,10 @@ pub(crate) fn program(name: &str) -> PathBuf {
         .find(|program| program.is_file())
         .unwrap_or_else(|| panic!("`{name}` is not installed: run `make test-deps`"))
 }
+
+/// The peak resident size of a process so far, in MB (10^6 bytes): `VmHWM` of `/proc/N/status` (proc(5)). None where the process has ended.
+pub fn peak_memory(process: u32) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok().map(|kb| kb * 1024.0 / 1e6)
+}

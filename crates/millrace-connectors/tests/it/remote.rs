@@ -264,17 +264,17 @@ fn bucket() -> WebServer {
     })
 }
 
+/// Where a bucket is, and a key to it.
+fn signed_by(endpoint: &str) -> [(&str, &str); 4] {
+    [("endpoint", endpoint), ("region", "eu-west-3"), ("access_key", "AKID"), ("secret_key", "hush")]
+}
+
 #[test]
 fn objects_of_a_bucket_are_listed_and_read() {
     let server = bucket();
     let source = source("csv", Path::new("."), &[]);
     let endpoint = server.address("");
-    let keys = [
-        ("endpoint", endpoint.as_str()),
-        ("region", "eu-west-3"),
-        ("access_key", "AKID"),
-        ("secret_key", "hush"),
-    ];
+    let keys = signed_by(&endpoint);
     let at = |path: &str| with(stream("s", &[("path", path)]), "s3", &keys);
     let loaded = load(source.as_ref(), &at("s3://shop/in/*.csv")).expect("readable");
     assert_eq!(loaded.rows.len(), 9);
@@ -316,13 +316,8 @@ fn a_session_token_goes_with_the_signature() {
     });
     let source = source("csv", Path::new("."), &[]);
     let endpoint = server.address("");
-    let keys = [
-        ("endpoint", endpoint.as_str()),
-        ("region", "eu-west-3"),
-        ("access_key", "AKID"),
-        ("secret_key", "hush"),
-        ("session_token", "t0ken/+"),
-    ];
+    let [at, region, name, secret] = signed_by(&endpoint);
+    let keys = [at, region, name, secret, ("session_token", "t0ken/+")];
     let by = |keys: &[(&str, &str)]| with(stream("s", &[("path", "s3://shop/a.csv")]), "s3", keys);
     assert_eq!(load(source.as_ref(), &by(&keys)).expect("readable").rows.len(), 3);
     discover(source.as_ref(), &by(&keys[..4])).expect_err("without it nobody is let in");

@@ -5,10 +5,10 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use millrace_testkit::mariadb::MariaDb;
+use millrace_testkit::peak_memory;
 use millrace_testkit::postgres::PostgresServer;
-use serde_json::Value as Json;
 
-use crate::millrace::{Project, binary};
+use crate::millrace::{Project, binary, notices};
 
 fn manifest() -> String {
     let postgres = PostgresServer::shared();
@@ -35,11 +35,6 @@ fn project(mode: &str) -> Project {
 
 fn in_quarantine(project: &Project, env: &str) -> Vec<Vec<String>> {
     project.rows_in(env, "select file, line from _millrace.quarantine order by 1, 2")
-}
-
-fn notices(summary: &Json) -> Vec<&str> {
-    let notices = summary["notices"].as_array().expect("notices");
-    notices.iter().map(|notice| notice["code"].as_str().expect("a code")).collect()
 }
 
 #[test]
@@ -171,7 +166,7 @@ fn a_row_of_a_server_ends_when_its_key_is_loaded() {
 
 /// A run of bad rows alone, of about 8 KB each, into PostgreSQL: DuckDB keeps what a transaction writes in memory of its own, within its limit.
 /// Returns the most memory that the run had, in MB.
-fn peak_of(bad_rows: usize) -> u64 {
+fn peak_of(bad_rows: usize) -> f64 {
     let (project, env) = (project(""), "prod");
     let filler = "é".repeat(4000);
     let rows = (0..bad_rows).map(|id| format!("{{\"id\": {id}, \"n\": \"x\", \"note\": \"{filler}\"}}\n"));
@@ -180,25 +175,21 @@ fn peak_of(bad_rows: usize) -> u64 {
     let mut run = binary();
     run.args(["run", "--env", env, "--project"]).arg(project.path()).stderr(Stdio::null());
     let mut run = run.spawn().expect("the binary starts");
-    let status = format!("/proc/{}/status", run.id());
-    let mut peak = 0;
+    let mut peak = 0.0_f64;
     while run.try_wait().expect("a child").is_none() {
-        // proc(5): the peak resident size so far, in kB.
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-        peak = peak.max(line.trim_end_matches("kB").trim().parse().unwrap_or(0));
+        peak = peak.max(peak_memory(run.id()).unwrap_or_default());
         sleep(Duration::from_millis(5));
     }
     assert!(run.wait().expect("it ended").success());
     let kept =
         project.rows_in(env, "select count(*), sum(length(raw)) > 4000 * count(*) from _millrace.quarantine");
     assert_eq!(kept[0], [bad_rows.to_string(), "true".to_owned()]);
-    peak / 1000
+    peak
 }
 
 #[test]
 fn a_load_of_many_bad_rows_needs_little_more_memory_than_one_of_few() {
     let (few, many) = (peak_of(500), peak_of(20_000));
     // Their text alone is 160 MB.
-    assert!(many < few + 100, "{few} MB for 500 rows in quarantine, {many} MB for 20,000");
+    assert!(many < few + 100.0, "{few:.0} MB for 500 rows in quarantine, {many:.0} MB for 20,000");
 }

@@ -4,7 +4,7 @@ use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::postgres::PostgresServer;
 use serde_json::Value as Json;
 
-use crate::millrace::Project;
+use crate::millrace::{Project, notices};
 
 const SOURCE: &str = "type: mysql\nurl: \"${CRM_URL}\"\nstreams:\n  orders: {mode: incremental, cursor: changed_at, lag: 10m}\n";
 
@@ -90,4 +90,41 @@ fn what_cannot_be_read_so_is_said_before_a_run() {
     project.write("sources/files.yml", files);
     let checked = project.run(&["check"]);
     assert!(checked.stderr.contains("this type of source has no `mode: incremental`"), "{}", checked.stderr);
+}
+
+#[test]
+fn a_row_that_is_ahead_is_told_and_read_when_anything_is_new() {
+    let server = MariaDb::start(&[]);
+    server.run(
+        "create database shop; create user reader identified by 'lecteur'; grant select on shop.* to reader; use shop; \
+         create table orders (id int primary key, total decimal(10, 2), changed_at datetime not null); \
+         insert into orders select seq, seq / 4, '2026-01-01' + interval seq minute from seq_1_to_100; \
+         insert into orders values (101, 1, '2099-01-01')",
+    );
+    let project = project(&server);
+    project.write("sources/crm.yml", SOURCE.replace("lag: 10m", "lag: 1m, deletes: ignore"));
+    let run = |sql: &str| server.run(&format!("use shop; {sql}"));
+    let first = project.run_json(0, &[]);
+    assert_eq!(notices(&first), ["cursor-ahead"]);
+    let message = first["notices"][0]["message"].as_str().expect("a message");
+    assert!(
+        message.starts_with("1 row of table `orders` has a `changed_at` that the server's clock"),
+        "{message}"
+    );
+    assert_eq!(project.run_json(0, &[])["status"], "unchanged");
+    // It is looked at, too: a change of it is news.
+    run("update orders set total = 2 where id = 101");
+    assert_eq!(project.run_json(0, &[])["status"], "succeeded");
+    assert_eq!(project.value("select cast(total as varchar) from orders where id = 101"), "2.00");
+    run("insert into orders values (102, 3, '2026-01-01 01:40:30')");
+    let second = project.run_json(0, &[]);
+    assert_eq!(
+        (second["streams"][0]["rows_loaded"].as_u64(), notices(&second)),
+        (Some(3), vec!["cursor-ahead"])
+    );
+    // Mended, it is a row like others.
+    run("update orders set changed_at = '2026-01-01 01:41:00' where id = 101");
+    let third = project.run_json(0, &[]);
+    assert!(notices(&third).is_empty(), "{third}");
+    assert_eq!(project.run_json(0, &[])["status"], "unchanged");
 }

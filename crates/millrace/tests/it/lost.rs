@@ -4,7 +4,7 @@ use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::postgres::PostgresServer;
 use serde_json::Value as Json;
 
-use crate::millrace::Project;
+use crate::millrace::{Project, notices};
 
 fn environments() -> String {
     let postgres = PostgresServer::shared();
@@ -39,11 +39,6 @@ fn problems(summary: &Json) -> Vec<&str> {
     );
     let problems = summary["held"]["problems"].as_array().expect("problems");
     problems.iter().map(|problem| problem["code"].as_str().expect("a code")).collect()
-}
-
-fn notices(summary: &Json) -> Vec<&str> {
-    let notices = summary["notices"].as_array().expect("notices");
-    notices.iter().map(|notice| notice["code"].as_str().expect("a code")).collect()
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The real binary, from the outside.
 
 mod agreement;
-mod ahead;
 mod appending;
 mod both;
 mod broken;

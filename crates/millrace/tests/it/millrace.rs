@@ -138,6 +138,12 @@ pub(crate) fn command(arguments: &[&str]) -> Ended {
     Ended::of(&binary().args(arguments).output().expect("the binary starts"))
 }
 
+/// The codes of what a run told beside how it went.
+pub(crate) fn notices(summary: &Json) -> Vec<&str> {
+    let notices = summary["notices"].as_array().expect("notices");
+    notices.iter().map(|notice| notice["code"].as_str().expect("a code")).collect()
+}
+
 fn shown(value: &Json) -> String {
     match value {
         Json::Null => "NULL".to_owned(),
