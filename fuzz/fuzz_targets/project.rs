@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use libfuzzer_sys::fuzz_target;
 use millrace_core::project::{Connectors, ProjectFile, load};
 use millrace_core::render::{to_json, to_terminal};
-use millrace_engine::registry::Registry;
+use millrace_engine::ports::registry::Registry;
 
 const PATHS: [&str; 7] = [
     "millrace.yml",

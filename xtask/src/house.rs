@@ -1,137 +1,92 @@
-//! The house rules that a test can hold.
+//! `cargo xtask house`: what of the house style can be counted. Rules that hold or do not are tests (`house/rules.rs`).
 
-use std::path::{Path, PathBuf};
+mod imports;
+mod lengths;
+#[cfg(test)]
+mod rules;
+mod sources;
+mod stages;
 
-use crate::root;
+use std::fmt::Write as _;
 
-/// Files of the repository's own, below these folders, with one of these endings.
-fn files(folders: &[&str], endings: &[&str]) -> Vec<PathBuf> {
-    fn walk(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if path.is_dir() {
-                if !matches!(name.as_str(), "target" | "node_modules" | "dist" | ".git" | ".cache") {
-                    walk(&path, endings, found);
-                }
-            } else if endings.iter().any(|ending| name.ends_with(ending)) {
-                found.push(path);
-            }
-        }
-    }
-    let mut found = Vec::new();
-    for folder in folders {
-        walk(&root().join(folder), endings, &mut found);
-    }
-    found.sort();
-    found
+use crate::house::imports::{Crate, crates};
+use crate::house::lengths::{LongFunction, Spread, documentation, long_functions};
+use crate::house::sources::{all, shown};
+use crate::{Outcome, say};
+
+/// Lines of a file at most.
+const LONGEST_FILE: usize = 500;
+
+/// Lines of a function, after which it is counted as long.
+const LONG_FUNCTION: usize = 60;
+
+/// How many long functions there are outside of tests. This number only goes down: whoever splits one lowers it.
+const LONG_FUNCTIONS: usize = 35;
+
+/// Prints the figures; an error names what breaks a rule.
+pub(crate) fn report() -> Outcome {
+    let (mut text, mut broken) = (String::new(), Vec::new());
+    lines(&mut text, &mut broken);
+    functions(&mut text, &mut broken);
+    circles(&mut text, &mut broken);
+    let (imports, upward) = stages::upward_imports();
+    let _ =
+        writeln!(text, "imports between files of the engine: {imports}; to a later stage: {}", upward.len());
+    broken.extend(upward);
+    let (comments, code) = documentation(&sources::rust());
+    let share = comments as f64 / code as f64;
+    let _ = writeln!(text, "documentation lines per code line: {share:.2} ({comments} / {code})");
+    say(text.trim_end());
+    if broken.is_empty() { Ok(()) } else { Err(broken.join("\n")) }
 }
 
-fn text(path: &Path) -> String {
-    std::fs::read_to_string(path).expect("a file that was just listed")
-}
-
-/// The lines before a file's own tests.
-fn code(path: &Path) -> String {
-    text(path).split("#[cfg(test)]").next().unwrap_or_default().to_owned()
-}
-
-#[test]
-fn no_file_is_longer_than_500_lines() {
-    let sources = files(
-        &["benches", "crates", "fuzz", "xtask", "web/src", "web/dev", "web/browser-test"],
-        &[".rs", ".ts", ".svelte", ".mjs"],
+fn lines(text: &mut String, broken: &mut Vec<String>) {
+    let files = all();
+    let spread = Spread::of(&files);
+    let (longest, most) = &spread.largest;
+    let _ = writeln!(
+        text,
+        "files: {}; lines: median {}, 90th percentile {}, largest {most} ({})",
+        files.len(),
+        spread.median,
+        spread.percentile_90,
+        shown(longest)
     );
-    assert!(sources.len() > 100, "only {} files were found", sources.len());
-    let long: Vec<String> = sources
-        .iter()
-        .map(|path| (path, text(path).lines().count()))
-        .filter(|(_, lines)| *lines > 500)
-        .map(|(path, lines)| format!("{}: {lines} lines", path.display()))
-        .collect();
-    assert!(long.is_empty(), "{long:#?}");
-}
-
-#[test]
-fn the_core_does_no_io_and_reads_no_clock() {
-    for path in files(&["crates/millrace-core/src"], &[".rs"]) {
-        let code = code(&path);
-        for word in [
-            "std::fs",
-            "std::env",
-            "std::net",
-            "std::process",
-            "std::thread",
-            "SystemTime",
-            "Instant::now",
-            "Timestamp::now",
-        ] {
-            assert!(!code.contains(word), "{} uses {word}", path.display());
-        }
+    if *most > LONGEST_FILE {
+        broken.push(format!("{} has {most} lines, {LONGEST_FILE} at most are allowed", shown(longest)));
     }
 }
 
-#[test]
-fn the_engine_names_no_database_product() {
-    for path in files(&["crates/millrace-engine/src"], &[".rs"]) {
-        let code = text(&path).to_lowercase();
-        for word in ["duckdb", "postgres", "mysql", "mariadb", "neon", "sqlite"] {
-            assert!(!code.contains(word), "{} names {word}", path.display());
-        }
+fn functions(text: &mut String, broken: &mut Vec<String>) {
+    let long = long_functions(&sources::rust(), LONG_FUNCTION);
+    let _ = writeln!(text, "functions over {LONG_FUNCTION} lines: {}", long.len());
+    for LongFunction { file, name, lines } in &long {
+        let _ = writeln!(text, "  {lines:>4}  {} `{name}`", shown(file));
+    }
+    if long.len() != LONG_FUNCTIONS {
+        let next = if long.len() > LONG_FUNCTIONS { "split one" } else { "lower `LONG_FUNCTIONS`" };
+        broken.push(format!(
+            "{} functions have more than {LONG_FUNCTION} lines, and `xtask/src/house.rs` says {LONG_FUNCTIONS}: {next}",
+            long.len()
+        ));
     }
 }
 
-#[test]
-fn only_the_binary_prints_exits_or_reads_the_environment() {
-    let folders = [
-        "crates/millrace-core/src",
-        "crates/millrace-engine/src",
-        "crates/millrace-connectors/src",
-        "crates/millrace-server/src",
-    ];
-    for path in files(&folders, &[".rs"]) {
-        let code = code(&path);
-        for word in ["println!", "eprintln!", "process::exit", "env::var", "env::args"] {
-            assert!(!code.contains(word), "{} uses {word}", path.display());
-        }
-    }
-}
-
-#[test]
-fn nothing_names_a_machine() {
-    let endings = [".rs", ".ts", ".svelte", ".mjs", ".md", ".yml", ".toml", ".json", "Makefile", "run"];
-    // Written in pieces, so that this file passes its own test.
-    let words = [["/wo", "rk/"].concat(), ["registry.", "npmjs"].concat(), ["/ro", "ot/"].concat()];
-    for path in
-        files(&["benches", "crates", "fuzz", "xtask", "web", "examples", "docs", ".ci", ".cargo"], &endings)
-    {
-        let text = text(&path);
-        for word in &words {
-            assert!(!text.contains(word.as_str()), "{} names {word}", path.display());
-        }
-    }
-}
-
-#[test]
-fn code_is_unsafe_in_one_module() {
-    // The fuzz targets are a workspace of their own, without the lint.
-    let words = ["_code", " {", " fn", " impl"].map(|after| ["unsafe", after].concat());
-    let mut with = files(&["benches", "crates", "fuzz", "xtask"], &[".rs"]);
-    with.retain(|path| words.iter().any(|word| text(path).contains(word)));
-    assert_eq!(with, [root().join("crates/millrace-connectors/src/duckdb/vector.rs")]);
-}
-
-#[test]
-fn modules_say_what_they_hold() {
-    for path in files(&["benches", "crates", "xtask"], &[".rs"]) {
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        assert!(
-            !matches!(
-                stem.as_str(),
-                "utils" | "util" | "common" | "types" | "helpers" | "imp" | "core" | "misc"
-            ),
-            "{}",
-            path.display()
+fn circles(text: &mut String, broken: &mut Vec<String>) {
+    for (name, folder) in crates() {
+        let found = Crate::read(&folder);
+        let circles = found.circles();
+        let (inside, across): (Vec<_>, Vec<_>) =
+            circles.into_iter().partition(|circle| found.folders(circle).len() == 1);
+        let _ = writeln!(
+            text,
+            "{name}: {} files; circles of imports: {} inside a folder, {} across folders",
+            found.len(),
+            inside.len(),
+            across.len()
         );
+        broken.extend(across.iter().map(|circle| {
+            format!("{name}: a circle of imports spans folders: {}", imports::names(circle).join(", "))
+        }));
     }
 }

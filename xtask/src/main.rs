@@ -2,6 +2,7 @@
 
 mod browser;
 mod fuzz;
+mod house;
 mod libduckdb;
 mod mysql;
 mod mysql_9;
@@ -21,10 +22,11 @@ fn main() -> ExitCode {
         "mysql" => mysql::fetch(),
         "mysql-9" => mysql_9::fetch(),
         "test-deps" => test_deps::install(),
+        "house" => house::report(),
         "browser-test" => browser::test(),
         "fuzz" => fuzz::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         other => Err(format!(
-            "there is no task `{other}`; there are: libduckdb, mysql, mysql-9, test-deps, browser-test, fuzz"
+            "there is no task `{other}`; there are: libduckdb, mysql, mysql-9, test-deps, house, browser-test, fuzz"
         )),
     };
     match outcome {
@@ -46,6 +48,3 @@ fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
 }
-
-#[cfg(test)]
-mod house;

@@ -1,34 +1,10 @@
 //! What the targets in `fuzz/` call: the parsers of this crate with any bytes, and what has to be true of whatever they make of them. A
 //! claim that does not hold is a panic. Only with the feature `fuzz`, and for nobody else.
 
+pub(crate) mod input;
+
 pub use crate::csv_files::fuzz::csv;
 pub use crate::json_files::fuzz::json;
 pub use crate::mysql::fuzz::{mysql_url, mysql_values};
 pub use crate::mysql_dump::fuzz::dump;
 pub use crate::postgres::fuzz::{numbers, postgres_url};
-
-/// Takes numbers and texts from the bytes that a target is given; zeros and nothing once there are no more.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
-
-impl<'a> Input<'a> {
-    /// The next byte.
-    pub(crate) fn byte(&mut self) -> u8 {
-        let (first, rest) = self.0.split_first().map_or((0, self.0), |(first, rest)| (*first, rest));
-        self.0 = rest;
-        first
-    }
-
-    /// The next `N` bytes.
-    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        std::array::from_fn(|_| self.byte())
-    }
-
-    /// As many bytes as the next one says.
-    pub(crate) fn text(&mut self) -> &'a [u8] {
-        let length = usize::from(self.byte()).min(self.0.len());
-        let (text, rest) = self.0.split_at(length);
-        self.0 = rest;
-        text
-    }
-}

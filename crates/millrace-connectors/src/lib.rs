@@ -30,11 +30,7 @@ pub mod parquet_files;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "tls")]
-#[cfg_attr(
-    not(all(feature = "mysql", feature = "postgres")),
-    allow(dead_code, reason = "each server uses a part of it")
-)]
-mod silence;
+mod reachability;
 #[cfg(any(
     feature = "csv",
     feature = "duckdb",
@@ -46,13 +42,17 @@ mod size;
 #[cfg(feature = "tls")]
 #[cfg_attr(
     not(all(feature = "mysql", feature = "postgres")),
+    allow(dead_code, reason = "each server uses a part of it")
+)]
+mod timeouts;
+#[cfg(feature = "tls")]
+#[cfg_attr(
+    not(all(feature = "mysql", feature = "postgres")),
     allow(dead_code, unreachable_pub, reason = "each server uses a part of it")
 )]
 mod tls;
-#[cfg(feature = "tls")]
-mod way;
 
-use millrace_engine::registry::Registry;
+use millrace_engine::ports::registry::Registry;
 
 /// Adds every connector of this build.
 pub fn register(registry: &mut Registry) {

@@ -28,6 +28,15 @@ pub struct Span {
     pub range: Range<usize>,
 }
 
+/// A text and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spanned {
+    /// The text.
+    pub text: String,
+    /// Its place.
+    pub span: Span,
+}
+
 impl Span {
     /// A span of `file`.
     pub fn new(file: &Arc<str>, range: Range<usize>) -> Self {

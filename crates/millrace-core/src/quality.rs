@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Span;
+use crate::diagnostic::Spanned;
 use crate::digest::sha256;
 use crate::metric::filter::digits;
 use crate::name::{Ident, Relation};
-use crate::project::decode::Spanned;
 use crate::sql::spelling::Spelling;
 
 /// Digits of an exact number that each warehouse has.

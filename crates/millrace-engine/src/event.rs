@@ -5,7 +5,7 @@ use std::sync::Arc;
 use millrace_core::name::StreamName;
 use serde::{Deserialize, Serialize};
 
-use crate::summary::RunSummary;
+use crate::state::run_summary::RunSummary;
 
 /// A step of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ pub enum Event {
         /// What it waits for: `run 20261123T140501-1a2b`, `a rollback`.
         other: String,
         /// Its process.
-        holder: Option<crate::lease::Holder>,
+        holder: Option<crate::state::lease::Holder>,
     },
     /// Something that people should know of, as a diagnostic.
     Notice(Box<millrace_core::diagnostic::Diagnostic>),

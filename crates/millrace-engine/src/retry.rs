@@ -1,7 +1,7 @@
 //! A connection that breaks in the middle of a step of a run: the step is tried again, with pauses and a word to the user.
 //!
 //! That is safe because a step that failed has left nothing: a load (`Warehouse::load`), a model's table, a publish. Where the answer to a
-//! commit was lost, the next try looks first whether it was done (`load_columns.rs`, `model_run.rs`, `Runner::try_publish`).
+//! commit was lost, the next try looks first whether it was done (`load/columns.rs`, `run/models.rs`, `Runner::try_publish`).
 
 use std::time::Duration;
 

@@ -10,19 +10,31 @@ use millrace_core::project::manifest::QuarantineLimit;
 use tokio::time::{sleep, timeout};
 
 use crate::cancel::Cancel;
-use crate::compiled::Compiled;
+use crate::compile::compiled::Compiled;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
-use crate::lease::{Held, Holder, IsGone, Lease};
-use crate::notices::Notices;
-use crate::publish::KEPT;
+use crate::fault;
+use crate::ports::warehouse::Warehouse;
+use crate::retry;
+use crate::run::notices::Notices;
+use crate::run::publish::KEPT;
 use crate::run::runner::Runner;
+use crate::state::lease::{Held, Holder, IsGone, Lease};
+pub use crate::state::run_summary::{
+    HeldBy, ModelSummary, RunError, RunNotice, RunStatus, RunSummary, StreamSummary,
+};
+use crate::state::trigger::{Trigger, TriggerKind};
 use crate::state::{RunRecord, State};
-pub use crate::summary::{HeldBy, ModelSummary, RunError, RunNotice, RunStatus, RunSummary, StreamSummary};
-use crate::trigger::{Trigger, TriggerKind};
-use crate::warehouse::Warehouse;
-use crate::{fault, retry};
 
+mod clock;
+pub mod data_tests;
+pub mod models;
+mod notices;
+pub mod plan;
+pub mod publish;
+mod removed_streams;
+pub mod report;
+pub mod rollback;
 mod runner;
 
 /// What a run is told beside the project.

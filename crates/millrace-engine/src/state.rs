@@ -1,4 +1,4 @@
-//! What a warehouse remembers, in a schema of its own (`_millrace`). Portable SQL; `migrate.rs` has the tables.
+//! What a warehouse remembers, in a schema of its own (`_millrace`). Portable SQL; `state/migrations.rs` has the tables.
 
 use jiff::Timestamp;
 use millrace_core::cursor::Cursor;
@@ -10,9 +10,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::merge::RawColumn;
-use crate::migrate::FENCED_RUNS;
-use crate::warehouse::{QueryLimits, Statement, Warehouse};
+use crate::ports::warehouse::{QueryLimits, Statement, Warehouse};
+use crate::state::migrations::FENCED_RUNS;
+use crate::state::raw_column::RawColumn;
+
+pub mod lease;
+pub mod migrations;
+mod owner;
+pub(crate) mod quarantine;
+pub(crate) mod quarantine_buffer;
+pub mod raw_column;
+pub mod run_summary;
+pub mod test_result;
+pub mod trigger;
+pub mod unfinished;
 
 /// What times of a schedule are compared with: no time after it is dealt with, though a server whose clock was ahead may have said so.
 const SOON: &str = "now() + interval '1 minute'";
@@ -40,6 +51,14 @@ pub struct LoadedStream {
     pub quarantined: Option<u64>,
     /// The data version since which the project has no such stream; none where it has it.
     pub removed_in: Option<u64>,
+}
+
+impl LoadedStream {
+    /// Whether its next load reads all of it, so that it brings back what is in quarantine.
+    pub(crate) fn is_read_whole(&self) -> bool {
+        let keeps = matches!(self.position, Some(Cursor::Files { kept: true, .. } | Cursor::Column { .. }));
+        !keeps && !self.columns.iter().flatten().any(|column| column.key)
+    }
 }
 
 /// The record of one publish.
@@ -413,7 +432,7 @@ pub struct RunRecord<'a> {
     pub started_at: i64,
     /// When it ended.
     pub finished_at: Option<i64>,
-    /// A word of [`crate::run::RunStatus`].
+    /// A word of [`run_summary::RunStatus`].
     pub status: &'a str,
     /// Its summary.
     pub summary: &'a Json,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use millrace_core::time_zone::ProjectZone;
 use millrace_core::value::Value;
 use millrace_engine::error::Result;
-use millrace_engine::warehouse::{QueryLimits, Rows, Statement, Warehouse};
+use millrace_engine::ports::warehouse::{QueryLimits, Rows, Statement, Warehouse};
 use tokio::sync::{OnceCell, Semaphore};
 
 /// What one query of a reader may take.
@@ -153,9 +153,9 @@ mod tests {
     use async_trait::async_trait;
     use millrace_core::name::Relation;
     use millrace_core::sql::dialect::Dialect;
-    use millrace_engine::batch::BatchReceiver;
     use millrace_engine::error::{Error, ErrorKind};
-    use millrace_engine::warehouse::{
+    use millrace_engine::ports::batch::BatchReceiver;
+    use millrace_engine::ports::warehouse::{
         FinishLoad, LoadOutcome, LoadRequest, PreparedTable, PublishOutcome, PublishRequest, ResultColumn,
     };
 

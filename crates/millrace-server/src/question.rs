@@ -10,7 +10,7 @@ use millrace_core::metric::result::{Answer, answer, change};
 use millrace_core::metric::time_range::Days;
 use millrace_core::metric::view::{Dimension, SemanticView};
 use millrace_core::value::Value;
-use millrace_engine::warehouse::{ResultColumn, Statement};
+use millrace_engine::ports::warehouse::{ResultColumn, Statement};
 
 use crate::failure::{Failure, Result};
 use crate::snapshot::Snapshot;

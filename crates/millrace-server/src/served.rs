@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_core::metric::view::SemanticView;
 use millrace_core::project::dashboard_file::DashboardDef;
-use millrace_engine::compiled::Compiled;
-use millrace_engine::warehouse::Warehouse;
+use millrace_engine::compile::compiled::Compiled;
+use millrace_engine::ports::warehouse::Warehouse;
 
 use crate::question::Shapes;
 use crate::wire::project::locales;

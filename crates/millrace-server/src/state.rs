@@ -10,14 +10,14 @@ use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::metric::view::SemanticView;
 use millrace_core::suggest::did_you_mean;
-use millrace_engine::compiled::Compiled;
+use millrace_engine::compile::compiled::Compiled;
 use millrace_engine::error as engine;
-use millrace_engine::migrate::STATE_VERSION;
-use millrace_engine::publish::KEPT;
+use millrace_engine::ports::warehouse::{Rows, Statement, Warehouse};
 use millrace_engine::run::RunSummary;
-use millrace_engine::scheduler::Timetable;
+use millrace_engine::run::publish::KEPT;
+use millrace_engine::schedule::scheduler::Timetable;
 use millrace_engine::state::State;
-use millrace_engine::warehouse::{Rows, Statement, Warehouse};
+use millrace_engine::state::migrations::STATE_VERSION;
 use tokio::sync::watch;
 
 use crate::auth::{Auth, check_address};
@@ -26,7 +26,8 @@ use crate::failure::{Failure, Result};
 use crate::host::Hosts;
 use crate::live::Live;
 use crate::question::Shapes;
-use crate::runs::{Desk, Runner};
+use crate::runs::queue::RunQueue;
+use crate::runs::runner::Runner;
 use crate::served::{Served, Subject};
 use crate::snapshot::Snapshot;
 use crate::wire::run::Run;
@@ -67,7 +68,7 @@ struct Inner {
     hosts: Hosts,
     live: Live,
     cache: Cache,
-    desk: Desk,
+    run_queue: Arc<RunQueue>,
     /// The schedule of the project that is served.
     timetable: watch::Sender<Option<Timetable>>,
     /// When it starts the next run; none while nobody keeps it.
@@ -103,7 +104,7 @@ impl AppState {
             hosts,
             live: Live::new(),
             cache: Cache::new(CACHE_BYTES),
-            desk: Desk::default(),
+            run_queue: Arc::default(),
             next_run: Mutex::default(),
             has_state: AtomicBool::new(false),
             warehouse: setup.warehouse,
@@ -301,8 +302,8 @@ impl AppState {
         self.runner.as_ref()
     }
 
-    pub(crate) fn desk(&self) -> &Desk {
-        &self.inner.desk
+    pub(crate) fn run_queue(&self) -> &Arc<RunQueue> {
+        &self.inner.run_queue
     }
 
     pub(crate) fn version(&self) -> &str {

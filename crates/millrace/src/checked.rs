@@ -8,9 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use millrace_engine::check;
-use millrace_engine::compiled::Compiled;
-use millrace_engine::registry::Registry;
+use millrace_engine::compile::check;
+use millrace_engine::compile::compiled::Compiled;
+use millrace_engine::ports::registry::Registry;
 
 use crate::folder::{PRIVATE, replace};
 use crate::owner::{FOLDER, VERSION, make_private, plain};

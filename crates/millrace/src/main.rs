@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod demo;
 mod exit;
+mod failure;
 mod folder;
 mod owner;
 mod process;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use millrace_engine::lease::Holder;
+use millrace_engine::state::lease::Holder;
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 

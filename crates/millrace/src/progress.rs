@@ -6,8 +6,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use millrace_core::project::SourceTexts;
 use millrace_core::render;
+use millrace_core::visible::grouped;
 use millrace_engine::event::{Event, Observer, StepKind};
-use millrace_engine::sync::grouped;
 
 use crate::terminal;
 

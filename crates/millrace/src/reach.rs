@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
-use millrace_engine::warehouse::Warehouse;
+use millrace_engine::ports::warehouse::Warehouse;
 use millrace_server::control::RemoteWarehouse;
 use tokio::time::sleep;
 
 use crate::exit::{self, Exit};
+use crate::failure::Failure;
 use crate::owner::Server;
 use crate::terminal;
-use crate::workspace::{Failure, Workspace};
+use crate::workspace::Workspace;
 
 /// How often somebody who waits for a file looks again.
 const LOOK: Duration = Duration::from_millis(100);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use millrace_core::name::Ident;
-use millrace_engine::reader::{Reach, ReaderAccess, RootOrigin, TlsCheck};
+use millrace_engine::ports::reader_access::{Reach, ReaderAccess, RootOrigin, TlsCheck};
 
 /// A tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,65 +7,19 @@ use std::sync::Arc;
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, has_errors};
 use millrace_core::project::environment::Environment;
-use millrace_core::project::manifest::Var;
 use millrace_core::project::settings::Setting;
 use millrace_core::project::{Connectors, Project, SourceTexts, load};
-use millrace_engine::catalog::Ask;
-use millrace_engine::compiled::{Choices, Compiled, compile};
-use millrace_engine::error::Error;
-use millrace_engine::registry::{OwnedFile, Registry, VARIABLES, WarehouseConnector};
-use serde_json::json;
+use millrace_core::sql::var::Var;
+use millrace_engine::compile::catalog::Ask;
+use millrace_engine::compile::compiled::{Choices, Compiled, compile};
+use millrace_engine::ports::registry::{OwnedFile, Registry, VARIABLES, WarehouseConnector};
 
 use crate::checked::LastCheck;
 use crate::cli::Where;
 use crate::exit::{self, Exit};
+use crate::failure::Failure;
 use crate::owner::Server;
 use crate::{folder, terminal, variables};
-
-/// A command that cannot go on: what to say and with which code to end.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    /// What is wrong.
-    pub(crate) diagnostics: Vec<Diagnostic>,
-    /// Texts of the files that they point into.
-    pub(crate) texts: SourceTexts,
-    /// The exit code.
-    pub(crate) exit: Exit,
-}
-
-impl Failure {
-    /// One diagnostic that points into no file.
-    pub(crate) fn new(diagnostic: Diagnostic, exit: Exit) -> Self {
-        Self { diagnostics: vec![diagnostic], texts: SourceTexts::new(), exit }
-    }
-
-    /// Says it: to people, and as one JSON object where that was asked for.
-    pub(crate) fn report(&self, as_json: bool) -> Exit {
-        if as_json {
-            let list: Vec<_> =
-                self.diagnostics.iter().map(|d| millrace_core::render::to_json(d, &self.texts)).collect();
-            terminal::json_line(&json!({"status": "failed", "exit_code": self.exit.0, "diagnostics": list}));
-        } else {
-            terminal::diagnostics(&self.diagnostics, &self.texts);
-        }
-        self.exit
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::new(error.to_diagnostic(), Exit(error.kind().policy().exit))
-    }
-}
-
-/// An error of reading or writing a file.
-pub(crate) fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    let message = format!("`{}` cannot be written", path.display());
-    Failure::new(
-        Diagnostic::error(Code::CannotWrite, message).caused_by(error.to_string()),
-        exit::UNREACHABLE,
-    )
-}
 
 /// The connectors of this build.
 pub(crate) fn registry() -> Registry {
@@ -198,7 +152,7 @@ impl Workspace {
         if last.still_holds() {
             return Ok(());
         }
-        let diagnostics = millrace_engine::check::before_run(&self.compiled, &self.registry).await?;
+        let diagnostics = millrace_engine::compile::check::before_run(&self.compiled, &self.registry).await?;
         if diagnostics.is_empty() {
             last.passed();
             return Ok(());

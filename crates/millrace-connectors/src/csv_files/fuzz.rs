@@ -2,7 +2,7 @@
 
 use crate::csv_files::Csv;
 use crate::files::testing::{Outcome, blocks, discover, read, request};
-use crate::fuzz::Input;
+use crate::fuzz::input::Input;
 
 const COLUMNS: [&str; 2] = ["c1 text", "c2 text"];
 

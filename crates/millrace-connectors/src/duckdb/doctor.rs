@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use millrace_core::project::settings::Settings;
-use millrace_engine::diagnosis::{Diagnosis, Layer};
 use millrace_engine::error::{Error, ErrorKind};
+use millrace_engine::ports::diagnosis::{Diagnosis, Layer};
 
 use crate::size::shown;
 

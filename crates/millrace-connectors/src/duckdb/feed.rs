@@ -16,9 +16,9 @@ use arrow_array::RecordBatch;
 use duckdb::Connection;
 use duckdb::core::{DataChunkHandle, LogicalTypeHandle, LogicalTypeId};
 use duckdb::vtab::{BindInfo, InitInfo, TableFunctionInfo, VTab, to_duckdb_logical_type_for_field};
-use millrace_engine::batch::{Batch, BatchReceiver};
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::warehouse::FinishLoad;
+use millrace_engine::ports::batch::{Batch, BatchReceiver};
+use millrace_engine::ports::warehouse::FinishLoad;
 use tokio::runtime::Handle;
 
 use super::failure::statement_error;

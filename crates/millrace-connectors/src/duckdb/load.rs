@@ -10,9 +10,9 @@ use duckdb::Connection;
 use millrace_core::name::{Ident, Relation};
 use millrace_core::schema::{Column, DataType};
 use millrace_core::sql::dialect::Dialect;
-use millrace_engine::batch::{BatchReceiver, arrow_schema};
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::warehouse::{FinishLoad, LoadMode, LoadOutcome, LoadRequest, Merge};
+use millrace_engine::ports::batch::{BatchReceiver, arrow_schema};
+use millrace_engine::ports::warehouse::{FinishLoad, LoadMode, LoadOutcome, LoadRequest, Merge};
 
 use super::dialect::DuckdbDialect;
 use super::failure::statement_error;

@@ -15,18 +15,16 @@ mod warehouse;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use analyzer::DuckdbAnalyzer;
 use async_trait::async_trait;
+use dialect::DuckdbDialect;
 use millrace_core::project::environment::Schemas;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
-use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::registry::{OwnedFile, WarehouseConnector};
-use millrace_engine::warehouse::Warehouse;
-
-use dialect::DuckdbDialect;
-
-pub use analyzer::DuckdbAnalyzer;
+use millrace_engine::ports::diagnosis::Diagnosis;
+use millrace_engine::ports::registry::{OwnedFile, WarehouseConnector};
+use millrace_engine::ports::warehouse::Warehouse;
 pub use warehouse::DuckdbWarehouse;
 
 static SPEC: MapSpec = MapSpec {

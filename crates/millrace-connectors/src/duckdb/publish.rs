@@ -4,7 +4,7 @@ use duckdb::{Connection, params};
 use millrace_core::name::Relation;
 use millrace_engine::error::Result;
 use millrace_engine::fault;
-use millrace_engine::warehouse::{PublishOutcome, PublishRequest, PublishedView};
+use millrace_engine::ports::warehouse::{PublishOutcome, PublishRequest, PublishedView};
 
 use super::failure::statement_error;
 use super::warehouse::{execute, in_transaction};

@@ -12,9 +12,9 @@ use millrace_core::schema::DataType;
 use millrace_core::sql::dialect::Dialect;
 use millrace_core::time_zone::ProjectZone;
 use millrace_core::value::Value;
-use millrace_engine::batch::BatchReceiver;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::warehouse::{
+use millrace_engine::ports::batch::BatchReceiver;
+use millrace_engine::ports::warehouse::{
     FinishLoad, LoadOutcome, LoadRequest, PreparedTable, PublishOutcome, PublishRequest, QueryLimits,
     ResultColumn, Rows, Statement, Warehouse,
 };

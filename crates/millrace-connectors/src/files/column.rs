@@ -13,7 +13,7 @@ use arrow_buffer::{
 };
 use arrow_schema::ArrowError;
 use millrace_core::schema::DataType;
-use millrace_engine::batch::arrow_type;
+use millrace_engine::ports::batch::arrow_type;
 
 use crate::files::number::Short;
 

@@ -1,8 +1,8 @@
 //! From rows to batches.
 
 use millrace_core::quarantine::{QuarantinedRow, RAW_LIMIT};
-use millrace_engine::batch::{Batch, BatchSender};
 use millrace_engine::error::Result;
+use millrace_engine::ports::batch::{Batch, BatchSender};
 
 use crate::files::Limits;
 use crate::files::cell::Refusal;

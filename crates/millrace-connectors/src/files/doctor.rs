@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use millrace_core::project::settings::Settings;
-use millrace_engine::diagnosis::{Diagnosis, Layer};
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::source::StreamRequest;
+use millrace_engine::ports::diagnosis::{Diagnosis, Layer};
+use millrace_engine::ports::source::StreamRequest;
 
 use crate::files::input::blocking;
-use crate::files::paths::{Place, files};
+use crate::files::input_file::Place;
+use crate::files::paths::files;
 use crate::size::shown;
 
 /// Looks at the files of each stream, and opens each.

@@ -1,26 +1,23 @@
 //! The fields of records by name, and what happens to each: it is profiled, or goes to a column.
 
-mod profiler;
-
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::quarantine::QuarantineCode;
 use millrace_core::schema::DataType;
-use millrace_engine::batch::{Batch, BatchSender};
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::source::{Drift, ReadRequest};
+use millrace_engine::ports::batch::{Batch, BatchSender};
+use millrace_engine::ports::source::{Drift, ReadRequest};
 
-pub(crate) use self::profiler::Profiler;
-use crate::files::Limits;
 use crate::files::cell::{Cell, Refusal, Spelling};
-use crate::files::convert;
 use crate::files::delivery::{Delivery, Place};
+
 pub(crate) use crate::files::field_names::{FieldNames, Met};
 use crate::files::guess::Guess;
 use crate::files::long::LongRecords;
 use crate::files::pieces::Shared;
 use crate::files::row::RowWriter;
 use crate::files::straight::{Plan, Straight};
+use crate::files::{Limits, convert};
 
 /// Where the records of a file go.
 pub(crate) trait Records {

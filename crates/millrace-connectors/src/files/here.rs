@@ -7,7 +7,8 @@ use millrace_core::project::settings::Settings;
 use millrace_engine::error::Result;
 
 use crate::files::input::blocking;
-use crate::files::paths::{Place, matching};
+use crate::files::input_file::Place;
+use crate::files::paths::matching;
 use crate::files::remote::is_remote;
 use crate::files::stamp::settled;
 

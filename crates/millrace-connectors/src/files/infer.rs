@@ -1,13 +1,12 @@
 //! What type a column of an untyped format has, from all of its values.
 
 use millrace_core::schema::DataType;
-use millrace_engine::seen::SeenValues;
+use millrace_engine::ports::seen::SeenValues;
 
 use crate::files::cell::Cell;
-use crate::files::json_text;
 use crate::files::number::{Number, Short, small_integer};
 use crate::files::number_profile::NumberProfile;
-use crate::files::temporal;
+use crate::files::{json_text, temporal};
 
 /// Values of the most frequent kind that a column needs before a few values of other kinds count as mistakes.
 const MAJORITY: u64 = 20;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use millrace_core::cursor::FileState;
 use millrace_engine::error::{Error, ErrorKind, Result};
 
+use crate::files::input_file::{InputFile, Place};
 use crate::files::packing::{Damaged, Unpacked};
-use crate::files::paths::{InputFile, Place};
 use crate::files::stamp;
 use crate::files::watch::Watch;
 

@@ -25,6 +25,7 @@ pub(crate) mod here;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod infer;
 pub(crate) mod input;
+pub(crate) mod input_file;
 pub(crate) mod json_grammar;
 pub(crate) mod json_text;
 #[cfg(any(feature = "json", feature = "csv"))]
@@ -37,8 +38,11 @@ mod packing;
 #[cfg(any(feature = "json", feature = "csv", feature = "parquet"))]
 pub(crate) mod partitions;
 pub(crate) mod paths;
+pub(crate) mod pattern;
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) mod pieces;
+#[cfg(any(feature = "json", feature = "csv"))]
+pub(crate) mod profiler;
 pub(crate) mod remote;
 pub(crate) mod row;
 pub(crate) mod selection;

@@ -1,7 +1,7 @@
 //! What the numbers of a column need: digits before and after the point, exponents, or more than any type has.
 
 use millrace_core::schema::DataType;
-use millrace_engine::seen::SeenNumbers;
+use millrace_engine::ports::seen::SeenNumbers;
 
 use crate::files::number::{Number, Short, small_integer};
 

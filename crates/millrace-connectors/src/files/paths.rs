@@ -1,13 +1,14 @@
 //! Which files a stream is made of.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::project::spec::{KeyKind, KeySpec};
 use millrace_engine::error::{Error, ErrorKind, Result};
 
-use crate::files::remote::{self, Object};
+use crate::files::input_file::{InputFile, Place};
+use crate::files::pattern::Shown;
+use crate::files::remote;
 
 /// The key under which sources and streams name their files.
 pub(crate) const PATH: KeySpec = KeySpec::optional(
@@ -15,22 +16,6 @@ pub(crate) const PATH: KeySpec = KeySpec::optional(
     KeyKind::Text,
     "File, from the project folder on, or several with `*`, `?` and `**` (`data/orders_*.json`); also `https://…`, and `s3://bucket/…` with patterns. As in a shell, these stand for no name that begins with a dot. A stream's own path goes before its source's. Files packed by gzip or zstd (`.gz`, `.zst`) are unpacked.",
 );
-
-/// A file to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct InputFile {
-    /// Where it is.
-    pub(crate) place: Place,
-    /// Its name from the project folder on, with forward slashes; of another machine's, its address.
-    pub(crate) name: String,
-}
-
-/// Where a file is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
-    Disk(PathBuf),
-    Remote(Arc<Object>),
-}
 
 /// The files of the settings' `path`, in the order of their names; at least one.
 pub(crate) fn files(project_dir: &Path, settings: &Settings) -> Result<Vec<InputFile>> {
@@ -66,7 +51,8 @@ pub(crate) fn matching(project_dir: &Path, settings: &Settings) -> Result<Vec<In
         .hint("Add `path: data/file.json`, say, to the source or to the stream."));
     };
     if remote::is_remote(path) {
-        let mut files = remote::matching(path, settings)?;
+        let objects = remote::matching(path, settings)?.into_iter();
+        let mut files: Vec<InputFile> = objects.map(InputFile::of_object).collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
         return Ok(files);
     }
@@ -114,52 +100,6 @@ pub(crate) fn matching(project_dir: &Path, settings: &Settings) -> Result<Vec<In
 fn name_of(path: &Path, project_dir: &Path) -> String {
     let name = path.strip_prefix(project_dir).unwrap_or(path).to_string_lossy().into_owned();
     if std::path::MAIN_SEPARATOR == '/' { name } else { name.replace(std::path::MAIN_SEPARATOR, "/") }
-}
-
-/// Which names a pattern shows. In a shell a wildcard stands for no name that begins with a dot: those are unfinished uploads and what
-/// other programs keep beside a file.
-#[derive(Debug)]
-pub(crate) struct Shown {
-    /// The pattern of each folder, and of the file; none for `**`.
-    parts: Vec<Option<(glob::Pattern, bool)>>,
-}
-
-impl Shown {
-    pub(crate) fn new(pattern: &str) -> std::result::Result<Self, glob::PatternError> {
-        let part = |part: &str| {
-            // The second value is whether it shows names that begin with a dot.
-            (part != "**").then(|| Ok((glob::Pattern::new(part)?, part.starts_with('.')))).transpose()
-        };
-        Ok(Self { parts: names(pattern).map(part).collect::<std::result::Result<_, _>>()? })
-    }
-
-    /// Whether the file of that name, from the same folder on, is shown.
-    pub(crate) fn matches(&self, name: &str) -> bool {
-        shows(&self.parts, &names(name).collect::<Vec<_>>(), true)
-    }
-
-    /// Whether something may be shown within the folder of that name.
-    fn leads_to(&self, folder: &str) -> bool {
-        shows(&self.parts, &names(folder).collect::<Vec<_>>(), false)
-    }
-}
-
-fn names(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter(|name| !name.is_empty() && *name != ".")
-}
-
-fn shows(parts: &[Option<(glob::Pattern, bool)>], names: &[&str], is_whole: bool) -> bool {
-    let Some((part, later)) = parts.split_first() else { return names.is_empty() };
-    if part.is_none() && shows(later, names, is_whole) {
-        return true;
-    }
-    let Some((name, within)) = names.split_first() else { return !is_whole };
-    match part {
-        None => !name.starts_with('.') && shows(parts, within, is_whole),
-        Some((pattern, hidden)) => {
-            (*hidden || !name.starts_with('.')) && pattern.matches(name) && shows(later, within, is_whole)
-        }
-    }
 }
 
 #[cfg(test)]

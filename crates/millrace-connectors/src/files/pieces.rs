@@ -226,7 +226,7 @@ fn help<C: Cut, S: Shared>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::fields::Profiler;
+    use crate::files::profiler::Profiler;
 
     /// Breaks at the second piece.
     struct Broken;

@@ -6,8 +6,8 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::Schema;
 use millrace_core::quarantine::QuarantineCode;
 use millrace_core::schema::Column;
-use millrace_engine::batch::arrow_schema;
 use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::ports::batch::arrow_schema;
 
 use crate::files::cell::Refusal;
 use crate::files::column::ColumnBuffer;

@@ -6,10 +6,11 @@ use millrace_core::cursor::{Cursor, FileState};
 use millrace_core::project::settings::Settings;
 use millrace_core::project::source_file::ReadMode;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::source::SourceContext;
+use millrace_engine::ports::source::SourceContext;
 
 use crate::files::input::{blocking, state};
-use crate::files::paths::{InputFile, files, matching};
+use crate::files::input_file::InputFile;
+use crate::files::paths::{files, matching};
 
 /// The files of a load.
 #[derive(Debug, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use arrow_array::Array;
 use millrace_core::project::settings::Settings;
 use millrace_core::quarantine::QuarantinedRow;
-use millrace_engine::batch::batch_queue;
-use millrace_engine::source::{ReadRequest, Source, SourceContext};
+use millrace_engine::ports::batch::batch_queue;
+use millrace_engine::ports::source::{ReadRequest, Source, SourceContext};
 
 use self::made::{Layout, Made, Record, Words};
 use self::mutation::mutate;

@@ -10,23 +10,25 @@ use millrace_core::project::column_choice::LeftOut;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec};
 use millrace_core::schema::StreamSchema;
-use millrace_engine::batch::BatchSender;
-use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::Result;
-use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
+use millrace_engine::ports::batch::BatchSender;
+use millrace_engine::ports::diagnosis::Diagnosis;
+use millrace_engine::ports::source::{
+    Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest,
+};
 
-use crate::files::Limits;
 use crate::files::doctor::diagnose;
 use crate::files::encoding::{Decoded, ENCODING};
-use crate::files::fields::{Loader, Profiler, Records};
+use crate::files::fields::{Loader, Records};
 use crate::files::here::{self, are_here};
 use crate::files::input::{Input, blocking};
-use crate::files::partitions;
 use crate::files::paths::matching;
 use crate::files::pieces::{self, Cut, Shared};
+use crate::files::profiler::Profiler;
 use crate::files::selection::{Selection, position};
 use crate::files::watch::assert_as_seen;
 use crate::files::window::Window;
+use crate::files::{Limits, partitions};
 
 /// Bytes at the beginning of a stream from which its columns are guessed.
 const GLANCE: usize = 2 << 20;

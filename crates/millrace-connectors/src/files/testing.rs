@@ -6,17 +6,18 @@ use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::project::source_file::ReadMode;
 use millrace_core::quarantine::QuarantinedRow;
 use millrace_core::schema::{Column, StreamSchema};
-use millrace_engine::batch::{BatchSender, batch_queue};
 use millrace_engine::error::Result;
-use millrace_engine::source::{Drift, ReadRequest, StreamRequest};
+use millrace_engine::ports::batch::{BatchSender, batch_queue};
+use millrace_engine::ports::source::{Drift, ReadRequest, StreamRequest};
 
 pub(crate) use self::cell_text::cell;
 use crate::files::Limits;
 use crate::files::cell::{Cell, Refusal};
 use crate::files::delivery::Place;
-use crate::files::fields::{FieldNames, Loader, Profiler, Records};
+use crate::files::fields::{FieldNames, Loader, Records};
 use crate::files::input::Input;
 use crate::files::pieces::Shared;
+use crate::files::profiler::Profiler;
 use crate::files::source::{Format, Reading};
 use crate::files::watch::Watch;
 

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use millrace_core::cursor::{Cursor, FileState};
 use millrace_engine::error::{Error, ErrorKind, Result};
 
-use crate::files::paths::{InputFile, Place};
+use crate::files::input_file::{InputFile, Place};
 use crate::files::remote::Object;
 use crate::files::stamp;
 

@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::files::testing::{Outcome, blocks, discover, read, request, shown};
-use crate::fuzz::Input;
+use crate::fuzz::input::Input;
 use crate::json_files::{Json, Ndjson};
 
 const COLUMNS: [&str; 4] = ["a int64", "b text", "c json", "d decimal(20,3)"];

@@ -24,8 +24,8 @@ use millrace_core::project::column_words::TYPES;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::MapSpec;
 use millrace_engine::error::Result;
-use millrace_engine::registry::SourceConnector;
-use millrace_engine::source::{Source, SourceContext};
+use millrace_engine::ports::registry::SourceConnector;
+use millrace_engine::ports::source::{Source, SourceContext};
 
 use crate::files::Limits;
 use crate::files::cell::{Cell, Refusal};

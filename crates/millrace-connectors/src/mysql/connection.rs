@@ -6,8 +6,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures::poll;
-use millrace_engine::diagnosis::Layer;
 use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::ports::diagnosis::Layer;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 use tokio::time::timeout;

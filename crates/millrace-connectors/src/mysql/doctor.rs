@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use millrace_core::project::settings::Settings;
-use millrace_engine::diagnosis::{Diagnosis, Layer};
 use millrace_engine::error::{ErrorKind, Result};
-use millrace_engine::source::StreamRequest;
+use millrace_engine::ports::diagnosis::{Diagnosis, Layer};
+use millrace_engine::ports::source::StreamRequest;
 use mysql_async::from_row_opt;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -20,9 +20,9 @@ use crate::mysql::connection::Connection;
 use crate::mysql::reach::{Unreached, dial};
 use crate::mysql::wire::{Packet, REQUEST, TLS};
 use crate::mysql::{failure, privileges};
+use crate::reachability::{self, LAYERS, LOOK, Place};
 use crate::tls::Refusal;
 use crate::tls::chain::{Judged, judge};
-use crate::way::{self, LAYERS, LOOK, Place};
 
 /// What is said of this side when it asks for TLS: that, `CLIENT_PROTOCOL_41` and `CLIENT_SECURE_CONNECTION`, of which every server wants
 /// to hear.
@@ -118,7 +118,8 @@ async fn encryption(found: &mut Diagnosis, address: &Address, project_dir: &Path
     };
     let check = address.asked(project_dir).check;
     let advice = |refusal: &Refusal| failure::advice(refusal, address);
-    let trusted = way::certificate(found, &judged, check, &mode, ErrorKind::SourceUnreachable, advice);
+    let trusted =
+        reachability::certificate(found, &judged, check, &mode, ErrorKind::SourceUnreachable, advice);
     if !trusted {
         found.skip(&LAYERS[3..]);
     }

@@ -7,15 +7,15 @@ use std::io;
 use std::time::Duration;
 
 use millrace_core::project::yaml::written;
-use millrace_engine::diagnosis::Layer;
 use millrace_engine::error::{Error, ErrorKind};
+use millrace_engine::ports::diagnosis::Layer;
 use mysql_async::{DriverError, IoError, ServerError};
 
 use crate::mysql::address::{Address, SslMode};
 use crate::mysql::quoted;
-use crate::silence::shown;
+use crate::reachability;
+use crate::timeouts::shown;
 use crate::tls::Refusal;
-use crate::way;
 
 /// An error while a connection is made.
 pub(super) fn connecting(error: &mysql_async::Error, address: &Address) -> Error {
@@ -70,7 +70,7 @@ pub(super) fn unreachable(io: &io::Error, address: &Address) -> Error {
         _ => "Is the host spelled as it should be, and does a firewall stand between?",
     };
     let message = format!("`{}` cannot be reached", address.server());
-    Error::new(ErrorKind::SourceUnreachable, message).caused_by(way::words(io)).hint(hint)
+    Error::new(ErrorKind::SourceUnreachable, message).caused_by(reachability::words(io)).hint(hint)
 }
 
 /// The server wants something of a password that is not known here.
@@ -297,7 +297,7 @@ fn broken(error: &mysql_async::Error, doing: &str) -> Error {
             return too_large(doing);
         }
         mysql_async::Error::Io(IoError::Io(io)) if is_too_large(io) => return too_large(doing),
-        mysql_async::Error::Io(IoError::Io(io)) => (ErrorKind::SourceLost, way::words(io)),
+        mysql_async::Error::Io(IoError::Io(io)) => (ErrorKind::SourceLost, reachability::words(io)),
         mysql_async::Error::Driver(DriverError::ConnectionClosed) => {
             (ErrorKind::SourceLost, "the connection was closed".to_owned())
         }

@@ -7,11 +7,10 @@ use mysql_async::Value;
 
 use crate::files::column::ColumnBuffer;
 use crate::files::testing::cell;
-use crate::fuzz::Input;
+use crate::fuzz::input::Input;
 use crate::mysql::address::{Address, UrlOverrides};
-use crate::mysql::convert;
 use crate::mysql::table::Origin;
-use crate::mysql::written;
+use crate::mysql::{convert, written};
 use crate::mysql_types::stored::{Form, Pushed};
 
 /// What no message may repeat. It is no name of a parameter, which messages do repeat.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use millrace_core::digest::hex;
 use millrace_core::schema::{Column, DataType};
 use millrace_core::value::Value;
-use millrace_engine::batch::BatchSender;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::keys::{KeyHash, KeyParts, KeyRequest, KeySum, KeySums, RowKeys, SUMMED, Summed, hash};
-use millrace_engine::source::{Conversion, ReadRequest};
+use millrace_engine::ports::batch::BatchSender;
+use millrace_engine::ports::keys::{
+    KeyHash, KeyParts, KeyRequest, KeySum, KeySums, RowKeys, SUMMED, Summed, hash,
+};
+use millrace_engine::ports::source::{Conversion, ReadRequest};
 use mysql_async::Row;
 
 use crate::mysql::connection::Connection;

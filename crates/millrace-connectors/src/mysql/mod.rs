@@ -36,12 +36,14 @@ use millrace_core::project::deletes::{DELETES, RECONCILE_EVERY};
 use millrace_core::project::settings::Settings;
 use millrace_core::project::source_file::ReadMode;
 use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
-use millrace_engine::batch::BatchSender;
-use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::keys::{KeyParts, KeyRequest, RowKeys, Summed};
-use millrace_engine::registry::SourceConnector;
-use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
+use millrace_engine::ports::batch::BatchSender;
+use millrace_engine::ports::diagnosis::Diagnosis;
+use millrace_engine::ports::keys::{KeyParts, KeyRequest, RowKeys, Summed};
+use millrace_engine::ports::registry::SourceConnector;
+use millrace_engine::ports::source::{
+    Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest,
+};
 use mysql_async::prelude::Queryable;
 
 use crate::mysql::address::{Address, UrlOverrides};
@@ -53,7 +55,7 @@ use crate::mysql::parallel::{CHUNK_ROWS, CONNECTIONS, MOMENT, RANGE_ROWS};
 use crate::mysql::read::read;
 use crate::mysql::snapshot::{BEGIN, SNAPSHOT};
 use crate::mysql_types::zero_dates::{self, ZERO_DATES};
-use crate::silence::length;
+use crate::timeouts::length;
 
 const READ_TIMEOUT: KeySpec = KeySpec::optional(
     "read_timeout",

@@ -9,9 +9,9 @@ use futures::future::join_all;
 use millrace_core::cursor::Cursor;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec};
-use millrace_engine::batch::BatchSender;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::source::{ReadOutcome, ReadRequest};
+use millrace_engine::ports::batch::BatchSender;
+use millrace_engine::ports::source::{ReadOutcome, ReadRequest};
 use tokio::task::JoinSet;
 
 use crate::mysql::Server;

@@ -1,9 +1,9 @@
 //! What `doctor` says of what a user may do: which of the project's tables it may read, and whether over several connections.
 
 use millrace_core::project::settings::Settings;
-use millrace_engine::diagnosis::{Diagnosis, Layer};
 use millrace_engine::error::{ErrorKind, Result};
-use millrace_engine::source::StreamRequest;
+use millrace_engine::ports::diagnosis::{Diagnosis, Layer};
+use millrace_engine::ports::source::StreamRequest;
 use mysql_async::prelude::Queryable;
 
 use crate::mysql::connection::Connection;

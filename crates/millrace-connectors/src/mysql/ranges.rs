@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 
 use millrace_core::cursor::{Bound, Cursor, KeyRange};
-use millrace_engine::batch::BatchSender;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::source::Conversion;
+use millrace_engine::ports::batch::BatchSender;
+use millrace_engine::ports::source::Conversion;
 use tokio::sync::{Mutex, Notify};
 
 use crate::mysql::connection::Connection;

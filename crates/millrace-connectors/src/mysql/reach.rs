@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use millrace_engine::diagnosis::Layer;
 use millrace_engine::error::{Error, ErrorKind, Result};
+use millrace_engine::ports::diagnosis::Layer;
 use mysql_async::{Conn, OptsBuilder};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
@@ -17,7 +17,7 @@ use crate::mysql::failure;
 use crate::mysql::tls::connector;
 use crate::mysql::tunnel::{Ended, Tunnel};
 use crate::mysql::wire::{Greeting, Packet};
-use crate::silence::{INTERVAL, KEEPALIVE, RETRIES, UNACKNOWLEDGED};
+use crate::timeouts::{INTERVAL, KEEPALIVE, RETRIES, UNACKNOWLEDGED};
 
 /// Time for a connection to be there, with TLS and the password.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);

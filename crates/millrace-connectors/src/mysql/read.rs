@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use millrace_core::project::settings::Settings;
 use millrace_core::project::source_file::ReadMode;
 use millrace_core::quarantine::QuarantineCode;
-use millrace_engine::batch::BatchSender;
 use millrace_engine::error::Result;
-use millrace_engine::source::{Conversion, ReadOutcome, ReadRequest};
+use millrace_engine::ports::batch::BatchSender;
+use millrace_engine::ports::source::{Conversion, ReadOutcome, ReadRequest};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Row, Value};
 
@@ -19,10 +19,9 @@ use crate::files::row::RowWriter;
 use crate::mysql::connection::Connection;
 use crate::mysql::failure::cannot_be_read;
 use crate::mysql::incremental::{Growth, Part};
-use crate::mysql::parallel;
 use crate::mysql::snapshot::BEGIN;
 use crate::mysql::table::{Origin, Table, TableColumn};
-use crate::mysql::{Server, convert, quoted, table, written};
+use crate::mysql::{Server, convert, parallel, quoted, table, written};
 use crate::mysql_types::stored::Pushed;
 use crate::mysql_types::zero_dates::{self, ZeroDates};
 

@@ -9,7 +9,7 @@ use millrace_core::cursor::FileState;
 use millrace_engine::error::{Error, ErrorKind, Result};
 
 use crate::files::input::{Input, open_file, unreadable};
-use crate::files::paths::{InputFile, Place};
+use crate::files::input_file::{InputFile, Place};
 use crate::files::stamp;
 use crate::files::watch::changed;
 

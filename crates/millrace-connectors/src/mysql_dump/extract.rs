@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::quarantine::QuarantineCode;
-use millrace_engine::batch::BatchSender;
 use millrace_engine::error::Result;
-use millrace_engine::source::{Conversion, ReadRequest};
+use millrace_engine::ports::batch::BatchSender;
+use millrace_engine::ports::source::{Conversion, ReadRequest};
 
 use crate::files::Limits;
 use crate::files::cell::Refusal;

@@ -6,7 +6,7 @@ use millrace_engine::error::Result;
 
 use crate::files::Limits;
 use crate::files::testing::{Outcome, blocks, collect, request};
-use crate::fuzz::Input;
+use crate::fuzz::input::Input;
 use crate::mysql_dump::index::Wanted;
 use crate::mysql_dump::read::{given, read_given};
 use crate::mysql_dump::zone::Zone;

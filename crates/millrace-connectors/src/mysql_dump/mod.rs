@@ -45,11 +45,13 @@ use async_trait::async_trait;
 use millrace_core::cursor::Cursor;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
-use millrace_engine::batch::BatchSender;
-use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::registry::SourceConnector;
-use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
+use millrace_engine::ports::batch::BatchSender;
+use millrace_engine::ports::diagnosis::Diagnosis;
+use millrace_engine::ports::registry::SourceConnector;
+use millrace_engine::ports::source::{
+    Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest,
+};
 
 use crate::files::Limits;
 use crate::files::doctor::diagnose;
@@ -60,7 +62,7 @@ use crate::files::watch::assert_as_seen;
 use crate::mysql_dump::extract::Extract;
 use crate::mysql_dump::index::{Index, Wanted};
 use crate::mysql_dump::read::{Cached, indexed, rows};
-use crate::mysql_dump::zone::{TIME_ZONE, Zone};
+use crate::mysql_dump::zone::{TIME_ZONE, initial_zone};
 use crate::mysql_types::zero_dates::{self, ZERO_DATES};
 
 const PATH: KeySpec = KeySpec::optional(
@@ -123,15 +125,6 @@ impl SourceConnector for MysqlDump {
         initial_zone(settings)?;
         Ok(Arc::new(DumpSource { context, settings: settings.clone(), cache: Arc::default() }))
     }
-}
-
-/// The zone that the settings name for dumps that name none.
-fn initial_zone(settings: &Settings) -> Result<Zone> {
-    let Some(name) = settings.text("time_zone") else { return Ok(Zone::Unknown) };
-    Zone::named(name).ok_or_else(|| {
-        Error::new(ErrorKind::SourceUnreadable, format!("`time_zone: {name}` is no time zone"))
-            .hint("Write an offset (`\"+02:00\"`, in quotes) or a name (`Europe/Paris`).")
-    })
 }
 
 struct DumpSource {

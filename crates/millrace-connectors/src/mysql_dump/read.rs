@@ -9,20 +9,20 @@ use millrace_engine::error::{Error, ErrorKind, Result};
 
 use crate::files::Limits;
 use crate::files::input::is_as_read;
-use crate::files::paths::{InputFile, files};
+use crate::files::input_file::InputFile;
+use crate::files::paths::files;
 use crate::files::window::Window;
 use crate::mysql_dump::charset::Charset;
 use crate::mysql_dump::content::Content;
 use crate::mysql_dump::extract::{Extract, Statement, Verb};
 use crate::mysql_dump::follow::{Followed, Follower};
 use crate::mysql_dump::index::{DumpTable, Index, Rows};
-use crate::mysql_dump::initial_zone;
 use crate::mysql_dump::insert::{self, column_list, skip_modifiers};
 use crate::mysql_dump::literal::Literal;
 use crate::mysql_dump::script::Script;
 use crate::mysql_dump::session::{Variables, Written};
 use crate::mysql_dump::table::Table;
-use crate::mysql_dump::zone::Zone;
+use crate::mysql_dump::zone::{Zone, initial_zone};
 
 /// Folder of the project for files that go with the process.
 const SCRATCH: &str = ".millrace";
@@ -250,11 +250,11 @@ pub(super) fn given(
 pub(super) fn read_given(
     index: &Index,
     wanted: &crate::mysql_dump::index::Wanted,
-    request: &millrace_engine::source::ReadRequest,
+    request: &millrace_engine::ports::source::ReadRequest,
     zero_dates_to_null: bool,
-    sender: millrace_engine::batch::BatchSender,
+    sender: millrace_engine::ports::batch::BatchSender,
     limits: Limits,
-) -> Result<Vec<millrace_engine::source::Conversion>> {
+) -> Result<Vec<millrace_engine::ports::source::Conversion>> {
     let (found, definition) = index.table(wanted)?;
     index.check(found, definition, |name| crate::mysql_dump::is_asked_for(request, name))?;
     let mut extract = Extract::new(found, request, zero_dates_to_null, sender, limits);

@@ -1,6 +1,6 @@
 use millrace_core::quarantine::QuarantineCode;
 use millrace_engine::error::Result;
-use millrace_engine::source::{Conversion, ReadRequest};
+use millrace_engine::ports::source::{Conversion, ReadRequest};
 use proptest::prelude::*;
 
 use crate::files::Limits;

@@ -2,7 +2,9 @@
 
 use jiff::civil;
 use jiff::tz::TimeZone;
+use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec};
+use millrace_engine::error::{Error, ErrorKind, Result};
 
 /// The key under which a source says in which zone its dumps are.
 pub(super) const TIME_ZONE: KeySpec = KeySpec::optional(
@@ -75,6 +77,15 @@ fn offset(text: &str) -> Option<i64> {
     };
     let (hours, minutes) = (number(hours)?, number(minutes).filter(|minutes| *minutes < 60)?);
     (hours * 60 + minutes <= 14 * 60).then_some(sign * (hours * 3600 + minutes * 60))
+}
+
+/// The zone that the settings name for dumps that name none.
+pub(super) fn initial_zone(settings: &Settings) -> Result<Zone> {
+    let Some(name) = settings.text("time_zone") else { return Ok(Zone::Unknown) };
+    Zone::named(name).ok_or_else(|| {
+        Error::new(ErrorKind::SourceUnreadable, format!("`time_zone: {name}` is no time zone"))
+            .hint("Write an offset (`\"+02:00\"`, in quotes) or a name (`Europe/Paris`).")
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec};
 use millrace_core::schema::DataType;
-use millrace_engine::source::Conversion;
+use millrace_engine::ports::source::Conversion;
 
 use crate::files::cell::Refusal;
 use crate::files::row::RowWriter;

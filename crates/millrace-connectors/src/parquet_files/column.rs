@@ -14,7 +14,7 @@ use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_schema::{ArrowError, DataType as ArrowType, TimeUnit};
 use millrace_core::quarantine::QuarantineCode;
 use millrace_core::schema::DataType;
-use millrace_engine::batch::arrow_type;
+use millrace_engine::ports::batch::arrow_type;
 
 use crate::files::cell::{Cell, Refusal};
 use crate::files::column::{ColumnBuffer, Values};

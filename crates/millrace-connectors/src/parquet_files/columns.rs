@@ -6,7 +6,7 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_core::name::StreamName;
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::schema::{Column, DataType};
-use millrace_engine::contract::wider;
+use millrace_engine::compile::contract::wider;
 
 use crate::files::spelling;
 

@@ -26,13 +26,12 @@ use parquet::file::reader::{ChunkReader as _, Length as _};
 use parquet::schema::types::{SchemaDescriptor, Type};
 
 use crate::files::input::{open_file, unreadable};
-use crate::files::paths::{InputFile, Place};
+use crate::files::input_file::{InputFile, Place};
 use crate::files::remote::{Download, Object, Tail};
 use crate::files::watch::{Watch, assert_as_seen};
 use crate::parquet_files::columns::FileColumn;
-use crate::parquet_files::footer;
 use crate::parquet_files::pages::Pages;
-use crate::parquet_files::schema;
+use crate::parquet_files::{footer, schema};
 
 /// Bytes that are hashed at a time.
 const BLOCK: usize = 1 << 20;

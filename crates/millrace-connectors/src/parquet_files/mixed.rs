@@ -11,7 +11,7 @@ use arrow_schema::DataType as ArrowType;
 use millrace_core::schema::Column;
 use millrace_engine::error::Result;
 
-use crate::files::paths::InputFile;
+use crate::files::input_file::InputFile;
 use crate::files::watch;
 use crate::parquet_files::columns::Mixed;
 use crate::parquet_files::file::ParquetFile;
@@ -72,7 +72,7 @@ mod tests {
     use millrace_core::schema::DataType;
 
     use super::*;
-    use crate::files::paths::Place;
+    use crate::files::input_file::Place;
     use crate::parquet_files::columns::FileField;
 
     #[test]

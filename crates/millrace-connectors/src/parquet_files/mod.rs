@@ -26,20 +26,21 @@ use millrace_core::project::column_words::TYPES;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::MapSpec;
 use millrace_core::schema::StreamSchema;
-use millrace_engine::batch::BatchSender;
-use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::registry::SourceConnector;
-use millrace_engine::source::{Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest};
+use millrace_engine::ports::batch::BatchSender;
+use millrace_engine::ports::diagnosis::Diagnosis;
+use millrace_engine::ports::registry::SourceConnector;
+use millrace_engine::ports::source::{
+    Discovered, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest,
+};
 
-use crate::files::Limits;
 use crate::files::doctor::diagnose;
 use crate::files::here::{self, are_here};
 use crate::files::input::blocking;
-use crate::files::partitions;
 use crate::files::paths::PATH;
 use crate::files::remote::{CONNECTION_KEYS, HEADERS, S3};
 use crate::files::selection::{Selection, position};
+use crate::files::{Limits, partitions};
 use crate::parquet_files::columns::Columns;
 use crate::parquet_files::file::ParquetFile;
 

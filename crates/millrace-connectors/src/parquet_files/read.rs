@@ -9,9 +9,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_schema::{ArrowError, Field, Schema};
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
-use millrace_engine::batch::{Batch, BatchSender, arrow_schema, arrow_type};
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::source::ReadRequest;
+use millrace_engine::ports::batch::{Batch, BatchSender, arrow_schema, arrow_type};
+use millrace_engine::ports::source::ReadRequest;
 
 use crate::files::Limits;
 use crate::files::cell::Refusal;

@@ -16,7 +16,7 @@ use arrow_schema::{DataType as ArrowType, Field, Schema};
 use millrace_core::project::settings::Settings;
 use millrace_core::schema::StreamSchema;
 use millrace_engine::error::{ErrorKind, Result};
-use millrace_engine::source::{ReadRequest, Source, SourceContext};
+use millrace_engine::ports::source::{ReadRequest, Source, SourceContext};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{Int96, Int96Type};
@@ -27,7 +27,7 @@ use parquet::schema::parser::parse_message_type;
 use super::ParquetSource;
 use super::file::ParquetFile;
 use crate::files::Limits;
-use crate::files::paths::{InputFile, Place};
+use crate::files::input_file::{InputFile, Place};
 use crate::files::testing::{Outcome, blocks, collect, either_way, request, settings, shown};
 
 mod odd;

@@ -9,9 +9,9 @@ use futures::SinkExt;
 use millrace_core::name::Relation;
 use millrace_core::quarantine::{QuarantineCode, QuarantinedRow};
 use millrace_core::schema::Column;
-use millrace_engine::batch::{Batch, BatchReceiver};
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::warehouse::FinishLoad;
+use millrace_engine::ports::batch::{Batch, BatchReceiver};
+use millrace_engine::ports::warehouse::FinishLoad;
 use tokio_postgres::error::DbError;
 
 use super::copy::{Fields, HEAD, TAIL};

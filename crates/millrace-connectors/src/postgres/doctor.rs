@@ -5,18 +5,18 @@ use std::path::Path;
 use millrace_core::project::environment::Schemas;
 use millrace_core::project::settings::Settings;
 use millrace_core::value::Value;
-use millrace_engine::diagnosis::{Diagnosis, Layer};
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::registry::WarehouseConnector as _;
-use millrace_engine::warehouse::{QueryLimits, Rows, Statement, Warehouse};
+use millrace_engine::ports::diagnosis::{Diagnosis, Layer};
+use millrace_engine::ports::registry::WarehouseConnector as _;
+use millrace_engine::ports::warehouse::{QueryLimits, Rows, Statement, Warehouse};
 
 use super::connect::{Unreached, advice, reach};
 use super::inspect::judged;
 use super::tls::MakeTls;
 use super::url::{Host, Server, SslMode};
 use super::{CONNECTIONS, Postgres};
+use crate::reachability::{self, LAYERS, Place};
 use crate::tls::{Check, Refusal};
-use crate::way::{self, LAYERS, Place};
 
 /// What each server is looked at for.
 const WAY: [Layer; 3] = [Layer::Dns, Layer::Tcp, Layer::Tls];
@@ -83,7 +83,7 @@ async fn to(server: &Server, host: &Host) -> Diagnosis {
         _ if server.tls.mode == SslMode::Disable => found.good(Layer::Tls, format!("none, as `{mode}` asks")),
         Ok(judged) => {
             let advice = |refusal: &Refusal| advice(refusal).to_owned();
-            way::certificate(&mut found, &judged, check, &mode, failure, advice);
+            reachability::certificate(&mut found, &judged, check, &mode, failure, advice);
         }
         // Nothing but a server without TLS is let pass, and only by those that may.
         Err(error) if error.message().ends_with("has no TLS") && server.tls.mode < SslMode::Require => {

@@ -9,7 +9,7 @@ use std::io;
 use millrace_engine::error::{Error, ErrorKind};
 use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
 
-use crate::way;
+use crate::reachability;
 
 /// What to do about an error of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,7 +261,7 @@ fn client_error(error: &tokio_postgres::Error) -> Error {
         let found = Error::new(ErrorKind::WarehouseLost, "the connection to the server was lost");
         return match error.source() {
             Some(source) => match source.downcast_ref::<io::Error>() {
-                Some(io) => found.caused_by(way::words(io)),
+                Some(io) => found.caused_by(reachability::words(io)),
                 None => found.caused_by(source),
             },
             None => found,

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 
 use super::numeric;
 use super::url::Server;
-use crate::fuzz::Input;
+use crate::fuzz::input::Input;
 
 /// What no message may repeat. It is no name of a parameter, which messages do repeat.
 const SECRET: &str = "s3~cr3t";

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use millrace_core::name::{Ident, Relation};
 use millrace_core::schema::{Column, DataType};
 use millrace_core::sql::dialect::Dialect;
-use millrace_engine::batch::BatchReceiver;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::warehouse::{FinishLoad, Former, LoadMode, LoadOutcome, LoadRequest, Merge};
+use millrace_engine::ports::batch::BatchReceiver;
+use millrace_engine::ports::warehouse::{FinishLoad, Former, LoadMode, LoadOutcome, LoadRequest, Merge};
 use tokio_postgres::types::Type;
 
 use super::copying::{Copying, copy};

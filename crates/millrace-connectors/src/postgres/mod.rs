@@ -34,19 +34,17 @@ use async_trait::async_trait;
 use millrace_core::project::environment::Schemas;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
-use millrace_engine::diagnosis::Diagnosis;
 use millrace_engine::error::{ErrorKind, Result};
-use millrace_engine::reader::{ReaderAccess, ReaderRequest};
-use millrace_engine::registry::{VARIABLES, WarehouseConnector};
-use millrace_engine::warehouse::Warehouse;
-
-pub use warehouse::PostgresWarehouse;
-
+use millrace_engine::ports::diagnosis::Diagnosis;
+use millrace_engine::ports::reader_access::{ReaderAccess, ReaderRequest};
+use millrace_engine::ports::registry::{VARIABLES, WarehouseConnector};
+use millrace_engine::ports::warehouse::Warehouse;
 use pool::Pool;
 use tls::MakeTls;
 use url::Server;
+pub use warehouse::PostgresWarehouse;
 
-use crate::silence::length;
+use crate::timeouts::length;
 
 /// Connections at once, where the environment says nothing.
 const CONNECTIONS: usize = 8;

@@ -9,7 +9,7 @@ use millrace_core::suggest::did_you_mean;
 use millrace_engine::error::Result;
 
 use super::url::{Binding, Host, Keepalive, Secret, Server, SslMode, Target, Tls, wrong};
-use crate::silence::{INTERVAL, KEEPALIVE, RETRIES, UNACKNOWLEDGED};
+use crate::timeouts::{INTERVAL, KEEPALIVE, RETRIES, UNACKNOWLEDGED};
 use crate::tls::Roots;
 
 /// Where a server listens that the URL does not name.

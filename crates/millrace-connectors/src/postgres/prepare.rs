@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millrace_core::name::{Ident, Relation};
 use millrace_engine::error::{Error, Result};
-use millrace_engine::warehouse::PreparedTable;
+use millrace_engine::ports::warehouse::PreparedTable;
 use tokio_postgres::types::Type;
 
 use super::pool::Pool;

@@ -7,7 +7,7 @@ use futures::{TryStreamExt, pin_mut};
 use millrace_core::schema::DataType;
 use millrace_core::value::Value;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::warehouse::{QueryLimits, ResultColumn, Rows, Statement};
+use millrace_engine::ports::warehouse::{QueryLimits, ResultColumn, Rows, Statement};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Column, Statement as Prepared};
@@ -17,7 +17,7 @@ use super::dialect::{WIDEST, logical_type};
 use super::pool::Pool;
 use super::session::{Purpose, Session};
 use super::value::{Param, Raw, Reader};
-use crate::silence::shown;
+use crate::timeouts::shown;
 
 /// How long an answer may be late: the server counts the time of a statement, this side that of everything.
 const LATE: Duration = Duration::from_secs(5);

@@ -9,13 +9,13 @@ use millrace_core::name::{Ident, Relation};
 use millrace_core::project::settings::Settings;
 use millrace_core::value::Value;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::readable::Unreadable;
-use millrace_engine::reader::{
+use millrace_engine::ports::bi_type::Unreadable;
+use millrace_engine::ports::reader_access::{
     Reach, ReaderAccess, ReaderRequest, ReaderRole, RootCertificate, RootOrigin, Tls, TlsCheck,
     UnreadableColumn,
 };
-use millrace_engine::registry::WarehouseConnector as _;
-use millrace_engine::warehouse::{QueryLimits, Rows, Statement, Warehouse};
+use millrace_engine::ports::registry::WarehouseConnector as _;
+use millrace_engine::ports::warehouse::{QueryLimits, Rows, Statement, Warehouse};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 

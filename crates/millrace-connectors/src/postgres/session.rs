@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::future::{Either, ready, select};
 use millrace_core::name::Ident;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::warehouse::Statement;
+use millrace_engine::ports::warehouse::Statement;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};

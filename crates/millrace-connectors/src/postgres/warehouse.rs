@@ -8,9 +8,9 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use millrace_core::name::Relation;
 use millrace_core::sql::dialect::Dialect;
 use millrace_core::time_zone::ProjectZone;
-use millrace_engine::batch::BatchReceiver;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::warehouse::{
+use millrace_engine::ports::batch::BatchReceiver;
+use millrace_engine::ports::warehouse::{
     FinishLoad, LoadOutcome, LoadRequest, PreparedTable, PublishOutcome, PublishRequest, QueryLimits,
     ResultColumn, Rows, Statement, Warehouse,
 };

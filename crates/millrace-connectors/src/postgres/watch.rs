@@ -20,7 +20,7 @@ use super::failure::statement_error;
 use super::pool::{Pool, Route};
 use super::session::literal;
 use super::url::Host;
-use crate::silence::shown;
+use crate::timeouts::shown;
 
 /// After how long without a word from the server it is looked at, where the project does not say.
 pub(super) const SILENCE: Duration = Duration::from_mins(1);

@@ -5,7 +5,7 @@ use std::path::Path;
 use millrace_core::cursor::Cursor;
 use millrace_core::project::source_file::ReadMode;
 use millrace_engine::error::ErrorKind;
-use millrace_engine::source::{Source, StreamRequest};
+use millrace_engine::ports::source::{Source, StreamRequest};
 
 use crate::reading::{discover, is_new, read_since, source, stream};
 

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use millrace_core::cursor::Cursor;
-use millrace_engine::batch::batch_queue;
 use millrace_engine::error::{ErrorKind, Result};
-use millrace_engine::source::{Discovered, Drift, ReadOutcome, ReadRequest, Source, StreamRequest};
+use millrace_engine::ports::batch::batch_queue;
+use millrace_engine::ports::source::{Discovered, Drift, ReadOutcome, ReadRequest, Source, StreamRequest};
 use parquet::arrow::ArrowWriter;
 
 use crate::reading::{discover, source, stream, wait};

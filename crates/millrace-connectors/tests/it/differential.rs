@@ -17,11 +17,11 @@ use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::quarantine::QuarantinedRow;
 use millrace_core::schema::StreamSchema;
 use millrace_core::value::Value;
-use millrace_engine::batch::{Batch, batch_queue};
 use millrace_engine::error::{ErrorKind, Result};
-use millrace_engine::registry::WarehouseConnector as _;
-use millrace_engine::source::{Drift, ReadOutcome, ReadRequest, Source, StreamRequest};
-use millrace_engine::warehouse::{
+use millrace_engine::ports::batch::{Batch, batch_queue};
+use millrace_engine::ports::registry::WarehouseConnector as _;
+use millrace_engine::ports::source::{Drift, ReadOutcome, ReadRequest, Source, StreamRequest};
+use millrace_engine::ports::warehouse::{
     FinishLoad, LoadMode, LoadOutcome, LoadRequest, QueryLimits, Statement, Statements, Warehouse, made,
 };
 use millrace_testkit::mariadb::MariaDb;

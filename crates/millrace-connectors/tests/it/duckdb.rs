@@ -16,9 +16,9 @@ use millrace_connectors::duckdb::DuckdbWarehouse;
 use millrace_core::name::Relation;
 use millrace_core::schema::{Column, DataType};
 use millrace_core::value::{Decimal, Value};
-use millrace_engine::batch::{Batch, arrow_schema, batch_queue};
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::warehouse::{
+use millrace_engine::ports::batch::{Batch, arrow_schema, batch_queue};
+use millrace_engine::ports::warehouse::{
     FinishLoad, LoadMode, LoadOutcome, LoadRequest, QueryLimits, Rows, Statement, Statements, Warehouse, made,
 };
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use millrace_connectors::duckdb::DuckdbWarehouse;
 use millrace_core::name::Relation;
-use millrace_engine::warehouse::{
+use millrace_engine::ports::warehouse::{
     PublishOutcome, PublishRequest, PublishedView, QueryLimits, Statement, Warehouse,
 };
 

@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use millrace_core::cursor::{Cursor, FileState};
 use millrace_engine::error::ErrorKind;
-use millrace_engine::source::Drift;
+use millrace_engine::ports::source::Drift;
 
 use crate::reading::{discover, is_new, load, read, source, stream, wait};
 
@@ -193,8 +193,8 @@ fn a_read_ends_when_nobody_takes_its_rows() {
     let schema = discover(source.as_ref(), &a).expect("readable").schema;
     let whole = read(source.as_ref(), &a, &schema).expect("readable");
     assert_eq!((whole.rows.len(), whole.quarantined.len()), (300_000, 0));
-    let (sender, receiver) = millrace_engine::batch::batch_queue(1 << 10);
-    let request = millrace_engine::source::ReadRequest {
+    let (sender, receiver) = millrace_engine::ports::batch::batch_queue(1 << 10);
+    let request = millrace_engine::ports::source::ReadRequest {
         stream: a,
         columns: schema.columns,
         key: Vec::new(),
@@ -225,8 +225,8 @@ fn a_read_watches_for_what_nobody_has_decided_on() {
     let drift = Drift { columns: true, types: true, ..Drift::default() };
     let ends = |last: &str, drift: Drift| {
         write(dir.path(), "a.ndjson", (filler.clone() + last).as_bytes());
-        let (sender, mut receiver) = millrace_engine::batch::batch_queue(1 << 30);
-        let request = millrace_engine::source::ReadRequest {
+        let (sender, mut receiver) = millrace_engine::ports::batch::batch_queue(1 << 30);
+        let request = millrace_engine::ports::source::ReadRequest {
             stream: a.clone(),
             columns: captured.columns.clone(),
             key: Vec::new(),
@@ -252,8 +252,8 @@ fn a_read_watches_for_what_nobody_has_decided_on() {
     let without = "{\"id\":1}\n".repeat(200_000);
     write(dir.path(), "b.ndjson", without.as_bytes());
     let b = stream("b", &[("path", "b.ndjson")]);
-    let (sender, mut receiver) = millrace_engine::batch::batch_queue(1 << 30);
-    let request = millrace_engine::source::ReadRequest {
+    let (sender, mut receiver) = millrace_engine::ports::batch::batch_queue(1 << 30);
+    let request = millrace_engine::ports::source::ReadRequest {
         stream: b,
         columns: captured.columns,
         key: Vec::new(),

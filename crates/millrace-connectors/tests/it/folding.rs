@@ -1,7 +1,7 @@
 //! Texts without case and accents, alike in every warehouse.
 
 use millrace_core::value::Value;
-use millrace_engine::warehouse::{QueryLimits, Statement, Warehouse};
+use millrace_engine::ports::warehouse::{QueryLimits, Statement, Warehouse};
 
 /// Texts, what is looked for, and whether it is found.
 const CASES: &[(&str, &str, bool)] = &[

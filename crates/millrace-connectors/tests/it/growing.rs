@@ -11,10 +11,10 @@ use millrace_core::project::deletes::Deletes;
 use millrace_core::project::settings::Settings;
 use millrace_core::project::source_file::{Contract, OnChange, OnNul, ReadMode, StreamOptions};
 use millrace_core::schema::{Column, StreamSchema};
-use millrace_engine::batch::batch_queue;
-use millrace_engine::contract::{against, reconcile};
+use millrace_engine::compile::contract::{against, reconcile};
 use millrace_engine::error::{ErrorKind, Result};
-use millrace_engine::source::{Discovered, Drift, ReadRequest, Source, StreamRequest};
+use millrace_engine::ports::batch::batch_queue;
+use millrace_engine::ports::source::{Discovered, Drift, ReadRequest, Source, StreamRequest};
 
 use crate::cell_text::cell;
 use crate::reading::{discover, source, stream, wait};

@@ -5,9 +5,9 @@ use std::time::Duration;
 use millrace_core::project::environment::Schemas;
 use millrace_core::value::Value;
 use millrace_engine::error::ErrorKind;
-use millrace_engine::lease::Holder;
+use millrace_engine::ports::warehouse::{QueryLimits, Statement, Warehouse};
 use millrace_engine::state::State;
-use millrace_engine::warehouse::{QueryLimits, Statement, Warehouse};
+use millrace_engine::state::lease::Holder;
 
 pub(crate) fn holder(machine: &str, process: u32) -> Holder {
     Holder { machine: machine.into(), host: machine.into(), process, started: "1".into() }
@@ -174,7 +174,10 @@ async fn the_first_version_of_the_state_comes_forward() {
     let streams = state.streams().await.expect("streams");
     assert_eq!((streams[0].load_number, &streams[0].columns), (7, &None));
     state.migrate().await.expect("it comes forward");
-    assert_eq!(state.version().await.expect("a version"), Some(millrace_engine::migrate::STATE_VERSION));
+    assert_eq!(
+        state.version().await.expect("a version"),
+        Some(millrace_engine::state::migrations::STATE_VERSION)
+    );
     assert_eq!(
         number(&warehouse, "select count(*) from _millrace.runs where scheduled_for is null").await,
         1

@@ -6,9 +6,9 @@ use arrow_array::{ArrayRef, Decimal128Array, Int32Array, Int64Array, RecordBatch
 use async_trait::async_trait;
 use millrace_core::name::Relation;
 use millrace_core::schema::{Column, DataType};
-use millrace_engine::batch::{Batch, arrow_schema, batch_queue};
 use millrace_engine::error::Result;
-use millrace_engine::warehouse::{
+use millrace_engine::ports::batch::{Batch, arrow_schema, batch_queue};
+use millrace_engine::ports::warehouse::{
     FinishLoad, Former, LoadMode, LoadOutcome, LoadRequest, Merge, QueryLimits, Statement, Statements,
     Warehouse, made,
 };

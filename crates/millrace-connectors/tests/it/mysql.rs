@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use millrace_engine::source::Source;
+use millrace_engine::ports::source::Source;
+use millrace_testkit::mariadb::MariaDb;
 
 use crate::mysql_values::{COLUMNS, ask, compare, make_types};
 use crate::reading::{load, source, stream, wait};
-use millrace_testkit::mariadb::MariaDb;
 
 mod breaking;
 mod columns;

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use millrace_core::project::settings::{Setting, Settings};
 use millrace_engine::error::ErrorKind;
-use millrace_engine::registry::Registry;
-use millrace_engine::source::SourceContext;
+use millrace_engine::ports::registry::Registry;
+use millrace_engine::ports::source::SourceContext;
+use millrace_testkit::mariadb::MariaDb;
 
 use crate::mysql_values::{COLUMNS, ROWS, ask, compare, make_types};
 use crate::reading::{Loaded, discover, is_new, load, source, stream, wait};
-use millrace_testkit::mariadb::MariaDb;
 
 fn dumped(
     server: &MariaDb,

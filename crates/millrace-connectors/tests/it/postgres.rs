@@ -20,13 +20,12 @@ use millrace_connectors::postgres::Postgres;
 use millrace_core::name::Relation;
 use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::schema::{Column, DataType};
-use millrace_engine::batch::{Batch, arrow_schema, batch_queue};
 use millrace_engine::error::{Error, Result};
-use millrace_engine::registry::WarehouseConnector;
-use millrace_engine::warehouse::{
+use millrace_engine::ports::batch::{Batch, arrow_schema, batch_queue};
+use millrace_engine::ports::registry::WarehouseConnector;
+use millrace_engine::ports::warehouse::{
     FinishLoad, LoadMode, LoadOutcome, LoadRequest, QueryLimits, Rows, Statement, Statements, Warehouse, made,
 };
-
 use millrace_testkit::postgres::PostgresServer;
 
 /// A warehouse by its URL.

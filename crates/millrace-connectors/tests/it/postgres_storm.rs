@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use millrace_connectors::postgres::Postgres;
 use millrace_core::project::settings::{Setting, Settings};
-use millrace_engine::registry::WarehouseConnector as _;
-use millrace_engine::warehouse::Warehouse;
+use millrace_engine::ports::registry::WarehouseConnector as _;
+use millrace_engine::ports::warehouse::Warehouse;
+use millrace_testkit::postgres::{PgBouncer, PostgresServer};
 
 use crate::leasing;
 use crate::publishing::{Seen, Storm, storm};
-use millrace_testkit::postgres::{PgBouncer, PostgresServer};
 
 fn open(url: &str) -> Arc<dyn Warehouse> {
     let settings = Settings::new([("url".to_owned(), Setting::Text(url.to_owned()))]);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use millrace_core::name::Relation;
 use millrace_core::value::Value;
-use millrace_engine::warehouse::{
+use millrace_engine::ports::warehouse::{
     PublishOutcome, PublishRequest, PublishedView, QueryLimits, Statement, Warehouse,
 };
 

@@ -10,10 +10,10 @@ use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::project::source_file::ReadMode;
 use millrace_core::quarantine::QuarantinedRow;
 use millrace_core::schema::{Column, StreamSchema};
-use millrace_engine::batch::batch_queue;
 use millrace_engine::error::Result;
-use millrace_engine::registry::Registry;
-use millrace_engine::source::{
+use millrace_engine::ports::batch::batch_queue;
+use millrace_engine::ports::registry::Registry;
+use millrace_engine::ports::source::{
     Discovered, Drift, ReadOutcome, ReadRequest, Source, SourceContext, StreamRequest,
 };
 

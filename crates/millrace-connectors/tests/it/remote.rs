@@ -10,7 +10,7 @@ use millrace_core::cursor::Cursor;
 use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::project::source_file::ReadMode;
 use millrace_engine::error::ErrorKind;
-use millrace_engine::source::{Source, StreamRequest};
+use millrace_engine::ports::source::{Source, StreamRequest};
 use millrace_testkit::web::{Reply, Request, WebServer};
 use parquet::arrow::ArrowWriter;
 

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use millrace_core::value::Value;
 use millrace_engine::error::Error;
-use millrace_engine::warehouse::{QueryLimits, Statement, Warehouse};
+use millrace_engine::ports::warehouse::{QueryLimits, Statement, Warehouse};
 
 /// Texts that are tried.
 const SECRETS: usize = 48;

@@ -2,11 +2,11 @@
 
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::Spanned;
 use crate::metric::query::{Filters, MetricQuery};
 use crate::metric::time_range::{Days, Grain};
 use crate::metric::view::SemanticView;
 use crate::project::dashboard_file::{Compare, DashboardDef, TileDef, TileKind};
-use crate::project::decode::Spanned;
 use crate::suggest::did_you_mean;
 
 /// The questions of one tile.

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::code::Code;
+use crate::diagnostic::Spanned;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::metric::filter::DimensionTypes;
 use crate::name::Ident;
 use crate::project::Project;
-use crate::project::decode::Spanned;
 use crate::project::localized::Localized;
 use crate::project::semantic_file::{Format, MetricDef, MetricDefinition, SemanticViewDef};
 use crate::quality::{Check, DataTest, TestSeverity};

@@ -1,7 +1,8 @@
 //! Which columns of a stream are loaded, and which of them are masked: `columns`, `exclude_columns` and `mask`.
 
 use crate::code::Code;
-use crate::project::decode::{Decoder, Spanned};
+use crate::diagnostic::Spanned;
+use crate::project::decode::Decoder;
 use crate::project::spec::{KeyKind, KeySpec};
 use crate::project::yaml::Node;
 

@@ -1,8 +1,9 @@
 //! What a stream's columns are called in the warehouse and of which types they are, where a person has decided: `rename` and `types`.
 
 use crate::code::Code;
+use crate::diagnostic::Spanned;
 use crate::name::Naming;
-use crate::project::decode::{Decoder, Spanned};
+use crate::project::decode::Decoder;
 use crate::project::source_file::StreamOptions;
 use crate::project::spec::{KeyKind, KeySpec};
 use crate::project::yaml::Node;

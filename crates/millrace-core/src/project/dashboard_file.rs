@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::code::Code;
+use crate::diagnostic::Spanned;
 use crate::metric::time_range::{Grain, TimeRange};
-use crate::project::decode::{Decoder, Spanned};
+use crate::project::decode::Decoder;
 use crate::project::localized::Localized;
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::yaml::Node;

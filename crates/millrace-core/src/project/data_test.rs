@@ -1,7 +1,8 @@
 //! Data tests as files that describe models have them, in dbt's form.
 
 use crate::code::Code;
-use crate::project::decode::{Decoder, Spanned};
+use crate::diagnostic::Spanned;
+use crate::project::decode::Decoder;
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::yaml::{Entry, Node, NodeValue, Scalar};
 use crate::quality::{Check, DataTest, TestSeverity};

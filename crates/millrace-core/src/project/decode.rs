@@ -5,14 +5,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, Span, Spanned};
 use crate::name::is_plain_name;
+use crate::project::connectors::Connectors;
 use crate::project::localized::Localized;
-use crate::project::settings::Settings;
-use crate::project::spec::MapSpec;
+use crate::project::settings::{Setting, Settings};
+use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::strict::Checker;
-use crate::project::yaml::Node;
-use crate::project::{Connectors, manifest};
+use crate::project::yaml::{Node, Scalar};
 
 /// A decoder of one file.
 pub struct Decoder<'a> {
@@ -114,8 +114,7 @@ impl Decoder<'_> {
     /// Settings of a connector; the second value lists variables that are not set.
     pub fn settings(&self, node: &Node, spec: &MapSpec) -> (Settings, Vec<Diagnostic>) {
         let mut unset = Vec::new();
-        let settings =
-            manifest::settings_of(node, spec, |text, range| self.interpolated(text, range, &mut unset));
+        let settings = settings_of(node, spec, |text, range| self.interpolated(text, range, &mut unset));
         (settings, unset)
     }
 
@@ -151,13 +150,44 @@ impl Decoder<'_> {
     }
 }
 
-/// A text and its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spanned {
-    /// The text.
-    pub text: String,
-    /// Its place.
-    pub span: Span,
+/// `type:`, which decides on the other keys.
+pub(crate) static TYPE: MapSpec = MapSpec {
+    doc: "",
+    keys: &[KeySpec::required("type", KeyKind::Text, "The kind of system, which decides on the other keys.")],
+};
+
+/// The word after `type:`; reports where there is none.
+pub(crate) fn kind_of(node: &Node, what: &str, decoder: &mut Decoder<'_>) -> Option<(String, Range<usize>)> {
+    let kind = node.get("type").and_then(|value| Some((value.text()?.to_owned(), value.range.clone())));
+    if kind.is_none() {
+        // The check says what is missing or wrong.
+        decoder.check(what, node, &[&TYPE]);
+    }
+    kind
+}
+
+/// Settings from a checked mapping, for the keys of `spec`.
+pub(crate) fn settings_of(
+    node: &Node,
+    spec: &MapSpec,
+    mut resolve: impl FnMut(&str, &Range<usize>) -> String,
+) -> Settings {
+    let entries = node.map().unwrap_or_default().iter().filter(|entry| spec.key(&entry.key).is_some());
+    Settings::new(entries.filter_map(|entry| {
+        let mut text = |node: &Node| Some(resolve(node.text()?, &node.range));
+        // A key of texts takes the text `true`.
+        let is_flag = spec.key(&entry.key).is_some_and(|key| matches!(key.kind, KeyKind::Bool));
+        let flag = entry.value.scalar().and_then(Scalar::as_bool).filter(|_| is_flag);
+        let setting = match (flag, entry.value.seq(), entry.value.map()) {
+            (Some(value), ..) => Setting::Bool(value),
+            (_, Some(nodes), _) => Setting::List(nodes.iter().filter_map(text).collect()),
+            (.., Some(entries)) => {
+                Setting::Map(entries.iter().filter_map(|e| Some((e.key.clone(), text(&e.value)?))).collect())
+            }
+            _ => Setting::Text(text(&entry.value)?),
+        };
+        Some((entry.key.clone(), setting))
+    }))
 }
 
 /// Variables from the text of a `.env` file: `NAME=value` a line, `#` comments, optional quotes around the value and `export` in front.

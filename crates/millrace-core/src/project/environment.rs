@@ -2,8 +2,7 @@
 
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::project::decode::Decoder;
-use crate::project::manifest::{TYPE, kind_of};
+use crate::project::decode::{Decoder, TYPE, kind_of};
 use crate::project::settings::Settings;
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::yaml::Node;
@@ -73,7 +72,7 @@ pub struct Environment {
 }
 
 /// Bytes of a schema's name at most, as the narrowest warehouse has it.
-const LONGEST_NAME: usize = 63;
+pub const LONGEST_NAME: usize = 63;
 
 pub(crate) fn environment(name: String, node: &Node, decoder: &mut Decoder<'_>) -> Option<Environment> {
     let (kind, range) = kind_of(node, &format!("environment `{name}`"), decoder)?;

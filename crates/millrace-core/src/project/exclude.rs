@@ -2,7 +2,8 @@
 
 use crate::code::Code;
 use crate::diagnostic::Span;
-use crate::project::decode::{Decoder, Spanned};
+use crate::diagnostic::Spanned;
+use crate::project::decode::Decoder;
 use crate::project::spec::{KeyKind, KeySpec};
 use crate::project::stream_pattern::fits;
 use crate::project::yaml::Node;

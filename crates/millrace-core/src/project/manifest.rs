@@ -1,7 +1,6 @@
 //! `millrace.yml`.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Span};
@@ -11,10 +10,10 @@ use crate::project::decode::Decoder;
 use crate::project::environment::{Environment, environment};
 use crate::project::mask_salt::{MASK_SALT, MaskSalt, mask_salt};
 use crate::project::schedule::{NOTIFY, Notify, SCHEDULE, Schedule, notify, schedule, time_zone};
-use crate::project::settings::{Setting, Settings};
 use crate::project::shrink::{MAX_SHRINK, Shrink, max_shrink};
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
-use crate::project::yaml::{Node, Scalar};
+use crate::project::yaml::Node;
+use crate::sql::var::Var;
 use crate::time_zone::ProjectZone;
 
 /// The keys of `millrace.yml`.
@@ -187,37 +186,6 @@ impl std::fmt::Display for QuarantineLimit {
     }
 }
 
-/// A variable for templates.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Var {
-    /// Nothing.
-    Null,
-    /// true or false.
-    Bool(bool),
-    /// A whole number.
-    Integer(i64),
-    /// A text.
-    Text(String),
-}
-
-impl Var {
-    /// What YAML's core schema makes of a scalar.
-    pub fn from_scalar(scalar: &Scalar) -> Self {
-        if scalar.is_null() {
-            return Self::Null;
-        }
-        if let Some(value) = scalar.as_bool() {
-            return Self::Bool(value);
-        }
-        scalar.as_integer().map_or_else(|| Self::Text(scalar.text.clone()), Self::Integer)
-    }
-
-    /// The same of a text from the command line.
-    pub fn from_text(text: &str) -> Self {
-        Self::from_scalar(&Scalar { text: text.to_owned(), plain: true })
-    }
-}
-
 /// What `millrace.yml` says.
 #[derive(Debug, Clone, Default)]
 pub struct Manifest {
@@ -296,22 +264,6 @@ impl Manifest {
     }
 }
 
-/// `type:`, which decides on the other keys.
-pub(crate) static TYPE: MapSpec = MapSpec {
-    doc: "",
-    keys: &[KeySpec::required("type", KeyKind::Text, "The kind of system, which decides on the other keys.")],
-};
-
-/// The word after `type:`; reports where there is none.
-pub(crate) fn kind_of(node: &Node, what: &str, decoder: &mut Decoder<'_>) -> Option<(String, Range<usize>)> {
-    let kind = node.get("type").and_then(|value| Some((value.text()?.to_owned(), value.range.clone())));
-    if kind.is_none() {
-        // The check says what is missing or wrong.
-        decoder.check(what, node, &[&TYPE]);
-    }
-    kind
-}
-
 fn serve(node: &Node, decoder: &mut Decoder<'_>) -> ServeSettings {
     let mut serve = ServeSettings { hosts: decoder.texts(node, "hosts"), ..ServeSettings::default() };
     let mut unset = Vec::new();
@@ -334,28 +286,4 @@ fn serve(node: &Node, decoder: &mut Decoder<'_>) -> ServeSettings {
     }
     serve.unset = unset;
     serve
-}
-
-/// Settings from a checked mapping, for the keys of `spec`.
-pub(crate) fn settings_of(
-    node: &Node,
-    spec: &MapSpec,
-    mut resolve: impl FnMut(&str, &Range<usize>) -> String,
-) -> Settings {
-    let entries = node.map().unwrap_or_default().iter().filter(|entry| spec.key(&entry.key).is_some());
-    Settings::new(entries.filter_map(|entry| {
-        let mut text = |node: &Node| Some(resolve(node.text()?, &node.range));
-        // A key of texts takes the text `true`.
-        let is_flag = spec.key(&entry.key).is_some_and(|key| matches!(key.kind, KeyKind::Bool));
-        let flag = entry.value.scalar().and_then(Scalar::as_bool).filter(|_| is_flag);
-        let setting = match (flag, entry.value.seq(), entry.value.map()) {
-            (Some(value), ..) => Setting::Bool(value),
-            (_, Some(nodes), _) => Setting::List(nodes.iter().filter_map(text).collect()),
-            (.., Some(entries)) => {
-                Setting::Map(entries.iter().filter_map(|e| Some((e.key.clone(), text(&e.value)?))).collect())
-            }
-            _ => Setting::Text(text(&entry.value)?),
-        };
-        Some((entry.key.clone(), setting))
-    }))
 }

@@ -5,6 +5,7 @@
 pub mod captured;
 pub mod column_choice;
 pub mod column_words;
+mod connectors;
 pub mod dashboard_file;
 mod data_test;
 pub mod decode;
@@ -30,15 +31,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::code::Code;
+use crate::diagnostic::Spanned;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::project::captured::CapturedSchemas;
+pub use crate::project::connectors::Connectors;
 use crate::project::dashboard_file::DashboardDef;
-use crate::project::decode::{Decoder, Spanned};
+use crate::project::decode::Decoder;
 use crate::project::manifest::Manifest;
 use crate::project::model_file::{ModelDef, ModelDoc, start_of};
 use crate::project::semantic_file::SemanticViewDef;
 use crate::project::source_file::SourceDef;
-use crate::project::spec::MapSpec;
 use crate::sql::template::{self, TemplateContext};
 use crate::suggest::did_you_mean;
 
@@ -49,41 +51,6 @@ pub struct ProjectFile {
     pub path: String,
     /// Its bytes.
     pub bytes: Vec<u8>,
-}
-
-/// What `type:` may say, and which keys come with it.
-#[derive(Debug, Clone, Default)]
-pub struct Connectors {
-    sources: Vec<(&'static str, &'static MapSpec, &'static MapSpec)>,
-    warehouses: Vec<(&'static str, &'static MapSpec)>,
-}
-
-impl Connectors {
-    /// Adds a kind of source with the keys of its file and of its streams.
-    pub fn add_source(&mut self, kind: &'static str, source: &'static MapSpec, stream: &'static MapSpec) {
-        self.sources.push((kind, source, stream));
-    }
-
-    /// Adds a kind of warehouse with its keys.
-    pub fn add_warehouse(&mut self, kind: &'static str, spec: &'static MapSpec) {
-        self.warehouses.push((kind, spec));
-    }
-
-    fn source(&self, kind: &str) -> Option<(&'static MapSpec, &'static MapSpec)> {
-        self.sources.iter().find(|(name, ..)| *name == kind).map(|(_, source, stream)| (*source, *stream))
-    }
-
-    fn warehouse(&self, kind: &str) -> Option<&'static MapSpec> {
-        self.warehouses.iter().find(|(name, _)| *name == kind).map(|(_, spec)| *spec)
-    }
-
-    fn source_kinds(&self) -> Vec<&'static str> {
-        self.sources.iter().map(|(name, ..)| *name).collect()
-    }
-
-    fn warehouse_kinds(&self) -> Vec<&'static str> {
-        self.warehouses.iter().map(|(name, _)| *name).collect()
-    }
 }
 
 /// Everything that a project's files say.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::diagnostic::Span;
+use crate::diagnostic::Spanned;
 use crate::materialization::Materialization;
 use crate::project::data_test::{DATA_TESTS, data_test};
-use crate::project::decode::{Decoder, Spanned};
+use crate::project::decode::Decoder;
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::yaml::{Node, Scalar};
 use crate::quality::DataTest;

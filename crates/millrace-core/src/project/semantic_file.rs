@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::code::Code;
 use crate::diagnostic::Span;
-use crate::project::decode::{Decoder, Spanned};
+use crate::diagnostic::Spanned;
+use crate::project::decode::Decoder;
 use crate::project::localized::Localized;
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::yaml::Node;

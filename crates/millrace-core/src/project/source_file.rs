@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use crate::code::Code;
+use crate::diagnostic::Spanned;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::name::StreamName;
 use crate::project::column_choice::{COLUMNS, ColumnChoice, EXCLUDE_COLUMNS, MASK, choice};
 use crate::project::column_words::{ChosenType, RENAME, Renamed, TYPES, renames, types};
-use crate::project::decode::{Decoder, Spanned};
+use crate::project::decode::Decoder;
+use crate::project::decode::kind_of;
 use crate::project::deletes::{Deletes, deletes};
 use crate::project::exclude::{EXCLUDE, Exclude, exclude};
-use crate::project::manifest::{QuarantineLimit, kind_of};
+use crate::project::manifest::QuarantineLimit;
 use crate::project::settings::Settings;
 use crate::project::shrink::{ALLOW_EMPTY, MAX_SHRINK, Shrink, allow_empty, max_shrink};
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};

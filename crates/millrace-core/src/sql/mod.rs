@@ -7,4 +7,5 @@ pub mod dialect;
 pub mod spelling;
 pub mod template;
 pub mod text;
+pub mod var;
 pub mod volatile;

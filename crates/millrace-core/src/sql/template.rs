@@ -12,7 +12,7 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::materialization::Materialization;
 use crate::name::{Ident, Relation};
-use crate::project::manifest::Var;
+use crate::sql::var::Var;
 
 /// Steps that one template may take; a loop without end stops here.
 const FUEL: u64 = 5_000_000;

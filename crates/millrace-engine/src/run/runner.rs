@@ -12,24 +12,32 @@ use millrace_core::graph::Input;
 use millrace_core::name::{Ident, Naming, Relation, StreamName};
 use millrace_core::project::source_file::SourceDef;
 use millrace_core::value::Value;
+use millrace_core::visible::grouped;
 use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
-use crate::clock::{self, Clock};
-use crate::compiled::Compiled;
+use crate::compile::compiled::Compiled;
+use crate::compile::known_columns::known_columns;
+use crate::compile::table_names;
 use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::event;
 use crate::event::{Event, Observer, StepKind};
-use crate::lease::Lease;
-use crate::model_run::Building;
-use crate::plan::data_tests;
-use crate::quality_run::run_test;
-use crate::run::{HeldBy, ModelSummary, RunNotice, RunOptions, RunStatus, RunSummary, StreamSummary};
-use crate::run::{published_by, record, rfc3339};
-use crate::state::{BuiltModel, LoadedStream, Publication, State};
-use crate::sync::{SyncContext, grouped, sync_stream};
-use crate::unfinished::sort_out;
-use crate::warehouse::{PublishOutcome, PublishRequest, Statement, Warehouse};
-use crate::{deletes, event, fault, model_run, names, publish, quarantine, removed, retry};
+use crate::fault;
+use crate::load::reconcile::deletes;
+use crate::load::resume::sort_out;
+use crate::load::sync::{LoadContext, load_stream};
+use crate::ports::warehouse::{PublishOutcome, PublishRequest, Statement, Warehouse};
+use crate::retry;
+use crate::run::clock::{self, Clock};
+use crate::run::data_tests::run_test;
+use crate::run::models::Building;
+use crate::run::plan::data_tests;
+use crate::run::{
+    HeldBy, ModelSummary, RunNotice, RunOptions, RunStatus, RunSummary, models, publish, published_by,
+    record, removed_streams, rfc3339,
+};
+use crate::state::lease::Lease;
+use crate::state::{BuiltModel, LoadedStream, Publication, State, quarantine};
 
 /// A run that has the lease.
 pub(super) struct Runner<'a> {
@@ -134,13 +142,15 @@ impl Runner<'_> {
         self.write(vec![quarantine::without_old_texts(self.state.tables(), self.now)]).await?;
         self.create_schemas().await?;
         let streams = self.state.streams().await?;
-        let unfinished = sort_out(&self.state, self.compiled, &self.lease, self.options, self.now).await?;
+        let unfinished =
+            sort_out(&self.state, self.compiled, &self.lease, self.options.full_refresh, self.now).await?;
         Ok((streams, unfinished))
     }
 
     /// What becomes of streams that the project has no longer, now that what readers see was made without them.
     async fn sort_out_removed(&self, present: u64) -> Result<bool> {
-        removed::sort_out(&self.state, self.compiled, &self.lease, present, &self.options.observer).await
+        removed_streams::sort_out(&self.state, self.compiled, &self.lease, present, &self.options.observer)
+            .await
     }
 
     fn hold(&mut self, by: HeldBy) {
@@ -177,7 +187,7 @@ impl Runner<'_> {
         // What is told while a stream is loaded is about its rows.
         let observers: Vec<Observer> =
             streams.clone().map(|stream| event::of_stream(&stream.name, &self.options.observer)).collect();
-        let mut context = SyncContext {
+        let mut context = LoadContext {
             warehouse: self.warehouse,
             run: &self.summary.run.clone(),
             lease: &self.lease.clone(),
@@ -204,7 +214,7 @@ impl Runner<'_> {
             context.observer = observer;
             let last = before.iter().find(|loaded| loaded.name == stream.name);
             // A stream that holds the run is left as it was. The others go on, so that all that is wrong is told at once.
-            let mut outcome = match sync_stream(stream, last, &context).await {
+            let mut outcome = match load_stream(stream, last, &context).await {
                 Ok(outcome) => outcome,
                 Err(error) if error.kind().holds() => {
                     problems.push(error.to_diagnostic().of_stream(&stream.name));
@@ -226,7 +236,7 @@ impl Runner<'_> {
                     break;
                 }
             }
-            self.summary.streams.push(StreamSummary::of(&outcome));
+            self.summary.streams.push(outcome.summary());
             loaded.insert(outcome.name, outcome.loaded);
         }
         if let Some(error) = failed {
@@ -249,7 +259,7 @@ impl Runner<'_> {
         let clock = || Clock::of(&self.summary.run, &self.compiled.graph, self.warehouse);
         let clock = self.again("the look at the warehouse's day", clock).await?;
         for model in &self.compiled.graph.models {
-            let fingerprint = model_run::fingerprint(model, &clock, loaded, &built);
+            let fingerprint = models::fingerprint(model, &clock, loaded, &built);
             let known = before.and_then(|publication| publication.model(&model.name));
             if let Some(known) =
                 known.filter(|known| known.fingerprint == fingerprint && !self.options.full_refresh)
@@ -274,7 +284,8 @@ impl Runner<'_> {
                 Some(_) => clock::reason(model),
             };
             self.tell(Event::Started { kind: StepKind::Build, name: model.name.clone() });
-            let relation = names::of_model(&self.compiled.schemas.build, &model.name, self.lease.fence());
+            let relation =
+                table_names::of_model(&self.compiled.schemas.build, &model.name, self.lease.fence());
             let physical = |input: &Input| match input {
                 Input::Stream(name) => table_of(loaded, name),
                 Input::Model(name) => relation_of(&built, name),
@@ -282,7 +293,7 @@ impl Runner<'_> {
             let started = Instant::now();
             let naming = self.compiled.project.manifest.naming;
             let what = format!("the build of model `{}`", model.name);
-            let known = || model_run::known_columns(self.warehouse, naming, model, physical);
+            let known = || known_columns(self.warehouse, naming, model, physical);
             let known = self.again(&what, known).await?;
             let building = Building::new(&self.state, &self.lease, model, relation, physical, &known);
             let rows = self.again(&what, || building.attempt()).await?;
@@ -436,7 +447,7 @@ impl Runner<'_> {
 fn emptied_sources(
     compiled: &Compiled,
     before: &[LoadedStream],
-    context: &SyncContext<'_>,
+    context: &LoadContext<'_>,
 ) -> Vec<Diagnostic> {
     let lists = |source: &&SourceDef| source.streams.is_none() || !source.patterns.is_empty();
     let sources = compiled.project.sources.iter().filter(lists);

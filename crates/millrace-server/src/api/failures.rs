@@ -4,8 +4,9 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use millrace_core::code::Code;
-use millrace_engine::quality_run::{Failing, TestResult, failing_rows};
-use millrace_engine::warehouse::Rows;
+use millrace_engine::ports::warehouse::Rows;
+use millrace_engine::run::data_tests::{Failing, failing_rows};
+use millrace_engine::state::test_result::TestResult;
 use serde::Deserialize;
 
 use crate::api::runs::recorded;

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use millrace_core::natural::natural_order;
 use millrace_core::project::schedule::Schedule as ProjectSchedule;
-use millrace_engine::compiled::Compiled;
+use millrace_engine::compile::compiled::Compiled;
 use millrace_engine::run::{RunStatus, rfc3339};
 
 use crate::api::quarantine::summary;

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use millrace_core::value::Value;
-use millrace_engine::warehouse::{QueryLimits, Statement};
+use millrace_engine::ports::warehouse::{QueryLimits, Statement};
 use serde::Deserialize;
 
 use crate::api::up_to;

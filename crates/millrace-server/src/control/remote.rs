@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use axum::http::Method;
 use millrace_core::name::Relation;
 use millrace_core::sql::dialect::Dialect;
-use millrace_engine::batch::BatchReceiver;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::warehouse::{
+use millrace_engine::ports::batch::BatchReceiver;
+use millrace_engine::ports::warehouse::{
     FinishLoad, LoadOutcome, LoadRequest, PreparedTable, PublishOutcome, PublishRequest, QueryLimits,
     ResultColumn, Rows, Statement, Warehouse,
 };

@@ -16,7 +16,7 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_core::project::manifest::QuarantineLimit;
 use millrace_engine::error::{Error, ErrorKind};
 use millrace_engine::state::Publication;
-use millrace_engine::trigger::{Trigger, TriggerKind};
+use millrace_engine::state::trigger::{Trigger, TriggerKind};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;

@@ -10,9 +10,9 @@ use millrace_core::name::StreamName;
 use millrace_core::project::SourceTexts;
 use millrace_engine::error::Error;
 use millrace_engine::event::{Event, StepKind};
-use millrace_engine::lease::Holder;
+use millrace_engine::ports::warehouse::{QueryLimits, ResultColumn, Rows, Statement};
 use millrace_engine::run::RunSummary;
-use millrace_engine::warehouse::{QueryLimits, ResultColumn, Rows, Statement};
+use millrace_engine::state::lease::Holder;
 use serde::{Deserialize, Serialize};
 
 use super::exact::Exact;

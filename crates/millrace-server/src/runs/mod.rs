@@ -4,69 +4,34 @@
 //! published, or found nothing new, makes that project the one that is served; any other leaves the former project and its
 //! publication to the readers.
 
-mod desk;
+pub(crate) mod queue;
+pub(crate) mod runner;
 mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use desk::Desk;
-pub use desk::UnderWay;
-use desk::{Asked, Turn};
-use futures::future::BoxFuture;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::project::SourceTexts;
 use millrace_core::project::manifest::QuarantineLimit;
 use millrace_engine::cancel::Cancel;
-use millrace_engine::compiled::Compiled;
 use millrace_engine::error::{Error, ErrorKind, Result};
 use millrace_engine::event::Event;
-use millrace_engine::lease::{Holder, IsGone};
-use millrace_engine::rollback::{RollbackOptions, release, rollback};
 use millrace_engine::run::RunSummary;
+use millrace_engine::run::rollback::{RollbackOptions, release, rollback};
 use millrace_engine::state::Publication;
-use millrace_engine::trigger::Trigger;
+use millrace_engine::state::trigger::Trigger;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+pub use crate::runs::queue::UnderWay;
+use crate::runs::queue::{PendingRuns, RunPermit};
+pub use crate::runs::runner::{Reload, Reloaded, Runner, Unsound, Vars};
+use crate::runs::work::Work;
 use crate::state::AppState;
-use work::Work;
 
 /// Events that a listener may lag behind before it loses some.
 const MOST_EVENTS: usize = 1024;
-
-/// Variables of templates, as `--var` gives them.
-pub type Vars = Vec<(String, String)>;
-
-/// Reads the project's files anew, with these variables over the server's own.
-pub type Reload = Arc<dyn Fn(Vars) -> BoxFuture<'static, Result<Reloaded, Unsound>> + Send + Sync>;
-
-/// A project without errors.
-pub struct Reloaded {
-    /// The project.
-    pub compiled: Arc<Compiled>,
-    /// Warnings about it.
-    pub warnings: Vec<Diagnostic>,
-}
-
-/// A project that cannot run.
-#[derive(Debug)]
-pub struct Unsound {
-    /// What is wrong.
-    pub diagnostics: Vec<Diagnostic>,
-    /// Texts of the files that they point into.
-    pub texts: SourceTexts,
-}
-
-/// What runs inside the server need.
-pub struct Runner {
-    /// Reads the project.
-    pub reload: Reload,
-    /// This process.
-    pub holder: Holder,
-    /// Says of the process of another run whether it is gone.
-    pub is_gone: IsGone,
-}
 
 /// A run that somebody asks for.
 #[derive(Debug, Clone, Default)]
@@ -156,25 +121,25 @@ pub struct Runs {
 impl Runs {
     /// The run, or rollback, that is under way.
     pub fn under_way(&self) -> Option<UnderWay> {
-        self.state.desk().under_way().clone()
+        self.state.run_queue().under_way().clone()
     }
 
-    /// Starts a run, or lets it wait for its turn. Returns at once.
+    /// Starts a run, or lets it wait for its permit. Returns at once.
     pub fn start(&self, request: RunRequest) -> RunHandle {
         let (events, receiver) = mpsc::channel(MOST_EVENTS);
         let (ended, end) = oneshot::channel();
         let cancel = Cancel::default();
-        let mut asked = self.state.desk().asked();
-        let ticket = asked.ticket();
-        match self.admit(&asked) {
+        let mut pending = self.state.run_queue().pending();
+        let ticket = pending.ticket();
+        match self.admit(&pending) {
             Err(error) => _ = ended.send(RunEnd::Refused(error)),
             Ok(runner) => {
                 let state = self.state.clone();
                 let work = Work { state: state.clone(), runner, cancel: cancel.clone(), events };
-                asked.cancels.insert(ticket, cancel.clone());
-                asked.spawn(async move {
+                pending.cancels.insert(ticket, cancel.clone());
+                pending.spawn(async move {
                     let end = work.run(request).await;
-                    state.desk().asked().cancels.remove(&ticket);
+                    state.run_queue().pending().cancels.remove(&ticket);
                     // Nobody may be waiting for it.
                     let _ = ended.send(end);
                 });
@@ -184,8 +149,8 @@ impl Runs {
     }
 
     /// What it takes to change the warehouse, where this server does that and has not been told to stop.
-    fn admit(&self, asked: &Asked) -> Result<Arc<Runner>> {
-        if asked.closed {
+    fn admit(&self, pending: &PendingRuns) -> Result<Arc<Runner>> {
+        if pending.closed {
             return Err(Error::new(ErrorKind::Cancelled, "the server is stopping"));
         }
         let runner = self.state.runner().map(Arc::clone);
@@ -194,8 +159,8 @@ impl Runs {
 
     /// Ends a run, or its waiting; false where there is none of that ticket.
     pub fn cancel(&self, ticket: u64) -> bool {
-        let asked = self.state.desk().asked();
-        asked.cancels.get(&ticket).map(Cancel::cancel).is_some()
+        let pending = self.state.run_queue().pending();
+        pending.cancels.get(&ticket).map(Cancel::cancel).is_some()
     }
 
     /// Brings an earlier publication back, or lets runs publish again, and tells open pages. Goes on to its end also where the caller
@@ -203,9 +168,9 @@ impl Runs {
     pub async fn rollback(&self, request: RollbackRequest) -> Result<Publication> {
         let (done, end) = oneshot::channel();
         {
-            let mut asked = self.state.desk().asked();
-            let (runner, state) = (self.admit(&asked)?, self.state.clone());
-            asked.spawn(async move {
+            let mut pending = self.state.run_queue().pending();
+            let (runner, state) = (self.admit(&pending)?, self.state.clone());
+            pending.spawn(async move {
                 let _ = done.send(bring_back(&state, &runner, &request).await);
             });
         }
@@ -215,12 +180,12 @@ impl Runs {
 
     /// Somebody has published from outside, from the same files: serves the project as it is now, and tells open pages. Returns at once.
     pub fn take_up(&self) {
-        let mut asked = self.state.desk().asked();
-        let Ok(runner) = self.admit(&asked) else { return };
+        let mut pending = self.state.run_queue().pending();
+        let Ok(runner) = self.admit(&pending) else { return };
         let state = self.state.clone();
-        asked.spawn(async move {
+        pending.spawn(async move {
             // A run inside the server takes the project up itself.
-            if let Ok(_turn) = Turn::take(&state, None, Duration::ZERO, |_| {}).await
+            if let Ok(_permit) = RunPermit::take(state.run_queue(), None, Duration::ZERO, |_| {}).await
                 && let Ok(reloaded) = (runner.reload)(Vars::new()).await
             {
                 state.serve_instead(reloaded.compiled);
@@ -234,10 +199,10 @@ impl Runs {
     /// Ends what is under way and what waits, and lets nothing more begin. Returns when all has ended, or when the time is over.
     pub async fn stop(&self, within: Duration) {
         let mut tasks = {
-            let mut asked = self.state.desk().asked();
-            asked.closed = true;
-            asked.cancels.values().for_each(Cancel::cancel);
-            std::mem::take(&mut asked.tasks)
+            let mut pending = self.state.run_queue().pending();
+            pending.closed = true;
+            pending.cancels.values().for_each(Cancel::cancel);
+            std::mem::take(&mut pending.tasks)
         };
         // What has not ended then is aborted.
         let _ = timeout(within, async { while tasks.join_next().await.is_some() {} }).await;
@@ -245,12 +210,12 @@ impl Runs {
 }
 
 async fn bring_back(state: &AppState, runner: &Runner, request: &RollbackRequest) -> Result<Publication> {
-    let turn = Turn::take(state, None, request.wait, |_| {}).await?;
+    let permit = RunPermit::take(state.run_queue(), None, request.wait, |_| {}).await?;
     let options = RollbackOptions {
         to: request.to,
         holder: runner.holder.clone(),
         is_gone: runner.is_gone,
-        wait: turn.left,
+        wait: permit.left,
     };
     let (compiled, warehouse) = (state.compiled(), state.warehouse());
     let publication = if request.release {

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use millrace_engine::cancel::Cancel;
 use millrace_engine::error::{Error, ErrorKind};
 use millrace_engine::event::{Event, Observer};
-use millrace_engine::report::findings;
+use millrace_engine::run::report::findings;
 use millrace_engine::run::{RunOptions, RunStatus, RunSummary, run};
 use tokio::sync::mpsc;
 
-use super::desk::{Turn, UnderWay};
-use super::{MOST_EVENTS, Ran, RunEnd, RunRequest, Runner};
+use super::{MOST_EVENTS, Ran, RunEnd, RunRequest};
+use crate::runs::queue::{RunPermit, UnderWay};
+use crate::runs::runner::Runner;
 use crate::served::Served;
 use crate::state::AppState;
 
@@ -30,13 +31,13 @@ impl Work {
             let holder = Some(self.runner.holder.clone());
             tell(&self.events, Event::Waiting { other: other.name(), holder });
         };
-        let turn = tokio::select! {
+        let permit = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return RunEnd::Refused(stopped()),
-            turn = Turn::take(state, Some(request.trigger.clone()), request.wait, waiting) => turn,
+            permit = RunPermit::take(state.run_queue(), Some(request.trigger.clone()), request.wait, waiting) => permit,
         };
-        let turn = match turn {
-            Ok(turn) => turn,
+        let permit = match permit {
+            Ok(permit) => permit,
             Err(error) => return RunEnd::Refused(error),
         };
         let reloaded = tokio::select! {
@@ -61,7 +62,7 @@ impl Work {
             trigger: request.trigger,
             holder: self.runner.holder.clone(),
             is_gone: self.runner.is_gone,
-            wait: turn.left,
+            wait: permit.left,
             cancel: self.cancel.clone(),
             observer: self.observer(Arc::clone(&begun)),
         };
@@ -78,7 +79,7 @@ impl Work {
         if begun.load(Ordering::Relaxed) {
             state.notify_run(&summary);
         }
-        drop(turn);
+        drop(permit);
         let findings = if error.is_some() { Vec::new() } else { findings(&compiled, &summary) };
         let texts = compiled.project.texts.clone();
         RunEnd::Ran(Box::new(Ran { summary, error, findings, texts }))
@@ -89,7 +90,7 @@ impl Work {
         Arc::new(move |event| {
             if let Event::Begun(summary) = &event {
                 begun.store(true, Ordering::Relaxed);
-                if let Some(under_way) = &mut *state.desk().under_way() {
+                if let Some(under_way) = &mut *state.run_queue().under_way() {
                     under_way.run = Some(summary.run.clone());
                 }
                 state.notify_run(summary);

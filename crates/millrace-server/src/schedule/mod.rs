@@ -12,8 +12,8 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_engine::cancel::Cancel;
 use millrace_engine::error::{Error, ErrorKind, Result, Retry};
 use millrace_engine::run::HeldBy;
-use millrace_engine::scheduler::{self, Clock, Job, JobEnd};
-use millrace_engine::trigger::Trigger;
+use millrace_engine::schedule::scheduler::{self, Clock, Job, JobEnd};
+use millrace_engine::state::trigger::Trigger;
 use tokio::time::sleep;
 
 use crate::runs::{RunEnd, RunRequest};

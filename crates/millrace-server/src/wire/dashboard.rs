@@ -1,11 +1,11 @@
 //! A page without its numbers.
 
+use millrace_core::diagnostic::Spanned;
 use millrace_core::metric::tile::grain_of;
 use millrace_core::metric::time_range;
 use millrace_core::metric::title::{Cut, default_title};
 use millrace_core::metric::view::{self, Formula, SemanticView};
 use millrace_core::project::dashboard_file::{self, DashboardDef, TileDef};
-use millrace_core::project::decode::Spanned;
 use millrace_core::project::localized::Localized;
 use millrace_core::project::semantic_file::Format as FileFormat;
 use serde::Serialize;

@@ -1,9 +1,9 @@
 //! Runs: at a glance, in the ledger, and in full.
 
 use millrace_core::quality::TestSeverity;
-use millrace_engine::quality_run::TestResult;
 use millrace_engine::run::{self as engine, ModelSummary, RunNotice, RunSummary, StreamSummary};
-use millrace_engine::trigger;
+use millrace_engine::state::test_result::TestResult;
+use millrace_engine::state::trigger;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -308,7 +308,7 @@ impl From<engine::RunStatus> for RunStatus {
 
 impl From<&trigger::Trigger> for Trigger {
     fn from(trigger: &trigger::Trigger) -> Self {
-        use millrace_engine::trigger::TriggerKind as Kind;
+        use millrace_engine::state::trigger::TriggerKind as Kind;
         Self {
             kind: match trigger.kind {
                 Kind::Command => TriggerKind::Command,

@@ -8,7 +8,7 @@ use axum::http::{Request, StatusCode};
 use millrace_core::value::Value;
 use millrace_engine::error::ErrorKind;
 use millrace_engine::event::silent;
-use millrace_engine::warehouse::{QueryLimits, Statement, Warehouse};
+use millrace_engine::ports::warehouse::{QueryLimits, Statement, Warehouse};
 use millrace_server::control::{self, Client, Control, PROTOCOL, RemoteWarehouse, RunAsked};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;

@@ -6,7 +6,7 @@ use axum::body::BodyDataStream;
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use millrace_engine::run::{RunStatus, RunSummary};
-use millrace_engine::trigger::Trigger;
+use millrace_engine::state::trigger::Trigger;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

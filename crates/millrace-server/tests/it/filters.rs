@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use millrace_core::name::Relation;
 use millrace_core::project::environment::Schemas;
 use millrace_core::project::settings::{Setting, Settings};
-use millrace_engine::registry::WarehouseConnector as _;
+use millrace_engine::ports::registry::WarehouseConnector as _;
+use millrace_engine::ports::warehouse::{Statement, Warehouse};
 use millrace_engine::state::{BuiltModel, Publication, State, Tables};
-use millrace_engine::warehouse::{Statement, Warehouse};
 use millrace_testkit::postgres::PostgresServer;
 use serde_json::{Value as Json, json};
 

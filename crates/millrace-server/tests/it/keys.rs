@@ -9,16 +9,17 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use millrace_core::name::Ident;
 use millrace_core::project::spec::{KeyKind, MapSpec};
-use millrace_core::project::{Connectors, ProjectFile, load};
-use millrace_core::project::{captured, dashboard_file, manifest, model_file, semantic_file, source_file};
+use millrace_core::project::{
+    Connectors, ProjectFile, captured, dashboard_file, load, manifest, model_file, semantic_file, source_file,
+};
 use millrace_engine::cancel::Cancel;
-use millrace_engine::check::{Depth, check};
-use millrace_engine::compiled::{Choices, Compiled, compile};
-use millrace_engine::lease::Holder;
-use millrace_engine::registry::Registry;
+use millrace_engine::compile::check::{Depth, check};
+use millrace_engine::compile::compiled::{Choices, Compiled, compile};
+use millrace_engine::ports::registry::Registry;
+use millrace_engine::ports::warehouse::{QueryLimits, Statement, Warehouse};
 use millrace_engine::run::{RunOptions, run};
-use millrace_engine::trigger::{Trigger, TriggerKind};
-use millrace_engine::warehouse::{QueryLimits, Statement, Warehouse};
+use millrace_engine::state::lease::Holder;
+use millrace_engine::state::trigger::{Trigger, TriggerKind};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 

@@ -1,7 +1,7 @@
 //! `GET /dashboards/{name}/options`, and titles that tell tiles apart.
 
 use axum::http::StatusCode;
-use millrace_engine::warehouse::Statement;
+use millrace_engine::ports::warehouse::Statement;
 use serde_json::{Value as Json, json};
 
 use crate::shop::{ORDERS, Shop, publish};

@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use millrace_core::project::environment::Schemas;
 use millrace_core::value::Value;
+use millrace_engine::ports::warehouse::Statement;
 use millrace_engine::state::{RunRecord, State, Tables};
-use millrace_engine::warehouse::Statement;
 use serde_json::{Value as Json, json};
 
 use crate::shop::{Plan, Shop};

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use millrace_core::name::Relation;
 use millrace_core::sql::dialect::Dialect;
-use millrace_engine::batch::BatchReceiver;
 use millrace_engine::error::Result;
-use millrace_engine::warehouse::{
+use millrace_engine::ports::batch::BatchReceiver;
+use millrace_engine::ports::warehouse::{
     FinishLoad, LoadOutcome, LoadRequest, PreparedTable, PublishOutcome, PublishRequest, QueryLimits,
     ResultColumn, Rows, Statement, Warehouse,
 };

@@ -2,8 +2,8 @@
 
 use axum::http::StatusCode;
 use jiff::Timestamp;
+use millrace_engine::ports::warehouse::{Statement, Warehouse};
 use millrace_engine::state::{RunRecord, Tables};
-use millrace_engine::warehouse::{Statement, Warehouse};
 use serde_json::{Value as Json, json};
 
 use crate::retired::shared;

@@ -11,15 +11,15 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_core::name::Relation;
 use millrace_core::project::SourceTexts;
 use millrace_core::sql::dialect::Dialect;
-use millrace_engine::batch::BatchReceiver;
 use millrace_engine::error::{ErrorKind, Result};
 use millrace_engine::event::{Event, StepKind};
-use millrace_engine::lease::Holder;
-use millrace_engine::run::RunStatus;
-use millrace_engine::warehouse::{
+use millrace_engine::ports::batch::BatchReceiver;
+use millrace_engine::ports::warehouse::{
     FinishLoad, LoadOutcome, LoadRequest, PreparedTable, PublishOutcome, PublishRequest, QueryLimits,
     ResultColumn, Rows, Statement, Warehouse,
 };
+use millrace_engine::run::RunStatus;
+use millrace_engine::state::lease::Holder;
 use millrace_server::runs::{Reload, Reloaded, RollbackRequest, RunEnd, RunRequest, Runner, Unsound};
 use serde_json::{Value as Json, json};
 use tokio::sync::Semaphore;

@@ -9,19 +9,20 @@ use millrace_core::project::captured::{CapturedSchemas, encode};
 use millrace_core::render;
 use millrace_core::schema::StreamSchema;
 use millrace_core::suggest::did_you_mean;
-use millrace_engine::catalog::{Ask, Stream};
+use millrace_engine::compile::catalog::{Ask, Stream};
+use millrace_engine::compile::recapture::{Recaptured, Words, nothing_to_learn, recapture};
+use millrace_engine::compile::unknown_columns::unknown_columns;
 use millrace_engine::error::Error;
-use millrace_engine::recapture::{Recaptured, Words, nothing_to_learn, recapture};
-use millrace_engine::source::Discovered;
-use millrace_engine::strangers::strangers;
+use millrace_engine::ports::source::Discovered;
 use serde_json::{Value as Json, json};
 
 use super::Outcome;
 use crate::cli::Capture;
 use crate::exit::{self, Exit};
+use crate::failure::{Failure, cannot_write};
 use crate::folder::{PUBLIC, replace};
 use crate::terminal;
-use crate::workspace::{Failure, Loaded, Workspace, cannot_write};
+use crate::workspace::{Loaded, Workspace};
 
 pub(super) async fn capture(args: &Capture) -> Outcome {
     let workspace = chosen(args).await?;
@@ -209,7 +210,7 @@ async fn learn(stream: &Stream) -> Result<Learnt, Vec<Diagnostic>> {
         told.push(nothing_to_learn(&stream.name, !schema.columns.is_empty()).at(stream.span.clone(), ""));
         return Ok(Learnt { schema: None, told, words: Vec::new() });
     }
-    told.extend(strangers(stream, &schema, true));
+    told.extend(unknown_columns(stream, &schema, true));
     if has_errors(&told) {
         return Err(told);
     }

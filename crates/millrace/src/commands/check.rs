@@ -2,7 +2,7 @@
 
 use millrace_core::diagnostic::{Severity, has_errors};
 use millrace_core::render;
-use millrace_engine::check::{self, Depth};
+use millrace_engine::compile::check::{self, Depth};
 use serde_json::json;
 
 use super::Outcome;

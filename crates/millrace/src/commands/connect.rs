@@ -7,17 +7,20 @@ use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, has_errors};
 use millrace_core::name::{Relation, snake_case};
 use millrace_core::project::environment::Environment;
-use millrace_engine::readable::SOMETHING;
-use millrace_engine::reader::{ReaderAccess, ReaderRequest, ReaderRole, RootCertificate, RootOrigin};
+use millrace_engine::compile::bi_types::SOMETHING;
+use millrace_engine::ports::reader_access::{
+    ReaderAccess, ReaderRequest, ReaderRole, RootCertificate, RootOrigin,
+};
 use serde_json::{Value as Json, json};
 
 use super::Outcome;
 use crate::cli::Connect;
 use crate::exit::{self, Exit};
+use crate::failure::{Failure, cannot_write};
 use crate::folder::{PUBLIC, replace};
 use crate::terminal;
 use crate::tool::Sheet;
-use crate::workspace::{Failure, Workspace, cannot_write};
+use crate::workspace::Workspace;
 
 /// A root that ends sooner is worth a word: tools keep the file for years.
 const SOON: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -89,7 +92,7 @@ fn no_connections(workspace: &Workspace, environment: &Environment) -> Failure {
             workspace
                 .registry
                 .warehouse(&other.kind)
-                .is_some_and(millrace_engine::registry::WarehouseConnector::has_readers)
+                .is_some_and(millrace_engine::ports::registry::WarehouseConnector::has_readers)
         })
         .map(|other| other.name.as_str())
         .next();

@@ -6,16 +6,17 @@ use std::time::Instant;
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
-use millrace_engine::sync::grouped;
+use millrace_core::visible::grouped;
 use serde_json::json;
 
 use super::serve::Serving;
 use super::{Outcome, run, serve};
 use crate::cli::{Demo, Where};
 use crate::demo::{DemoOptions, write_demo};
+use crate::failure::{Failure, cannot_write};
 use crate::owner::Claim;
 use crate::progress::duration;
-use crate::workspace::{Failure, Workspace, cannot_write};
+use crate::workspace::Workspace;
 use crate::{exit, signals, terminal};
 
 /// Says that a folder was made by this command, so that it may be made again.

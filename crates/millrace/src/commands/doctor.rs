@@ -6,18 +6,19 @@ use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, has_errors};
 use millrace_core::project::source_file::SourceDef;
 use millrace_core::suggest::did_you_mean;
-use millrace_engine::catalog::Stream;
-use millrace_engine::diagnosis::{Diagnosis, Finding, Verdict};
+use millrace_engine::compile::catalog::Stream;
 use millrace_engine::error::{Error, exit_of_codes, is_outside};
-use millrace_engine::source::{SourceContext, StreamRequest};
+use millrace_engine::ports::diagnosis::{Diagnosis, Finding, Verdict};
+use millrace_engine::ports::source::{SourceContext, StreamRequest};
 use millrace_engine::state::State;
 use serde_json::{Value as Json, json};
 
 use super::Outcome;
 use crate::cli::Doctor;
 use crate::exit::{self, Exit};
+use crate::failure::Failure;
 use crate::terminal;
-use crate::workspace::{Failure, Loaded, Workspace};
+use crate::workspace::{Loaded, Workspace};
 
 /// A line of the answer.
 struct Line {
@@ -244,8 +245,8 @@ async fn environment(workspace: &Workspace, args: &Doctor) -> Vec<Line> {
 
 #[cfg(test)]
 mod tests {
-    use millrace_engine::diagnosis::Layer;
     use millrace_engine::error::ErrorKind;
+    use millrace_engine::ports::diagnosis::Layer;
 
     use super::*;
 

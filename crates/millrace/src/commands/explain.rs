@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Outcome;
 use crate::cli::Explain;
-use crate::workspace::Failure;
+use crate::failure::Failure;
 use crate::{exit, terminal};
 
 pub(super) fn explain(args: &Explain) -> Outcome {

@@ -8,7 +8,7 @@ use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 
 use super::Outcome;
-use crate::workspace::Failure;
+use crate::failure::Failure;
 use crate::{exit, terminal};
 
 pub(super) fn hash_password() -> Outcome {

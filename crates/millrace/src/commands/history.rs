@@ -1,6 +1,6 @@
 //! `millrace history`
 
-use millrace_engine::publish::KEPT;
+use millrace_engine::run::publish::KEPT;
 use millrace_engine::state::{Publication, State};
 use serde_json::{Value as Json, json};
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Outcome;
 use crate::cli::Init;
-use crate::workspace::{Failure, cannot_write};
+use crate::failure::{Failure, cannot_write};
 use crate::{exit, terminal};
 
 /// The files of a new project; `{name}` is the project's name.

@@ -20,7 +20,7 @@ mod status;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
-use crate::workspace::Failure;
+use crate::failure::Failure;
 
 /// How a verb ends: with an exit code, or with something to say first.
 type Outcome = Result<Exit, Failure>;

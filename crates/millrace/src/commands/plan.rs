@@ -1,6 +1,6 @@
 //! `millrace plan`
 
-use millrace_engine::plan::{Step, plan as plan_of};
+use millrace_engine::run::plan::{Step, plan as plan_of};
 use serde_json::{Value as Json, json};
 
 use super::Outcome;

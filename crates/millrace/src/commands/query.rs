@@ -9,13 +9,14 @@ use millrace_core::name::{Ident, Relation};
 use millrace_core::sql::text;
 use millrace_core::value::Value;
 use millrace_core::visible::{fitting, visible};
+use millrace_engine::ports::warehouse::{QueryLimits, Rows, Statement, Warehouse};
 use millrace_engine::state::State;
-use millrace_engine::warehouse::{QueryLimits, Rows, Statement, Warehouse};
 use serde_json::{Value as Json, json};
 
 use super::Outcome;
 use crate::cli::Query;
-use crate::workspace::{Failure, Workspace};
+use crate::failure::Failure;
+use crate::workspace::Workspace;
 use crate::{exit, terminal};
 
 pub(super) async fn query(args: &Query) -> Outcome {
@@ -172,7 +173,7 @@ pub(super) fn as_table(rows: &Rows) -> (String, usize) {
 #[cfg(test)]
 mod tests {
     use millrace_core::schema::DataType;
-    use millrace_engine::warehouse::ResultColumn;
+    use millrace_engine::ports::warehouse::ResultColumn;
 
     use super::*;
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use millrace_engine::error::Result;
-use millrace_engine::rollback::{RollbackOptions, release, rollback as bring_back};
+use millrace_engine::ports::warehouse::Warehouse;
+use millrace_engine::run::rollback::{RollbackOptions, release, rollback as bring_back};
 use millrace_engine::state::Publication;
-use millrace_engine::warehouse::Warehouse;
 use millrace_server::runs::RollbackRequest;
 use serde_json::json;
 

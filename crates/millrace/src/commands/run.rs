@@ -7,10 +7,10 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_core::project::SourceTexts;
 use millrace_engine::cancel::Cancel;
 use millrace_engine::error::Error;
-use millrace_engine::report::findings;
+use millrace_engine::ports::warehouse::Warehouse;
+use millrace_engine::run::report::findings;
 use millrace_engine::run::{RunOptions, RunStatus, RunSummary};
-use millrace_engine::trigger::{Trigger, TriggerKind};
-use millrace_engine::warehouse::Warehouse;
+use millrace_engine::state::trigger::{Trigger, TriggerKind};
 use serde_json::json;
 
 use super::{Outcome, run_there};
@@ -110,11 +110,11 @@ pub(super) fn report(
     let quarantined: u64 = summary.streams.iter().map(|stream| stream.rows_quarantined).sum();
     let version = summary.data_version.map_or("none".to_owned(), |version| version.to_string());
     let (rows, quarantined) =
-        (millrace_engine::sync::grouped(loaded), millrace_engine::sync::grouped(quarantined));
+        (millrace_core::visible::grouped(loaded), millrace_core::visible::grouped(quarantined));
     let removed: u64 = summary.streams.iter().map(|stream| stream.rows_removed).sum();
     let removed = match removed {
         0 => String::new(),
-        removed => format!(", {} removed", millrace_engine::sync::grouped(removed)),
+        removed => format!(", {} removed", millrace_core::visible::grouped(removed)),
     };
     let (words, exit) = match summary.status {
         RunStatus::Held => {

@@ -14,8 +14,8 @@ use super::Outcome;
 use super::run::{cancelled_by_signals, report};
 use crate::cli::Run;
 use crate::exit::{self, Exit};
+use crate::failure::Failure;
 use crate::owner::Server;
-use crate::workspace::Failure;
 use crate::{progress, terminal};
 
 /// How long a run that was told to stop may take to roll back what is under way.

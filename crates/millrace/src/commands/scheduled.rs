@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use millrace_core::project::SourceTexts;
 use millrace_engine::run::rfc3339;
-use millrace_engine::trigger::{Trigger, TriggerKind};
+use millrace_engine::state::trigger::{Trigger, TriggerKind};
 use millrace_server::runs::RunEnd;
 use millrace_server::schedule::Told;
 use serde_json::json;

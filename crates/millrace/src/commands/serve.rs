@@ -11,7 +11,7 @@ use millrace_core::digest::hex;
 use millrace_core::project::SourceTexts;
 use millrace_core::project::environment::Environment;
 use millrace_engine::cancel::Cancel;
-use millrace_engine::warehouse::Warehouse;
+use millrace_engine::ports::warehouse::Warehouse;
 use millrace_server::auth::check_address;
 use millrace_server::control::{self, Control};
 use millrace_server::runs::{Reload, Reloaded, Runner, Unsound};
@@ -22,8 +22,9 @@ use tokio::net::TcpListener;
 use super::{Outcome, scheduled};
 use crate::cli::{Serve, Where};
 use crate::exit::{self, Exit};
+use crate::failure::Failure;
 use crate::owner::{Announced, Claim, VERSION};
-use crate::workspace::{Failure, Workspace};
+use crate::workspace::Workspace;
 use crate::{process, signals, terminal};
 
 /// How long a run under way may take to roll back when the server is told to stop.

@@ -4,18 +4,20 @@ use jiff::Timestamp;
 use millrace_core::project::schedule::Schedule;
 use millrace_core::value::Value;
 use millrace_engine::error::Error;
-use millrace_engine::quality_run::{Failing, TestResult, failing_rows};
+use millrace_engine::ports::warehouse::{QueryLimits, Statement, Warehouse};
+use millrace_engine::run::data_tests::{Failing, failing_rows};
 use millrace_engine::run::{HeldBy, RunStatus, RunSummary, rfc3339};
-use millrace_engine::scheduler::Timetable;
+use millrace_engine::schedule::scheduler::Timetable;
+use millrace_engine::state::test_result::TestResult;
 use millrace_engine::state::{Publication, State};
-use millrace_engine::warehouse::{QueryLimits, Statement, Warehouse};
 use serde_json::{Value as Json, json};
 
 use super::Outcome;
 use super::query::{as_json, as_table, tell_cut};
 use crate::cli::Status;
+use crate::failure::Failure;
 use crate::owner::Server;
-use crate::workspace::{Failure, Workspace};
+use crate::workspace::Workspace;
 use crate::{exit, terminal};
 
 pub(super) async fn status(args: &Status) -> Outcome {

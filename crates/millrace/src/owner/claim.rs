@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::record::{FOLDER, Record, lock_of};
 use super::{VERSION, whole};
 use crate::exit;
-use crate::workspace::{Failure, cannot_write};
+use crate::failure::{Failure, cannot_write};
 
 /// How often, and how many times, a lock that is taken is tried: those who look whether a server lives hold it for a moment.
 const TRY_EVERY: Duration = Duration::from_millis(25);

@@ -19,7 +19,7 @@ use millrace_server::control::{Client, Hello, PROTOCOL};
 pub(crate) use record::{FOLDER, Record};
 
 use crate::exit;
-use crate::workspace::Failure;
+use crate::failure::Failure;
 
 /// This program's version.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");

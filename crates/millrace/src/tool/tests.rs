@@ -1,4 +1,4 @@
-use millrace_engine::reader::{ReaderRole, RootCertificate, Tls};
+use millrace_engine::ports::reader_access::{ReaderRole, RootCertificate, Tls};
 
 use super::*;
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use millrace_core::project::{Connectors, ProjectFile, load};
-use millrace_engine::check::{Depth, check};
-use millrace_engine::compiled::{Choices, compile};
-use millrace_engine::registry::Registry;
+use millrace_engine::compile::check::{Depth, check};
+use millrace_engine::compile::compiled::{Choices, compile};
+use millrace_engine::ports::registry::Registry;
 use proptest::prelude::*;
 
 use crate::millrace::repository;

@@ -6,7 +6,7 @@ use millrace_core::code::Code;
 use millrace_core::project::reference::{json_schema, markdown};
 use millrace_core::project::spec::MapSpec;
 use millrace_core::project::{captured, dashboard_file, manifest, model_file, semantic_file, source_file};
-use millrace_engine::registry::Registry;
+use millrace_engine::ports::registry::Registry;
 
 use crate::millrace::{command, repository};
 

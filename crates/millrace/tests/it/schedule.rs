@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdout, Stdio};
 
 use millrace_connectors::duckdb::DuckdbWarehouse;
-use millrace_engine::warehouse::{Statement, Warehouse as _};
+use millrace_engine::ports::warehouse::{Statement, Warehouse as _};
 use millrace_testkit::postgres::PostgresServer;
 use serde_json::{Value as Json, json};
 

@@ -1,5 +1,5 @@
 use millrace_engine::error::ErrorKind;
-use millrace_engine::source::{Drift, ReadRequest};
+use millrace_engine::ports::source::{Drift, ReadRequest};
 use proptest::prelude::*;
 
 use crate::csv_files::Csv;

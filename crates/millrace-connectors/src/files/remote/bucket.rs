@@ -11,7 +11,7 @@ use rusty_s3::actions::ListObjectsV2;
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use url::Url;
 
-use crate::files::paths::Shown;
+use crate::files::pattern::Shown;
 use crate::files::remote::web::{self, WebAddress};
 use crate::files::remote::{Object, Origin};
 

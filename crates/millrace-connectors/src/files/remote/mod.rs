@@ -16,7 +16,6 @@ use millrace_core::project::spec::{KeyKind, KeySpec, MapSpec};
 use millrace_engine::error::{Error, ErrorKind, Result};
 
 pub(crate) use self::download::Download;
-use crate::files::paths::{InputFile, Place};
 use crate::files::remote::bucket::Store;
 use crate::files::remote::web::{Answer, Ask, WebAddress};
 
@@ -66,17 +65,14 @@ pub(crate) fn is_remote(path: &str) -> bool {
 }
 
 /// The files that such a path names, in no order.
-pub(crate) fn matching(path: &str, settings: &Settings) -> Result<Vec<InputFile>> {
-    let objects = match path.strip_prefix("s3://") {
+pub(crate) fn matching(path: &str, settings: &Settings) -> Result<Vec<Object>> {
+    Ok(match path.strip_prefix("s3://") {
         Some(rest) => bucket::matching(path, rest, settings)?,
         None => {
             let address = WebAddress::of(path, settings)?;
             vec![Object { name: address.shown(), origin: Origin::Web(address), listed: None }]
         }
-    };
-    let file =
-        |object: Object| InputFile { name: object.name.clone(), place: Place::Remote(Arc::new(object)) };
-    Ok(objects.into_iter().map(file).collect())
+    })
 }
 
 /// One file of another machine.
@@ -105,6 +101,11 @@ pub(crate) struct Tail {
 }
 
 impl Object {
+    /// Its address, without what may be secret in it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Begins to fetch it. What tells this version of it from others comes with it, where the server says it.
     pub(crate) fn open(self: &Arc<Self>) -> Result<(Download, Option<String>)> {
         let Answer { status: 200, body: Some(body), etag, length, .. } = self.ask(&Ask::All)? else {

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use crate::files::cell::Refusal;
 use crate::files::delivery::Place;
-use crate::files::fields::{Profiler, Records};
+use crate::files::fields::Records;
+use crate::files::profiler::Profiler;
 use crate::files::testing::{blocks, discover, read, request, settings, shown};
 use crate::json_files::children::Rows;
 use crate::json_files::layout::Layout;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use millrace_core::name::{Ident, Relation};
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::warehouse::{PublishRequest, PublishedView};
+use millrace_engine::ports::warehouse::{PublishRequest, PublishedView};
 
 use super::present::{Grant, Present, PresentColumn};
 use crate::postgres::session::literal;

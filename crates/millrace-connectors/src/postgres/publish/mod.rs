@@ -14,10 +14,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use changes::{Changes, Locked, changes};
 use millrace_core::name::Ident;
 use millrace_engine::error::{ErrorKind, Result};
 use millrace_engine::fault;
-use millrace_engine::warehouse::{PublishOutcome, PublishRequest};
+use millrace_engine::ports::warehouse::{PublishOutcome, PublishRequest};
 use tokio::time::{Instant, sleep};
 use tokio_postgres::types::Type;
 
@@ -25,7 +26,6 @@ use super::connect::jitter;
 use super::load::ensure_schema;
 use super::pool::Pool;
 use super::session::{Purpose, Session, literal};
-use changes::{Changes, Locked, changes};
 
 /// How long a first try waits for a lock, in milliseconds.
 const FIRST: u64 = 20;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::Int32Type;
 use millrace_core::cursor::Cursor;
-use millrace_engine::batch::{Batch, Rest, batch_queue};
-use millrace_engine::source::Source;
+use millrace_engine::ports::batch::{Batch, Rest, batch_queue};
+use millrace_engine::ports::source::Source;
 use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::proxy::{Fault, How, Proxy, Way, When};
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use millrace_core::schema::{Column, DataType};
-use millrace_engine::batch::batch_queue;
-use millrace_engine::source::{Drift, ReadRequest};
+use millrace_engine::ports::batch::batch_queue;
+use millrace_engine::ports::source::{Drift, ReadRequest};
 
 use super::{live, start, url};
 use crate::reading::{Loaded, discover, load, read, source, stream, wait};

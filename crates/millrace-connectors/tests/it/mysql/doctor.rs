@@ -14,7 +14,7 @@ pub(super) fn findings(server: &MariaDb, pairs: &[(&str, &str)], tables: &[&str]
     all.extend(pairs);
     let streams: Vec<_> = tables.iter().map(|table| stream(table, &[])).collect();
     let found = wait(source("mysql", Path::new("/"), &all).diagnose(&streams));
-    let line = |finding: &millrace_engine::diagnosis::Finding| {
+    let line = |finding: &millrace_engine::ports::diagnosis::Finding| {
         let hint = finding.hint.as_deref().unwrap_or_default();
         format!("{} {}: {} {hint}\n", finding.layer.word(), finding.verdict.word(), finding.saw)
     };

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use millrace_engine::batch::batch_queue;
 use millrace_engine::error::{Error, ErrorKind, Result};
-use millrace_engine::source::{Drift, ReadRequest, Source};
+use millrace_engine::ports::batch::batch_queue;
+use millrace_engine::ports::source::{Drift, ReadRequest, Source};
 use millrace_testkit::mariadb::MariaDb;
 
 use super::{live, start, url};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use millrace_core::project::source_file::ReadMode;
 use millrace_engine::error::ErrorKind;
-use millrace_engine::source::{Source, StreamRequest};
+use millrace_engine::ports::source::{Source, StreamRequest};
 use millrace_testkit::mariadb::MariaDb;
 
 use super::{live, start};

@@ -1,10 +1,10 @@
 //! The keys of tables, in parts.
 
 use millrace_core::value::Value;
-use millrace_engine::batch::batch_queue;
 use millrace_engine::error::ErrorKind;
-use millrace_engine::keys::{KeyHash, KeyParts, KeyRequest, KeySums, RowKeys};
-use millrace_engine::source::Source;
+use millrace_engine::ports::batch::batch_queue;
+use millrace_engine::ports::keys::{KeyHash, KeyParts, KeyRequest, KeySums, RowKeys};
+use millrace_engine::ports::source::Source;
 use millrace_testkit::mariadb::MariaDb;
 
 use super::{live, start};

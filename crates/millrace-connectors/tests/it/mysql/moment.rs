@@ -1,12 +1,12 @@
 //! A read is of one moment, takes little memory, and ends when it is told to.
 
-use millrace_engine::batch::batch_queue;
 use millrace_engine::error::ErrorKind;
-use millrace_engine::source::{Drift, ReadRequest, Source, StreamRequest};
+use millrace_engine::ports::batch::batch_queue;
+use millrace_engine::ports::source::{Drift, ReadRequest, Source, StreamRequest};
+use millrace_testkit::mariadb::MariaDb;
 
 use super::{live, start};
 use crate::reading::{discover, load, stream, wait};
-use millrace_testkit::mariadb::MariaDb;
 
 const ROWS: u64 = 200_000;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use millrace_engine::keys::KeyHash;
+use millrace_engine::ports::keys::KeyHash;
 use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::mysql;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use millrace_engine::error::ErrorKind;
-use millrace_engine::source::StreamRequest;
+use millrace_engine::ports::source::StreamRequest;
 use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::mysql;
 

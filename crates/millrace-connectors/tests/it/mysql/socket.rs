@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use millrace_engine::diagnosis::{Diagnosis, Verdict};
 use millrace_engine::error::{Error, ErrorKind};
-use millrace_engine::source::Source;
+use millrace_engine::ports::diagnosis::{Diagnosis, Verdict};
+use millrace_engine::ports::source::Source;
 use millrace_testkit::mariadb::MariaDb;
 
 use super::start;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use millrace_engine::error::ErrorKind;
-use millrace_engine::source::Source;
+use millrace_engine::ports::source::Source;
 use millrace_testkit::certificates::{Authority, Wanted};
 use millrace_testkit::mariadb::MariaDb;
 use millrace_testkit::proxy::{Fault, How, Proxy, Way, When};

@@ -1,7 +1,7 @@
 //! Who connects with whom: each certificate of a server, in each `sslmode`.
 
 use millrace_engine::error::ErrorKind;
-use millrace_engine::warehouse::{QueryLimits, Statement};
+use millrace_engine::ports::warehouse::{QueryLimits, Statement};
 use millrace_testkit::certificates::{Authority, Wanted};
 use millrace_testkit::postgres::{HOST, PostgresServer};
 

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use millrace_core::name::Relation;
 use millrace_core::schema::DataType;
-use millrace_engine::batch::{Batch, arrow_schema, batch_queue};
 use millrace_engine::error::ErrorKind;
-use millrace_engine::warehouse::{LoadMode, LoadRequest, QueryLimits, Statement};
-
-use super::{Finish, column, load, one, open, run};
+use millrace_engine::ports::batch::{Batch, arrow_schema, batch_queue};
+use millrace_engine::ports::warehouse::{LoadMode, LoadRequest, QueryLimits, Statement};
 use millrace_testkit::cloud::Front;
 use millrace_testkit::postgres::PostgresServer;
+
+use super::{Finish, column, load, one, open, run};
 
 const POOLED: &str = "ep-x-pooler.cloud.millrace.test";
 const DIRECT: &str = "ep-x.cloud.millrace.test";

@@ -8,7 +8,7 @@ use arrow_buffer::i256;
 use fastrand::Rng;
 use millrace_core::schema::DataType;
 use millrace_core::value::Value;
-use millrace_engine::warehouse::LoadMode;
+use millrace_engine::ports::warehouse::LoadMode;
 use millrace_testkit::postgres::PostgresServer;
 
 use super::{Finish, column, fresh, load, one, rows};

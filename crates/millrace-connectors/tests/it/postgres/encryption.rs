@@ -5,10 +5,10 @@ use std::path::Path;
 use millrace_connectors::postgres::inspect::{access, certificate_chain};
 use millrace_core::project::settings::{Setting, Settings};
 use millrace_engine::error::ErrorKind;
-use millrace_engine::warehouse::{QueryLimits, Statement};
+use millrace_engine::ports::warehouse::{QueryLimits, Statement};
+use millrace_testkit::postgres::{HOST, PgBouncer, PostgresServer};
 
 use super::{one, try_open};
-use millrace_testkit::postgres::{HOST, PgBouncer, PostgresServer};
 
 /// What comes of a URL: whether the connection is in TLS, or why there is none.
 async fn reach(host: &str, database: &str, parameters: &str) -> Result<bool, String> {

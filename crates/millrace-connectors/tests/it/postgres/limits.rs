@@ -9,11 +9,11 @@ use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::schema::DataType;
 use millrace_core::value::{Decimal, Value};
 use millrace_engine::error::ErrorKind;
-use millrace_engine::registry::WarehouseConnector as _;
-use millrace_engine::warehouse::{QueryLimits, Statement};
+use millrace_engine::ports::registry::WarehouseConnector as _;
+use millrace_engine::ports::warehouse::{QueryLimits, Statement};
+use millrace_testkit::postgres::PostgresServer;
 
 use super::{fresh, one, rows, run};
-use millrace_testkit::postgres::PostgresServer;
 
 #[tokio::test]
 async fn statements_are_all_or_none() {

@@ -6,11 +6,10 @@ use arrow_array::{ArrayRef, Date32Array, Int64Array, StringArray, TimestampMicro
 use millrace_core::schema::DataType;
 use millrace_core::value::Value;
 use millrace_engine::error::{Error, ErrorKind};
-use millrace_engine::warehouse::{LoadMode, Statement};
-
-use crate::merging::merge;
+use millrace_engine::ports::warehouse::{LoadMode, Statement};
 
 use super::{Finish, column, fresh, load, one, rows, run};
+use crate::merging::merge;
 
 fn ids(ids: Vec<i64>) -> ArrayRef {
     Arc::new(Int64Array::from(ids))

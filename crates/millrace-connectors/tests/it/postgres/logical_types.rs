@@ -11,7 +11,7 @@ use arrow_array::{
 use arrow_buffer::i256;
 use millrace_core::schema::DataType;
 use millrace_core::value::{Decimal, Value};
-use millrace_engine::warehouse::{LoadMode, QueryLimits, Statement};
+use millrace_engine::ports::warehouse::{LoadMode, QueryLimits, Statement};
 
 use super::{Finish, column, fresh, load, rows, run};
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use millrace_core::name::Relation;
 use millrace_engine::error::ErrorKind;
-use millrace_engine::warehouse::{
+use millrace_engine::ports::warehouse::{
     PreparedTable, PublishOutcome, PublishRequest, PublishedView, Statement, Warehouse,
 };
+use millrace_testkit::postgres::PostgresServer;
 
 use super::{fresh, one, open, run};
 use crate::publishing::{Storm, storm};
-use millrace_testkit::postgres::PostgresServer;
 
 fn view(name: &str, target: &str) -> PublishedView {
     PublishedView {

@@ -9,8 +9,8 @@ use millrace_connectors::postgres::Postgres;
 use millrace_core::project::settings::{Setting, Settings};
 use millrace_core::schema::DataType;
 use millrace_engine::error::{Error, ErrorKind};
-use millrace_engine::registry::WarehouseConnector;
-use millrace_engine::warehouse::{LoadMode, Statement, Warehouse};
+use millrace_engine::ports::registry::WarehouseConnector;
+use millrace_engine::ports::warehouse::{LoadMode, Statement, Warehouse};
 use millrace_testkit::postgres::{PgBouncer, PostgresServer};
 use millrace_testkit::proxy::{Fault, How, Proxy, Way, When};
 

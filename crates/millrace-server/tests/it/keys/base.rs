@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use millrace_engine::warehouse::{Statement, Warehouse};
+use millrace_engine::ports::warehouse::{Statement, Warehouse};
 
 /// Lines that begin with `#` in column one are where changes put something.
 pub(super) const BASE: &[(&str, &str)] = &[

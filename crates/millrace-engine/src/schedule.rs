@@ -1,0 +1,3 @@
+//! When runs start by themselves.
+
+pub mod scheduler;
