@@ -1,4 +1,8 @@
-//! Data tests: queries that must return no rows.
+//! Data tests: SQL queries that must return no rows.
+//!
+//! A [`DataTest`] is plain data. It produces two portable queries: [`DataTest::count_sql`] counts
+//! the failing rows, and [`DataTest::rows_sql`] lists the same rows. Values are always bound as
+//! parameters.
 
 use std::collections::BTreeMap;
 
@@ -11,38 +15,40 @@ use crate::metric::filter::digits;
 use crate::name::{Ident, Relation};
 use crate::sql::spelling::Spelling;
 
-/// Digits of an exact number that each warehouse has.
+/// Precision of `decimal` that every warehouse supports.
 const DECIMAL: usize = 38;
 
-/// What a test that finds rows does.
+/// What happens if a test finds failing rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TestSeverity {
-    /// Holds the publish.
+    /// The publication is held back.
     Error,
-    /// Is reported.
+    /// The failure is only reported.
     Warn,
 }
 
-/// What is tested.
+/// The condition that a test checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Check {
     /// No value is NULL.
     NotNull,
-    /// No two rows have the same value, or the same combination of values; rows with a NULL among them do not count.
+    /// No two rows have the same value, or the same combination of values. Rows with a NULL in one
+    /// of the columns are ignored.
     Unique,
-    /// Every value that is not NULL is one of these.
+    /// Every value that is not NULL is one of the listed values.
     AcceptedValues {
-        /// As texts.
+        /// The accepted values, as text.
         values: Vec<String>,
-        /// Whether they are numbers, and compared as such; else they are compared with the column's text.
+        /// `true`: values are numbers and are compared as numbers. `false`: values are compared
+        /// with the text of the column.
         numbers: bool,
     },
-    /// Every value that is not NULL is among those of another model's column.
+    /// Every value that is not NULL exists in a column of another model (a foreign key).
     Relationships {
         /// The other model.
         to: Spanned,
-        /// Its column.
+        /// The column of the other model.
         field: String,
     },
 }
@@ -50,31 +56,34 @@ pub enum Check {
 /// A data test of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataTest {
-    /// The model.
+    /// The model that is tested.
     pub model: String,
-    /// The column; of a test for uniqueness there may be several, whose combination is tested.
+    /// The tested column. A uniqueness test may cover several columns: this one and those in
+    /// `with`.
     pub column: Spanned,
-    /// The other columns of a combination.
+    /// The other columns of a tested combination.
     pub with: Vec<Spanned>,
-    /// What is tested.
+    /// The condition that is checked.
     pub check: Check,
-    /// What it does when it finds rows.
+    /// What happens if it finds failing rows.
     pub severity: TestSeverity,
-    /// Which rows are tested: an SQL condition over the model's columns; all where there is none.
+    /// An SQL condition over the model's columns that selects the tested rows; `None` tests all
+    /// rows.
     pub filter: Option<Spanned>,
-    /// The name that the file gives it.
+    /// The name given in the project file.
     pub given_name: Option<String>,
-    /// What tells it from others that would have the same name.
+    /// A short digest that distinguishes it from tests with the same name; set by [`distinct`].
     pub suffix: Option<String>,
-    /// Where it is written.
+    /// Where the test is written.
     pub span: Span,
-    /// For a test that something else implies (`semantic view sales joins many_to_one`): what.
+    /// For a test that another declaration implies (`semantic view sales joins many_to_one`): that
+    /// declaration.
     pub derived_from: Option<String>,
 }
 
 impl DataTest {
-    /// A name: `not_null(fact_orders.client_id)`, or the one that the file gives. Those of a project are distinct after
-    /// [`distinct`].
+    /// The name of the test: `not_null(fact_orders.client_id)`, or the one given in the project
+    /// file. Names are unique within a project after [`distinct`].
     pub fn name(&self) -> String {
         let columns: Vec<&str> = self.columns().collect();
         let of = format!("{}.{}", self.model, columns.join(", "));
@@ -90,12 +99,12 @@ impl DataTest {
         self.suffix.iter().fold(name, |name, suffix| format!("{name} #{suffix}"))
     }
 
-    /// The names of its columns.
+    /// The names of all tested columns.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.column).chain(&self.with).map(|column| column.text.as_str())
     }
 
-    /// What is tested of which rows, as a text that changes when it does.
+    /// A text that changes if the check, its columns or the selected rows change.
     pub fn check_text(&self) -> String {
         let columns: Vec<&str> = self.columns().collect();
         let check = match &self.check {
@@ -108,14 +117,15 @@ impl DataTest {
         format!("{} {columns:?} {check} {filter:?}", self.model)
     }
 
-    /// Whether two tests ask the same of the same rows, with the same consequence, under the same name.
+    /// Whether two tests have the same name given by the file, check, rows and severity.
     pub fn is_same(&self, other: &Self) -> bool {
         self.severity == other.severity
             && self.given_name == other.given_name
             && self.check_text() == other.check_text()
     }
 
-    /// The same test with its columns as the tables spell them: its own model's, and the other's.
+    /// The same test with its columns spelled as in the tables: `ours` for the tested model,
+    /// `theirs` for the other one.
     #[must_use]
     pub fn spelled(&self, ours: &Spelling, theirs: &Spelling) -> Self {
         let spelled = |column: &Spanned| Spanned {
@@ -136,7 +146,7 @@ impl DataTest {
         }
     }
 
-    /// The model beside its own that the test reads.
+    /// The second model that the test reads, if any.
     pub fn other_model(&self) -> Option<&str> {
         match &self.check {
             Check::Relationships { to, .. } => Some(&to.text),
@@ -144,23 +154,25 @@ impl DataTest {
         }
     }
 
-    /// SQL of the rows that are tested, under the name `child`.
+    /// SQL of the tested rows, under the alias `child`.
     fn child(&self, table: &Relation) -> String {
         match &self.filter {
             None => format!("{table} as child"),
-            // On lines of its own: a comment may end it.
+            // The filter is on its own line because it may end with a `--` comment.
             Some(filter) => format!("(select * from {table} where (\n{}\n)) as child", filter.text),
         }
     }
 
-    /// The columns as SQL has them, one beside the other, and that none of them is NULL.
+    /// Two pieces of SQL: the columns separated by commas, and a condition that none of them is
+    /// NULL.
     fn combination(&self) -> (String, String) {
         let columns: Vec<String> = self.columns().map(|column| Ident::new(column).to_string()).collect();
         let present: Vec<String> = columns.iter().map(|column| format!("{column} is not null")).collect();
         (columns.join(", "), present.join(" and "))
     }
 
-    /// The condition of rows that fail, with its parameters; not for [`Check::Unique`].
+    /// The condition that selects failing rows, and its parameters. Not for [`Check::Unique`],
+    /// which needs a `group by`.
     fn failing(&self, other: Option<&Relation>) -> (String, Vec<String>) {
         let column = Ident::new(&self.column.text);
         match (&self.check, other) {
@@ -183,18 +195,19 @@ impl DataTest {
                 );
                 (condition, Vec::new())
             }
-            // Resolution refuses a test whose other model does not exist.
+            // The second case cannot occur: resolution refuses a test whose other model does not
+            // exist.
             (Check::Unique | Check::Relationships { .. }, _) => ("false".to_owned(), Vec::new()),
         }
     }
 
-    /// A query of one row and one column `failures`: the number of rows that fail. Values are parameters `$1` …, returned
-    /// beside the text. Portable SQL.
+    /// A query with one row and one column `failures`: the number of failing rows. Returns the SQL
+    /// and the values of its parameters `$1` …. The SQL is portable.
     pub fn count_sql(&self, table: &Relation, other: Option<&Relation>) -> (String, Vec<String>) {
         let rows = self.child(table);
         if self.check == Check::Unique {
             let (columns, present) = self.combination();
-            // The sum of integers is a decimal in PostgreSQL, and no number that all clients read as a count.
+            // PostgreSQL sums integers to a decimal, which not all clients read as a count.
             let sql = format!(
                 "select cast(coalesce(sum(n), 0) as bigint) as failures from (select count(*) as n from {rows} \
                  where {present} group by {columns} having count(*) > 1) as twice"
@@ -205,9 +218,10 @@ impl DataTest {
         (format!("select count(*) as failures from {rows} where {condition}"), values)
     }
 
-    /// A query of the rows that fail, at most `limit`, with all columns of the tested table in their order: the very rows that
-    /// [`Self::count_sql`] counts. Rows of the same value stand together. Values are parameters `$1` …, returned beside the text.
-    /// Portable SQL.
+    /// A query of at most `limit` failing rows, with all columns of the tested table in their
+    /// order. It selects exactly the rows that [`Self::count_sql`] counts, and rows with the same
+    /// value are adjacent. Returns the SQL and the values of its parameters `$1` …. The SQL is
+    /// portable.
     pub fn rows_sql(
         &self,
         table: &Relation,
@@ -235,9 +249,12 @@ impl DataTest {
     }
 }
 
-/// The condition that a number is none of those that stand in `$1` …. Two whole numbers beyond 2^53 may be one as `double precision`; so what is
-/// one of the values as such has to be one with all of its digits, too. Both are compared by their texts: of a `double precision` that is the
-/// shortest one, and a parameter is a text whatever the column is.
+/// The condition that a number is none of the values `$1` ….
+///
+/// Two integers beyond 2^53 may be equal as `double precision`. A number that is equal to a value
+/// as `double precision` must therefore also be equal to one as an exact decimal. Both sides are
+/// converted through their text: for `double precision` that is the shortest text, and a parameter
+/// is text whatever the type of the column is.
 fn is_other_number(column: &Ident, values: &[String]) -> String {
     let column = column.to_string();
     let not_in = |kind: &str, ours: String| {
@@ -248,10 +265,11 @@ fn is_other_number(column: &Ident, values: &[String]) -> String {
     let exact: Option<Vec<(usize, usize)>> = values.iter().map(|value| digits(value)).collect();
     let exact = exact.unwrap_or_default();
     let most = |of: fn(&(usize, usize)) -> usize| exact.iter().map(of).max();
-    // One digit more before the point: what is near to a value may have it.
+    // One extra digit before the point: a number close to a value may need it (9999999999999999 and
+    // 10000000000000000 are one `double precision`).
     let decimal = most(|(whole, _)| *whole + 1).zip(most(|(_, scale)| *scale));
     match decimal.filter(|(whole, scale)| whole + scale <= DECIMAL) {
-        // Only of such a number the digits are sure to fit.
+        // The cast to decimal is only reached for numbers close to a value, so it cannot overflow.
         Some((whole, _)) => {
             let exactly = not_in(
                 &format!("decimal({DECIMAL}, {})", DECIMAL - whole),
@@ -263,8 +281,8 @@ fn is_other_number(column: &Ident, values: &[String]) -> String {
     }
 }
 
-/// Takes out tests that ask the same as one before them, and gives those that are left names of their own: where several have one name,
-/// each gets a few digits of what it asks.
+/// Removes tests that equal an earlier one, and makes the names of the others unique. If several
+/// tests have one name, each gets six hex digits of a digest of its check and severity as suffix.
 #[must_use]
 pub fn distinct(tests: Vec<DataTest>) -> Vec<DataTest> {
     let mut kept: Vec<DataTest> = Vec::with_capacity(tests.len());
@@ -276,10 +294,18 @@ pub fn distinct(tests: Vec<DataTest>) -> Vec<DataTest> {
             kept.push(test);
         }
     }
-    for at in places.into_values().filter(|at| at.len() > 1).flatten() {
-        let test = &mut kept[at];
-        let digest = sha256(format!("{} {:?}", test.check_text(), test.severity));
-        test.suffix = Some(digest[..6].to_owned());
+    for same_name in places.into_values().filter(|at| at.len() > 1) {
+        let mut taken: Vec<String> = Vec::new();
+        for at in same_name {
+            let test = &mut kept[at];
+            let mut text = format!("{} {:?}", test.check_text(), test.severity);
+            // What `name:` calls as another is called by itself may have the same check.
+            while taken.contains(&sha256(&text)[..6].to_owned()) {
+                text.push_str(&format!(" {}", test.column.text));
+            }
+            taken.push(sha256(&text)[..6].to_owned());
+            test.suffix = taken.last().cloned();
+        }
     }
     kept
 }
@@ -307,7 +333,7 @@ mod tests {
         }
     }
 
-    /// Both queries of a test, and the values that both take.
+    /// Both queries of a test, and the parameter values that they share.
     fn sql(check: Check) -> (String, String, Vec<String>) {
         let (table, other) = (Relation::new("build", "fact__r7"), Relation::new("build", "dim__r4"));
         let test = test(check);
@@ -317,7 +343,7 @@ mod tests {
         (count, rows, values)
     }
 
-    /// What stands between `where` and what orders, groups or limits.
+    /// The part between `where` and the next `order`, `group` or `limit` clause.
     fn condition(sql: &str) -> &str {
         let after = sql.split_once(" where ").map_or("", |(_, after)| after);
         [" order by ", " limit "]
@@ -351,7 +377,8 @@ mod tests {
             "select * from \"build\".\"fact__r7\" as child where \"client \"\"id\"\"\" is not null and \
              cast(\"client \"\"id\"\"\" as varchar) not in ($1, $2) order by cast(\"client \"\"id\"\"\" as varchar) limit 20"
         );
-        // Nine digits and one more leave 28; what is no exact number is compared as it was.
+        // Nine digits and one more leave 28. A value that is not an exact number is compared as
+        // double precision only.
         for (values, cast) in [(&["900000000", "1.5"][..], "decimal(38, 28)"), (&["1e40", "NaN"], "double")] {
             let values = values.iter().map(|value| (*value).to_owned()).collect();
             let (_, rows, _) = sql(Check::AcceptedValues { values, numbers: true });

@@ -1,4 +1,8 @@
-//! Results by data version, time zone, statement and parameters. What is published never changes, so nothing in here grows stale.
+//! Cache of query results. The cache key is data version, time zone, SQL and parameters.
+//!
+//! The tables of a data version never change, so an entry never becomes stale. The first query over
+//! a newer data version clears the cache. Memory is bounded in bytes, and the least recently used
+//! results are evicted first. Requests with the same key share one query; failures are not cached.
 
 use std::collections::HashMap;
 use std::mem::size_of;
@@ -12,46 +16,56 @@ use millrace_engine::error::Result;
 use millrace_engine::ports::warehouse::{QueryLimits, Rows, Statement, Warehouse};
 use tokio::sync::{OnceCell, Semaphore};
 
-/// What one query of a reader may take.
+/// Limits of one reader's query.
 const LIMITS: QueryLimits = QueryLimits { rows: 100_000, time: Duration::from_secs(30) };
-/// Queries of readers that the warehouse works on at the same time; the others wait, with their time not yet running.
+/// How many readers' queries the warehouse runs at the same time. The timeout of a waiting query
+/// does not run yet.
 const AT_ONCE: usize = 8;
 
-/// Results of queries, bounded in bytes; the ones used longest ago go first.
+/// The cache of one server.
 pub(crate) struct Cache {
     entries: Mutex<Entries>,
+    /// Permits for queries.
     slots: Semaphore,
+    /// Queries that went to the warehouse.
     asked: AtomicU64,
 }
 
+/// The result of one key, empty until its query has succeeded. Shared by all who wait for it.
 type Answer = Arc<OnceCell<Arc<Rows>>>;
 
+/// The entries, and what is needed to bound them.
 struct Entries {
+    /// The newest data version that was queried; results of older ones are not kept.
     version: u64,
     by_key: HashMap<Key, Entry>,
+    /// Sum of the entries' `bytes`.
     bytes: usize,
     most_bytes: usize,
+    /// Counts look-ups; orders the entries by their last use.
     clock: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     version: u64,
-    /// In which days begin.
+    /// Name of the time zone in which days begin.
     zone: String,
     sql: String,
+    /// The `Debug` form, which keeps values of different types apart: `1` is not `"1"`.
     params: String,
 }
 
 struct Entry {
     answer: Answer,
-    /// Zero while the query runs.
+    /// Size of the result and its key. Zero while the query runs, and after it has failed.
     bytes: usize,
+    /// The clock at the last use.
     used: u64,
 }
 
 impl Cache {
-    /// A cache of at most that many bytes.
+    /// An empty cache with a capacity in bytes.
     pub(crate) fn new(most_bytes: usize) -> Self {
         let entries = Entries { version: 0, by_key: HashMap::new(), bytes: 0, most_bytes, clock: 0 };
         Self { entries: Mutex::new(entries), slots: Semaphore::new(AT_ONCE), asked: AtomicU64::new(0) }
@@ -62,8 +76,9 @@ impl Cache {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// The result of a statement over a data version, by a warehouse that reads moments in that zone. Whoever asks the same at the same
-    /// time waits for one query; where that fails or its asker goes away, the next one asks again.
+    /// The result of a statement over a data version, from a warehouse that interprets timestamps
+    /// in that zone. Concurrent calls with the same key wait for one query. If that fails or its
+    /// caller is dropped, the next waiting call runs the query again.
     pub(crate) async fn query(
         &self,
         (warehouse, zone): (&dyn Warehouse, &ProjectZone),
@@ -78,7 +93,8 @@ impl Cache {
         };
         let answer = self.entries().answer(&key);
         let ask = || async {
-            // The semaphore is never closed; without a permit the query would only lack its bound.
+            // Never fails, because the semaphore is never closed. Without a permit, the query would
+            // only run beyond the bound.
             let _slot = self.slots.acquire().await.ok();
             self.asked.fetch_add(1, Ordering::Relaxed);
             warehouse.query(statement, LIMITS).await.map(Arc::new)
@@ -94,6 +110,8 @@ impl Cache {
 }
 
 impl Entries {
+    /// The shared cell of a key, made empty if there is none. A newer data version clears the
+    /// cache.
     fn answer(&mut self, key: &Key) -> Answer {
         self.clock += 1;
         if key.version > self.version {
@@ -107,14 +125,17 @@ impl Entries {
         Arc::clone(&entry.answer)
     }
 
-    /// Counts a result that has come, and makes room for it.
+    /// Records the size of a result that has arrived, and evicts the least recently used ones until
+    /// the bound holds. Does nothing if the result was counted or its entry removed meanwhile.
     fn keep(&mut self, key: &Key, answer: &Answer, bytes: usize) {
         match self.by_key.get_mut(key) {
             Some(entry) if entry.bytes == 0 && Arc::ptr_eq(&entry.answer, answer) => entry.bytes = bytes,
             _ => return,
         }
         self.bytes += bytes;
+        self.sweep();
         while self.bytes > self.most_bytes {
+            // Evicting an entry whose query still runs would free nothing.
             let complete = self.by_key.iter().filter(|(_, entry)| entry.bytes > 0);
             let Some(oldest) = complete.min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone())
             else {
@@ -124,11 +145,17 @@ impl Entries {
                 self.bytes -= gone.bytes;
             }
         }
-        // A page that still reads an older version must not leave its results behind; nobody will ask for them again.
+    }
+
+    /// Removes results of other data versions, and entries of failed or abandoned queries.
+    fn sweep(&mut self) {
+        // A page that still reads an older data version must not leave results behind: nobody asks
+        // for them again.
         let version = self.version;
         let (mut freed, clock) = (0, self.clock);
         self.by_key.retain(|key, entry| {
-            // Queries that failed or were given up leave an empty entry; the next thousand requests sweep it away.
+            // Failed and abandoned queries leave an empty entry; it is removed after 1,000
+            // look-ups.
             let keep = key.version == version && (entry.bytes > 0 || entry.used + 1_000 > clock);
             freed += if keep { 0 } else { entry.bytes };
             keep
@@ -137,7 +164,8 @@ impl Entries {
     }
 }
 
-/// Bytes that a result takes, nearly.
+/// Estimated size of a result in bytes: cells with their heap, and an allowance of 64 bytes for
+/// each column and 256 for the whole.
 fn bytes_of(rows: &Rows) -> usize {
     let heap = |value: &Value| match value {
         Value::Text(text) => text.capacity(),
@@ -161,7 +189,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers with a text of a thousand bytes, or fails where the statement says so.
+    /// Answers with a text of 1,000 bytes; fails for the statement `fail`.
     struct Echo;
 
     #[async_trait]
@@ -242,6 +270,19 @@ mod tests {
         let entries = cache.entries();
         assert_eq!(entries.by_key.len(), 1);
         assert_eq!(entries.bytes, entries.by_key.values().map(|entry| entry.bytes).sum::<usize>());
+    }
+
+    #[tokio::test]
+    async fn a_result_of_an_older_version_evicts_none_of_this_one() {
+        let cache = Cache::new(5_000);
+        for sql in ["a", "b", "c"] {
+            ask(&cache, 2, sql).await;
+        }
+        ask(&cache, 1, "d").await;
+        for sql in ["a", "b", "c"] {
+            ask(&cache, 2, sql).await;
+        }
+        assert_eq!(cache.queries(), 4);
     }
 
     #[tokio::test]

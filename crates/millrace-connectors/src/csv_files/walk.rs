@@ -1,4 +1,11 @@
-//! From the bytes of a CSV file to records.
+//! Walks over a CSV file and hands its records over: cells to the columns, bad records to
+//! quarantine.
+//!
+//! A record that does not fit goes to quarantine as a whole. A broken quote could hide any number
+//! of records, so what is set aside counts as many records as it may hold, and the file is an error
+//! if it cannot be decided which lines are records (ADR 28, [`BrokenQuote`]). Large files are cut
+//! into pieces that several threads walk ([`Cut`]); a piece whose end is in doubt is walked again
+//! by the thread that reads the rest of the file.
 
 use std::io::Read;
 
@@ -14,19 +21,19 @@ use crate::files::fields::Records;
 use crate::files::pieces::Cut;
 use crate::files::window::{Window, count_lines};
 
-/// The records below a header.
+/// The reader of the data records of a file, below its header.
 #[derive(Debug, Clone)]
 pub(crate) struct Rows {
     pub(super) settings: CsvSettings,
-    /// Numbers of the columns, in their order.
+    /// The numbers of the columns, in the order of the fields.
     pub(super) columns: Vec<usize>,
-    /// Fields after them that have no name, and may have no value.
+    /// How many unnamed fields may follow them. Such fields must be empty.
     pub(super) unnamed: usize,
 }
 
 impl Cut for Rows {
-    /// After a line feed with as many quotes open as closed before it. A quote within a field that does not start with one spoils the count,
-    /// and then the guess is wrong.
+    /// Cuts after the last line feed that is not within quotes, by counting quotes. A quote inside
+    /// an unquoted field spoils the count; the cut is wrong then, and `walk_piece` reports it.
     fn cut(&self, text: &[u8]) -> Option<usize> {
         let mut inside = false;
         let mut last = None;
@@ -60,7 +67,9 @@ impl Cut for Rows {
 }
 
 impl Rows {
-    /// False where a piece ends within quotes, or before anybody can say whether it does.
+    /// Hands over every record up to the end of the window. Returns `false` if a piece ends within
+    /// quotes, or while a broken quote is still unresolved: the result of that piece does not
+    /// count. Returns an error if it cannot be decided which lines are records.
     fn walk<R: Read, S: Records>(
         &self,
         window: &mut Window<R>,
@@ -78,10 +87,13 @@ impl Rows {
             let raw = &window.rest()[..found.length];
             let line = window.line();
             if let Some(broken) = broken.filter(|_| found.open) {
-                // It may well be the quote that closes the text of which the lines before are a part.
+                // The open quote may be the one that closes the text to which the lines before
+                // belong.
                 return Err(undecided(window, broken));
             }
             let misfit = found.refusal(raw, window)?.or_else(|| self.misfit(raw, &fields));
+            // Only records after a doubtful one, and those that may be doubtful themselves, are
+            // judged: files without broken quotes pay nothing.
             if (broken.is_some() || misfit.is_some()) && !found.open {
                 broken = self.follow_up(broken, &found, raw, &fields, window)?;
             }
@@ -96,13 +108,15 @@ impl Rows {
             let kept = records.end_record(Place { file: window.name(), line, raw })?;
             let lines = count_lines(&window.rest()[..found.end]);
             if kept {
-                // Of all but a few records the line end is the only line feed.
+                // Nearly all records have one line feed, their line end, so this second look is
+                // rare.
                 if lines > Self::LONG {
                     let lines_of = self.lines(raw);
                     let alike = lines_of.records * 2 >= lines_of.starts.len();
                     records.long_record(window.name(), line, lines, alike);
                 }
             } else if found.after_quote.is_none() {
+                // If something follows a closing quote, only one line was set aside.
                 self.set_aside_lines(raw, window.name(), line, records)?;
             }
             window.consume_lines(found.end, lines);
@@ -110,14 +124,18 @@ impl Rows {
         Ok(broken.is_none() || !is_piece)
     }
 
-    /// Lines of a record that are worth a word.
+    /// A record over more lines than this is reported as a long record: a quote may be missing in
+    /// it.
     const LONG: u64 = 100;
 
-    /// Why the fields are not those of a record.
+    /// Why the fields are not a record of these columns. Returns `None` if they are.
     fn misfit(&self, raw: &[u8], fields: &[Field]) -> Option<Refusal> {
+        // Fields beyond the columns are allowed if the header left as many without a name.
         let (expected, found) = (self.columns.len(), fields.len());
         if expected == found {
-            // Where there are more columns, lines that end so make a record of too many fields.
+            // Lines that end in a carriage return only are one record here. With several columns
+            // that record has too many fields; with one column only the carriage return itself
+            // gives it away.
             let spoilt = expected == 1 && !fields[0].quoted && raw.contains(&b'\r');
             return spoilt
                 .then(|| Refusal::broken("a carriage return stands in a field without quotes around it"));
@@ -133,8 +151,9 @@ impl Rows {
             .then(|| Refusal::broken("a value stands in a field for which the header has no name"))
     }
 
-    /// Takes a record into account that follows one of which the quotes may be broken, or is one. An error where nobody can say any more which
-    /// lines are records.
+    /// Updates the state after a record: `broken` is the doubtful record before it, if any. Returns
+    /// the doubtful record to go on with: the earlier one, this one, or none. Returns an error if
+    /// it can no longer be decided which lines are records.
     fn follow_up<R: Read>(
         &self,
         broken: Option<BrokenQuote>,
@@ -150,12 +169,14 @@ impl Rows {
             None => Kind::Misfits,
         };
         let of_itself = match found.after_quote {
-            // What is asked for is in the rest, which goes to the end of the quotes.
+            // The closing quote may be beyond `raw`, which is the first line only; the window has
+            // it.
             Some(at) => {
                 let until = line + count_lines(&window.rest()[..at]);
                 Some(BrokenQuote { line, until, cause: "something follows a closing quote" })
             }
-            // A quote within a text that is not doubled closes it, and the record may end with the text's first line.
+            // A quote within a text that is not doubled closes it early, so that the record may
+            // have ended with the first line of that text.
             None if kind == Kind::Misfits && fields.iter().any(|field| field.quoted) => {
                 let cause = "a record with quotes has another number of fields than there are columns";
                 Some(BrokenQuote { line, until: line, cause })
@@ -163,7 +184,8 @@ impl Rows {
             None => None,
         };
         let Some(broken) = broken else { return Ok(of_itself) };
-        // Fields count from the start of the record, which is where the rest starts; a broken one may go beyond its first line.
+        // The ranges of a broken field may go beyond the first line, so the rest of the window is
+        // needed.
         let next = NextRecord { raw: window.rest(), fields, line, kind };
         match broken.judge(&next, self.columns.len(), &self.settings) {
             Verdict::Records => Ok(of_itself),
@@ -172,7 +194,8 @@ impl Rows {
         }
     }
 
-    /// The lines after the first one of a record.
+    /// Finds the lines after the first one of a record, and counts those that could be records of
+    /// their own: whole, and with an allowed number of fields.
     fn lines(&self, raw: &[u8]) -> Lines {
         let mut starts = Vec::new();
         let mut lines = 0;
@@ -192,18 +215,20 @@ impl Rows {
                 && matches!(found, Found::Record { .. })
                 && (self.columns.len()..=self.columns.len() + self.unnamed).contains(&fields.len())
         };
+        // Only counted here; whether they are set aside too is the caller's decision.
         let records = starts.iter().filter(|(start, _)| is_record(*start)).count();
         Lines { starts, records }
     }
 
-    /// Whether a header holds lines that could be records. Where there is one column, any line could.
+    /// Whether a header that goes over several lines contains lines that could be records. If there
+    /// is one column, any line could be one, so a few lines are allowed.
     pub(super) fn hides(&self, header: &[u8]) -> bool {
         let lines = self.lines(header);
         if self.columns.len() + self.unnamed == 1 { lines.records > 3 } else { lines.records > 0 }
     }
 
-    /// Puts the lines of a record that was set aside there too, one by one, where any of them could be a record by itself: a quote too many
-    /// must not hide how many they are.
+    /// Puts each further line of a quarantined record into quarantine too, if any of them could be
+    /// a record of its own: one stray quote must not hide how many records are missing.
     fn set_aside_lines<S: Records>(&self, raw: &[u8], file: &str, line: u64, records: &mut S) -> Result<()> {
         let Lines { starts, records: like_records } = self.lines(raw);
         for (start, lines) in starts.into_iter().filter(|_| like_records > 0) {
@@ -221,7 +246,7 @@ impl Rows {
     }
 }
 
-/// The error about a broken quote after which the window's next record does not look like one.
+/// The error about a broken quote if the window's next record contradicts the guess about it.
 fn undecided<R: Read>(window: &Window<R>, broken: BrokenQuote) -> Error {
     let message = format!("file `{}` has a quote of which nobody can say where it ends", window.name());
     let BrokenQuote { line, cause, .. } = broken;
@@ -232,33 +257,37 @@ fn undecided<R: Read>(window: &Window<R>, broken: BrokenQuote) -> Error {
     )
 }
 
-/// Lines within a record.
+/// The lines within a record, after its first one.
 struct Lines {
-    /// Where each starts, and how many line feeds stand before it.
+    /// The start of each, in bytes from the start of the record, and how many line feeds precede
+    /// it.
     starts: Vec<(usize, u64)>,
-    /// How many could be records by themselves.
+    /// How many of them could be records of their own.
     records: usize,
 }
 
-/// The line of a record that starts at `start`, without its end.
+/// The line of a record that starts at `start`, without its line end.
 fn line_at(raw: &[u8], start: usize) -> &[u8] {
     let rest = &raw[start..];
     &rest[..memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())]
 }
 
-/// The record that the rest starts with.
+/// The record at the start of the window. Numbers are bytes from its start.
 pub(super) struct Next {
-    /// Its bytes, without the line's end.
+    /// Its length, without the line end.
     pub(super) length: usize,
-    /// Where the one after it starts.
+    /// The start of the record after it.
     pub(super) end: usize,
-    /// A quote is not closed before the end.
+    /// Whether a quote is still open at the end of the window.
     open: bool,
-    /// Something follows a closing quote, so far from the start. Then the other two are of the first line.
+    /// Where something follows a closing quote, if that is so. `length` and `end` describe the
+    /// first line of the record then.
     after_quote: Option<usize>,
 }
 
-/// Finds the next record that is no empty line. None at the end of the file.
+/// Finds the next record and lists its fields, reading more of the file as needed. Skips empty
+/// lines. Returns `None` at the end of the file, and an error if a record is larger than
+/// `limits.record`.
 pub(super) fn next<R: Read>(
     settings: &CsvSettings,
     window: &mut Window<R>,
@@ -271,6 +300,7 @@ pub(super) fn next<R: Read>(
             return Ok(None);
         }
         let found = record(rest, window.ended(), settings, fields);
+        // `reach` is how far this record had to be looked at; the limit bounds the memory for that.
         let (length, next, reach) = match found {
             Found::Record { length, next } => (length, next, length),
             Found::AfterQuote { length, next, at } => (length, next, at),
@@ -283,6 +313,7 @@ pub(super) fn next<R: Read>(
         if found == Found::Short {
             window.fill()?;
         } else if length == 0 {
+            // A blank line is not a record.
             window.consume(next);
         } else {
             let after_quote = if let Found::AfterQuote { at, .. } = found { Some(at) } else { None };
@@ -291,14 +322,22 @@ pub(super) fn next<R: Read>(
     }
 }
 
+/// `1 line`, `2 lines`.
+fn of_lines(lines: u64) -> String {
+    if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") }
+}
+
 impl Next {
-    /// Why the record is bad as a whole, where it is.
+    /// Why the record is bad as a whole, regardless of the columns. Returns `None` if it is not,
+    /// and an error if a quote stays open over several lines to the end of the file.
     pub(super) fn refusal<R: Read>(&self, raw: &[u8], window: &Window<R>) -> Result<Option<Refusal>> {
         Ok(if self.open {
-            // One line is one record; more could be any number of them, and would be lost as one.
+            // One line is one record. Several lines could be any number of records, which would all
+            // be lost in a single quarantined row.
             let lines = count_lines(raw.strip_suffix(b"\n").unwrap_or(raw));
             if lines > 0 {
-                let what = format!("a quote is not closed before the end of the file, {lines} lines on");
+                let what =
+                    format!("a quote is not closed before the end of the file, {} on", of_lines(lines));
                 return Err(unreadable(window, &what)
                     .hint("Close the quote, or double it where it is part of a text."));
             }
@@ -307,7 +346,7 @@ impl Next {
             let lines = count_lines(&window.rest()[..at]);
             Some(Refusal::broken(match lines {
                 0 => "something follows a closing quote".to_owned(),
-                _ => format!("something follows the quote that closes this one, {lines} lines on"),
+                _ => format!("something follows the quote that closes this one, {} on", of_lines(lines)),
             }))
         } else {
             std::str::from_utf8(raw).is_err().then(|| window.not_text())
@@ -315,6 +354,8 @@ impl Next {
     }
 }
 
+/// The value of a field. An empty text in quotes is kept apart from an unquoted empty field, and
+/// the texts that mean NULL count only without quotes.
 fn cell<'a>(raw: &'a [u8], field: &Field, settings: &CsvSettings, scratch: &'a mut Vec<u8>) -> Cell<'a> {
     let text = text(raw, field, settings, scratch);
     match (text.is_empty(), field.quoted) {
@@ -325,7 +366,7 @@ fn cell<'a>(raw: &'a [u8], field: &Field, settings: &CsvSettings, scratch: &'a m
     }
 }
 
-/// A field's text; `scratch` holds it where quotes in it are doubled.
+/// The text of a field. If quotes within it are doubled, the decoded text is built in `scratch`.
 pub(super) fn text<'a>(
     raw: &'a [u8],
     field: &Field,
@@ -347,6 +388,7 @@ pub(super) fn text<'a>(
     scratch
 }
 
+/// The error about a file that cannot be read as CSV, at the window's present line.
 pub(super) fn unreadable<R: Read>(window: &Window<R>, what: &str) -> Error {
     Error::new(
         ErrorKind::SourceUnreadable,

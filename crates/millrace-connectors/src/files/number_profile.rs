@@ -1,42 +1,56 @@
-//! What the numbers of a column need: digits before and after the point, exponents, or more than any type has.
+//! What the numbers of a column need: digits before and after the point, exponents, or more than
+//! any type has.
+//!
+//! Two questions are answered at once. [`NumberProfile`] infers the type of a column without a
+//! schema, by its digits as they are written. [`AnyColumn`] tells whether a type that somebody else
+//! has chosen holds every value.
 
 use millrace_core::schema::DataType;
 use millrace_engine::ports::seen::SeenNumbers;
 
 use crate::files::number::{Number, Short, small_integer};
 
+/// Digits that an `i64` holds whatever they are.
 const I64_SAFE_DIGITS: i64 = 18;
+/// Digits of the widest decimal that is inferred.
 const DECIMAL_DIGITS: i64 = 38;
+/// Digits of the narrowest decimal that is inferred.
 const SHORT_DECIMAL_DIGITS: i64 = 18;
-/// Digits of the widest decimal there is.
+/// Digits of the widest decimal that a column may have.
 const MOST_DIGITS: i64 = 65;
 
-/// What the numbers of a column need of the type that is guessed for it.
+/// What the numbers of a column need of the type that is inferred for it.
 #[derive(Debug, Clone)]
 pub(super) struct NumberProfile {
+    /// A whole number is out of the range of an `i64`.
     pub(super) beyond_i64: bool,
+    /// The most digits before the point.
     pub(super) whole_digits: i64,
+    /// The most digits after the point, as written.
     pub(super) scale: i64,
-    /// An exponent that cannot be written out within 38 digits.
+    /// A number has an exponent that cannot be written out within 38 digits.
     pub(super) exponents: bool,
-    /// Every value is what a double's shortest text says.
+    /// Every value is what the shortest text of some double says.
     pub(super) doubles: bool,
-    /// A number has more digits than a decimal of any kind.
+    /// A number has more digits than any decimal.
     pub(super) many_digits: bool,
     pub(super) for_any_column: AnyColumn,
 }
 
-/// What they need of a column of any other type that is to hold all of them, whatever their digits.
+/// What the numbers need of a column of another type that is to hold all of them, whatever digits
+/// are written.
 #[derive(Debug, Clone)]
 pub(super) struct AnyColumn {
-    /// Digits before the point of numbers that have an exponent and more than 38 digits.
+    /// The most digits before the point of numbers that [`NumberProfile::see`] was given; the
+    /// others are only counted in [`NumberProfile`].
     whole_digits: i64,
-    /// Digits after the point that are no trailing zeros.
+    /// The most digits after the point, without trailing zeros.
     scale: i64,
+    /// The least and the greatest whole number.
     range: Option<(i128, i128)>,
-    /// Some have more digits than any decimal.
+    /// A number has more digits than any decimal.
     beyond: bool,
-    /// Every value is what a binary32's shortest text says.
+    /// Every value is what the shortest text of some binary32 says.
     floats: bool,
 }
 
@@ -47,7 +61,8 @@ impl Default for NumberProfile {
 }
 
 impl NumberProfile {
-    /// One that is asked for a type only, not for [`Self::numbers`].
+    /// A profile that is asked for a type only, and not for [`Self::numbers`]: it does not check
+    /// whether values are floats.
     pub(super) fn of_types() -> Self {
         Self::with(AnyColumn { whole_digits: 0, scale: 0, range: None, beyond: false, floats: false })
     }
@@ -64,6 +79,7 @@ impl NumberProfile {
         }
     }
 
+    /// Adds what another profile of the column has seen.
     pub(super) fn add(&mut self, other: &Self) {
         self.beyond_i64 |= other.beyond_i64;
         self.whole_digits = self.whole_digits.max(other.whole_digits);
@@ -74,6 +90,7 @@ impl NumberProfile {
         self.for_any_column.add(&other.for_any_column);
     }
 
+    /// What the numbers need of a column of any type.
     pub(super) fn numbers(&self) -> SeenNumbers {
         let AnyColumn { whole_digits, scale, range, beyond, floats } = self.for_any_column;
         SeenNumbers {
@@ -86,20 +103,22 @@ impl NumberProfile {
         }
     }
 
+    /// Counts a short number; `source` is its text.
     pub(super) fn see_short(&mut self, source: &[u8], number: Short) {
         let whole = i64::from(number.digits - number.fraction);
-        // A zero before the point needs no room, unless there is nothing behind it.
+        // A zero before the point needs no digit, unless nothing follows it.
         let is_zero = number.fraction > 0 && matches!(source, [b'0', ..] | [b'-', b'0', ..]);
         self.whole_digits = self.whole_digits.max(if is_zero { 0 } else { whole });
         self.scale = self.scale.max(i64::from(number.fraction));
         self.for_any_column.see_short(number);
         self.for_any_column.see_float(source);
-        // Every decimal of up to 15 digits comes back from its nearest double.
+        // Every decimal of up to 15 digits survives the way to its nearest double and back.
         if number.digits > 15 {
             self.see_double(source);
         }
     }
 
+    /// Counts any number. A text that is no number counts for nothing.
     pub(super) fn see(&mut self, text: &[u8]) {
         let Some(number) = Number::parse(text) else { return };
         let (whole, scale) = number.shape();
@@ -119,6 +138,7 @@ impl NumberProfile {
         self.see_double(text);
     }
 
+    /// Checks whether a number is what the shortest text of some double says.
     pub(super) fn see_double(&mut self, text: &[u8]) {
         self.doubles &= std::str::from_utf8(text)
             .ok()
@@ -126,6 +146,9 @@ impl NumberProfile {
             .is_some();
     }
 
+    /// The type that holds all numbers: the narrowest of `int64`, `decimal(18,s)` and
+    /// `decimal(38,s)`, `float64` if there are exponents and every number is a double, and text
+    /// otherwise.
     pub(super) fn data_type(&self) -> DataType {
         let decimal =
             |precision: i64| DataType::Decimal { precision: precision as u8, scale: self.scale as u8 };
@@ -146,6 +169,7 @@ impl NumberProfile {
 }
 
 impl AnyColumn {
+    /// Adds what another profile of the column has seen.
     pub(super) fn add(&mut self, other: &Self) {
         self.whole_digits = self.whole_digits.max(other.whole_digits);
         self.scale = self.scale.max(other.scale);
@@ -157,12 +181,13 @@ impl AnyColumn {
         }
     }
 
-    /// Whether a decimal may have the digits of a number, so many of them before the point.
+    /// Whether some decimal has room for a number with `whole` digits before the point.
     fn hold(number: &Number<'_>, whole: i64) -> bool {
         let decimals = number.decimals();
         whole + decimals <= MOST_DIGITS && decimals <= DECIMAL_DIGITS
     }
 
+    /// Counts a number with `whole` digits before the point.
     pub(super) fn see(&mut self, number: &Number<'_>, whole: i64) {
         if !Self::hold(number, whole) {
             self.beyond = true;
@@ -175,6 +200,7 @@ impl AnyColumn {
         }
     }
 
+    /// Counts a short number. Its digits before the point are counted in [`NumberProfile`].
     pub(super) fn see_short(&mut self, number: Short) {
         let (mut value, mut decimals) = (number.value, number.fraction);
         while decimals > 0 && value % 10 == 0 {
@@ -187,15 +213,19 @@ impl AnyColumn {
         }
     }
 
+    /// Widens the range to a whole number.
     pub(super) fn see_integer(&mut self, n: i128) {
         let (low, high) = self.range.unwrap_or((n, n));
         self.range = Some((low.min(n), high.max(n)));
     }
 
+    /// Checks whether a number is what the shortest text of some binary32 says, unless one is known
+    /// not to be.
     pub(super) fn see_float(&mut self, text: &[u8]) {
-        // Every decimal of up to six digits comes back from its nearest binary32, and every whole number of 24 bits.
-        if !self.floats || text.len() <= 6 || small_integer(text).is_some_and(|n| n.unsigned_abs() <= 1 << 24)
-        {
+        // Every decimal of up to six digits survives the way to its nearest binary32 and back, and
+        // so does every whole number of 24 bits. An exponent may lead out of what a binary32 holds.
+        let is_short = text.len() <= 6 && !text.iter().any(|byte| matches!(byte, b'e' | b'E'));
+        if !self.floats || is_short || small_integer(text).is_some_and(|n| n.unsigned_abs() <= 1 << 24) {
             return;
         }
         let number =
@@ -211,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_numbers_of_24_bits_are_floats() {
+    fn floats_hold_whole_numbers_of_24_bits_and_small_exponents() {
         for (text, floats) in [
             ("1234567", true),
             ("-16777215", true),
@@ -220,6 +250,10 @@ mod tests {
             ("16777218", true),
             ("33554433", false),
             ("1234567.01", false),
+            ("1e99", false),
+            ("9E38", false),
+            ("2e-45", false),
+            ("1e10", true),
         ] {
             let mut profile = NumberProfile::default();
             profile.see(text.as_bytes());
@@ -235,7 +269,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// A short number says the same of its column as the same text says that is taken apart.
+        /// A short number counts the same as its text does in the general form.
         #[test]
         fn short_numbers_are_numbers(
             texts in prop::collection::vec("-?([1-9][0-9]{0,9}(\\.[0-9]{1,8})?|0\\.[0-9]{1,8})", 1..5),
@@ -247,6 +281,17 @@ mod tests {
             }
             prop_assert_eq!(short.numbers(), whole.numbers());
             prop_assert_eq!(short.data_type(), whole.data_type());
+        }
+
+        /// A number that no binary32 holds is told, however short its text is.
+        #[test]
+        fn floats_are_what_a_binary32_holds(
+            text in "-?(0|[1-9][0-9]{0,8})(\\.[0-9]{1,8})?([eE][+-]?[0-9]{1,2})?",
+        ) {
+            let mut profile = NumberProfile::default();
+            profile.see(text.as_bytes());
+            let is_held = Number::parse(text.as_bytes()).is_some_and(|number| number.float(&text).is_some());
+            prop_assert_eq!(profile.numbers().floats, is_held, "{}", text);
         }
     }
 }

@@ -1,4 +1,9 @@
-//! An open file: its footer, its columns, its hash.
+//! An open Parquet file: its footer, its columns, its hash.
+//!
+//! A remote file is downloaded into a nameless temporary file to be read; for discovery only its
+//! end is fetched. A footer is checked by [`footer`] before the `parquet` library parses it, and
+//! the library's panics are turned into errors ([`guarded`]), because a damaged file must not end
+//! the process.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -33,27 +38,30 @@ use crate::parquet_files::columns::FileColumn;
 use crate::parquet_files::pages::Pages;
 use crate::parquet_files::{footer, schema};
 
-/// Bytes that are hashed at a time.
+/// Bytes that are hashed or downloaded at a time.
 const BLOCK: usize = 1 << 20;
-/// Bytes at the end of a file of another machine that are asked for: footers of most files are within.
+/// Bytes that are fetched first from the end of a remote file: most footers are within them.
 const END: u64 = 64 << 10;
 
-/// A file whose footer was read.
+/// An open file whose footer was parsed.
 pub(super) struct ParquetFile {
     name: String,
     pages: Pages,
-    /// Bytes.
+    /// Size in bytes.
     size: u64,
+    /// Detects whether the file changed since it was opened.
     watch: Watch,
-    /// Of a file that was fetched: hashed on the way.
+    /// The hash of a remote file, taken during the download. `None` for a local file.
     hash: Option<String>,
+    /// The footer with the file's own types.
     footer: ArrowReaderMetadata,
-    /// The same with bytes for texts, as the file is read.
+    /// The footer with bytes in the place of texts. The file is read with this one.
     untyped: ArrowReaderMetadata,
 }
 
-/// The columns of a file. Those that nobody wants may be of any type; one that is not read stands there as text. Of a file of another machine
-/// only the end is fetched, where the server hands out parts.
+/// The columns of a file, and its mark for a later comparison. An excluded column may be of any
+/// type; one that cannot be read is listed as text. Of a remote file only the end is fetched, if
+/// the server supports range requests.
 pub(super) fn columns(
     file: &InputFile,
     scratch: &Path,
@@ -74,6 +82,7 @@ pub(super) fn columns(
     };
     let root = footer.parquet_schema().root_schema();
     schema::assert_distinct(&file.name, root, excluded)?;
+    // An excluded column of an unreadable type is listed as text, so that its name stays known.
     let column = |(field, own): (&Arc<Field>, &Arc<Type>)| {
         let is_null = *field.data_type() == ArrowType::Null;
         match schema::column(&file.name, field, own) {
@@ -90,7 +99,8 @@ pub(super) fn columns(
     Ok((columns, mark))
 }
 
-/// The footer of a file of another machine.
+/// Fetches the footer of a remote file, and the file's `ETag`. Returns `None` if the server does not
+/// support range requests, and an error if the footer is broken.
 fn end(name: &str, object: &Object) -> Result<Option<(ArrowReaderMetadata, Option<String>)>> {
     let mut wanted = END;
     loop {
@@ -105,7 +115,8 @@ fn end(name: &str, object: &Object) -> Result<Option<(ArrowReaderMetadata, Optio
         }
         let mut reader = ParquetMetaDataReader::new();
         match reader.try_parse_sized(&Bytes::from(end), size) {
-            // It says how much it needs: more than there was, or the file is no good.
+            // The library says how many bytes it needs. If it is no more than there were, the file
+            // is broken.
             Err(ParquetError::NeedMoreData(needed)) if needed as u64 > wanted => wanted = needed as u64,
             Err(error) => return Err(broken(name, &error)),
             Ok(()) => {
@@ -117,7 +128,8 @@ fn end(name: &str, object: &Object) -> Result<Option<(ArrowReaderMetadata, Optio
 }
 
 impl ParquetFile {
-    /// Opens a file. One of another machine is fetched into the folder `scratch`, where it has no name and ends with this object.
+    /// Opens a file and parses its footer. A remote file is downloaded into the folder `scratch`,
+    /// as a file without a name that is gone with this object.
     pub(super) fn open(file: &InputFile, scratch: &Path) -> Result<Self> {
         let (opened, size, watch, hash) = match &file.place {
             Place::Disk(path) => {
@@ -131,12 +143,14 @@ impl ParquetFile {
                 let (fetched, size, hash) =
                     fetch(&mut download, scratch).map_err(|error| unreadable(&file.name, &error))?;
                 let watch = Watch::remote(&file.name, object, etag.as_deref());
+                // The object may have changed during the download.
                 watch.assert_unchanged(&hash)?;
                 (Arc::new(fetched), size, watch, Some(hash))
             }
         };
         let pages = Pages::new(opened, size);
         assert_readable(&file.name, &pages).map_err(|error| watch.cause(error))?;
+        // Parsed once, and given two sets of types.
         let footers = guarded(&file.name, || {
             let own = ParquetMetaDataReader::new().parse_and_finish(&pages)?;
             Ok::<_, ParquetError>((typed(&own, |root| Ok(root.clone()))?, typed(&own, schema::untyped)?))
@@ -145,41 +159,42 @@ impl ParquetFile {
         Ok(Self { name: file.name.clone(), pages, size, watch, hash, footer, untyped })
     }
 
-    /// Relative to the project folder.
+    /// The name of the file, relative to the project folder.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its top-level fields, as Arrow has them.
+    /// The top-level fields, with Arrow's types.
     pub(super) fn fields(&self) -> &[Arc<Field>] {
         self.footer.schema().fields()
     }
 
-    /// Its schema in Parquet's own terms.
+    /// The schema in Parquet's own types.
     pub(super) fn descriptor(&self) -> &SchemaDescriptor {
         self.footer.parquet_schema()
     }
 
-    /// Whether a field's moments have 96 bits, which nanoseconds of 64 may not hold.
+    /// Whether a field is a timestamp of type INT96, which may overflow nanoseconds of 64 bits.
     pub(super) fn is_int96(&self, field: usize) -> bool {
         schema::is_int96(&self.descriptor().root_schema().get_fields()[field])
             && *self.fields()[field].data_type() == schema::NANOSECONDS
     }
 
-    /// Its row groups, in the order of its rows.
+    /// The row groups, in the order of their rows.
     pub(super) fn groups(&self) -> &[RowGroupMetaData] {
         self.footer.metadata().row_groups()
     }
 
-    /// A reader in which texts are bytes, and moments of 96 bits among the fields `as_micros` are microseconds.
-    pub(super) fn reader(&self, as_micros: &[usize]) -> Result<ParquetRecordBatchReaderBuilder<Pages>> {
+    /// A reader in which texts are bytes, and the INT96 timestamps among the fields `as_millis` are
+    /// milliseconds instead of nanoseconds.
+    pub(super) fn reader(&self, as_millis: &[usize]) -> Result<ParquetRecordBatchReaderBuilder<Pages>> {
         let footer =
-            if as_micros.is_empty() { Ok(self.untyped.clone()) } else { self.with_micros(as_micros) };
+            if as_millis.is_empty() { Ok(self.untyped.clone()) } else { self.with_millis(as_millis) };
         let footer = footer.map_err(|error| self.broken(&error))?;
         Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(self.pages.clone(), footer))
     }
 
-    /// Whether something is true of all values of a field, array by array.
+    /// Whether `holds` is true for each array of a field's values. Stops at the first that fails.
     pub(super) fn all_values(&self, field: usize, holds: impl Fn(&ArrayRef) -> bool) -> Result<bool> {
         let builder = self.reader(&[])?;
         let mask = ProjectionMask::roots(builder.parquet_schema(), [field]);
@@ -194,10 +209,11 @@ impl ParquetFile {
         })
     }
 
-    fn with_micros(&self, moments: &[usize]) -> Result<ArrowReaderMetadata, ParquetError> {
+    /// The footer for reading, with the fields `moments` as timestamps in milliseconds.
+    fn with_millis(&self, moments: &[usize]) -> Result<ArrowReaderMetadata, ParquetError> {
         let fields = self.untyped.schema().fields().iter().enumerate().map(|(index, field)| {
             if moments.contains(&index) {
-                Arc::new(Field::clone(field).with_data_type(schema::MICROSECONDS))
+                Arc::new(Field::clone(field).with_data_type(schema::MILLISECONDS))
             } else {
                 Arc::clone(field)
             }
@@ -209,8 +225,10 @@ impl ParquetFile {
         )
     }
 
-    /// What the file is, by reading all of it; none where `stop` came before the end.
+    /// The state of the file, with the hash of all its bytes. Returns `None` if `stop` was set
+    /// before the end.
     pub(super) fn state(&self, stop: &AtomicBool) -> Result<Option<FileState>> {
+        // A remote file was hashed while it was downloaded.
         let hash = match &self.hash {
             Some(hash) => Some(hash.clone()),
             None => self.hash(stop).map_err(|error| unreadable(&self.name, &error))?,
@@ -223,10 +241,13 @@ impl ParquetFile {
         }))
     }
 
+    /// The BLAKE3 hash of the file, in hexadecimal. Returns `None` if `stop` was set before the
+    /// end.
     fn hash(&self, stop: &AtomicBool) -> io::Result<Option<String>> {
         let mut hash = blake3::Hasher::new();
         let mut bytes = self.pages.from(0);
         while !stop.load(Ordering::Relaxed) {
+            // No more bytes than before: the end of the file.
             let before = hash.count();
             hash.update_reader(bytes.by_ref().take(BLOCK as u64))?;
             if hash.count() == before {
@@ -236,21 +257,24 @@ impl ParquetFile {
         Ok(None)
     }
 
-    /// What tells whether it is what it was when it was opened.
+    /// Detects whether the file changed since it was opened.
     pub(super) fn watch(&self) -> &Watch {
         &self.watch
     }
 
-    /// An error where it is not what it was when its columns were looked at.
+    /// Returns an error if the file is not the one whose columns were discovered (`seen`).
     pub(super) fn assert_as_seen(&self, seen: Option<&Cursor>) -> Result<()> {
         assert_as_seen(&[self.watch.mark()], seen)
     }
 
+    /// The error about this file if its content is not valid Parquet.
     pub(super) fn broken(&self, error: &dyn std::fmt::Display) -> Error {
         broken(&self.name, error)
     }
 }
 
+/// Downloads a file into a temporary file without a name. Returns it with its size in bytes and its
+/// hash.
 fn fetch(download: &mut Download, scratch: &Path) -> io::Result<(File, u64, String)> {
     std::fs::create_dir_all(scratch)?;
     let mut file = tempfile::tempfile_in(scratch)?;
@@ -267,20 +291,22 @@ fn fetch(download: &mut Download, scratch: &Path) -> io::Result<(File, u64, Stri
     }
 }
 
-/// An error where the footer of a file must not come before the library.
+/// Returns an error if the footer of a file must not be passed to the library.
 fn assert_readable(name: &str, pages: &Pages) -> Result<()> {
     let size = pages.len();
     let part = |length: usize, before_end: usize| {
         let start = size.checked_sub((length + before_end) as u64)?;
         pages.get_bytes(start, length).ok()
     };
-    // A file without an end has no footer, and the library says so.
+    // If the end of the file is not that of a Parquet file, the library reports it.
     let Some(length) = part(footer::END, 0).and_then(|end| footer::length(&end)) else { return Ok(()) };
     let wrong = part(length, footer::END).and_then(|footer| footer::wrong(&footer));
     wrong.map_or(Ok(()), |wrong| Err(broken(name, &wrong)))
 }
 
-/// What the library makes of a file. It asserts some of what a damaged one does not hold to; then nothing of it is used afterwards.
+/// Runs a function of the library and turns its errors and panics into errors about the file. The
+/// library asserts some properties that a damaged file does not have. After a panic nothing that
+/// the library made of the file is used again, which is why unwinding is safe here.
 pub(super) fn guarded<T, E: std::fmt::Display>(name: &str, work: impl FnOnce() -> Result<T, E>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(made) => made.map_err(|error| broken(name, &error)),
@@ -288,7 +314,9 @@ pub(super) fn guarded<T, E: std::fmt::Display>(name: &str, work: impl FnOnce() -
     }
 }
 
-/// A footer with other types, in which each field is one of the library's: groups without fields hold nothing, and are left out.
+/// Rebuilds a footer with the types that `types` makes of its schema. Groups without fields are
+/// left out: they hold nothing, and the library drops them from what it reads. Returns an error if
+/// the fields of the two schemas, Arrow's and Parquet's, do not correspond one to one.
 fn typed(
     own: &ParquetMetaData,
     types: impl FnOnce(&Type) -> Result<Type, ParquetError>,
@@ -316,11 +344,13 @@ fn typed(
     Err(ParquetError::General("its columns are of a kind that is not known".to_owned()))
 }
 
-/// The types are Parquet's own: what a program of Arrow's has written beside them says nothing that is needed.
+/// Options of the library: take the types from the Parquet schema alone, and skip the Arrow schema
+/// that some programs store in the file's metadata.
 fn options() -> ArrowReaderOptions {
     ArrowReaderOptions::new().with_skip_arrow_metadata(true)
 }
 
+/// The error about a file whose content is not valid Parquet.
 fn broken(name: &str, error: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::SourceUnreadable, format!("file `{name}` is not good Parquet"))
         .caused_by(error)

@@ -1,4 +1,4 @@
-//! Files of Parquet in, rows and quarantined rows out.
+//! Tests that read Parquet files, and compare rows and quarantined rows.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ fn write(dir: &Path, name: &str, columns: Vec<(&str, ArrayRef)>) {
     writer.close().expect("closed");
 }
 
-/// Files of which three rows are a batch.
+/// A source of the files in a folder, read with these limits.
 fn source(dir: &Path, limits: Limits) -> ParquetSource {
     let context = SourceContext { name: "src".to_owned(), project_dir: dir.to_path_buf() };
     ParquetSource { context, settings: Settings::default(), limits }
@@ -217,7 +217,7 @@ fn what_does_not_fit_is_set_aside_once() {
             "5 n:wrong-type {\"id\":5,\"at\":\"1970-01-01T00:00:00.000003\",\"n\":\"x\"}",
         ]
     );
-    // A field that nobody has let in is one of every row.
+    // A field that the contract does not allow is in every row.
     wanted.stream.excluded = Vec::new().into();
     let outcome = read(dir.path(), "a.parquet", wanted).expect("readable");
     assert_eq!((outcome.rows.len(), outcome.quarantined.len()), (0, 5));
@@ -270,7 +270,7 @@ fn columns_hold_the_values_of_all_files() {
     assert_eq!(outcome.lines(), ["1", "9223372036854775807", "k"]);
 }
 
-/// The day as the count of days since 4713 BC, and the nanoseconds of it.
+/// An INT96 timestamp: the nanoseconds of the day, and the day counted from 4713 BC.
 fn int96(day: u32, nanos: u64) -> Int96 {
     Int96::from(vec![nanos as u32, (nanos >> 32) as u32, day])
 }
@@ -285,21 +285,23 @@ fn moments_of_96_bits_are_told_from_what_they_overflow_to() {
     let file = std::fs::File::create(dir.path().join("a.parquet")).expect("made");
     let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).expect("a writer");
     let mut group = writer.next_row_group().expect("a group");
-    // The last is beyond the nanoseconds of 64 bits.
+    // The third one is beyond nanoseconds of 64 bits.
     let moments = [int96(EPOCH, 1_000), int96(EPOCH, 1_001), int96(EPOCH + 366 * 3000, 5_000)];
+    // Beyond microseconds of 64 bits: they would be 1970-01-01 again.
+    let moments = [&moments[..], &[int96(EPOCH + 213_503_983, 0)]].concat();
     let mut column = group.next_column().expect("a column").expect("a column");
     column.typed::<Int96Type>().write_batch(&moments, None, None).expect("written");
     column.close().expect("closed");
     let mut column = group.next_column().expect("a column").expect("a column");
-    column.typed::<parquet::data_type::Int32Type>().write_batch(&[1, 2, 3], None, None).expect("written");
+    column.typed::<parquet::data_type::Int32Type>().write_batch(&[1, 2, 3, 4], None, None).expect("written");
     column.close().expect("closed");
     group.close().expect("closed");
     writer.close().expect("closed");
     assert_eq!(shown(&discover(dir.path(), "a.parquet").expect("readable")), ["at timestamp!", "id int32!"]);
     let outcome = read(dir.path(), "a.parquet", request(&["id int32", "at timestamp"])).expect("readable");
     assert_eq!(outcome.lines(), ["1|1970-01-01T00:00:00.000001", "3|4976-03-22T00:00:00.000005"]);
-    assert_eq!(outcome.quarantined.len(), 1);
-    assert_eq!((outcome.quarantined[0].line, outcome.quarantined[0].code.as_str()), (2, "out-of-range"));
+    let quarantined: Vec<_> = outcome.quarantined.iter().map(|row| (row.line, row.code.as_str())).collect();
+    assert_eq!(quarantined, [(2, "out-of-range"), (4, "out-of-range")]);
 }
 
 #[test]
@@ -315,7 +317,7 @@ fn files_that_cannot_be_read_say_why() {
         let error = discover(dir.path(), path).expect_err(path).to_string();
         assert!(error.contains("is not good Parquet"), "{error}");
     }
-    // A page in the middle.
+    // Damages a page in the middle.
     let mut broken = bytes;
     broken[40..80].fill(0xA5);
     std::fs::write(dir.path().join("broken.parquet"), &broken).expect("written");
@@ -357,7 +359,7 @@ fn a_damaged_file_is_told_from_a_bug() {
         let read = ParquetFile::open(&file, dir.path()).and_then(|opened| {
             collect(&wanted.columns, |sender| super::load(&opened, &wanted, &sender, limits).map(|_| ()))
         });
-        // What is changed within texts nobody can tell.
+        // A change within a text cannot be detected.
         if let Err(error) = read {
             damaged += 1;
             assert_eq!(error.kind(), ErrorKind::SourceUnreadable, "byte {at}: {error}");
@@ -366,7 +368,8 @@ fn a_damaged_file_is_told_from_a_bug() {
     assert!(damaged > bytes.len() / 4, "{damaged} of {}", bytes.len());
 }
 
-/// A column `id` of 1, 2 and 3 in one page, which is not packed, with its checksum; written by pyarrow 26 with `write_page_checksum=True`.
+/// A file with the column `id` of 1, 2 and 3 in one uncompressed page with a checksum; written by
+/// pyarrow 26 with `write_page_checksum=True`.
 const WITH_CHECKSUM: &str = "504152311500153c153c15facad7a90d1c15061500150615061c0000000200000006010100000000000000020000000000000003000000000000001504192c35001806736368656d611502001504250218026964001606191c191c26001c150419250600191802696415001606166e166e2608491c150015001502003c290619260006000000166e16062608166e002820706172717565742d6370702d6172726f772076657273696f6e2032362e302e31191c1c0000007c00000050415231";
 
 #[test]

@@ -1,17 +1,18 @@
-//! From rows of SQL to the numbers that pages show: quotients divided exactly, gaps in time filled, shares.
+//! Turns rows of SQL results into the numbers that pages show: divides quotients exactly, fills
+//! gaps in time, computes shares and changes.
 
 use crate::metric::query::{Compiled, MetricColumns};
 use crate::metric::time_range::Days;
 use crate::value::{Decimal, Value};
 
-/// An answer, column by column: dimensions first, then metrics, then what was derived.
+/// An answer in columns: one for each dimension and one for each metric, all of the same length.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Answer {
-    /// Dimensions.
+    /// The columns of the dimensions.
     pub dimensions: Vec<Vec<Value>>,
-    /// Metrics, in the order of the question.
+    /// The columns of the metrics, in the order of the question.
     pub metrics: Vec<Vec<Value>>,
-    /// Whether rows beyond the limit were left out.
+    /// Whether rows beyond the limit were cut off.
     pub truncated: bool,
 }
 
@@ -22,7 +23,8 @@ impl Answer {
     }
 }
 
-/// Makes an answer of the columns that a compiled question returned.
+/// Builds an answer from the columns that a compiled question returned. Drops the extra row beyond
+/// the limit and divides quotients.
 pub fn answer(compiled: &Compiled, columns: &[Vec<Value>]) -> Answer {
     let mut rows = columns.first().map_or(0, Vec::len);
     let mut truncated = false;
@@ -47,8 +49,8 @@ pub fn answer(compiled: &Compiled, columns: &[Vec<Value>]) -> Answer {
     }
 }
 
-/// `above / below`: exact numbers by [`Decimal::divide`]; NULL where either is, where `below` is zero, or where the
-/// quotient has too many digits.
+/// `above / below`. Exact numbers are divided by [`Decimal::divide`]. The result is NULL if either
+/// operand is NULL or not numeric, if `below` is zero, or if the quotient has too many digits.
 pub fn quotient(above: &Value, below: &Value) -> Value {
     match (above.as_decimal(), below.as_decimal()) {
         (Some(above), Some(below)) => above.divide(below).map_or(Value::Null, Value::Decimal),
@@ -59,6 +61,7 @@ pub fn quotient(above: &Value, below: &Value) -> Value {
     }
 }
 
+/// The number as a float; exact numbers are converted through their text.
 fn as_float(value: &Value) -> Option<f64> {
     match value {
         Value::Float(x) => Some(*x),
@@ -66,7 +69,8 @@ fn as_float(value: &Value) -> Option<f64> {
     }
 }
 
-/// `(now − before) / |before|`, rounded to four digits; NULL where that has no meaning.
+/// The relative change `(now − before) / |before|`, rounded to four digits. The result is NULL if
+/// an operand is NULL or not numeric, `before` is zero, or the result does not fit.
 pub fn change(now: &Value, before: &Value) -> Value {
     match (now.as_decimal(), before.as_decimal()) {
         (Some(now), Some(before)) => {
@@ -76,6 +80,7 @@ pub fn change(now: &Value, before: &Value) -> Value {
         _ => match (as_float(now), as_float(before)) {
             (Some(now), Some(before)) if before != 0.0 => {
                 let scaled = ((now - before) / before.abs() * 10_000.0).round_ties_even();
+                // Beyond this the number does not fit the mantissa of a decimal.
                 if scaled.abs() < 1e30 {
                     Value::Decimal(Decimal { mantissa: scaled as i128, scale: 4 })
                 } else {
@@ -87,23 +92,30 @@ pub fn change(now: &Value, before: &Value) -> Value {
     }
 }
 
-/// Each value's part of the total, rounded to four digits; NULL where the total is zero, NULL or negative.
+/// The share of each value in the total, rounded to four digits. All shares are NULL if the total
+/// is zero, negative or NULL; that of an infinity or NaN is NULL.
 pub fn shares(values: &[Value], total: &Value) -> Vec<Value> {
     let positive = total.as_decimal().is_some_and(|total| total.mantissa > 0)
         || as_float(total).is_some_and(|t| t > 0.0);
     let share = |value: &Value| match quotient(value, total) {
         Value::Decimal(d) => Value::Decimal(d.round(4)),
-        Value::Float(x) => {
+        Value::Float(x) if x.is_finite() => {
             Value::Decimal(Decimal { mantissa: (x * 10_000.0).round_ties_even() as i128, scale: 4 })
         }
+        // The share of an infinity, or of no number, is unknown.
+        Value::Float(_) => Value::Null,
         other => other,
     };
     values.iter().map(|value| if positive { share(value) } else { Value::Null }).collect()
 }
 
-/// Puts a row for every step into an answer whose only dimension is time; `steps` follow each other without a gap. Where there was none stands
-/// zero from the step of the first day of `zero` to that of its last, else NULL: before there was data, nobody knows of nothing. A row without
-/// a date is left out: it lies on no step.
+/// Inserts missing time steps into an answer whose only dimension is time. `steps` are the first
+/// days of consecutive steps.
+///
+/// A step without a value becomes zero if it lies within the days of `zero` (from the step of its
+/// first day to that of its last), otherwise NULL: outside the range of the data it is unknown
+/// whether there was anything (ADR 33). A row without a date is dropped, because it belongs to no
+/// step.
 pub fn fill_steps(answer: &mut Answer, steps: &[i32], zero: Option<Days>) {
     let [dates] = answer.dimensions.as_slice() else { return };
     let found: std::collections::BTreeMap<i32, usize> = dates
@@ -114,7 +126,7 @@ pub fn fill_steps(answer: &mut Answer, steps: &[i32], zero: Option<Days>) {
             _ => None,
         })
         .collect();
-    // A step reaches up to the next one.
+    // A step extends to the start of the next one.
     let zeros = zero.map_or(0..0, |days| {
         let from = steps.partition_point(|step| *step <= days.from).saturating_sub(1);
         from..steps.partition_point(|step| *step <= days.to)
@@ -131,7 +143,7 @@ pub fn fill_steps(answer: &mut Answer, steps: &[i32], zero: Option<Days>) {
     answer.dimensions = vec![steps.iter().map(|step| Value::Date(*step)).collect()];
 }
 
-/// Zero in the type of the column's values.
+/// Zero in the type of the column's values; an integer if the column has no values.
 fn zero_like(column: &[Value]) -> Value {
     match column.iter().find(|value| !value.is_null()) {
         Some(Value::Decimal(d)) => Value::Decimal(Decimal { mantissa: 0, scale: d.scale }),
@@ -177,7 +189,8 @@ mod tests {
 
     #[test]
     fn nothing_is_known_before_the_first_day_and_after_the_last() {
-        // Weeks that begin on these days; data from Wednesday of the second to Monday of the fourth.
+        // Weeks that start on these days; data from Wednesday of the second week to Monday of the
+        // fourth.
         let steps = [0, 7, 14, 21, 28];
         let filled = |zero| {
             let mut answer = Answer {

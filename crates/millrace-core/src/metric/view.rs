@@ -1,4 +1,4 @@
-//! A semantic view whose names have been resolved and whose metrics have been taken apart.
+//! Compiles semantic views: resolves their names, and splits metrics into SQL aggregates.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,41 +18,41 @@ use crate::sql::text;
 use crate::suggest::did_you_mean;
 use crate::time_zone::ProjectZone;
 
-/// A semantic view that queries can be made from.
+/// A compiled semantic view, from which queries are made.
 #[derive(Debug, Clone)]
 pub struct SemanticView {
-    /// Name.
+    /// Name of the view.
     pub name: String,
-    /// Its file.
+    /// Path of its file.
     pub file: Arc<str>,
-    /// What it is about, for people.
+    /// Description for people.
     pub description: Option<String>,
     /// The model whose rows are aggregated.
     pub base: Spanned,
-    /// The time column of the base.
+    /// The time column of the base model.
     pub time: Option<Spanned>,
-    /// Joined models, in the order in which they are joined.
+    /// Joined models, in join order.
     pub joins: Vec<Join>,
     /// Dimensions, in the order of the file.
     pub dimensions: Vec<Dimension>,
     /// Metrics, in the order of the file.
     pub metrics: Vec<Metric>,
-    /// Where the days of its time begin.
+    /// The time zone in which its days begin.
     pub zone: ProjectZone,
 }
 
 /// A joined model.
 #[derive(Debug, Clone)]
 pub struct Join {
-    /// The model.
+    /// The joined model.
     pub to: Spanned,
-    /// Pairs of columns: of the base, of the other.
+    /// Pairs of columns: one of the base, one of the joined model.
     pub on: Vec<(Spanned, Spanned)>,
     /// `many_to_one` or `one_to_one`.
     pub cardinality: String,
 }
 
-/// What metrics are cut by.
+/// A column that metrics are grouped and filtered by.
 #[derive(Debug, Clone)]
 pub struct Dimension {
     /// Name.
@@ -61,9 +61,9 @@ pub struct Dimension {
     pub model: String,
     /// The column.
     pub column: Spanned,
-    /// As pages show it.
+    /// Label for pages.
     pub label: Localized,
-    /// Whether it is the view's time.
+    /// Whether it is the view's time dimension.
     pub is_time: bool,
 }
 
@@ -72,64 +72,63 @@ pub struct Dimension {
 pub struct Metric {
     /// Name.
     pub name: Spanned,
-    /// What it is made of.
+    /// How it is computed.
     pub formula: Formula,
-    /// As pages show it.
+    /// Label for pages.
     pub label: Localized,
-    /// How its numbers are shown, where the file says so.
+    /// Number format, if the file sets one.
     pub format: Option<Format>,
-    /// What it means, for people.
+    /// Description for people.
     pub description: Option<String>,
 }
 
-/// What a metric is made of.
+/// How a metric is computed.
 #[derive(Debug, Clone)]
 pub enum Formula {
     /// One SQL aggregate.
     Aggregate(Aggregate),
-    /// An average: sum and count from SQL, divided here, because the engines' own averages differ.
+    /// An average, as sum and count. It is divided here because `avg` differs between engines.
     Average(Aggregate, Aggregate),
-    /// One metric divided by another, by their places in [`SemanticView::metrics`].
+    /// One metric divided by another, as indexes into [`SemanticView::metrics`].
     Ratio(usize, usize),
 }
 
-/// An aggregate with all columns qualified.
+/// An SQL aggregate whose columns are all qualified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Aggregate {
-    /// SQL, with its filter.
+    /// The expression, including its filter.
     pub sql: String,
-    /// Joined models that it needs.
+    /// The joined models that it reads.
     pub needs: BTreeSet<String>,
-    /// The columns in it, each with its model, as the project writes them.
+    /// Its columns, each with its model, in the spelling of the project.
     pub columns: BTreeSet<(String, String)>,
-    /// The same columns with the places at which they stand.
+    /// The same columns with their places in the file.
     pub places: Vec<(String, Spanned)>,
 }
 
 impl SemanticView {
-    /// The metric of that name.
+    /// The metric with this name.
     pub fn metric(&self, name: &str) -> Option<&Metric> {
         self.metrics.iter().find(|metric| metric.name.text == name)
     }
 
-    /// The dimension of that name.
+    /// The dimension with this name.
     pub fn dimension(&self, name: &str) -> Option<&Dimension> {
         self.dimensions.iter().find(|dimension| dimension.name.text == name)
     }
 
-    /// The type of its time column, where it is known.
+    /// The type of the time column, if it is known.
     pub fn time_type(&self, types: &DimensionTypes) -> Option<DataType> {
         let time = self.dimensions.iter().find(|dimension| dimension.is_time)?;
         types.get(&time.name.text).copied().flatten()
     }
 
-    /// The models that it reads, the base first.
+    /// All models that it reads, the base first.
     pub fn models(&self) -> Vec<&Spanned> {
         std::iter::once(&self.base).chain(self.joins.iter().map(|join| &join.to)).collect()
     }
 
-    /// The data tests that its joins promise: what a join matches by is unique in the joined table, and with `one_to_one` in the base
-    /// too. Of several columns it is their combination.
+    /// Tests implied by joins: unique (combined) keys in the joined model; `one_to_one`: in both.
     pub fn derived_tests(&self) -> Vec<DataTest> {
         let mut tests = Vec::new();
         for join in &self.joins {
@@ -167,7 +166,7 @@ impl SemanticView {
         })
     }
 
-    /// Compiles all semantic views of a project; one that has errors is left out.
+    /// Compiles all semantic views of a project. A view with errors is left out.
     pub fn compile_all(
         project: &Project,
         analyzer: &dyn SqlAnalyzer,
@@ -294,18 +293,18 @@ impl MetricCompiler<'_> {
         })
     }
 
-    /// Warns where the parts of a ratio count different rows and the file does not say that this is meant.
+    /// Warns if the parts of a ratio count different rows without `filters: differ`.
     fn compare_filters(&self, metric: &MetricDef, diagnostics: &mut Vec<Diagnostic>) {
         let MetricDefinition::Ratio { numerator, denominator } = &metric.definition else { return };
         let filter = |name: &Spanned| {
             let part = self.def.metrics.iter().find(|other| other.name.text == name.text)?;
             let MetricDefinition::Aggregate { sql, filter } = &part.definition else { return None };
             let text = match filter {
-                // On a line of its own: a comment may end it.
+                // On its own line, because it may end with a `--` comment.
                 Some(filter) => format!("select count(*) filter (where {}\n)", filter.text),
                 None => format!("select {}", sql.text),
             };
-            // What cannot be parsed is told of with the part itself.
+            // A parse error is reported when the part itself is compiled.
             let parsed = self.analyzer.analyze(&text).ok()?;
             Some(parsed.outputs.into_iter().next()?.filter)
         };
@@ -361,6 +360,7 @@ impl MetricCompiler<'_> {
         None
     }
 
+    /// Compiles an aggregate: `avg` becomes sum and count, `where` becomes a `filter` clause.
     fn aggregate(
         &self,
         metric: &MetricDef,
@@ -382,6 +382,12 @@ impl MetricCompiler<'_> {
                 return None;
             }
         };
+        if has_filter && filter.is_some() {
+            let message = format!("metric `{}` has a `where` and a `filter` of its own", metric.name.text);
+            diagnostics
+                .push(Diagnostic::error(Code::BadMetric, message).at(sql.span.clone(), "").hint("Keep one."));
+            return None;
+        }
         let mut suffix = String::new();
         if let Some(filter) = filter {
             let (condition, _) = self.qualified(metric, filter, &mut columns, diagnostics)?;
@@ -406,16 +412,10 @@ impl MetricCompiler<'_> {
                 aggregate(format!("count{argument}")),
             ));
         }
-        if has_filter && !suffix.is_empty() {
-            let message = format!("metric `{}` has a `where` and a `filter` of its own", metric.name.text);
-            diagnostics
-                .push(Diagnostic::error(Code::BadMetric, message).at(sql.span.clone(), "").hint("Keep one."));
-            return None;
-        }
         Some(Formula::Aggregate(aggregate(expression)))
     }
 
-    /// The expression with every column qualified by its model.
+    /// Qualifies each column of an expression with its model, and appends it to `columns`.
     fn qualified(
         &self,
         metric: &MetricDef,
@@ -474,7 +474,7 @@ impl MetricCompiler<'_> {
     }
 }
 
-/// The place of a byte of a scalar's text; the whole scalar where the text is not as it stands in the file (escapes).
+/// The place of byte `at` of a scalar; the whole scalar if it has escapes or `at` is `None`.
 pub fn inner_span(span: &Span, text: &str, at: Option<usize>) -> Span {
     let written = span.range.len();
     let quotes = match written.checked_sub(text.len()) {

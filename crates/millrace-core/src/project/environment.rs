@@ -1,4 +1,5 @@
-//! `environments:` of `millrace.yml`: warehouses by name, and the schemas in them that belong to the project.
+//! Decodes `environments:` of `millrace.yml`: named warehouses, and the schemas in them that the
+//! project uses.
 
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
@@ -8,7 +9,7 @@ use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::yaml::Node;
 use crate::suggest::did_you_mean;
 
-/// The keys that every environment has beside `type:`.
+/// The keys that every environment has in addition to `type:`.
 pub static ENVIRONMENT: MapSpec = MapSpec {
     doc: "A warehouse with a name. Its `type:` decides on the other keys.",
     keys: &[KeySpec::optional(
@@ -35,13 +36,13 @@ static SCHEMAS: MapSpec = MapSpec {
 /// The schemas of an environment. Their names are distinct.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schemas {
-    /// Copies of streams; private.
+    /// Raw tables: copies of streams. Private.
     pub raw: String,
-    /// Physical tables of models; private.
+    /// Physical tables of models. Private.
     pub build: String,
-    /// Views that readers see.
+    /// The views that readers use.
     pub publish: String,
-    /// What the engine remembers.
+    /// The engine's state: runs, checkpoints, publications, quarantine.
     pub state: String,
 }
 
@@ -56,24 +57,26 @@ impl Default for Schemas {
     }
 }
 
-/// A warehouse with a name.
+/// A named warehouse.
 #[derive(Debug, Clone)]
 pub struct Environment {
     /// Name.
     pub name: String,
-    /// The word after `type:`.
+    /// The value of `type:`.
     pub kind: String,
-    /// Its settings.
+    /// The connector's settings.
     pub settings: Settings,
-    /// Its schemas.
+    /// The schemas that the project uses.
     pub schemas: Schemas,
-    /// `${NAME}`s that are not set; errors when the environment is used.
+    /// One error for each `${NAME}` that is not set. They are reported when the environment is
+    /// used.
     pub unset: Vec<Diagnostic>,
 }
 
-/// Bytes of a schema's name at most, as the narrowest warehouse has it.
+/// Maximum length of a schema name in bytes: the smallest limit of all warehouses.
 pub const LONGEST_NAME: usize = 63;
 
+/// Decodes one environment. Returns `None` if its type is missing or unknown, which is reported.
 pub(crate) fn environment(name: String, node: &Node, decoder: &mut Decoder<'_>) -> Option<Environment> {
     let (kind, range) = kind_of(node, &format!("environment `{name}`"), decoder)?;
     let Some(spec) = decoder.connectors.warehouse(&kind) else {
@@ -88,6 +91,8 @@ pub(crate) fn environment(name: String, node: &Node, decoder: &mut Decoder<'_>) 
     Some(Environment { name, kind, settings, schemas, unset })
 }
 
+/// Decodes `schemas:`. Refuses names that a warehouse reserves or cannot hold, and two schemas with
+/// the same name.
 fn schemas(node: &Node, unset: &mut Vec<Diagnostic>, decoder: &mut Decoder<'_>) -> Schemas {
     let mut schemas = Schemas::default();
     let mut taken: Vec<String> = Vec::new();
@@ -102,20 +107,24 @@ fn schemas(node: &Node, unset: &mut Vec<Diagnostic>, decoder: &mut Decoder<'_>) 
         {
             let before = unset.len();
             *slot = decoder.interpolated(text, &value.range, unset);
-            let reserved =
-                slot.starts_with("pg_") || ["information_schema", "main", "temp"].contains(&slot.as_str());
+            // Names that PostgreSQL or DuckDB uses for schemas of its own.
+            // Not every warehouse tells upper from lower case in them.
+            let folded = slot.to_lowercase();
+            let reserved = folded.starts_with("pg_")
+                || ["information_schema", "main", "temp"].contains(&folded.as_str());
+            // A name with an unset variable is incomplete; the variable is reported instead.
             if unset.len() == before && (slot.is_empty() || slot.len() > LONGEST_NAME || reserved) {
                 let message = format!("`{slot}` cannot name a schema");
                 let hint = "Give it a name of its own of at most 63 bytes that does not begin with `pg_`.";
                 decoder.report(Code::BadName, &value.range, message, Some(hint.to_owned()));
             }
         }
-        if taken.contains(slot) {
+        if taken.contains(&slot.to_lowercase()) {
             let message = format!("two of the schemas are named `{slot}`");
             let hint = "Readers see the published schema and no other, so each needs a name of its own.";
             decoder.report(Code::BadName, &node.range, message, Some(hint.to_owned()));
         }
-        taken.push(slot.clone());
+        taken.push(slot.to_lowercase());
     }
     schemas
 }

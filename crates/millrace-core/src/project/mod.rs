@@ -1,6 +1,8 @@
-//! Project files in, a project and its diagnostics out.
+//! Turns project files into a [`Project`] and its diagnostics.
 //!
-//! One broken file never hides what is wrong in the others: [`load`] takes whatever it can from each.
+//! The folder of a file decides what it is: `models`, `sources`, `metrics`, `dashboards`, or
+//! `millrace.yml` at the top. [`load`] takes whatever it can from each file, so an error in one
+//! never hides the errors in others.
 
 pub mod captured;
 pub mod column_choice;
@@ -47,38 +49,39 @@ use crate::suggest::did_you_mean;
 /// A file of a project.
 #[derive(Debug, Clone)]
 pub struct ProjectFile {
-    /// Relative to the project folder, with forward slashes.
+    /// Path relative to the project folder, with forward slashes.
     pub path: String,
-    /// Its bytes.
+    /// Content of the file.
     pub bytes: Vec<u8>,
 }
 
-/// Everything that a project's files say.
+/// The decoded content of all project files.
 #[derive(Debug, Clone, Default)]
 pub struct Project {
-    /// `millrace.yml`.
+    /// Content of `millrace.yml`.
     pub manifest: Manifest,
     /// Sources, in the order of their files.
     pub sources: Vec<SourceDef>,
-    /// Captured schemas by source name.
+    /// Captured schemas, by source name.
     pub captured: BTreeMap<String, CapturedSchemas>,
-    /// Which streams of a captured schema are views, by the name of their source, where it says so.
+    /// Names of the streams that are views, by source name; only for captured schemas that list
+    /// them.
     pub captured_views: BTreeMap<String, Vec<String>>,
     /// Models, in the order of their files.
     pub models: Vec<ModelDef>,
-    /// Names of models that are left out (`enabled: false`).
+    /// Names of disabled models (`enabled: false`), which are not in `models`.
     pub disabled: Vec<String>,
     /// Semantic views.
     pub semantic_views: Vec<SemanticViewDef>,
     /// Dashboards.
     pub dashboards: Vec<DashboardDef>,
-    /// Texts of the files, for rendering diagnostics.
+    /// Texts of all files, for rendering diagnostics.
     pub texts: SourceTexts,
 }
 
 impl Project {
-    /// Leaves out the models that are not enabled: by their description, or by `config(enabled=…)` in the model itself, which goes
-    /// before it. A model that cannot be rendered stays, to be told of.
+    /// Removes disabled models. `config(enabled=…)` in a model takes precedence over its
+    /// description. A model whose template fails stays, so that the error is reported later.
     pub fn disable(&mut self, context: &TemplateContext) {
         let enabled = |model: &ModelDef| {
             let says = template::is_template(&model.text) && model.text.contains("enabled");
@@ -90,7 +93,7 @@ impl Project {
         self.disabled = Vec::into_iter(disabled).map(|model| model.name).collect();
     }
 
-    /// The columns that are masked, with the places that say so.
+    /// All masked columns, with the places that request the mask.
     pub fn masked(&self) -> impl Iterator<Item = &Spanned> {
         let options = self.sources.iter().flat_map(|source| {
             let streams = source.streams.iter().flatten().map(|stream| &stream.options);
@@ -101,10 +104,11 @@ impl Project {
     }
 }
 
-/// Texts by file path.
+/// Texts of files, by path.
 pub type SourceTexts = BTreeMap<String, String>;
 
-/// Reads a project from its files. `variables` are those of the environment and of `.env`.
+/// Decodes the files of a project. `variables` are the environment variables, including those from
+/// `.env`. Diagnostics that need the warehouse or the sources are not among the results.
 pub fn load(
     files: &[ProjectFile],
     connectors: &Connectors,
@@ -123,6 +127,7 @@ pub fn load(
     loader.finish()
 }
 
+/// State of [`load`]. `docs` holds descriptions of models until all SQL files are known.
 struct Loader<'a> {
     project: Project,
     docs: Vec<ModelDoc>,
@@ -132,12 +137,14 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
+    /// Decodes one file by its folder and extension. A file that belongs nowhere is a warning.
     fn file(&mut self, file: &ProjectFile) {
         let path: Arc<str> = file.path.as_str().into();
         let text = match yaml::decode_text(&path, &file.bytes) {
             Ok(text) => text,
             Err(diagnostic) => return self.diagnostics.push(diagnostic),
         };
+        // Kept even if decoding fails, because diagnostics quote the text.
         self.project.texts.insert(file.path.clone(), text.clone());
         let (folder, rest) = file.path.split_once('/').unwrap_or(("", &file.path));
         let (stem, extension) = rest.rsplit_once('.').unwrap_or((rest, ""));
@@ -156,6 +163,7 @@ impl Loader<'_> {
         }
     }
 
+    /// Adds a model from its SQL file; its name is the file's name.
     fn model(&mut self, path: &Arc<str>, stem: &str, text: String) {
         let name = stem.rsplit('/').next().unwrap_or(stem).to_owned();
         let spanned = Spanned { text: name.clone(), span: start_of(path) };
@@ -181,6 +189,7 @@ impl Loader<'_> {
         }
     }
 
+    /// Decodes a YAML file. In `sources`, `NAME.schema.yml` is a captured schema.
     fn yaml_file(&mut self, path: &Arc<str>, folder: &str, stem: &str, text: &str) {
         let Some(node) = yaml::parse(path, text, &mut self.diagnostics) else { return };
         let mut decoder = Decoder {
@@ -211,10 +220,12 @@ impl Loader<'_> {
         }
     }
 
+    /// Joins what several files say about one thing, and checks names across files.
     fn finish(mut self) -> (Project, Vec<Diagnostic>) {
         if !self.project.texts.contains_key("millrace.yml")
             && !self.project.texts.contains_key("millrace.yaml")
         {
+            // A manifest that is not UTF-8 has been reported already.
             let broken = self
                 .diagnostics
                 .iter()
@@ -225,6 +236,18 @@ impl Loader<'_> {
                     .push(Diagnostic::error(Code::NoProject, "there is no `millrace.yml` here").hint(hint));
             }
         }
+        let both = ["millrace.yml", "millrace.yaml"];
+        if both.iter().all(|name| self.project.texts.contains_key(*name)) {
+            self.diagnostics.push(
+                Diagnostic::error(
+                    Code::DuplicateName,
+                    "there are two manifests: `millrace.yml` and `millrace.yaml`",
+                )
+                .at(start_of(&"millrace.yaml".into()), "")
+                .hint("Keep one of them."),
+            );
+        }
+        // Descriptions first: a materialization set there takes precedence over that of a folder.
         self.join_docs();
         self.apply_folders();
         let project = &self.project;
@@ -241,6 +264,8 @@ impl Loader<'_> {
         (self.project, diagnostics)
     }
 
+    /// Adds descriptions from YAML files to their models. A description without a model is an
+    /// error.
     fn join_docs(&mut self) {
         for doc in std::mem::take(&mut self.docs) {
             let Some(model) = self.project.models.iter_mut().find(|model| model.name == doc.name.text) else {
@@ -263,13 +288,14 @@ impl Loader<'_> {
         }
     }
 
+    /// Applies the folder defaults of `millrace.yml` to models without a materialization.
     fn apply_folders(&mut self) {
         for model in &mut self.project.models {
             if model.materialization.is_some() {
                 continue;
             }
             let path = model.file.strip_prefix("models/").unwrap_or(&model.file);
-            // The longest folder that holds the model decides.
+            // The innermost folder takes precedence.
             let inside = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
             let folders = self.project.manifest.folders.iter().filter(|(folder, _)| inside(folder));
             model.materialization = folders.max_by_key(|(folder, _)| folder.len()).map(|(_, kind)| *kind);
@@ -277,6 +303,7 @@ impl Loader<'_> {
     }
 }
 
+/// Reports names that occur twice. Names that differ only in case count as equal.
 fn refuse_twins<'a>(
     what: &str,
     names: impl Iterator<Item = (&'a str, Span)>,

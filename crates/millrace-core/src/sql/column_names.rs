@@ -1,7 +1,9 @@
-//! Unquoted names of columns, found without regard to letter case and written as the tables have them.
+//! Resolves unquoted column names without regard to case, and quotes them in the spelling of the
+//! tables.
 //!
-//! Engines differ in what an unquoted `ClientID` means: one finds a column of any case, another only `clientid`. So each reference that can
-//! mean one known column only is sent in quotes, with that column's own letters.
+//! Engines treat an unquoted `ClientID` differently: one finds a column in any case, another only
+//! `clientid`. Each reference that can refer to only one known column is therefore sent in quotes,
+//! in that column's spelling.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -10,19 +12,21 @@ use crate::name::Ident;
 use crate::sql::analyzer::ColumnReference;
 use crate::sql::text::identifiers;
 
-/// The columns of all tables that a text reads.
+/// The columns of all tables that a text reads: their spellings by lower-case name.
 #[derive(Debug, Clone, Default)]
 pub struct KnownColumns(BTreeMap<String, BTreeSet<String>>);
 
 impl KnownColumns {
-    /// Adds a table's columns.
+    /// Adds the columns of a table.
     pub fn add(&mut self, names: impl IntoIterator<Item = String>) {
         for name in names {
             self.0.entry(name.to_lowercase()).or_default().insert(name);
         }
     }
 
-    /// The one column that an unquoted name can mean; none where that is written so anyway, where there is no such column, or several.
+    /// The spelling of the only column that an unquoted name can refer to. Returns `None` if there
+    /// is no such column, if there are several spellings, or if it is lower case and needs no
+    /// quotes.
     fn of(&self, name: &str) -> Option<&str> {
         let mut spellings = self.0.get(&name.to_lowercase())?.iter();
         let (only, other) = (spellings.next()?, spellings.next());
@@ -30,8 +34,9 @@ impl KnownColumns {
     }
 }
 
-/// Replacements that write the references of `sql` as the known columns are spelled. Names that the text itself gives (`aliases`, in lower
-/// case) stay: they mean what stands there.
+/// The replacements that write column references in `sql` in the spelling of the known columns.
+/// `aliases` holds the names that the text defines, in lower case; references to them are left
+/// unchanged.
 pub fn quoted_columns(
     sql: &str,
     columns: &[ColumnReference],
@@ -40,19 +45,21 @@ pub fn quoted_columns(
 ) -> Vec<(Range<usize>, String)> {
     let quoted = |range: Range<usize>| {
         let name = sql.get(range.clone())?;
-        // In quotes it stands as it is meant.
+        // A quoted name is already exact.
         let is_own = name.starts_with('"') || aliases.contains(&name.to_lowercase());
         Some((range, Ident::new(known.of(name).filter(|_| !is_own)?).to_string()))
     };
     let named = |column: &ColumnReference| {
         let range = identifiers(sql, column.at).nth(column.path.len().checked_sub(1)?)?;
-        // Elsewhere the parse tree speaks of something that is not written so.
+        // If the text at this position is different, the parse tree describes something that is
+        // written in another way.
         quoted(range).filter(|(range, _)| sql.get(range.clone()) == column.path.last().map(String::as_str))
     };
     columns.iter().filter_map(named).chain(joined(sql).into_iter().filter_map(quoted)).collect()
 }
 
-/// The names in `using (…)`, of which a parse tree does not say where they stand.
+/// The names in `using (…)`, whose positions the parse tree does not contain. Skips comments and
+/// string literals.
 fn joined(sql: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -70,7 +77,7 @@ fn joined(sql: &str) -> Vec<Range<usize>> {
         }
         at += match rest.as_bytes()[0] {
             b'-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
-            b'/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            b'/' if rest.starts_with("/*") => rest[2..].find("*/").map_or(rest.len(), |end| end + 4),
             b'\'' => rest[1..].find('\'').map_or(rest.len(), |end| end + 2),
             _ if word.end > 0 => word.end,
             _ => rest.chars().next().map_or(1, char::len_utf8),
@@ -86,7 +93,7 @@ mod tests {
 
     #[test]
     fn lists_of_joins_are_found_in_the_text() {
-        let sql = "select 'é using (a)' from x -- using (b)\n join y USING( ClientID ,\"n\") join z using(k) /* using (c) */ where using_x (1) > 0";
+        let sql = "select 'é using (a)' from x -- using (b)\n join y USING( ClientID ,\"n\") join z using(k) /*/ using (c) */ where using_x (1) > 0";
         let names: Vec<&str> = joined(sql).into_iter().map(|range| &sql[range]).collect();
         assert_eq!(names, ["ClientID", "\"n\"", "k"]);
         for odd in ["", "using", "using (", "using (,", "'using (a", "\"using (a", "é"] {

@@ -1,24 +1,25 @@
-//! Columns that a project names without regard to letter case, written as a table has them.
+//! Resolves column names from project files without regard to case, to the spelling of a table.
 //!
-//! A name in a project's file is sent in quotes, which one engine reads without regard to letter case and another does not. So it is first
-//! looked up among the columns of the table.
+//! Names from project files are sent in quotes. One engine ignores the case of quoted names and
+//! another does not, so each name is first looked up among the columns of the table.
 
 use std::borrow::Cow;
 
 use crate::name::Ident;
 
-/// The columns of a table, as it spells them.
+/// The columns of a table, in the table's spelling.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Spelling(Vec<String>);
 
 impl Spelling {
-    /// Of these columns; of none where they are not known, and then every name stands as it is written.
+    /// Creates a lookup for these columns. Pass none if the columns are unknown; every name then
+    /// stays as written.
     pub fn of(columns: impl IntoIterator<Item = String>) -> Self {
         Self(columns.into_iter().collect())
     }
 
-    /// The column that a name means: the one that is spelled so, or else the only one that differs from it in nothing but letter case. The
-    /// name itself where there is no such column, or there are several.
+    /// The column that a name refers to: the one spelled exactly like it, otherwise the only one
+    /// that differs just in case. If there is no such column or more than one, the name itself.
     pub fn column<'a>(&'a self, name: &'a str) -> &'a str {
         if self.0.iter().any(|column| column == name) {
             return name;
@@ -32,17 +33,38 @@ impl Spelling {
     }
 }
 
-/// SQL in which `"table"."name"` becomes `"table"."column"`. Texts between single quotes stay.
+/// Replaces `"table"."name"` with `"table"."column"` in `sql`. String literals, comments and other
+/// quoted names stay unchanged, whatever quotes are in them.
 pub fn respelled<'a>(sql: &'a str, table: &str, name: &str, column: &str) -> Cow<'a, str> {
     if name == column {
         return Cow::Borrowed(sql);
     }
     let qualified = |name: &str| format!("{}.{}", Ident::new(table), Ident::new(name));
     let (from, to) = (qualified(name), qualified(column));
-    // Every second part is a text, and a quote that is doubled within one ends it and begins another.
-    let parts = sql.split('\'').enumerate();
-    let parts = parts.map(|(at, part)| if at % 2 == 0 { part.replace(&from, &to) } else { part.to_owned() });
-    Cow::Owned(parts.collect::<Vec<_>>().join("'"))
+    let mut out = String::with_capacity(sql.len());
+    let mut rest = sql;
+    while let Some(first) = rest.chars().next() {
+        // A quote after it would belong to a longer name.
+        if let Some(after) = rest.strip_prefix(&from).filter(|after| !after.starts_with('"')) {
+            out.push_str(&to);
+            rest = after;
+            continue;
+        }
+        let to_end =
+            |from: usize, end: &str| rest[from..].find(end).map_or(rest.len(), |at| from + at + end.len());
+        // A doubled quote inside a literal or a name ends one and begins the next.
+        let taken = match first {
+            '\'' => to_end(1, "'"),
+            '"' => to_end(1, "\""),
+            '-' if rest.starts_with("--") => to_end(2, "\n"),
+            '/' if rest.starts_with("/*") => to_end(2, "*/"),
+            other => other.len_utf8(),
+        };
+        let (kept, after) = rest.split_at(taken);
+        out.push_str(kept);
+        rest = after;
+    }
+    Cow::Owned(out)
 }
 
 #[cfg(test)]
@@ -74,5 +96,14 @@ mod tests {
             "sum(\"t\".\"Amount\") filter (where \"t\".\"kind\" <> 'it''s \"t\".\"amount\"' and \"t\".\"Amount\" > 0)"
         );
         assert_eq!(respelled(sql, "t", "kind", "kind"), sql);
+        for (sql, expected) in [
+            ("\"t\".\"it's\" = \"t\".\"a\"", "\"t\".\"it's\" = \"t\".\"A\""),
+            ("\"t\".\"a\" -- it's\n + \"t\".\"a\"", "\"t\".\"A\" -- it's\n + \"t\".\"A\""),
+            ("/* \"t\".\"a\"' */ \"t\".\"a\"", "/* \"t\".\"a\"' */ \"t\".\"A\""),
+            ("\"t\".\"a\"\"b\" > \"é\"", "\"t\".\"a\"\"b\" > \"é\""),
+            ("\"open", "\"open"),
+        ] {
+            assert_eq!(respelled(sql, "t", "a", "A"), expected);
+        }
     }
 }

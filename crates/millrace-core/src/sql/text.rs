@@ -1,8 +1,8 @@
-//! Places and replacements in SQL text.
+//! Positions and replacements in SQL text. Positions are byte offsets.
 
 use std::ops::Range;
 
-/// The bytes of a dotted path of identifiers (`files.orders`, `"a b" . c`) that starts at `at`.
+/// The range of the dotted identifier path that starts at `at`: `files.orders`, `"a b" . c`.
 pub fn path_range(sql: &str, at: usize) -> Range<usize> {
     let mut end = identifier_end(sql, at);
     loop {
@@ -12,6 +12,7 @@ pub fn path_range(sql: &str, at: usize) -> Range<usize> {
         }
         let next = skip_space(sql, dot + 1);
         let next_end = identifier_end(sql, next);
+        // A trailing dot is not part of the path.
         if next_end == next {
             return at..end;
         }
@@ -19,19 +20,21 @@ pub fn path_range(sql: &str, at: usize) -> Range<usize> {
     }
 }
 
-/// The identifiers of the dotted path that starts at `at`, each as it is written.
+/// The ranges of the identifiers in the dotted path that starts at `at`, quotes included.
 pub fn identifiers(sql: &str, at: usize) -> impl Iterator<Item = Range<usize>> {
     let end = path_range(sql, at).end;
     let mut next = at;
     std::iter::from_fn(move || {
         let start = next;
         let stop = identifier_end(sql, start);
-        // Behind the dot.
+        // Skips the dot and the blanks around it.
         next = skip_space(sql, skip_space(sql, stop) + 1);
         (start < end && stop > start).then_some(start..stop)
     })
 }
 
+/// The end of the identifier at `at`; `at` itself if there is none. An unterminated quoted
+/// identifier extends to the end of the text.
 fn identifier_end(sql: &str, at: usize) -> usize {
     let Some(rest) = sql.get(at..) else { return at };
     if rest.starts_with('"') {
@@ -39,6 +42,7 @@ fn identifier_end(sql: &str, at: usize) -> usize {
         let mut i = 1;
         while i < bytes.len() {
             if bytes[i] == b'"' {
+                // A doubled quote stands for one quote and does not end the identifier.
                 if bytes.get(i + 1) != Some(&b'"') {
                     return at + i + 1;
                 }
@@ -56,7 +60,8 @@ fn skip_space(sql: &str, at: usize) -> usize {
     sql.get(at..).map_or(at, |rest| at + (rest.len() - rest.trim_start().len()))
 }
 
-/// The text with some ranges replaced. Ranges are in order and do not overlap; one that does is left as it is.
+/// Replaces ranges of a text. The ranges must be sorted; one that overlaps an earlier one is
+/// ignored.
 pub fn replace(sql: &str, replacements: &[(Range<usize>, String)]) -> String {
     let mut out = String::with_capacity(sql.len() + 64);
     let mut done = 0;
@@ -72,11 +77,14 @@ pub fn replace(sql: &str, replacements: &[(Range<usize>, String)]) -> String {
     out
 }
 
-/// Where a byte of the replaced text stands in the original; inside a replacement, the replaced range's start.
+/// Maps a position in the replaced text to the original text. A position inside a replacement maps
+/// to the start of the replaced range. The ranges must be sorted; one that overlaps an earlier one
+/// is ignored, as in [`replace`].
 pub fn original_position(replacements: &[(Range<usize>, String)], position: usize) -> usize {
     let (mut from, mut to) = (0, 0);
     for (range, with) in replacements {
-        let start = to + (range.start - from);
+        let Some(kept) = range.start.checked_sub(from) else { continue };
+        let start = to + kept;
         if position < start {
             break;
         }

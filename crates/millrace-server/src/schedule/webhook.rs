@@ -1,7 +1,8 @@
-//! Tells a webhook how a run of the schedule has ended.
+//! Posts the outcome of a scheduled run to a webhook.
 //!
-//! One `POST` of one JSON document. Its `text` is a sentence or two for people, which is what chat systems show; the other keys are for
-//! programs. No cell value and no secret is in it.
+//! One `POST` with one JSON document. Its `text` is a sentence or two for people, which chat
+//! systems show; the other keys are for programs. The document contains no cell values and no
+//! secrets. The address may itself be a secret, so it never appears in an error.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -20,44 +21,48 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use crate::runs::{Ran, RunEnd};
 use crate::wire::error::ErrorObject;
 
-/// How long an answer may take.
+/// Timeout of one try, from connecting to the end of the answer.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
-/// Pauses before further tries, where the other side does not answer or says that it is its own fault.
+/// Backoff before each retry. Only temporary failures are retried: no answer, status 429, or 5xx.
 const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_secs(5), Duration::from_secs(25)];
-/// Failed tests that are named.
+/// Largest number of failed tests that are listed.
 const MOST_TESTS: usize = 20;
 
-/// What a webhook is told.
+/// The JSON document.
 #[derive(Debug, Serialize)]
 pub(super) struct Notice {
-    /// For people.
+    /// The outcome in words, for people.
     text: String,
     project: String,
     environment: String,
     pub(super) status: NotifyOn,
-    /// The run's id; none where it never began.
+    /// Id of the run; `None` if it did not begin.
     run: Option<String>,
     trigger: Trigger,
-    /// RFC 3339, UTC.
+    /// RFC 3339, UTC; `None` if the run did not begin.
     started_at: Option<String>,
+    /// RFC 3339, UTC.
     finished_at: Option<String>,
-    /// What readers see now.
+    /// The data version that readers saw when the run ended.
     data_version: Option<u64>,
-    /// What went wrong, each with its code, as `millrace run` says it.
+    /// What went wrong, each with its code, in the words of `millrace run`.
     problems: Vec<ErrorObject>,
-    /// What the run told while it ran, each with its code: columns that have come or gone, streams that have shrunk, quarantine that grew.
+    /// Notices of the run, each with its code: added and dropped columns, streams that have shrunk,
+    /// quarantine that has grown.
     notices: Vec<ErrorObject>,
-    /// Data tests of severity `error` that found rows; 20 at most.
+    /// Data tests of severity `error` that found rows; at most 20.
     failed_tests: Vec<FailedTest>,
 }
 
+/// A data test, and how many rows it found.
 #[derive(Debug, Serialize)]
 struct FailedTest {
     test: String,
     rows: u64,
 }
 
-/// What there is to tell; none of a run that was stopped.
+/// Builds the document of a run that has ended. Returns `None` if nobody needs to be told, see
+/// [`status`].
 pub(super) fn notice(compiled: &Compiled, trigger: &Trigger, end: &RunEnd) -> Option<Notice> {
     let (status, problems) = match end {
         RunEnd::Refused(error) => (NotifyOn::Failed, vec![error.to_diagnostic()]),
@@ -113,10 +118,12 @@ pub(super) fn notice(compiled: &Compiled, trigger: &Trigger, end: &RunEnd) -> Op
     })
 }
 
+/// The outcome for the webhook. Returns `None` for a run that is held by a rollback or has not
+/// ended.
 fn status(ran: &Ran) -> Option<NotifyOn> {
     match ran.summary.status {
         RunStatus::Failed => Some(NotifyOn::Failed),
-        // Whoever rolled back knows.
+        // Whoever rolled back knows that runs are held.
         RunStatus::Held if matches!(ran.summary.held, Some(HeldBy::Rollback { .. })) => None,
         RunStatus::Held => Some(NotifyOn::Held),
         RunStatus::Succeeded => Some(NotifyOn::Published),
@@ -125,6 +132,7 @@ fn status(ran: &Ran) -> Option<NotifyOn> {
     }
 }
 
+/// The error that ended the run, or else its findings.
 fn problems(ran: &Ran) -> Vec<Diagnostic> {
     match &ran.error {
         Some(error) => vec![error.to_diagnostic()],
@@ -132,12 +140,14 @@ fn problems(ran: &Ran) -> Vec<Diagnostic> {
     }
 }
 
-/// Posts it, again where that may help. Says why not without the address, which may be a secret.
+/// Posts the document, with retries after temporary failures. The error is the cause in words,
+/// without the address.
 pub(super) async fn post(address: &str, notice: &Notice) -> Result<(), String> {
     let body = serde_json::to_string(notice).map_err(|error| error.to_string())?;
     let mut pauses = PAUSES.into_iter();
     loop {
         let (address, body) = (address.to_owned(), body.clone());
+        // The HTTP client blocks.
         let tried = tokio::task::spawn_blocking(move || once(&address, &body)).await;
         let failure = match tried {
             Ok(Ok(())) => return Ok(()),
@@ -151,20 +161,27 @@ pub(super) async fn post(address: &str, notice: &Notice) -> Result<(), String> {
     }
 }
 
+/// Why one try failed.
 struct Failure {
+    /// The cause in words, without the address.
     cause: String,
+    /// Whether a retry may succeed.
     may_pass: bool,
 }
 
+/// One try, blocking. Every status but those of 200 to 299 is a failure: a redirect is not followed,
+/// so the notice has not arrived.
 fn once(address: &str, body: &str) -> Result<(), Failure> {
+    let answered = |status: u16| Failure {
+        cause: format!("it answered with HTTP status {status}"),
+        may_pass: status >= 500 || status == 429,
+    };
     let request = agent().post(address).header("content-type", "application/json");
     match request.send(body) {
-        Ok(_) => Ok(()),
-        Err(ureq::Error::StatusCode(status)) => Err(Failure {
-            cause: format!("it answered with HTTP status {status}"),
-            may_pass: status >= 500 || status == 429,
-        }),
-        // The address is in none of the messages that are left.
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) => Err(answered(answer.status().as_u16())),
+        Err(ureq::Error::StatusCode(status)) => Err(answered(status)),
+        // The message of `BadUri` repeats the address; no other message does.
         Err(ureq::Error::BadUri(_)) => {
             Err(Failure { cause: "its address cannot be read".to_owned(), may_pass: false })
         }
@@ -172,7 +189,9 @@ fn once(address: &str, body: &str) -> Result<(), Failure> {
     }
 }
 
-/// Trusts Mozilla's roots, which the program brings along, and those of the system. A redirect is an answer, and no success.
+/// The HTTP client, shared by all calls. It trusts Mozilla's root certificates, which are built
+/// into the program, and those of the system. It does not follow redirects: ureq then returns a 3xx
+/// answer as it is, whatever `max_redirects_will_error` says.
 fn agent() -> &'static Agent {
     static AGENT: OnceLock<Agent> = OnceLock::new();
     AGENT.get_or_init(|| {
@@ -190,4 +209,55 @@ fn agent() -> &'static Agent {
             .build();
         config.into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one request with that status, and posts to it.
+    fn posted_to(status: &str) -> Result<(), Failure> {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("http://{}/hook", listener.local_addr().expect("an address"));
+        let head = format!(
+            "HTTP/1.1 {status}\r\nlocation: /elsewhere\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a call");
+            let mut request = Vec::new();
+            let mut part = [0; 1024];
+            while !request.ends_with(b"{}") {
+                let read = stream.read(&mut part).expect("a request");
+                assert!(read > 0, "the request has ended early");
+                request.extend_from_slice(&part[..read]);
+            }
+            stream.write_all(head.as_bytes()).expect("an answer");
+        });
+        let outcome = once(&address, "{}");
+        server.join().expect("it answered");
+        outcome
+    }
+
+    #[test]
+    fn only_a_success_is_a_delivery() {
+        for (status, may_pass) in [
+            ("200 OK", None),
+            ("204 No Content", None),
+            ("302 Found", Some(false)),
+            ("307 Temporary Redirect", Some(false)),
+            ("304 Not Modified", Some(false)),
+            ("404 Not Found", Some(false)),
+            ("429 Too Many Requests", Some(true)),
+            ("503 Service Unavailable", Some(true)),
+        ] {
+            let outcome = posted_to(status);
+            assert_eq!(outcome.as_ref().err().map(|failure| failure.may_pass), may_pass, "{status}");
+            if let Err(failure) = outcome {
+                assert!(failure.cause.contains(&status[..3]), "{status}: {}", failure.cause);
+            }
+        }
+    }
 }
