@@ -33,17 +33,29 @@ pub(crate) struct Seen {
     pub(crate) mixed: usize,
     /// Errors of readers.
     pub(crate) errors: Vec<String>,
-    /// How long each publish took.
+    /// How long each publish took while others read.
     pub(crate) took: Vec<Duration>,
+    /// The same of [`ALONE`] publishes after the last reader had gone: what the machine needs by itself.
+    pub(crate) alone: Vec<Duration>,
     /// Publishes that gave up, with what was in the way.
     pub(crate) blocked: Vec<String>,
 }
 
+/// How much longer a publish may take beside readers who pause, as a median.
+pub(crate) const TIMES: u32 = 10;
+
+/// Publishes without readers after those with readers.
+pub(crate) const ALONE: u64 = 15;
+
 impl Seen {
-    pub(crate) fn median(&self) -> Duration {
-        let mut took = self.took.clone();
-        took.sort_unstable();
-        took.get(took.len() / 2).copied().unwrap_or_default()
+    /// The medians of the publishes with readers and of those without.
+    pub(crate) fn medians(&self) -> (Duration, Duration) {
+        let median = |took: &[Duration]| {
+            let mut took = took.to_vec();
+            took.sort_unstable();
+            took.get(took.len() / 2).copied().unwrap_or_default()
+        };
+        (median(&self.took), median(&self.alone))
     }
 }
 
@@ -163,33 +175,10 @@ pub(crate) async fn storm(writer: Arc<dyn Warehouse>, reader: Arc<dyn Warehouse>
     for number in 1..=plan.publishes {
         // No faster than the readers: what nobody read in between proves nothing.
         read_more_than(&reads, number).await;
-        let tables = physical(number);
-        let fresh = if dimension(number) == dimension(number - 1) { &tables[1..] } else { &tables[..] };
-        writer.transact(fresh).await.expect("tables");
-        let started = Instant::now();
-        match writer.publish(&request(number, plan.budget)).await.expect("a publish") {
-            PublishOutcome::Published { .. } => {
-                seen.took.push(started.elapsed());
-                shown = number;
-            }
-            PublishOutcome::Blocked { by, .. } => {
-                assert!(started.elapsed() < plan.budget + Duration::from_secs(3), "{:?}", started.elapsed());
-                assert!(!by.is_empty(), "nobody is named");
-                seen.blocked.extend(by);
-            }
+        match publish(&*writer, plan, number, &mut shown).await {
+            Ok(took) => seen.took.push(took),
+            Err(by) => seen.blocked.extend(by),
         }
-        // As a run does: the tables of the last three publications stay.
-        let old = |name: &str, version: u64| (Relation::new("build", format!("{name}__r{version}")), false);
-        let mut gone = Vec::new();
-        if number >= 3 && number - 3 != shown {
-            gone.push(old("fact", number - 3));
-            let dim = dimension(number - 3);
-            if dim != dimension(number - 2) && dim != dimension(shown) {
-                gone.push(old("dim", dim));
-            }
-        }
-        writer.retire(&gone).await.expect("a clean-up");
-        writer.settle().await.expect("a checkpoint");
     }
     stop.store(true, Ordering::Relaxed);
     for reader in readers {
@@ -197,6 +186,47 @@ pub(crate) async fn storm(writer: Arc<dyn Warehouse>, reader: Arc<dyn Warehouse>
         seen.mixed += mixed;
         seen.errors.extend(errors);
     }
+    for number in plan.publishes + 1..=plan.publishes + ALONE {
+        seen.alone.push(publish(&*writer, plan, number, &mut shown).await.expect("nobody is in the way"));
+    }
     seen.reads = reads.load(Ordering::Relaxed);
     seen
+}
+
+/// Builds and publishes version `number`, and drops what no longer counts, as a run does. `shown` is the version that readers see. Returns how
+/// long the publish took; an error names who was in the way.
+async fn publish(
+    writer: &dyn Warehouse,
+    plan: &Storm,
+    number: u64,
+    shown: &mut u64,
+) -> Result<Duration, Vec<String>> {
+    let tables = physical(number);
+    let fresh = if dimension(number) == dimension(number - 1) { &tables[1..] } else { &tables[..] };
+    writer.transact(fresh).await.expect("tables");
+    let started = Instant::now();
+    let outcome = match writer.publish(&request(number, plan.budget)).await.expect("a publish") {
+        PublishOutcome::Published { .. } => {
+            *shown = number;
+            Ok(started.elapsed())
+        }
+        PublishOutcome::Blocked { by, .. } => {
+            assert!(started.elapsed() < plan.budget + Duration::from_secs(3), "{:?}", started.elapsed());
+            assert!(!by.is_empty(), "nobody is named");
+            Err(by)
+        }
+    };
+    // The tables of the last three publications stay.
+    let old = |name: &str, version: u64| (Relation::new("build", format!("{name}__r{version}")), false);
+    let mut gone = Vec::new();
+    if number >= 3 && number - 3 != *shown {
+        gone.push(old("fact", number - 3));
+        let dim = dimension(number - 3);
+        if dim != dimension(number - 2) && dim != dimension(*shown) {
+            gone.push(old("dim", dim));
+        }
+    }
+    writer.retire(&gone).await.expect("a clean-up");
+    writer.settle().await.expect("a checkpoint");
+    outcome
 }

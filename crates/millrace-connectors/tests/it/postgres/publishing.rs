@@ -63,7 +63,7 @@ async fn readers_in_both_orders_see_whole_publications() {
         budget: Duration::from_secs(30),
     };
     let seen = storm(writer, reader, &plan).await;
-    println!("{} reads, {} publishes, median {:?}", seen.reads, seen.took.len(), seen.median());
+    println!("{} reads, {} publishes, medians {:?}", seen.reads, seen.took.len(), seen.medians());
     assert_eq!((seen.mixed, seen.errors.as_slice()), (0, [].as_slice()));
     assert_eq!((seen.took.len(), seen.blocked.as_slice()), (60, [].as_slice()));
 }
