@@ -25,10 +25,11 @@ test-web: web ## TypeScript: types and unit tests
 test-browser: test-rust ## headless Chromium against the real binary, which the Rust tests have built
 	cargo xtask browser-test
 
-lint: libduckdb web ## formatting and lints
+lint: libduckdb web ## formatting, lints, and the figures of the house style
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo xtask house
 
 build: preflight web libduckdb ## the binary, target/debug/millrace
 	cargo build --package millrace

@@ -21,7 +21,7 @@ const LONGEST_FILE: usize = 500;
 const LONG_FUNCTION: usize = 60;
 
 /// How many long functions there are outside of tests. This number only goes down: whoever splits one lowers it.
-const LONG_FUNCTIONS: usize = 35;
+const LONG_FUNCTIONS: usize = 33;
 
 /// Prints the figures; an error names what breaks a rule.
 pub(crate) fn report() -> Outcome {

@@ -40,10 +40,10 @@ impl Crate {
             let module = module_of(file.strip_prefix(folder).unwrap_or(&file));
             (module, without_comments(&code(&file)))
         });
-        Self::of(texts.collect())
+        Self::of(&texts.collect())
     }
 
-    fn of(texts: BTreeMap<Module, String>) -> Self {
+    fn of(texts: &BTreeMap<Module, String>) -> Self {
         let modules: BTreeSet<Module> = texts.keys().cloned().collect();
         let imports = texts.iter().map(|(module, text)| {
             let paths = paths(module, text).into_iter().chain(children_used(module, text));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     fn made(files: &[(&str, &str)]) -> Crate {
-        Crate::of(files.iter().map(|(path, text)| (module(path), (*text).to_owned())).collect())
+        Crate::of(&files.iter().map(|(path, text)| (module(path), (*text).to_owned())).collect())
     }
 
     #[test]
