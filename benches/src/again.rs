@@ -1,4 +1,7 @@
-//! A run in which nothing is new.
+//! The benchmark `again`: a run in which nothing is new.
+//!
+//! Such a run must write its own record and nothing else, so the benchmark fails if the data
+//! version or any table has changed.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -10,9 +13,10 @@ use crate::page::{Options, Row, project, replace, version};
 use crate::wire::{fill, mysql_url, start};
 use crate::{Outcome, rows, say};
 
-/// How often it is run; the quickest counts.
+/// How often it is run. The fastest round counts.
 const ROUNDS: usize = 10;
 
+/// Runs the benchmark and writes its section of the page.
 pub(crate) fn bench(options: &Options) -> Outcome {
     let versions = [version("mariadbd")?, version("psql")?];
     let folder = project("again")?;
@@ -36,6 +40,7 @@ pub(crate) fn bench(options: &Options) -> Outcome {
     );
     out.push_str("| | time | peak memory | what it wrote |\n|---|--:|--:|---|\n");
     for (environment, what) in table {
+        // The first run loads everything; only the later ones are measured.
         let first = options.millrace(&folder, environment, &address)?;
         let version = published(&first, "succeeded")?;
         let mut row = Row::new(what);
@@ -61,7 +66,7 @@ pub(crate) fn bench(options: &Options) -> Outcome {
     replace("again", &out)
 }
 
-/// The data version after a run that ended so.
+/// The data version after a run. Returns an error unless the run ended with `status`.
 fn published(ran: &Measured, status: &str) -> Result<i64, String> {
     let line = ran.stdout.lines().last().unwrap_or_default();
     let summary: Json = serde_json::from_str(line).map_err(|error| error.to_string())?;
@@ -71,7 +76,8 @@ fn published(ran: &Measured, status: &str) -> Result<i64, String> {
     summary["data_version"].as_i64().ok_or_else(|| "the run has no data version".to_owned())
 }
 
-/// What a warehouse says of its tables but for those with the state: which there are, in which files, and of what size.
+/// Describes the tables of a warehouse, apart from those with Millrace's state: their names, files
+/// or identifiers, and sizes. Two equal descriptions mean that no data was written.
 fn data(
     folder: &Path,
     environment: &str,
@@ -80,6 +86,7 @@ fn data(
     if environment == "postgres" {
         return Ok(postgres.run(
             "again",
+            // `relfilenode` changes if a table is rewritten, even with the same content.
             "select c.oid::regclass, c.relfilenode, pg_relation_size(c.oid) from pg_class c join pg_namespace n on n.oid = c.relnamespace \
              where n.nspname in ('raw', 'build', 'publish') order by 1",
         ));

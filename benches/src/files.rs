@@ -1,4 +1,6 @@
-//! Orders as JSON lines and as one array into raw tables.
+//! The benchmark `files`: orders as JSON lines, and as one JSON array, into raw tables.
+//!
+//! After each load the sums of the loaded numbers are compared with those of the generated ones.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,26 +13,27 @@ use crate::measure::{Measured, run};
 use crate::page::{HEAD, Options, Row, project, replace, version};
 use crate::{Outcome, rows, say};
 
-/// How often everything is run, in turn; the quickest counts.
+/// How often everything is run, in turn. The fastest round counts.
 const ROUNDS: usize = 5;
 
-/// The sources: a type, and what its file has.
+/// The sources: the type of each, and what its file holds.
 const KINDS: [(&str, &str); 2] = [("ndjson", "lines"), ("json", "array")];
 
-/// Sums over the numbers that a double does not hold, which have to arrive.
+/// Sums over numbers that a double cannot hold, which have to arrive exactly.
 const SUMS: &str = "select count(*), sum(reference), sum(rate), sum(amount), max(length(note)) from raw.";
 
-/// The reference's table, of the types that the values need.
+/// The table of the reference, with the types that the values need.
 const REFERENCE: &str = "create table orders (id bigint, reference numeric(25,0), placed date, status text, \
     amount numeric(9,2), rate numeric(31,20), note text)";
 
+/// Runs the benchmark and writes its section of the page.
 pub(crate) fn bench(options: &Options) -> Outcome {
     let versions = [format!("DuckDB {}", version("duckdb")?), version("psql")?];
     let folder = project("files")?;
     let data = folder.join("data");
     say(&format!("writing {} orders", options.orders));
     let sums = rows::long_orders(&data, options.orders).map_err(|error| error.to_string())?;
-    // A server that has been loaded tidies up by itself, so it is not there yet.
+    // PostgreSQL is started afterwards, because a loaded server vacuums in the background.
     let in_duckdb = duckdb(options, &folder, &sums)?;
     let in_postgres = postgres(options, &folder, &sums)?;
 
@@ -52,7 +55,7 @@ pub(crate) fn bench(options: &Options) -> Outcome {
     replace("files", &out)
 }
 
-/// Both files into DuckDB, then the reference.
+/// Measures both files into DuckDB, and the reference.
 fn duckdb(options: &Options, folder: &Path, sums: &str) -> Result<[Row; 4], String> {
     let mut table = [
         "lines → DuckDB",
@@ -64,7 +67,7 @@ fn duckdb(options: &Options, folder: &Path, sums: &str) -> Result<[Row; 4], Stri
     for _ in 0..ROUNDS {
         for ((kind, name), row) in KINDS.into_iter().zip(&mut table) {
             source(folder, kind).map_err(|error| error.to_string())?;
-            // What there is none of need not go.
+            // The folder may not exist.
             let _ = fs::remove_dir_all(folder.join(".millrace"));
             row.took(options.millrace(folder, "duckdb", &[("BENCH_POSTGRES_URL", "")])?);
             let loaded = Command::new("duckdb")
@@ -82,7 +85,7 @@ fn duckdb(options: &Options, folder: &Path, sums: &str) -> Result<[Row; 4], Stri
     Ok(table)
 }
 
-/// Both files into PostgreSQL, then the reference.
+/// Measures both files into PostgreSQL, and the reference.
 fn postgres(options: &Options, folder: &Path, sums: &str) -> Result<[Row; 3], String> {
     let server = PostgresServer::start(&[]);
     server.run("postgres", "create database files");
@@ -103,14 +106,14 @@ fn postgres(options: &Options, folder: &Path, sums: &str) -> Result<[Row; 3], St
     Ok(table)
 }
 
-/// Has the project read lines, or an array.
+/// Writes the source of the project: lines or an array.
 fn source(folder: &Path, kind: &str) -> std::io::Result<()> {
     let text = format!("source: files\ntype: {kind}\npath: data/orders.{kind}\nstreams:\n  orders: {{}}\n");
     fs::create_dir_all(folder.join("sources"))?;
     fs::write(folder.join("sources/files.yml"), text)
 }
 
-/// The one raw table of the file that a run has made.
+/// The name of the only raw table in the DuckDB file that a run has made.
 fn raw_table(folder: &Path) -> Result<String, String> {
     let sql = "select max(table_name) from information_schema.tables where table_schema = 'raw'";
     let mut command = Command::new("duckdb");
@@ -118,11 +121,13 @@ fn raw_table(folder: &Path) -> Result<String, String> {
     Ok(run(command.arg("-c").arg(sql))?.stdout.trim().to_owned())
 }
 
+/// Returns an error unless the loaded sums are the expected ones.
 fn same(expected: &str, found: &str, what: &str) -> Outcome {
     if expected == found { Ok(()) } else { Err(format!("{what}: expected {expected}, found {found}")) }
 }
 
-/// The reference, into a file as DuckDB makes it, or `for_later` as Millrace does.
+/// Measures the reference, into a file of DuckDB's default storage version, or with `for_later`
+/// into one of version 1.3, as Millrace makes it (ADR 27).
 fn read_json(folder: &Path, for_later: bool) -> Result<Measured, String> {
     let file = folder.join("reference.duckdb");
     let _ = fs::remove_file(&file);
@@ -135,6 +140,7 @@ fn read_json(folder: &Path, for_later: bool) -> Result<Measured, String> {
     run(command.arg(&file).arg("-c").arg(format!("create table orders as {select}")))
 }
 
+/// Measures the reference: `\copy` of the same orders as CSV.
 fn psql(folder: &Path, server: &PostgresServer, url: &str) -> Result<Measured, String> {
     server.run("files", &format!("drop table if exists orders; {REFERENCE}"));
     let copy = format!("\\copy orders from '{}/orders.csv' csv", folder.join("data").display());

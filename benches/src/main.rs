@@ -1,4 +1,5 @@
-//! The benchmarks behind `docs/reference/performance.md`, each beside a reference that does the same in the same run.
+//! The benchmarks behind `docs/reference/performance.md`. Each is measured beside a reference that
+//! does the same work in the same run.
 
 mod again;
 mod files;
@@ -13,10 +14,10 @@ use std::process::ExitCode;
 
 use crate::page::Options;
 
-/// What a benchmark says when it cannot go on.
+/// The result of a benchmark, or the message why it cannot go on.
 type Outcome = Result<(), String>;
 
-/// A benchmark, which writes its part of the page.
+/// A benchmark, which writes its section of the page.
 type Bench = fn(&Options) -> Outcome;
 
 fn main() -> ExitCode {
@@ -30,7 +31,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// `[star] [files] [wire] [again] [OPTIONS]`: those that are named, or all.
+/// Runs the benchmarks that the arguments `[star] [files] [wire] [again] [OPTIONS]` name, or all of
+/// them if none is named.
 fn bench(arguments: &[String]) -> Outcome {
     let all: [(&str, Bench); 4] =
         [("star", star::bench), ("files", files::bench), ("wire", wire::bench), ("again", again::bench)];
@@ -44,6 +46,7 @@ fn bench(arguments: &[String]) -> Outcome {
     all.into_iter().filter(|(name, _)| wanted(name)).try_for_each(|(_, bench)| bench(&options))
 }
 
+/// Prints a line to stderr.
 #[expect(clippy::print_stderr, reason = "it talks to the person who started it")]
 fn say(text: &str) {
     eprintln!("{text}");

@@ -1,26 +1,30 @@
-//! Time and peak memory of a command.
+//! Measures the time and the peak memory of a command.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use millrace_testkit::peak_memory;
 
-/// How often the memory of a process is looked at.
+/// The interval at which the memory of a process is sampled.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// What a command took.
+/// What a command took, and what it printed.
 #[derive(Debug, Clone)]
 pub(crate) struct Measured {
+    /// Wall-clock time from start to end.
     pub(crate) time: Duration,
-    /// The largest resident size that was seen, in MB (10^6 bytes).
+    /// The largest peak resident size in the samples, in MB (10^6 bytes).
     pub(crate) peak_mb: f64,
+    /// What it printed.
     pub(crate) stdout: String,
 }
 
-/// Runs a command to its end; its stderr goes to ours.
+/// Runs a command to its end. Its stderr goes to that of this process. Returns an error if it does
+/// not start, or ends with a failure.
 pub(crate) fn run(command: &mut Command) -> Result<Measured, String> {
     let what = format!("{command:?}");
-    // What others have left to be written would be written while this one runs, and waited for when it syncs.
+    // Otherwise dirty pages of earlier commands would be written during this one, which would wait
+    // for them when it syncs.
     Command::new("sync").status().map_err(|error| format!("`sync` does not start: {error}"))?;
     let started = Instant::now();
     let mut child = command
@@ -30,6 +34,7 @@ pub(crate) fn run(command: &mut Command) -> Result<Measured, String> {
         .map_err(|error| format!("{what} does not start: {error}"))?;
     let id = child.id();
     let out = child.stdout.take();
+    // Read at once, so that a full pipe does not block the command.
     let reader = std::thread::spawn(move || out.map(std::io::read_to_string).transpose());
     let mut peak_mb = 0.0_f64;
     let status = loop {
@@ -47,10 +52,12 @@ pub(crate) fn run(command: &mut Command) -> Result<Measured, String> {
     Ok(Measured { time, peak_mb, stdout: stdout.unwrap_or_default() })
 }
 
-/// The peak resident sizes of a process and of all that it has started (a script that starts the real program, say), summed, in MB.
+/// The peak resident sizes of a process and of all its descendants, summed, in MB: the command may
+/// be a script that starts the real program.
 fn resident(process: u32) -> Option<f64> {
+    // A process that has ended counts nothing; its peak was sampled before.
     let own = peak_memory(process)?;
-    // proc(5): the children of each thread, if the kernel was built to tell.
+    // proc(5): the children of each thread, if the kernel was built to list them.
     let threads = std::fs::read_dir(format!("/proc/{process}/task")).ok()?;
     let lists =
         threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());

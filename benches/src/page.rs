@@ -1,4 +1,4 @@
-//! What benchmarks have in common: options, rows of a table, and the page that they write.
+//! What the benchmarks share: options, rows of a table, and the page that they write.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,18 +6,22 @@ use std::process::Command;
 use crate::measure::{Measured, run};
 use crate::{Outcome, root, say};
 
-/// What may be chosen: `--orders N`, `--clients N`, `--rows N`, `--many N`, `--binary PATH`.
+/// The options `--orders N`, `--clients N`, `--rows N`, `--many N` and `--binary PATH`.
 pub(crate) struct Options {
+    /// Orders in the files of `star`, `files` and `again`.
     pub(crate) orders: u64,
+    /// Clients in the file of `star`.
     pub(crate) clients: u64,
-    /// Rows of the table that comes over the wire.
+    /// Rows of the table that is read from a MySQL server.
     pub(crate) rows: u64,
-    /// Rows with which its memory is measured.
+    /// Rows of that table when the memory is measured.
     pub(crate) many: u64,
+    /// The program `millrace`.
     pub(crate) binary: PathBuf,
 }
 
 impl Options {
+    /// Reads the options, with their defaults. Returns an error for an unknown one or a bad number.
     pub(crate) fn read(arguments: &[String]) -> Result<Self, String> {
         let mut options = Self {
             orders: 5_000_000,
@@ -43,7 +47,7 @@ impl Options {
         Ok(options)
     }
 
-    /// `millrace run` of a project, with what its files read from the environment.
+    /// Measures `millrace run` of a project in an environment. `variables` are set for the process.
     pub(crate) fn millrace(
         &self,
         folder: &Path,
@@ -56,7 +60,7 @@ impl Options {
     }
 }
 
-/// What a program says of its version; an error where it is not there.
+/// What a program prints for `--version`. Returns an error if it is not installed.
 pub(crate) fn version(program: &str) -> Result<String, String> {
     let said = Command::new(program).arg("--version").output().map_err(|_| {
         format!(
@@ -66,9 +70,11 @@ pub(crate) fn version(program: &str) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&said.stdout).trim().to_owned())
 }
 
-/// One row of a table: what ran, and its quickest round.
+/// One row of a table: what was run, and its fastest round.
 pub(crate) struct Row {
+    /// What was run, as the page names it.
     pub(crate) what: String,
+    /// The fastest round so far.
     pub(crate) best: Option<Measured>,
 }
 
@@ -77,6 +83,7 @@ impl Row {
         Self { what: what.to_owned(), best: None }
     }
 
+    /// Adds a round, and keeps it if it is the fastest one.
     pub(crate) fn took(&mut self, measured: Measured) {
         say(&format!(
             "{:<44} {:>7.2} s {:>7.0} MB",
@@ -89,11 +96,12 @@ impl Row {
         }
     }
 
+    /// The time of the fastest round in seconds; NaN if there was none.
     pub(crate) fn seconds(&self) -> f64 {
         self.best.as_ref().map_or(f64::NAN, |best| best.time.as_secs_f64())
     }
 
-    /// As a line of the page, beside the one that it is measured against.
+    /// The row as a line of the page, with the ratio of its time to that of `reference`.
     pub(crate) fn line(&self, reference: &Self) -> String {
         let peak = self.best.as_ref().map_or(f64::NAN, |best| best.peak_mb);
         let (seconds, ratio) = (self.seconds(), self.seconds() / reference.seconds());
@@ -104,11 +112,12 @@ impl Row {
 /// The head of a table of such lines.
 pub(crate) const HEAD: &str = "| | time | peak memory | ratio |\n|---|--:|--:|--:|\n";
 
-/// Puts a text between the two marks of that name in `docs/reference/performance.md`.
+/// Replaces the text between the two marks of a name in `docs/reference/performance.md`.
 pub(crate) fn replace(name: &str, text: &str) -> Outcome {
     let page = root().join("docs/reference/performance.md");
     let old = std::fs::read_to_string(&page).map_err(|error| format!("{}: {error}", page.display()))?;
     let (begin, end) = (format!("<!-- bench {name} -->\n"), format!("<!-- end {name} -->"));
+    // Only the section of this benchmark is replaced, so each can be run alone.
     let (Some(from), Some(to)) = (old.find(&begin), old.find(&end)) else {
         return Err(format!("{} has no marks for `{name}`", page.display()));
     };
@@ -116,27 +125,29 @@ pub(crate) fn replace(name: &str, text: &str) -> Outcome {
     std::fs::write(page, new).map_err(|error| error.to_string())
 }
 
-/// A copy of a project of `benches/` in which to run, without what it has run before.
+/// Copies a project of `benches/` to a folder in which it can run, without results of earlier runs.
 pub(crate) fn project(name: &str) -> Result<PathBuf, String> {
     copy_of(name, name)
 }
 
-/// The same under another name.
+/// The same, with another name for the copy.
 pub(crate) fn copy_of(name: &str, copy_name: &str) -> Result<PathBuf, String> {
     let folder = root().join("target/bench").join(copy_name);
     let copied = copy(&root().join("benches").join(name), &folder);
     copied.map_err(|error| format!("{}: {error}", folder.display()))?;
-    // What there is none of need not go.
+    // The folder may not exist.
     let _ = std::fs::remove_dir_all(folder.join(".millrace"));
     Ok(folder)
 }
 
+/// Copies a folder, apart from data and state in it.
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
+            // Generated data may be large, and a run must not find an earlier state.
             if entry.file_name() != "data" && entry.file_name() != ".millrace" {
                 copy(&entry.path(), &target)?;
             }

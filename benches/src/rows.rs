@@ -1,14 +1,17 @@
-//! The rows of the benchmark: the same at each call.
+//! Generates the rows of the benchmarks. They are the same at each call.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
+/// Countries, in the order of [`CITIES`].
 const COUNTRIES: [&str; 5] = ["France", "Espagne", "Italie", "Allemagne", "Belgique"];
+/// A city of each country, two of them with letters beyond ASCII.
 const CITIES: [&str; 5] = ["Lyon", "Valencia", "Torino", "Köln", "Liège"];
+/// The states of an order.
 const STATES: [&str; 3] = ["Validee", "Expediee", "Annulee"];
 
-/// A number that looks like chance and depends on nothing else (splitmix64, Steele and others 2014).
+/// A pseudo-random number that depends on the seed alone (splitmix64, Steele and others 2014).
 fn mixed(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -16,18 +19,20 @@ fn mixed(seed: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A day of one of three years that are no leap years apart from the first.
+/// A day from 2024-01-01 to 2026-12-28. Every month has 28 days at most.
 fn day(chance: u64) -> String {
     format!("{}-{:02}-{:02}", 2024 + chance % 3, 1 + chance / 3 % 12, 1 + chance / 36 % 28)
 }
 
-/// Writes the files of the project, and the orders as CSV for the tool that reads no JSON.
+/// Writes the files of `star` (clients as CSV, orders as a JSON array), and the orders as CSV for
+/// `psql`, which reads no JSON.
 pub(crate) fn write(folder: &Path, orders: u64, clients: u64) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut file = BufWriter::new(File::create(folder.join("clients.csv"))?);
     writeln!(file, "client_id,name,country,city,email,signup_date")?;
     for client in 1..=clients {
         let chance = mixed(client);
+        // One place for both lists, so that each city is in its country.
         let place = (chance % 5) as usize;
         writeln!(
             file,
@@ -45,10 +50,12 @@ pub(crate) fn write(folder: &Path, orders: u64, clients: u64) -> io::Result<()> 
     json.write_all(b"[\n")?;
     for order in 1..=orders {
         let chance = mixed(order ^ 0x5bd1_e995);
+        // Different bits of one number serve different fields.
         let (id, client, product) = (100_000_000 + order, 1 + chance % clients, 3_000 + (chance >> 20) % 500);
         let (day, state) = (day(chance >> 24), STATES[(chance >> 33) as usize % 3]);
         let (quantity, cents) = (1 + (chance >> 40) % 9, 100 + (chance >> 44) % 90_000);
         let price = format!("{}.{:02}", cents / 100, cents % 100);
+        // A JSON array has no comma after its last element.
         let comma = if order == orders { "" } else { "," };
         writeln!(
             json,
@@ -62,7 +69,7 @@ pub(crate) fn write(folder: &Path, orders: u64, clients: u64) -> io::Result<()> 
     csv.flush()
 }
 
-/// Writes people as lines of fields with tabs between them, the text format of both servers.
+/// Writes people as lines of tab-separated fields, the text format of both servers.
 pub(crate) fn people(path: &Path, rows: u64) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     for id in 1..=rows {
@@ -82,24 +89,27 @@ pub(crate) fn people(path: &Path, rows: u64) -> io::Result<()> {
             (chance >> 28) % 60,
             (chance >> 34) % 60,
             (chance >> 40) % 1_000_000,
+            // Any value of a tinyint.
             (chance >> 48) as i8,
         )?;
     }
     file.flush()
 }
 
-/// Writes orders as JSON lines, as a JSON array and as CSV, some of them with numbers that no double holds; returns what a database says of
-/// them: how many, the sums of the three numbers, and the length of the longest note.
+/// Writes orders as JSON lines, as a JSON array and as CSV. One in a thousand has numbers that no
+/// double holds. Returns what a database should print about them, separated by `|`: their count,
+/// the sums of the three numbers, and the length of the longest note in characters.
 pub(crate) fn long_orders(folder: &Path, orders: u64) -> io::Result<String> {
     std::fs::create_dir_all(folder)?;
     let create = |name: &str| Ok::<_, io::Error>(BufWriter::new(File::create(folder.join(name))?));
     let (mut lines, mut array, mut csv) =
         (create("orders.ndjson")?, create("orders.json")?, create("orders.csv")?);
     array.write_all(b"[\n")?;
-    // Whole numbers in units of the last digit.
+    // The sums are integers in units of the last digit, so they are exact.
     let (mut references, mut rates, mut amounts, mut longest) = (0u128, 0u128, 0u128, 0);
     for id in 1..=orders {
         let chance = mixed(id ^ 0x1096_0de5);
+        // One in a thousand has 25 digits before the decimal point, or 20 after it.
         let long = id % 1000 == 500;
         let reference = if long {
             1_000_000_000_000_000_000_000_000 + u128::from(chance)

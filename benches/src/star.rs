@@ -1,4 +1,7 @@
-//! Orders and clients from files to a published star.
+//! The benchmark `star`: orders and clients from files to a published star schema.
+//!
+//! It measures whole runs into DuckDB and PostgreSQL beside the databases' own readers, the share
+//! of each step, and what reading through the published views costs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,14 +17,15 @@ use crate::measure::{Measured, run};
 use crate::page::{HEAD, Options, Row, project, replace, version};
 use crate::{Outcome, rows, say};
 
-/// How often everything is run, in turn; the quickest counts.
+/// How often everything is run, in turn. The fastest round counts.
 const ROUNDS: usize = 2;
 
-/// How long a session asks the same question, about, and how many sessions do.
+/// About how long a session repeats the same question, in milliseconds, and how many sessions do.
 const SESSION_MS: f64 = 1500.0;
 const SESSIONS: usize = 4;
 
-/// What is asked of the published names and of the tables behind them.
+/// The questions about the published views and the tables behind them. `;;` separates what is run
+/// once from what is repeated.
 const QUESTIONS: [(&str, &str); 6] = [
     ("count", "select count(*) from {fact}"),
     ("largest key", "select max(order_id) from {fact}"),
@@ -34,6 +38,7 @@ const QUESTIONS: [(&str, &str); 6] = [
     ),
 ];
 
+/// Runs the benchmark and writes its section of the page.
 pub(crate) fn bench(options: &Options) -> Outcome {
     let versions = [format!("DuckDB {}", version("duckdb")?), version("psql")?];
     let folder = project("star")?;
@@ -48,6 +53,7 @@ pub(crate) fn bench(options: &Options) -> Outcome {
         ["millrace → DuckDB", "duckdb: read and copy", "millrace → PostgreSQL", "psql: read and copy"]
             .map(Row::new);
     let mut steps = [BTreeMap::new(), BTreeMap::new()];
+    // In turn, so that a slower phase of the machine affects all of them.
     for _ in 0..ROUNDS {
         let _ = std::fs::remove_dir_all(folder.join(".millrace"));
         let ours = options.millrace(&folder, "duckdb", &address)?;
@@ -66,7 +72,8 @@ pub(crate) fn bench(options: &Options) -> Outcome {
     write(options, &versions, &table, &steps, &views)
 }
 
-/// What any tool has to do at least: read the same files, and write the same rows.
+/// The reference of DuckDB, and the least that any tool has to do: read the same files and write
+/// the same rows.
 fn duckdb(folder: &Path) -> Result<Measured, String> {
     let file = folder.join("reference.duckdb");
     let _ = std::fs::remove_file(&file);
@@ -77,6 +84,7 @@ fn duckdb(folder: &Path) -> Result<Measured, String> {
     run(Command::new("duckdb").arg(&file).arg("-c").arg(sql))
 }
 
+/// The reference of PostgreSQL: `\copy` of the same rows as CSV.
 fn psql(folder: &Path, server: &PostgresServer) -> Result<Measured, String> {
     server.run("star", "drop table if exists orders, clients");
     server.run(
@@ -92,7 +100,8 @@ fn psql(folder: &Path, server: &PostgresServer) -> Result<Measured, String> {
     run(command.arg(server.url("star")))
 }
 
-/// Milliseconds of each step of a run.
+/// The milliseconds of each step of a run, from its summary. What no step accounts for is tests,
+/// keys and publishing.
 fn shares(stdout: &str) -> Result<BTreeMap<String, f64>, String> {
     let line = stdout.lines().last().unwrap_or_default();
     let summary: Json = serde_json::from_str(line).map_err(|error| error.to_string())?;
@@ -109,7 +118,7 @@ fn shares(stdout: &str) -> Result<BTreeMap<String, f64>, String> {
     Ok(shares)
 }
 
-/// A warehouse that is asked by its own client program.
+/// A warehouse that is queried with its own client program.
 struct Asked<'a> {
     name: &'static str,
     /// Runs a script in one session and returns what it prints.
@@ -117,7 +126,8 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The cost of reading through the published views: what was asked, milliseconds through the view, milliseconds of the table.
+    /// The cost of reading through the published views. For each question: the milliseconds through
+    /// the view, and those of the table directly.
     fn views(&self) -> Result<Vec<(&'static str, [f64; 2])>, String> {
         let physical = |model: &str| {
             let sql = format!(
@@ -144,8 +154,9 @@ impl Asked<'_> {
             .collect()
     }
 
-    /// What a statement takes in a session that asks it again and again, the quickest of several sessions, which take turns. `;;` parts
-    /// what comes once from what is repeated.
+    /// The milliseconds of each statement when a session repeats it: the fastest of several
+    /// sessions, which take turns. In a statement, `;;` separates what is run once from what is
+    /// repeated.
     fn milliseconds(&self, statements: [&str; 2]) -> Result<[f64; 2], String> {
         let session = |sql: &str, times: usize| {
             let (once, again) = sql.split_once(";;").unwrap_or(("", sql));
@@ -154,13 +165,14 @@ impl Asked<'_> {
             (self.client)(&script)?;
             Ok::<_, String>(started.elapsed().as_secs_f64() * 1000.0)
         };
-        // What it takes to start, and to look at each name for the first time, is left out.
+        // The difference of two sessions leaves out the start, and the first look at each name.
         let guess = (session(statements[0], 60)? - session(statements[0], 10)?) / 50.0;
         let times = (SESSION_MS / guess.max(0.05)).clamp(10.0, 20_000.0) as usize;
         let mut few = [f64::INFINITY; 2];
         let mut many = [f64::INFINITY; 2];
         for _ in 0..SESSIONS {
             for (at, sql) in statements.into_iter().enumerate() {
+                // The difference of both is the time of exactly `times` repetitions.
                 few[at] = few[at].min(session(sql, times / 10)?);
                 many[at] = many[at].min(session(sql, times + times / 10)?);
             }
@@ -169,20 +181,21 @@ impl Asked<'_> {
     }
 }
 
-/// Runs a script in the file that a run has made.
+/// Runs a script in the DuckDB file that a run has made.
 fn in_file(folder: &Path, script: &str) -> Result<String, String> {
     let mut command = Command::new("duckdb");
     command.args(["-readonly", "-bail", "-list", "-noheader"]).arg(folder.join(".millrace/star.duckdb"));
     told(command, script)
 }
 
-/// What a program says to a script. Both may be long, so that it has to be heard while it is still told.
+/// Passes a script to a program and returns what it prints. Both may be long, so the output is read
+/// while the input is still written.
 fn told(mut command: Command, script: &str) -> Result<String, String> {
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| error.to_string())?;
     let mut input = child.stdin.take().ok_or("the program takes no input")?;
     let output = std::thread::scope(|scope| {
-        // A program that ends early says why on its other end.
+        // If the program ends early, the write fails; its stderr says why.
         scope.spawn(move || input.write_all(script.as_bytes()));
         child.wait_with_output().map_err(|error| error.to_string())
     })?;
@@ -190,6 +203,7 @@ fn told(mut command: Command, script: &str) -> Result<String, String> {
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
+/// Writes the section of the page.
 fn write(
     options: &Options,
     versions: &[String],
@@ -207,6 +221,7 @@ fn write(
     );
     out.push_str(HEAD);
     for (at, row) in rows.iter().enumerate() {
+        // Each pair of rows is a run and its reference.
         out.push_str(&row.line(&rows[at / 2 * 2 + 1]));
     }
     out.push_str("\n| step | share, DuckDB | share, PostgreSQL |\n|---|--:|--:|\n");

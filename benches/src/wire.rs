@@ -1,4 +1,7 @@
-//! A table of a MySQL server into a raw table of PostgreSQL.
+//! The benchmark `wire`: a table of a MySQL server into a raw table of PostgreSQL.
+//!
+//! The references are `\copy` of the same rows from a text file, and a client that reads the rows
+//! and discards them. At the end both tables are compared.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,20 +14,22 @@ use crate::measure::{Measured, run};
 use crate::page::{HEAD, Options, Row, copy_of, project, replace, version};
 use crate::{Outcome, rows, say};
 
-/// How often everything is run, in turn; the quickest counts.
+/// How often everything is run, in turn. The fastest round counts.
 const ROUNDS: usize = 4;
 
-/// The table of the server, which says its moments in UTC.
+/// The table in the MySQL server. Its timestamps are in UTC.
 const TABLE: &str = "create table people (id int not null primary key, name varchar(40) not null, city varchar(40), \
     born date, email varchar(80), balance decimal(12,2), seen datetime(6), level tinyint)";
 
-/// The same for the reference.
+/// The same table for the reference in PostgreSQL.
 const REFERENCE: &str = "create table people (id integer not null, name text not null, city text, born date, email text, \
     balance numeric(12,2), seen timestamp, level smallint)";
 
+/// Runs the benchmark and writes its section of the page.
 pub(crate) fn bench(options: &Options) -> Outcome {
     let versions = [version("mariadbd")?, version("psql")?];
     let folder = project("wire")?;
+    // A copy of the project, because the number of connections is set in its files.
     let alone = over_one_connection()?;
     let text = folder.join("people.tsv");
     let (mariadb, postgres) = start();
@@ -50,6 +55,7 @@ pub(crate) fn bench(options: &Options) -> Outcome {
         table[4].took(quick(&mariadb)?);
     }
     equal(&postgres)?;
+    // Once more with many rows, with which the memory is measured.
     say(&format!("writing {} people", options.many));
     fill(&mariadb, &text, options.many)?;
     let mut many = Row::new(&format!("millrace, {} million rows", options.many as f64 / 1e6));
@@ -77,7 +83,7 @@ pub(crate) fn bench(options: &Options) -> Outcome {
     replace("wire", &out)
 }
 
-/// The same project with one connection, where four are the default.
+/// The same project with one connection to the source; the default is four.
 fn over_one_connection() -> Result<PathBuf, String> {
     let folder = copy_of("wire", "wire-alone")?;
     let source = folder.join("sources/shop.yml");
@@ -86,21 +92,25 @@ fn over_one_connection() -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Both servers as they come, but for memory to work with, and a binary log, which nearly every server has that others copy from.
+/// Starts both servers with their default settings, except for more memory, and a binary log, which
+/// nearly every server has that others replicate from.
 pub(crate) fn start() -> (MariaDb, PostgresServer) {
     let mariadb = ["--innodb-buffer-pool-size=512M", "--log-bin=binlog", "--server-id=1"];
     (MariaDb::start(&mariadb), PostgresServer::start(&[]))
 }
 
+/// The URL of the database in the MySQL server, without TLS.
 pub(crate) fn mysql_url(server: &MariaDb) -> String {
     format!("mysql://root@127.0.0.1:{}/wire?ssl-mode=DISABLED", server.port())
 }
 
+/// The URL of the database in the PostgreSQL server, without TLS.
 fn postgres_url(server: &PostgresServer) -> String {
     format!("{}?sslmode=disable", server.url("wire"))
 }
 
-/// A text file with the rows, which both servers read as it is, and the table of the source.
+/// Writes the rows to a text file that both servers read as it is, and loads them into the source's
+/// table. The load itself is not in the binary log.
 pub(crate) fn fill(server: &MariaDb, text: &Path, rows: u64) -> Outcome {
     rows::people(text, rows).map_err(|error| error.to_string())?;
     server
@@ -113,10 +123,12 @@ pub(crate) fn fill(server: &MariaDb, text: &Path, rows: u64) -> Outcome {
     run(client.args(["--local-infile=1", "-e", &load])).map(|_| ())
 }
 
+/// Measures a load by Millrace.
 fn load(options: &Options, folder: &Path, [mysql, postgres]: &[String; 2]) -> Result<Measured, String> {
     options.millrace(folder, "postgres", &[("BENCH_MYSQL_URL", mysql), ("BENCH_POSTGRES_URL", postgres)])
 }
 
+/// Measures the reference: `\copy` of the text file.
 fn psql(server: &PostgresServer, text: &Path) -> Result<Measured, String> {
     server.run("wire", &format!("drop table if exists people; {REFERENCE}"));
     let mut command = Command::new("psql");
@@ -126,7 +138,7 @@ fn psql(server: &PostgresServer, text: &Path) -> Result<Measured, String> {
     run(command.arg(postgres_url(server)))
 }
 
-/// What it takes to read the rows, and to do nothing with them.
+/// Measures reading the rows without doing anything with them.
 fn quick(server: &MariaDb) -> Result<Measured, String> {
     let mut client = server.client("mariadb");
     let client =
@@ -134,13 +146,13 @@ fn quick(server: &MariaDb) -> Result<Measured, String> {
     run(Command::new("sh").arg("-c").arg(format!("{} > /dev/null", shell(client))))
 }
 
-/// A command as a shell reads it; none of its parts has an apostrophe.
+/// A command as a shell reads it. None of its parts may contain an apostrophe.
 fn shell(command: &Command) -> String {
     let parts = [command.get_program()].into_iter().chain(command.get_args());
     parts.map(|part| format!("'{}'", part.to_string_lossy())).collect::<Vec<_>>().join(" ")
 }
 
-/// Both ways have brought the same rows.
+/// Returns an error unless the reference and the load by Millrace have the same rows.
 fn equal(server: &PostgresServer) -> Outcome {
     let table =
         server.run("wire", "select table_name from information_schema.tables where table_schema = 'raw'");

@@ -1,5 +1,8 @@
-//! What the targets in `fuzz/` call: the parsers of this crate with any bytes, and what has to be true of whatever they make of them. A
-//! claim that does not hold is a panic. Only with the feature `fuzz`, and for nobody else.
+//! Entry points for the fuzz targets in the workspace `fuzz/`.
+//!
+//! Each one gives any bytes to a parser of this crate and checks claims about the result. A claim
+//! that does not hold is a panic. The module exists only with the feature `fuzz` and is not meant
+//! for other callers.
 
 pub(crate) mod input;
 

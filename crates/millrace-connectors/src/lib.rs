@@ -1,4 +1,9 @@
-//! The systems that Millrace reads and writes: one folder each, with one line in [`register`].
+//! The connectors of Millrace: one folder for each system that it reads or writes, and one line for
+//! each in [`register`].
+//!
+//! Each connector is a feature of this crate, so that a build has only the libraries that it needs.
+//! `files` holds what readers of files share, `mysql_types` what a MySQL server and a dump share,
+//! and `reachability`, `timeouts` and `tls` what connections to servers share.
 
 #[cfg(feature = "csv")]
 pub mod csv_files;
@@ -54,7 +59,7 @@ mod tls;
 
 use millrace_engine::ports::registry::Registry;
 
-/// Adds every connector of this build.
+/// Adds every connector of this build to the registry.
 pub fn register(registry: &mut Registry) {
     #[cfg(feature = "csv")]
     registry.add_source(csv_files::Csv);

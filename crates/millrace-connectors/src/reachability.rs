@@ -1,4 +1,5 @@
-//! What `doctor` looks at to tell how far a server can be reached: its name, its port, its certificate.
+//! Checks for `doctor` how far a server can be reached: its name, its port and its certificate.
+//! Shared by the connectors of servers.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,13 +14,13 @@ use tokio::time::timeout;
 use crate::tls::chain::Judged;
 use crate::tls::{Check, Refusal, day};
 
-/// How long each look may take.
+/// How long one attempt may take.
 pub(crate) const LOOK: Duration = Duration::from_secs(5);
 
-/// Below that, whoever runs the server should know.
+/// A certificate that ends within this many seconds (30 days) is worth a warning.
 const SOON: i64 = 30 * 86_400;
 
-/// All that a way to a server rests on.
+/// The layers of a connection to a server; each rests on those before it.
 pub(crate) const LAYERS: [Layer; 7] = [
     Layer::Dns,
     Layer::Tcp,
@@ -30,18 +31,19 @@ pub(crate) const LAYERS: [Layer; 7] = [
     Layer::Server,
 ];
 
-/// Where a server is.
+/// The address of a server.
 pub(crate) struct Place<'a> {
     pub(crate) host: &'a str,
     pub(crate) port: u16,
-    /// Its address, where the name is not to be looked up.
+    /// Its IP address, if the name is not to be looked up.
     pub(crate) address: Option<IpAddr>,
-    /// What kind of failure it is where it cannot be reached.
+    /// The kind of the error if it cannot be reached.
     pub(crate) failure: ErrorKind,
 }
 
 impl Place<'_> {
-    /// Whether somebody answers there. Where nobody does, none of these layers is looked at.
+    /// Looks the name up and connects to each of its addresses until one answers. Returns false if
+    /// none does; then those of `layers` that rest on it are noted as not looked at.
     pub(crate) async fn look(&self, found: &mut Diagnosis, layers: &[Layer]) -> bool {
         let addresses = match self.resolve().await {
             Ok((addresses, saw)) => {
@@ -72,6 +74,7 @@ impl Place<'_> {
         false
     }
 
+    /// Returns the server's addresses and the finding about its name.
     async fn resolve(&self) -> Result<(Vec<SocketAddr>, String), Error> {
         let host = self.host;
         if let Some(address) = self.address {
@@ -86,6 +89,7 @@ impl Place<'_> {
                 .caused_by(cause)
                 .hint("Is it spelled as it should be, and is this machine in a network that knows it?")
         };
+        // The system's resolver may take much longer than `LOOK` to give up.
         let addresses: Vec<_> = match timeout(LOOK, lookup_host((host, self.port))).await {
             Ok(Ok(addresses)) => addresses.collect(),
             Ok(Err(error)) => return Err(unknown(&error)),
@@ -96,6 +100,7 @@ impl Place<'_> {
         Ok((addresses, format!("`{host}` is {}", shown.join(", "))))
     }
 
+    /// The error for an address that does not accept connections.
     fn silent(&self, address: SocketAddr, error: &io::Error) -> Error {
         let (what, hint) = match error.kind() {
             io::ErrorKind::ConnectionRefused => {
@@ -111,7 +116,9 @@ impl Place<'_> {
     }
 }
 
-/// What the system or a driver says of a connection. The drivers' word for one that ends in the middle of a message is the codec's.
+/// The text of an I/O error on a connection. Two texts of the drivers are replaced by clearer ones:
+/// for example, they report only the error of their codec if a connection ends in the middle of a
+/// message.
 pub(crate) fn words(error: &io::Error) -> String {
     match error.to_string().as_str() {
         "bytes remaining on stream" => "the connection was closed in the middle of an answer".to_owned(),
@@ -120,7 +127,9 @@ pub(crate) fn words(error: &io::Error) -> String {
     }
 }
 
-/// What there is to say of a server's certificate, under what was asked for: the mode's word, and what to do about a refusal.
+/// Adds findings about a server's certificate, judged by what was required: `check` and the word
+/// `mode` for it. `advice` makes the hint for a refusal. Returns whether a connection would be
+/// accepted.
 pub(crate) fn certificate(
     found: &mut Diagnosis,
     judged: &Judged,
@@ -138,15 +147,18 @@ pub(crate) fn certificate(
         Some(root) => format!("`{}`", root.subject),
         None => format!("`{}`", own.issuer),
     };
+    // A root certificate that the server sends along is not an intermediate.
     let others = chain.sent.iter().skip(1).filter(|one| one.subject != one.issuer);
     let between = match others.count() {
         0 => String::new(),
         others => format!(" by way of {others} more"),
     };
+    // A certificate may name many hosts; eight are enough to recognize it.
     let hosts: Vec<String> = chain.hosts.iter().take(8).map(|host| format!("`{host}`")).collect();
     let names = if hosts.is_empty() { "no host".to_owned() } else { hosts.join(", ") };
     let saw = format!("`{}`, signed by {by}{between}, until {}, for {names}", own.subject, day(own.ends_at));
     let refused = judged.refusal.as_ref().or(judged.name.as_ref());
+    // Only a refusal that the mode asks about is an error. Any other one is told without a warning.
     let wrong = match check {
         Check::Nothing => None,
         Check::Signed => judged.refusal.as_ref(),

@@ -1,6 +1,6 @@
-//! Sizes for people to read.
+//! Formats sizes for people.
 
-/// A number of bytes, such as `12.4 MB`.
+/// Formats a number of bytes, such as `12.4 MB`. Units are decimal: 1 kB is 1,000 bytes.
 pub(crate) fn shown(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if bytes < 1_000 {
@@ -8,6 +8,7 @@ pub(crate) fn shown(bytes: u64) -> String {
     }
     let mut size = bytes as f64 / 1_000.0;
     let mut unit = 0;
+    // From 999.95 on, one decimal would be rounded to 1000.0 of the smaller unit.
     while size >= 999.95 && unit + 1 < UNITS.len() {
         size /= 1_000.0;
         unit += 1;

@@ -1,20 +1,24 @@
-//! How long a server may say nothing, and after how long the system takes the other side of a connection for gone.
+//! Timeouts for servers: how long a connection may be silent, and after how long the system takes
+//! the other side for gone (ADR 24).
 
 use std::time::Duration;
 
 use millrace_engine::error::{Error, ErrorKind, Result};
 
-/// Silence after which the system asks whether the other side is still there. A balancer before a cloud's server forgets a connection
-/// that says nothing for minutes, as a long statement does.
+/// Silence after which the system sends the first keepalive probe. A load balancer in front of a
+/// cloud's server forgets a connection that is silent for minutes, as it is during a long
+/// statement.
 pub(crate) const KEEPALIVE: Duration = Duration::from_mins(1);
-/// How long after one question the next one is asked.
+/// Time between two keepalive probes.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(10);
-/// How many of them go without an answer before the connection counts as broken.
+/// Unanswered probes after which the connection counts as broken.
 pub(crate) const RETRIES: u32 = 6;
-/// How long what was sent may stay unacknowledged before the connection counts as broken.
+/// How long sent data may stay unacknowledged before the connection counts as broken
+/// (`TCP_USER_TIMEOUT`).
 pub(crate) const UNACKNOWLEDGED: Duration = Duration::from_mins(2);
 
-/// A length of time as people write it, `500ms`, `30s`, `10m` or `2h`, which `key` of a connection says.
+/// Parses a duration such as `500ms`, `30s`, `10m` or `2h`, which is the value of `key`. It must be
+/// more than zero and at most ten years. An error is of kind `kind`.
 pub(crate) fn length(key: &str, text: &str, kind: ErrorKind) -> Result<Duration> {
     let bad = || {
         Error::new(kind, format!("`{key}: {text}` is no length of time"))
@@ -29,12 +33,12 @@ pub(crate) fn length(key: &str, text: &str, kind: ErrorKind) -> Result<Duration>
         "h" => 3_600_000,
         _ => return Err(bad()),
     };
-    // Ten years are as good as none.
+    // A longer time than ten years amounts to no limit.
     let most = 10 * 365 * 24 * 3_600_000;
     number.checked_mul(milliseconds).filter(|all| *all <= most).map(Duration::from_millis).ok_or_else(bad)
 }
 
-/// A length of time in a message: `10 min`, `62 s`, `300 ms`.
+/// Formats a duration for a message: `10 min`, `62 s`, `300 ms`. Rounds down to whole units.
 pub(crate) fn shown(time: Duration) -> String {
     match time.as_secs() {
         0 => format!("{} ms", time.as_millis()),

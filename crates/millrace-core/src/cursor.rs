@@ -1,50 +1,60 @@
-//! How far a stream has been read.
+//! Positions of streams: what has been read so far.
+//!
+//! A source returns a [`Cursor`] with the rows of a read. The engine stores it as checkpoint in the
+//! same transaction as the rows. The serialized form is part of the warehouse's state, so field
+//! names and defaults must stay compatible.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A position in a stream. It becomes a checkpoint when it commits with the rows that it covers, or later, when it is found to be the same place
-/// by other signs.
+/// A position in a stream. It becomes a checkpoint when it commits together with the rows that it
+/// covers. A checkpoint may also be replaced later, without rows, if the source reports the same
+/// position with other metadata (see [`Cursor::is_at`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Cursor {
-    /// The files of a stream as they were when they were read from end to end.
+    /// The files of a stream, in the state in which they were read completely.
     Files {
-        /// In the order of their paths.
+        /// The files, ordered by path.
         files: Vec<FileState>,
-        /// Whether files that are gone stay in the list, because the rows that were loaded from them do.
+        /// Whether files that no longer exist stay in the list, because the rows loaded from them
+        /// stay in the table.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         kept: bool,
     },
-    /// A table as far as a column of it has grown.
+    /// A table up to the greatest value of a cursor column.
     Column {
-        /// The column.
+        /// Name of the cursor column.
         column: String,
-        /// Its greatest value, as the server writes it; none of a table without rows.
+        /// Its greatest value, as the server writes it; `None` if there is no such value, as in an
+        /// empty table.
         value: Option<String>,
-        /// What the rows of the last values were, which are read again for those that are committed late.
+        /// A count and checksum of the rows within the cursor's lag (ADR 12). It differs if a row
+        /// was committed late or changed again, so these rows are read again.
         window: String,
     },
-    /// A table of which a part has been read. Not where a load has ended, but where one that did not come to its end can be gone on with.
+    /// A table that was read in part. It is not the end position of a load: it lets an interrupted
+    /// load resume.
     Ranges {
-        /// The columns of the key, each with its kind, by which the ranges are told.
+        /// The key columns, each with its kind, that delimit the ranges.
         key: Vec<String>,
-        /// What has not been read.
+        /// The key ranges that have not been read yet.
         left: Vec<KeyRange>,
-        /// Where the load will end.
+        /// The position that the completed load will have.
         end: Option<Box<Cursor>>,
-        /// Lossy conversions so far, by column.
+        /// Number of lossy conversions so far, by column.
         converted: BTreeMap<String, u64>,
-        /// Rows so far out of whose texts U+0000 was taken, by column. The engine counts those; a source leaves it empty.
+        /// Number of rows so far in which U+0000 was removed from a text, by column. The engine
+        /// counts them; a source leaves the map empty.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         stripped: BTreeMap<String, u64>,
     },
 }
 
 impl Cursor {
-    /// Whether both are the same place of a stream, so that between them there is nothing to read. By what files are known again without
-    /// being read may differ.
+    /// Whether both are the same position, so that there is nothing to read between them. The
+    /// stamps of files may differ, because they only identify a file without reading it.
     pub fn is_at(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Files { files, kept }, Self::Files { files: others, kept: others_kept }) => {
@@ -57,17 +67,17 @@ impl Cursor {
     }
 }
 
-/// Rows with these values in the first columns of a key, and with values of the next column between two bounds. Values are texts, as the
-/// source writes them.
+/// A range of key values: rows with these values in the leading key columns, and with a value of
+/// the next column between two bounds. Values are texts, as the source writes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRange {
-    /// One for each of the first columns.
+    /// One value for each leading column.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub equal: Vec<String>,
-    /// The lower bound of the next column.
+    /// The lower bound of the next column; `None` if it is unbounded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Bound>,
-    /// The upper bound, which is not in the range.
+    /// The upper bound, exclusive; `None` if it is unbounded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub below: Option<String>,
 }
@@ -77,28 +87,29 @@ pub struct KeyRange {
 pub struct Bound {
     /// The value.
     pub value: String,
-    /// Whether that value is in the range.
+    /// Whether the value itself is in the range.
     pub included: bool,
 }
 
-/// What is remembered of a file that has been loaded.
+/// The recorded state of a loaded file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileState {
-    /// Relative to the project folder, with forward slashes; of a file of another machine, its address.
+    /// Path relative to the project folder, with forward slashes. For a remote file, its URL.
     pub path: String,
-    /// Bytes on disk.
+    /// Size on disk in bytes.
     pub size: u64,
-    /// BLAKE3 of the bytes on disk, in hex.
+    /// BLAKE3 of the file's bytes, in hex.
     #[serde(alias = "sha256")]
     pub hash: String,
-    /// What the file system said of the file before it was read: when it was changed, and which one it is; or the entity tag that a server
-    /// gave it. A file of which it still says the same is the same, and need not be read to know. None where it may have changed since without another stamp.
+    /// Identifies a version of the file without reading it: modification time, change time and file
+    /// number, taken before the read; for a remote file, its entity tag. If the stamp is the same,
+    /// the file is unchanged. `None` if the file could change again without getting another stamp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<String>,
 }
 
 impl FileState {
-    /// Whether both are a file of one name and content.
+    /// Whether both have the same path and content.
     pub fn is_same(&self, other: &Self) -> bool {
         (&self.path, self.size, &self.hash) == (&other.path, other.size, &other.hash)
     }

@@ -1,4 +1,5 @@
-//! What the user sees when something is wrong: one shape for the terminal, `--json`, the web page and the log.
+//! Diagnostics: what the user sees if something is wrong. The terminal, `--json`, the web page and
+//! the log share this one type.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,26 +10,28 @@ use serde::Serialize;
 use crate::code::Code;
 use crate::name::StreamName;
 
-/// How bad it is. Only `Error` stops a command.
+/// Severity of a diagnostic. Only `Error` stops a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// The command goes on.
+    /// The command continues.
     Warning,
     /// The command stops before it changes anything.
     Error,
 }
 
-/// Bytes `start..end` of one project file. `end` may equal `start`: a place between two characters.
+/// Byte range `start..end` in a project file. `end` may equal `start`, which marks a position
+/// between two characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Span {
     /// Path relative to the project folder, with forward slashes.
     pub file: Arc<str>,
-    /// Byte range; always within the file and on character borders when it came from a parser of this crate.
+    /// Byte range. If a parser of this crate made it, it is within the file and on character
+    /// boundaries.
     pub range: Range<usize>,
 }
 
-/// A text and its place.
+/// A text with the place at which it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spanned {
     /// The text.
@@ -44,39 +47,40 @@ impl Span {
     }
 }
 
-/// A span and what is to be said at it.
+/// A span and a remark about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
-    /// Where.
+    /// The place that is marked.
     pub span: Span,
     /// A lower-case fragment; may be empty.
     pub text: String,
 }
 
-/// One mistake of a user, or one failure of something outside.
+/// One mistake of a user, or one failure of an external system.
 ///
-/// The message is a lower-case fragment that names the thing in backticks and has no final period; a hint is a sentence
-/// or a command to run.
+/// The message is a lower-case fragment without a final period, with names in backticks. The hint
+/// is a sentence or a command to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Error or warning.
     pub severity: Severity,
-    /// Stable name, explained by `millrace explain CODE`.
+    /// Stable code, explained by `millrace explain CODE`.
     pub code: Code,
     /// What is wrong.
     pub message: String,
-    /// Where; the first one is the place to mend.
+    /// Marked places. The first one is the place to fix.
     pub labels: Vec<Label>,
-    /// What led to it, outermost first.
+    /// Underlying causes, outermost first.
     pub causes: Vec<String>,
-    /// What to do next.
+    /// Suggestion for the user's next step.
     pub hint: Option<String>,
-    /// The stream about whose rows it is, where a run says it; pages tell it to those who see these rows. Few have one, hence the box.
+    /// The stream whose rows it concerns, if a run reports it: pages show it to readers of these
+    /// rows. Boxed because few diagnostics have one.
     pub stream: Option<Box<StreamName>>,
 }
 
 impl Diagnostic {
-    /// An error without a place yet.
+    /// An error without labels, causes or hint.
     pub fn error(code: Code, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
@@ -89,19 +93,19 @@ impl Diagnostic {
         }
     }
 
-    /// A warning without a place yet.
+    /// A warning without labels, causes or hint.
     pub fn warning(code: Code, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, message) }
     }
 
-    /// Adds a place.
+    /// Adds a label.
     #[must_use]
     pub fn at(mut self, span: Span, text: impl Into<String>) -> Self {
         self.labels.push(Label { span, text: text.into() });
         self
     }
 
-    /// Adds a cause below the message.
+    /// Adds a cause, below those already present.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
@@ -115,7 +119,7 @@ impl Diagnostic {
         self
     }
 
-    /// Sets the hint where there is one.
+    /// Sets the hint if it is `Some`.
     #[must_use]
     pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
         if hint.is_some() {
@@ -124,14 +128,14 @@ impl Diagnostic {
         self
     }
 
-    /// Says about which stream's rows it is.
+    /// Sets the stream whose rows it concerns.
     #[must_use]
     pub fn of_stream(mut self, stream: &StreamName) -> Self {
         self.stream = Some(Box::new(stream.clone()));
         self
     }
 
-    /// What to do next; where nothing better is known, where to read on.
+    /// The hint; if there is none, the command that explains the code.
     pub fn next_step(&self) -> String {
         self.hint.clone().unwrap_or_else(|| format!("`millrace explain {}` tells more.", self.code.as_str()))
     }
@@ -152,7 +156,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Whether any of them is an error.
+/// Whether at least one diagnostic is an error.
 pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(Diagnostic::is_error)
 }

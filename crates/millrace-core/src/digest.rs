@@ -1,10 +1,10 @@
-//! SHA-256 in hex: fingerprints of what decides on a result.
+//! SHA-256 digests in hex. They serve as fingerprints of everything that a result depends on.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-/// Bytes in lower-case hex.
+/// Formats bytes as lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
         // Writing to a String cannot fail.
@@ -13,12 +13,13 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The SHA-256 of `bytes`, in hex.
+/// The SHA-256 of `bytes`, in lower-case hex.
 pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// The SHA-256 of a list of texts, in hex. Lengths stand before the texts, so that no two lists are one text.
+/// The SHA-256 of a list of texts, in lower-case hex. Each text is preceded by its length, so that
+/// different lists never hash the same bytes.
 pub fn of_parts<P: AsRef<str>>(parts: impl IntoIterator<Item = P>) -> String {
     let mut hasher = Sha256::new();
     for (at, part) in parts.into_iter().enumerate() {

@@ -1,4 +1,8 @@
-//! Models, resolved: which stream or model each name means, in which order they are built, what is published.
+//! Resolves the models of a project into a build graph.
+//!
+//! Each name in FROM becomes a stream or a model, models are sorted so that inputs come first, and
+//! each model is marked as published or not. A model with an error is left out and reported; the
+//! others are still resolved.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -20,73 +24,76 @@ use crate::sql::volatile::{self, Changes};
 use crate::suggest::did_you_mean;
 use crate::time_zone::ProjectZone;
 
-/// What a name in FROM means.
+/// What a name in FROM refers to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Input {
-    /// A raw table.
+    /// A stream: its raw table.
     Stream(StreamName),
     /// Another model.
     Model(String),
 }
 
-/// A name in a model's SQL.
+/// A table name in a model's SQL, with the input that it refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// Bytes of the rendered SQL.
+    /// Byte range of the name in the rendered SQL.
     pub range: Range<usize>,
-    /// What it means.
+    /// The stream or model that the name refers to.
     pub input: Input,
-    /// The name by which the rest of the SQL knows the table, where the text gives no alias.
+    /// The name by which the rest of the SQL refers to the table; `Some` only if the text gives no
+    /// alias.
     pub alias: Option<String>,
-    /// Its columns that the SQL reads.
+    /// The columns of the table that the SQL reads.
     pub read: ColumnsRead,
 }
 
-/// A model, ready to be built.
+/// A resolved model, ready to be built.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// Name.
+    /// Name of the model.
     pub name: String,
-    /// The SQL file.
+    /// Path of the SQL file.
     pub file: Arc<str>,
-    /// Its text.
+    /// Text of the file: a template, or the SQL itself.
     pub source: String,
-    /// SQL after templates.
+    /// SQL after template rendering, without a byte order mark and a final semicolon.
     pub sql: String,
-    /// What it becomes.
+    /// Whether it becomes a table or a view.
     pub materialization: Materialization,
-    /// Statements that run on the table just built.
+    /// Statements that run on the table after it has been built.
     pub post_hooks: Vec<Hook>,
-    /// Indexes that were asked for, each a list of columns.
+    /// Requested indexes, each a list of columns.
     pub indexes: Vec<Vec<String>>,
-    /// Names in FROM, in the order of the text.
+    /// Table names in FROM, in the order of the text.
     pub references: Vec<Reference>,
-    /// Columns that it names.
+    /// Column references in the SQL.
     pub columns: Vec<ColumnReference>,
-    /// Names that it gives itself, in lower case.
+    /// Aliases that the SQL defines, in lower case.
     pub aliases: BTreeSet<String>,
-    /// When its rows change though nothing that it reads does.
+    /// When its rows can change although none of its inputs has changed.
     pub changes: Changes,
-    /// Whether readers see it. A view that reads a raw table, itself or through other views, is not published, because nothing
-    /// published may depend on a raw table.
+    /// Whether readers see it. A view that reads a raw table, directly or through other views, is
+    /// not published, because nothing published may depend on a raw table.
     pub published: bool,
-    /// SHA-256, in hex, of what decides on its content beside its inputs: SQL, materialization, hooks, indexes.
+    /// SHA-256, in hex, of what determines its content apart from its inputs: SQL, materialization,
+    /// hooks, indexes, and the project's time zone unless that is UTC.
     pub fingerprint: String,
 }
 
 impl Model {
-    /// What it reads, each once.
+    /// Its inputs, each once.
     pub fn inputs(&self) -> BTreeSet<&Input> {
         self.references.iter().map(|reference| &reference.input).collect()
     }
 
-    /// Whether it reads a column of a stream, by the warehouse's name of that.
+    /// Whether it reads a column of a stream. `column` is the column's name in the warehouse.
     pub fn reads(&self, stream: &StreamName, column: &str) -> bool {
         let of_stream = |input: &Input| matches!(input, Input::Stream(name) if name == stream);
         self.references.iter().any(|reference| of_stream(&reference.input) && reference.read.reads(column))
     }
 
-    /// The replacements that turn its SQL into that on physical tables, which have the columns of `known`.
+    /// The replacements that make its SQL read physical tables, sorted by position. `known` holds
+    /// the columns of these tables.
     pub fn replacements(
         &self,
         physical: impl Fn(&Input) -> Relation,
@@ -107,12 +114,15 @@ impl Model {
         all
     }
 
-    /// The place in the model's file of a byte of its SQL. For a template: the line of the file that reads the same, where there is one.
+    /// The place in the model's file that corresponds to a byte of its SQL. For a template it is
+    /// the line with the same text, if there is exactly one.
     pub fn place(&self, position: usize) -> Span {
         place(&self.file, &self.source, &self.sql, position)
     }
 }
 
+/// Maps a byte of the rendered SQL to the identifier there in the file. A template is searched for
+/// the same line; if there is none or more than one, the result is the start of the file.
 fn place(file: &Arc<str>, source: &str, sql: &str, position: usize) -> Span {
     let word = |text: &str, at: usize| {
         let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
@@ -132,21 +142,22 @@ fn place(file: &Arc<str>, source: &str, sql: &str, position: usize) -> Span {
     }
 }
 
-/// The models of a project, inputs before those that read them.
+/// The models of a project, in build order.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
-    /// In the order in which they are built; names in alphabetical order where that leaves a choice.
+    /// Inputs come before the models that read them; otherwise the order is alphabetical.
     pub models: Vec<Model>,
 }
 
 impl Graph {
-    /// The model of that name.
+    /// The model with this name.
     pub fn model(&self, name: &str) -> Option<&Model> {
         self.models.iter().find(|model| model.name == name)
     }
 
-    /// Resolves the models of a project. `streams` are all streams that are known; of the sources in `unknown` nobody knows them, which has
-    /// been reported, so that what a model reads of those is no error of its own.
+    /// Resolves the models of a project. `streams` holds all known streams. `unknown` names the
+    /// sources whose streams could not be listed: that has been reported, so a reference to one of
+    /// their streams adds no further error.
     pub fn resolve(
         project: &Project,
         streams: &BTreeSet<StreamName>,
@@ -171,6 +182,7 @@ impl Graph {
     }
 }
 
+/// What every model is resolved against.
 struct Resolver<'a> {
     names: Vec<&'a str>,
     streams: &'a BTreeSet<StreamName>,
@@ -178,11 +190,13 @@ struct Resolver<'a> {
     project: &'a Project,
     analyzer: &'a dyn SqlAnalyzer,
     context: &'a TemplateContext,
-    /// Files of which an error has been told.
+    /// Files for which an error has already been reported.
     in_error: BTreeSet<String>,
 }
 
 impl Resolver<'_> {
+    /// Renders and parses a model, and resolves the names in its FROM clauses. Returns `None` if an
+    /// error was reported or a reference cannot be resolved.
     fn model(&self, def: &ModelDef, diagnostics: &mut Vec<Diagnostic>) -> Option<Model> {
         let mut rendered = template::Rendered { sql: def.text.clone(), ..template::Rendered::default() };
         if template::is_template(&def.text) {
@@ -194,7 +208,8 @@ impl Resolver<'_> {
                 }
             }
         }
-        // A byte order mark and a final semicolon are habits of editors and people.
+        // Editors add byte order marks and people write a final semicolon; the SQL is embedded in a
+        // statement, where neither is valid.
         let sql = rendered.sql.trim_start_matches('\u{feff}');
         let sql = sql.trim_end().trim_end_matches(';').to_owned();
         let source = if template::is_template(&def.text) { def.text.clone() } else { sql.clone() };
@@ -232,7 +247,7 @@ impl Resolver<'_> {
                 }
                 None => {
                     whole = false;
-                    // Once, however often the text names it; and not where the cause has been told.
+                    // Report each name once, and not at all if its source has an error of its own.
                     if told.insert(&table.path) && !self.is_of_broken_file(table) {
                         diagnostics.push(self.unknown_ref(def, &source, &sql, table));
                     }
@@ -253,7 +268,7 @@ impl Resolver<'_> {
         for index in &def.indexes {
             fingerprint.push_str(&format!("\nindex {index:?}"));
         }
-        // Days of moments begin elsewhere in another zone.
+        // The zone determines which day a moment belongs to.
         let zone = &self.project.manifest.time_zone;
         if *zone != ProjectZone::default() {
             fingerprint.push_str(&format!("\ntime zone {}", zone.name()));
@@ -276,7 +291,7 @@ impl Resolver<'_> {
         })
     }
 
-    /// The statements that run on the model's table; none where one is wrong, which is reported.
+    /// Renders the hooks of a model. Returns `None` if one is invalid, which is reported.
     fn hooks(
         &self,
         def: &ModelDef,
@@ -306,6 +321,8 @@ impl Resolver<'_> {
         Some(hooks)
     }
 
+    /// The input that a table name refers to: `model` or `source.stream`. An exact match of a model
+    /// name wins over one that ignores case.
     fn input(&self, table: &TableReference) -> Option<Input> {
         match table.path.as_slice() {
             [name] => {
@@ -324,7 +341,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// Whether a name is that of a stream whose source has been found wrong, in its file or where nobody could be asked.
+    /// Whether the name belongs to a source that has an error: in its file, or because its streams
+    /// could not be listed.
     fn is_of_broken_file(&self, table: &TableReference) -> bool {
         let [source, _] = table.path.as_slice() else { return false };
         let source = source.to_lowercase();
@@ -340,6 +358,7 @@ impl Resolver<'_> {
                 .any(|known| known.name.to_lowercase() == source && self.in_error.contains(&*known.span.file))
     }
 
+    /// The error for a name that refers to nothing, with the most likely intended name as hint.
     fn unknown_ref(&self, def: &ModelDef, source: &str, sql: &str, table: &TableReference) -> Diagnostic {
         let written = table.path.join(".");
         let mut span = place(&def.file, source, sql, table.at);
@@ -350,7 +369,7 @@ impl Resolver<'_> {
             }
         }
         let streams: Vec<String> = self.streams.iter().map(ToString::to_string).collect();
-        // A bare name may be a stream's whose source was left out.
+        // The user may have omitted the source of a stream.
         let bare = self.streams.iter().find(|name| name.stream.eq_ignore_ascii_case(&written));
         let hint = match bare {
             Some(stream) => Some(format!("did you mean the stream `{stream}`?")),
@@ -383,7 +402,8 @@ impl Resolver<'_> {
     }
 }
 
-/// Inputs first. Models in a circle, and those that read them, are left out.
+/// Sorts models topologically, inputs first. Models in a cycle, and models that read them, are left
+/// out; each cycle is reported.
 fn in_order(models: Vec<Model>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Model> {
     let mut left: BTreeMap<String, Model> =
         models.into_iter().map(|model| (model.name.clone(), model)).collect();
@@ -418,7 +438,7 @@ fn in_order(models: Vec<Model>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Model>
     done
 }
 
-/// One circle, starting with its first name in the alphabet.
+/// Finds one cycle, rotated to start with its alphabetically first name.
 fn circle(left: &BTreeMap<String, Model>) -> Option<Vec<String>> {
     for start in left.keys() {
         let mut way = vec![start.clone()];
@@ -446,6 +466,7 @@ fn circle(left: &BTreeMap<String, Model>) -> Option<Vec<String>> {
     None
 }
 
+/// Marks published models. Expects build order, because a view needs the marks of its inputs.
 fn mark_published(models: &mut [Model]) {
     let mut published: BTreeSet<String> = BTreeSet::new();
     for model in models {

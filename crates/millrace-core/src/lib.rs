@@ -1,4 +1,5 @@
-//! The domain of Millrace: project files to plan, SQL text, metrics.
+//! The domain of Millrace: turns project files into diagnostics, a build graph, SQL text and exact
+//! metric results.
 //!
 //! **Does no I/O, reads no clock, spawns nothing.** Time and file contents are arguments.
 

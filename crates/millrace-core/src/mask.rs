@@ -1,4 +1,6 @@
-//! Values replaced by something that tells them apart and says nothing else: HMAC-SHA-256, in lower-case hex. See ADR 0013.
+//! Masks column values with HMAC-SHA-256, in lower-case hex (ADR 0013).
+//!
+//! Masks tell values apart and allow joins, but reveal nothing else about the values.
 
 use std::fmt;
 
@@ -6,15 +8,16 @@ use sha2::{Digest as _, Sha256};
 
 use crate::digest::hex;
 
-/// Bytes that SHA-256 works on at a time (FIPS 180-4).
+/// Block size of SHA-256 in bytes (FIPS 180-4).
 const BLOCK: usize = 64;
 
-/// Bytes of a salt at least: with fewer it could be found by trying.
+/// Minimum length of a salt in bytes. A shorter one could be found by brute force.
 pub const SALT_BYTES: usize = 16;
 
-/// Masks values under one salt: equal ones become equal masks, in every stream and run.
+/// Masks values under one salt. Equal values have equal masks, in all streams and runs.
 ///
-/// HMAC as RFC 2104 has it, over SHA-256: `H(K ^ opad, H(K ^ ipad, text))`. What comes of the two halves of the key is worked out once.
+/// HMAC of RFC 2104 over SHA-256: `H(K ^ opad, H(K ^ ipad, text))`. The hash states after both
+/// padded keys are computed once and cloned for each value.
 #[derive(Clone)]
 pub struct Masker {
     inner: Sha256,
@@ -22,9 +25,11 @@ pub struct Masker {
 }
 
 impl Masker {
-    /// With that salt as the key, whatever its length.
+    /// Creates a masker. The salt is the HMAC key and may have any length.
     pub fn new(salt: &str) -> Self {
         let mut key = [0; BLOCK];
+        // RFC 2104: a key longer than a block is replaced by its hash, a shorter one is padded with
+        // zeros.
         if salt.len() > BLOCK {
             key[..32].copy_from_slice(&Sha256::digest(salt));
         } else {
@@ -34,13 +39,13 @@ impl Masker {
         Self { inner: half(0x36), outer: half(0x5c) }
     }
 
-    /// The mask of a value's text: 64 hex digits.
+    /// The mask of a value's text, as 64 hex digits.
     pub fn mask(&self, text: impl AsRef<[u8]>) -> String {
         let inner = self.inner.clone().chain_update(text).finalize();
         hex(&self.outer.clone().chain_update(inner).finalize())
     }
 
-    /// What tells one salt from another, for fingerprints. Gives nothing of it away.
+    /// Identifies the salt in fingerprints without revealing anything about it.
     pub fn fingerprint(&self) -> String {
         self.mask("the salt of millrace's masks")
     }
@@ -64,7 +69,8 @@ mod tests {
                 "what do ya want for nothing?",
                 "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
             ),
-            // Worked out with Python's `hmac`: RFC 4231's other keys are not text.
+            // Expected values were computed with Python's `hmac`: the other keys of RFC 4231 are
+            // not text.
             (
                 "a".repeat(131),
                 "Test Using Larger Than Block-Size Key - Hash Key First",

@@ -1,23 +1,23 @@
-//! What a model becomes.
+//! The materializations of models.
 
 use serde::{Deserialize, Serialize};
 
-/// What a model becomes in the warehouse.
+/// How a model is stored in the warehouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Materialization {
-    /// A physical table, made anew by each run in which it changes.
+    /// A physical table. A run rebuilds it if its SQL or its inputs have changed.
     #[default]
     Table,
-    /// A select that is run by whoever reads it.
+    /// A view: its select runs each time it is read.
     View,
 }
 
 impl Materialization {
-    /// The words that project files use.
+    /// The names in project files.
     pub const NAMES: &'static [&'static str] = &["table", "view"];
 
-    /// The one of that name.
+    /// The materialization with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "table" => Some(Self::Table),

@@ -1,4 +1,4 @@
-//! Names: how they are checked, quoted, and made from the names that sources use.
+//! Names: validation, quoting, and the conversion of source names to warehouse names.
 
 use std::fmt;
 
@@ -7,20 +7,21 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::value::Value;
 
-/// One identifier on its way into SQL text. The only way for a name to get there.
+/// An SQL identifier. Names reach SQL text only through this type.
 ///
-/// Both engines quote alike (SQL:2016, 5.2 `<delimited identifier>`): in double quotes, a double quote written twice.
+/// Its `Display` quotes the name as SQL:2016, 5.2 `<delimited identifier>`: in double quotes, with
+/// inner double quotes doubled. Both engines use this form.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ident(String);
 
 impl Ident {
-    /// Any text is a name; U+0000 is dropped because no engine can hold it in one.
+    /// Accepts any text. U+0000 is removed, because no engine accepts it in a name.
     pub fn new(name: impl Into<String>) -> Self {
         let name: String = name.into();
         Self(if name.contains('\0') { name.replace('\0', "") } else { name })
     }
 
-    /// The name without quotes.
+    /// The name, unquoted.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -32,7 +33,7 @@ impl fmt::Display for Ident {
     }
 }
 
-/// A table or view in a schema: `"build"."fact_orders__r42"`.
+/// A table or view with its schema: `"build"."fact_orders__r42"`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Relation {
     /// Schema name, unquoted.
@@ -42,7 +43,7 @@ pub struct Relation {
 }
 
 impl Relation {
-    /// `schema.name`.
+    /// The relation `schema.name`.
     pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
         Self { schema: schema.into(), name: name.into() }
     }
@@ -54,7 +55,7 @@ impl fmt::Display for Relation {
     }
 }
 
-/// A stream by its full name, `source.stream`.
+/// The full name of a stream, `source.stream`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StreamName {
     /// Name of the source.
@@ -64,12 +65,12 @@ pub struct StreamName {
 }
 
 impl StreamName {
-    /// `source.stream`.
+    /// The stream `source.stream`.
     pub fn new(source: impl Into<String>, stream: impl Into<String>) -> Self {
         Self { source: source.into(), stream: stream.into() }
     }
 
-    /// As the parameters `$1` and `$2` of a statement: the source, and the stream within it.
+    /// The parameters `$1` and `$2` of a statement: source name and stream name.
     pub fn params(&self) -> [Value; 2] {
         [Value::text(&self.source), Value::text(&self.stream)]
     }
@@ -81,18 +82,18 @@ impl fmt::Display for StreamName {
     }
 }
 
-/// How loaded columns are named in the warehouse.
+/// How columns of streams are named in the warehouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Naming {
     /// `ClientID` becomes `client_id`.
     #[default]
     SnakeCase,
-    /// As the source spells it.
+    /// Unchanged from the source.
     Source,
 }
 
 impl Naming {
-    /// The warehouse's name for a source's column.
+    /// The warehouse's name for a column of a source.
     pub fn column(self, source_name: &str) -> String {
         match self {
             Self::SnakeCase => snake_case(source_name),
@@ -101,9 +102,11 @@ impl Naming {
     }
 }
 
-/// Lower-case ASCII words joined by underscores; accents are taken off (`Quantité` → `quantite`), letters that have no
-/// ASCII base stay. A name that would be empty or start with a digit gets an underscore in front.
+/// Converts a name to lower-case words joined by underscores. Accents are removed (`Quantité`
+/// becomes `quantite`); letters without an ASCII base are kept. A name that would be empty or start
+/// with a digit gets a leading underscore.
 pub fn snake_case(name: &str) -> String {
+    // NFKD splits a letter from its accents, so that the accents can be dropped.
     let letters: Vec<char> = name
         .nfkd()
         .filter(|c| !unicode_normalization::char::is_combining_mark(*c))
@@ -119,6 +122,7 @@ pub fn snake_case(name: &str) -> String {
         }
         let before = i.checked_sub(1).map(|j| letters[j]);
         let after = letters.get(i + 1);
+        // A word starts at `I` in `clientID`, and at `S` in `HTTPServer`.
         let starts_word = c.is_uppercase()
             && (before.is_some_and(|b| b.is_lowercase() || b.is_numeric())
                 || (before.is_some_and(char::is_uppercase) && after.is_some_and(|a| a.is_lowercase())));
@@ -135,8 +139,9 @@ pub fn snake_case(name: &str) -> String {
     }
 }
 
-/// Whether `name` may name a source, stream, model, metric, dimension or dashboard: a letter or underscore, then letters,
-/// digits and underscores, at most 48 bytes (so that a suffix still fits PostgreSQL's 63).
+/// Whether `name` is valid for a source, stream, model, metric, dimension or dashboard: a letter or
+/// underscore, then letters, digits and underscores (ASCII), at most 48 bytes. A suffix then still
+/// fits into PostgreSQL's limit of 63.
 pub fn is_plain_name(name: &str) -> bool {
     name.len() <= 48
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')

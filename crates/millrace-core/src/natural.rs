@@ -1,8 +1,9 @@
-//! The order in which people count: `page 2` comes before `page 10`.
+//! Natural sort order: `page 2` comes before `page 10`.
 
 use std::cmp::Ordering;
 
-/// Compares texts letter by letter and their numbers as numbers; equal ones in that way by their letters.
+/// Compares two texts piece by piece: runs of digits as numbers of any length, everything else by
+/// character. Texts that are equal in this order are compared as strings, so the order is total.
 pub fn natural_order(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a, b);
     loop {
@@ -12,6 +13,7 @@ pub fn natural_order(a: &str, b: &str) -> Ordering {
         }
         let digits = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
         let order = if digits(word) && digits(other) {
+            // Without leading zeros, the longer number is the greater one; this never overflows.
             let (word, other) = (word.trim_start_matches('0'), other.trim_start_matches('0'));
             word.len().cmp(&other.len()).then_with(|| word.cmp(other))
         } else {
@@ -24,7 +26,7 @@ pub fn natural_order(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// The digits, or what is none, at the beginning of a text; and the rest.
+/// Splits a text after its first run of digits or of other characters.
 fn split(text: &str) -> (&str, &str) {
     let digits = text.starts_with(|c: char| c.is_ascii_digit());
     let end = text.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(text.len());

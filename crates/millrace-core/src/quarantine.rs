@@ -1,24 +1,24 @@
-//! Rows that could not be loaded.
+//! Rows that were rejected by a load and are kept in quarantine.
 
 use serde::{Deserialize, Serialize};
 
-/// Why a row is in quarantine. A closed list, so that it can be counted and filtered.
+/// Why a row is in quarantine. The set is closed, so that codes can be counted and filtered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum QuarantineCode {
-    /// The text is not a record of the format (broken JSON, a CSV row with too many fields).
+    /// The text is not a record of the format: broken JSON, or a CSV row with too many fields.
     BrokenRecord,
-    /// The bytes are not text in the declared encoding.
+    /// The bytes are not valid text in the declared encoding.
     BadEncoding,
-    /// A value is of another type than its column, and no exact conversion exists.
+    /// A value has a different type than its column, and there is no exact conversion.
     WrongType,
     /// A number, date or text does not fit its column exactly.
     OutOfRange,
-    /// A column that may not be empty, or a part of the key, is missing or null.
+    /// A key column or a column that is not nullable is missing or null.
     MissingValue,
-    /// The record has a field that the stream's contract does not let in.
+    /// The record has a field that the stream's contract does not allow.
     UnknownColumn,
-    /// A record that stands twice under one key where the stream does not merge by it.
+    /// A record with a key that occurs twice, in a stream that does not merge by key.
     DuplicateKey,
 }
 
@@ -37,23 +37,24 @@ impl QuarantineCode {
     }
 }
 
-/// A row that was set aside, with its place of origin.
+/// A rejected row, with its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuarantinedRow {
-    /// File, relative to the project folder.
+    /// Path of the file, relative to the project folder.
     pub file: String,
     /// 1-based line on which the record starts.
     pub line: u64,
-    /// The source's name of the column that was wrong; none where the record as a whole is.
+    /// The source's name of the column with the error; `None` if the whole record is invalid.
     pub column: Option<String>,
-    /// Why.
+    /// The reason as a code.
     pub code: QuarantineCode,
-    /// Why, in words, **without any cell value**: `expected an integer, found text`.
+    /// The reason in words, **without any cell value**: `expected an integer, found text`.
     pub reason: String,
-    /// The record's text as it stands in the file, cut after [`RAW_LIMIT`] bytes on a character border; bytes that are not UTF-8
-    /// are replaced. The engine keeps it or only its hash, as the stream allows.
+    /// The record's text as in the file, truncated to [`RAW_LIMIT`] bytes at a character boundary.
+    /// Invalid UTF-8 is replaced. The engine stores this text or only its hash, depending on the
+    /// stream.
     pub raw: String,
 }
 
-/// Bytes of a record that quarantine keeps.
+/// Maximum size in bytes of a record's text in quarantine.
 pub const RAW_LIMIT: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! Diagnostics as text for a terminal and as JSON. Pure: texts of the files are an argument.
+//! Renders diagnostics as text for a terminal and as JSON. The texts of the files are an argument.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,8 @@ use serde_json::{Value as Json, json};
 use crate::diagnostic::{Diagnostic, Label, Severity};
 use crate::project::SourceTexts;
 
-/// One diagnostic as a terminal shows it, ending in a line break. With `color`, ANSI colours; nothing is said by colour alone.
+/// Renders a diagnostic for a terminal, with a final line break. `color` adds ANSI colors; no
+/// information is conveyed by color alone.
 pub fn to_terminal(diagnostic: &Diagnostic, texts: &SourceTexts, color: bool) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
@@ -22,11 +23,13 @@ pub fn to_terminal(diagnostic: &Diagnostic, texts: &SourceTexts, color: bool) ->
             files.push(&label.span.file);
         }
     }
+    // One snippet for each file; a file without text is omitted.
     for file in files {
         let Some(text) = texts.get(file) else { continue };
         let mut snippet = Snippet::source(text.as_str()).path(file).fold(true);
         for (at, label) in diagnostic.labels.iter().enumerate().filter(|(_, label)| &*label.span.file == file)
         {
+            // The first label is underlined as the place to fix, the others as context.
             let kind = if at == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
             let annotation = kind.span(within(label, text));
             snippet = snippet.annotation(if label.text.is_empty() {
@@ -50,7 +53,7 @@ pub fn to_terminal(diagnostic: &Diagnostic, texts: &SourceTexts, color: bool) ->
     out
 }
 
-/// The label's range, made to lie on character borders of the text and to cover something where it can.
+/// The byte range of a label, clamped to the text and moved back to character boundaries.
 fn within(label: &Label, text: &str) -> std::ops::Range<usize> {
     let border =
         |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
@@ -59,7 +62,7 @@ fn within(label: &Label, text: &str) -> std::ops::Range<usize> {
     start..end
 }
 
-/// 1-based line and column (in characters) of a byte.
+/// 1-based line and column of a byte position. Columns count characters.
 pub fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     let before = &text[..at];
@@ -67,8 +70,9 @@ pub fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// One diagnostic as JSON: `severity`, `code`, `message`, `labels` (each `file`, `line`, `column`, `end_line`, `end_column`, `text`), `causes`,
-/// `hint`. Lines and columns count from 1, columns in characters.
+/// Renders a diagnostic as a JSON object with `severity`, `code`, `message`, `labels` (each with
+/// `file`, `line`, `column`, `end_line`, `end_column`, `text`), `causes` and `hint`. Lines and
+/// columns are 1-based; columns count characters.
 pub fn to_json(diagnostic: &Diagnostic, texts: &SourceTexts) -> Json {
     let labels: Vec<Json> = diagnostic
         .labels

@@ -1,12 +1,14 @@
-//! When runs start: cron expressions in a time zone.
+//! Cron expressions and the times at which they match in a time zone.
 //!
-//! The five fields of crontab(5): minute, hour, day of month, month, day of week; lists, ranges, steps, names of months and days; a day
-//! matches when either day field does, if both are restricted (POSIX, `crontab`). Written here because the libraries of the field stand
-//! on other versions of the time library, or leave out what clocks do twice a year:
+//! The syntax is that of crontab(5): five fields (minute, hour, day of month, month, day of week)
+//! with lists, ranges, steps, and names of months and days. If both day fields are restricted, a
+//! day matches if either field does (POSIX, `crontab`). It is implemented here because the existing
+//! libraries depend on other versions of the time library, or do not handle daylight saving time:
 //!
-//! * An hour that the clock skips: a time in it comes once, at the moment at which the clock goes on. Where the hour field is `*` or
-//!   `*/n`, the runs go by real time, and the skipped hour has none.
-//! * An hour that comes twice: a time in it comes once, the first time. With `*` or `*/n` as hour it comes twice.
+//! * An hour that the clock skips: a time in it runs once, at the moment of the change. If the hour
+//!   field is `*` or `*/n`, runs follow real time, and there is none for the skipped hour.
+//! * An hour that occurs twice: a time in it runs once, the first time. If the hour field is `*` or
+//!   `*/n`, it runs both times.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,10 +18,11 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan as _};
 
-/// Days that are looked at for the next time: 29 February can be eight years away (1896 to 1904, 2096 to 2104).
+/// The number of days that are searched for the next time. There can be eight years between two 29
+/// Februaries (1896 to 1904, 2096 to 2104).
 const MOST_DAYS: i32 = 9 * 366;
 
-/// A cron expression that has times.
+/// A parsed cron expression. It has at least one matching time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cron {
     text: String,
@@ -27,15 +30,15 @@ pub struct Cron {
     hours: BTreeSet<i8>,
     days: BTreeSet<i8>,
     months: BTreeSet<i8>,
-    /// 0 is Sunday.
+    /// Days of the week; 0 is Sunday.
     weekdays: BTreeSet<i8>,
-    /// Whether the two day fields are both restricted, so that either may match.
+    /// Whether both day fields are restricted, so that a day matches if either field does.
     either_day: bool,
-    /// Whether the hour field begins with a star.
+    /// Whether the hour field begins with `*`.
     every_hour: bool,
 }
 
-/// Why a text is no cron expression: a sentence's end, for people.
+/// Why a text is not a cron expression: a message fragment for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotCron(pub String);
 
@@ -45,6 +48,7 @@ impl fmt::Display for NotCron {
     }
 }
 
+/// The bounds of a field, and names for its values (`words[0]` is the name of `least`).
 struct Field {
     name: &'static str,
     least: i8,
@@ -61,7 +65,7 @@ const MONTH: Field = Field {
     most: 12,
     words: &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
 };
-/// Sunday is 0 and 7.
+/// Sunday is both 0 and 7.
 const WEEKDAY: Field = Field {
     name: "day of week",
     least: 0,
@@ -70,6 +74,7 @@ const WEEKDAY: Field = Field {
 };
 
 impl Field {
+    /// Parses a number or a name; refuses values out of bounds.
     fn value(&self, text: &str) -> Result<i8, NotCron> {
         let word = self.words.iter().position(|word| word.eq_ignore_ascii_case(text));
         let number = match word {
@@ -84,7 +89,7 @@ impl Field {
         number.filter(|number| (self.least..=self.most).contains(number)).ok_or_else(bounds)
     }
 
-    /// The values of a field: a list of `*`, values and ranges, each with a step perhaps.
+    /// Parses a field: a list of `*`, values and ranges, each with an optional step.
     fn values(&self, text: &str) -> Result<BTreeSet<i8>, NotCron> {
         let mut values = BTreeSet::new();
         for part in text.split(',') {
@@ -95,7 +100,7 @@ impl Field {
             let (from, to) = match range.split_once('-') {
                 _ if range == "*" => (self.least, self.most),
                 Some((from, to)) => (self.value(from)?, self.value(to)?),
-                // `5/15` is `5-59/15`, as in Vixie's cron.
+                // As in Vixie's cron, `5/15` means `5-59/15`.
                 None if step.is_some() => (self.value(range)?, self.most),
                 None => (self.value(range)?, self.value(range)?),
             };
@@ -119,6 +124,8 @@ impl Field {
 impl FromStr for Cron {
     type Err = NotCron;
 
+    /// Parses five fields or a name such as `@daily`. Refuses an expression that never matches
+    /// (`0 0 30 2 *`).
     fn from_str(text: &str) -> Result<Self, NotCron> {
         let text = text.trim();
         let fields = match text {
@@ -141,6 +148,7 @@ impl FromStr for Cron {
                 "a cron expression has five fields ({wanted}), this one has {count}"
             )));
         };
+        // Maps 7 to 0: both are Sunday.
         let weekdays = WEEKDAY.values(weekday)?.into_iter().map(|day| day % 7).collect();
         let cron = Self {
             text: text.to_owned(),
@@ -152,6 +160,7 @@ impl FromStr for Cron {
             either_day: !day.starts_with('*') && !weekday.starts_with('*'),
             every_hour: hour.starts_with('*'),
         };
+        // A day that exists is found within `MOST_DAYS` from any start.
         match cron.next_after(Timestamp::UNIX_EPOCH, &TimeZone::UTC) {
             Some(_) => Ok(cron),
             None => Err(NotCron(format!("`{text}` has no time: no such day ever comes"))),
@@ -166,6 +175,7 @@ impl fmt::Display for Cron {
 }
 
 impl Cron {
+    /// Whether a calendar day matches the month and the day fields.
     fn has_day(&self, date: Date) -> bool {
         if !self.months.contains(&date.month()) {
             return false;
@@ -175,9 +185,11 @@ impl Cron {
         if self.either_day { day || weekday } else { day && weekday }
     }
 
-    /// The first time after a moment; none where time itself ends (in the year 9999).
+    /// The first matching time after a moment. Returns `None` after the year 9999, the end of the
+    /// time library's range.
     pub fn next_after(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-        // A day before, for a moment that lies in the second of two equal hours around midnight.
+        // Starts a day earlier: around midnight, `after` may be in the second of two repeated
+        // hours.
         let mut date = zone.to_datetime(after).date().checked_sub(1.day()).ok()?;
         for _ in 0..MOST_DAYS {
             if self.has_day(date)
@@ -190,10 +202,12 @@ impl Cron {
         None
     }
 
-    /// The last time at or before `now` and after `after`: the one that stands for all that went by between the two.
+    /// The last matching time after `after` and up to `now`, inclusive. The scheduler uses it as
+    /// the one run that stands for all runs missed in between. Returns `None` if there is none.
     pub fn last_between(&self, after: Timestamp, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let first = self.next_after(after, zone).filter(|time| *time <= now)?;
-        // From close to `now`, so that a year of quarters of an hour is not walked through.
+        // Searches backwards from `now` in growing steps, because a year of quarters of an hour is
+        // too long to walk through.
         let mut span = 60 * 60;
         while let Ok(from) = now.checked_sub(span.seconds())
             && from > first
@@ -206,6 +220,7 @@ impl Cron {
         Some(self.walk(first, now, zone))
     }
 
+    /// The last matching time up to `now`, found by stepping forward from `time`, which matches.
     fn walk(&self, mut time: Timestamp, now: Timestamp, zone: &TimeZone) -> Timestamp {
         while let Some(next) = self.next_after(time, zone).filter(|next| *next <= now) {
             time = next;
@@ -213,7 +228,7 @@ impl Cron {
         time
     }
 
-    /// The moments of one day of the calendar, in order.
+    /// All matching times of one calendar day, in order.
     fn times(&self, date: Date, zone: &TimeZone) -> BTreeSet<Timestamp> {
         let mut times = BTreeSet::new();
         for hour in &self.hours {
@@ -225,14 +240,16 @@ impl Cron {
         times
     }
 
-    /// When the clock on the wall shows a time: once, and around a change of the clock never or twice.
+    /// The moments at which the local clock shows a time: normally one; none or two around a clock
+    /// change.
     fn moments(&self, wall: DateTime, zone: &TimeZone) -> [Option<Timestamp>; 2] {
         let at = |offset: jiff::tz::Offset| offset.to_timestamp(wall).ok();
         match zone.to_ambiguous_timestamp(wall).offset() {
             AmbiguousOffset::Unambiguous { offset } => [at(offset), None],
             AmbiguousOffset::Gap { .. } if self.every_hour => [None, None],
             AmbiguousOffset::Gap { before, .. } => {
-                // With the offset before the gap the moment lies after the change, which is the last one before it.
+                // With the offset before the gap, the moment lies after the change. So the change
+                // is the last transition before it.
                 let change = at(before).and_then(|moment| {
                     let later = moment.checked_add(1.nanosecond()).ok()?;
                     zone.preceding(later).next().map(|change| change.timestamp())

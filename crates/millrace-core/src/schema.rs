@@ -1,34 +1,36 @@
-//! Columns and their logical types: one list for every source and warehouse.
+//! Columns and their logical types: one set of types for all sources and warehouses.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The logical type of a column. What each source and warehouse makes of it stands in the reference, `types.md`.
+/// The logical type of a column. The reference page `types.md` lists how each source and warehouse
+/// maps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DataType {
     /// True or false.
     Boolean,
-    /// Signed integer of 8 bits.
+    /// Signed 8-bit integer.
     Int8,
-    /// Signed integer of 16 bits.
+    /// Signed 16-bit integer.
     Int16,
-    /// Signed integer of 32 bits.
+    /// Signed 32-bit integer.
     Int32,
-    /// Signed integer of 64 bits.
+    /// Signed 64-bit integer.
     Int64,
-    /// Unsigned integer of 8 bits.
+    /// Unsigned 8-bit integer.
     UInt8,
-    /// Unsigned integer of 16 bits.
+    /// Unsigned 16-bit integer.
     UInt16,
-    /// Unsigned integer of 32 bits.
+    /// Unsigned 32-bit integer.
     UInt32,
-    /// Unsigned integer of 64 bits.
+    /// Unsigned 64-bit integer.
     UInt64,
-    /// Exact number: `precision` digits in all (1 to 65), `scale` of them after the point (0 to 38).
+    /// Exact number with `precision` digits in total (1 to 65), `scale` of them after the point (0
+    /// to 38).
     Decimal {
-        /// Digits in all.
+        /// Total number of digits.
         precision: u8,
-        /// Digits after the point; at most `precision`.
+        /// Number of digits after the point; at most `precision`.
         scale: u8,
     },
     /// IEEE 754 binary32.
@@ -39,13 +41,13 @@ pub enum DataType {
     Date,
     /// Date and time without a zone, in microseconds.
     Timestamp,
-    /// An instant, in microseconds of UTC.
+    /// A point in time, in microseconds of UTC.
     TimestampTz,
-    /// A length of time in microseconds (MySQL's TIME, which goes beyond a day).
+    /// A duration in microseconds. MySQL's TIME maps to it, because it can exceed one day.
     Interval,
     /// Text in UTF-8.
     Text,
-    /// Text that is one JSON value.
+    /// Text that holds one JSON value.
     Json,
     /// Bytes.
     Bytes,
@@ -70,7 +72,7 @@ impl DataType {
         )
     }
 
-    /// Whether values lie on a time line.
+    /// Whether values are dates or timestamps.
     pub fn is_temporal(self) -> bool {
         matches!(self, Self::Date | Self::Timestamp | Self::TimestampTz)
     }
@@ -102,7 +104,7 @@ impl fmt::Display for DataType {
     }
 }
 
-/// The names that [`DataType::from_str`] takes, as messages list them.
+/// The type names that [`DataType::from_str`] accepts, as shown in messages.
 pub const TYPE_NAMES: [&str; 19] = [
     "boolean",
     "int8",
@@ -125,13 +127,15 @@ pub const TYPE_NAMES: [&str; 19] = [
     "bytes",
 ];
 
-/// The text is no logical type.
+/// The error of [`DataType::from_str`]: the text is not a logical type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAType;
 
 impl FromStr for DataType {
     type Err = NotAType;
 
+    /// Parses a name of [`TYPE_NAMES`]; the inverse of `Display`. Refuses a decimal whose precision
+    /// or scale is out of bounds.
     fn from_str(text: &str) -> Result<Self, NotAType> {
         if let Some(digits) = text.strip_prefix("decimal(").and_then(|rest| rest.strip_suffix(')')) {
             let (precision, scale) = digits.split_once(',').ok_or(NotAType)?;
@@ -167,25 +171,27 @@ impl FromStr for DataType {
 /// One column of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// As the source spells it.
+    /// Name as the source spells it.
     pub name: String,
     /// Logical type.
     pub data_type: DataType,
-    /// Whether the source may deliver NULL or leave the value out. A row that does so in a column where it may not is bad.
+    /// Whether the source may deliver NULL or omit the value. If not, such a row goes to
+    /// quarantine.
     pub nullable: bool,
 }
 
-/// The columns of a stream, in the source's order, with the key that the source itself declares.
+/// The columns of a stream, in the order of the source, and the primary key that the source
+/// declares.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StreamSchema {
-    /// Columns; names are distinct.
+    /// The columns; their names are unique.
     pub columns: Vec<Column>,
-    /// Names of the primary key's columns; empty where the source has none.
+    /// Column names of the primary key; empty if the source declares none.
     pub primary_key: Vec<String>,
 }
 
 impl StreamSchema {
-    /// The column of that name, spelled as in the source.
+    /// The column with this name, in the spelling of the source.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
     }

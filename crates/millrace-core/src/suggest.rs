@@ -1,6 +1,8 @@
-//! “Did you mean …?”
+//! “Did you mean …?”: finds the name that was probably intended.
 
-/// The known name nearest to what was written, where one is near enough to be a likely slip.
+/// The known name that is most similar to `written`. Ignores case; the Damerau-Levenshtein distance
+/// may be a third of the longer name's length, and at least one. Returns `None` if no name is that
+/// close.
 pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = written.to_lowercase();
     known
@@ -13,7 +15,8 @@ pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
         .map(|(_, name)| name)
 }
 
-/// A hint with the nearest name, or with all of them where they are few.
+/// A hint with the nearest name. If none is near, it lists all names after `all_as`, provided that
+/// there are at most 24.
 pub fn did_you_mean<'a>(
     written: &str,
     known: impl IntoIterator<Item = &'a str> + Clone,

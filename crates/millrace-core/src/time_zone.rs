@@ -1,4 +1,4 @@
-//! The time zone of a project: where its days begin.
+//! The time zone of a project, which determines where its days begin (ADR 32).
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -7,7 +7,7 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use crate::suggest;
 use crate::value::{civil_from_days, days_from_civil};
 
-/// A zone of the IANA database, with the rules that this program brings along.
+/// A zone of the IANA database. Its rules are those bundled with this program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProjectZone {
     name: String,
@@ -21,7 +21,8 @@ impl Default for ProjectZone {
 }
 
 impl ProjectZone {
-    /// The zone of that name; case does not matter. Where there is none: what may have been meant, as a hint.
+    /// Finds a zone by name, ignoring case. The error is a hint: the zone that was probably
+    /// intended, or examples.
     pub fn of(name: &str) -> Result<Self, String> {
         let found = TimeZoneDatabase::bundled().get(name).ok();
         let known = found.and_then(|rules| Some(Self { name: rules.iana_name()?.to_owned(), rules }));
@@ -33,22 +34,23 @@ impl ProjectZone {
         })
     }
 
-    /// Its name, as the IANA database spells it.
+    /// Its name in the spelling of the IANA database.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The moment at which a day (since 1970-01-01) begins, in microseconds since 1970-01-01 00:00:00 UTC. Where the clock skips
-    /// midnight it is the moment at which it goes on; where midnight comes twice, the first one. None beyond the years -9999 to 9999.
+    /// The start of a day (days since 1970-01-01), in microseconds since 1970-01-01 00:00:00 UTC.
+    /// If the clock skips midnight, it is the moment of the change; if midnight occurs twice, it is
+    /// the first one. Returns `None` outside the years -9999 to 9999.
     pub fn start_of(&self, day: i32) -> Option<i64> {
         let (year, month, day) = civil_from_days(i64::from(day));
         let date = Date::new(i16::try_from(year).ok()?, month as i8, day as i8).ok()?;
-        // Noon is there on every day but those that a zone left out altogether.
+        // Start from noon: it exists on every day except those that a zone skipped entirely.
         let noon = self.rules.to_zoned_datetime(date.at(12, 0, 0, 0)).ok()?;
         Some(noon.start_of_day().ok()?.timestamp().as_microsecond())
     }
 
-    /// The day of a moment, in days since 1970-01-01.
+    /// The day that contains a moment, in days since 1970-01-01.
     pub fn day_of(&self, moment: Timestamp) -> i32 {
         let date = self.rules.to_datetime(moment).date();
         let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());
@@ -56,7 +58,8 @@ impl ProjectZone {
     }
 }
 
-/// A zone that may have been meant: `Paris`, `Europe/Pari`.
+/// The zone that was probably intended: by its city (`Paris`), or by a similar name
+/// (`Europe/Pari`).
 fn nearest(name: &str) -> Option<String> {
     let bundled = TimeZoneDatabase::bundled();
     let names: Vec<String> = bundled.available().map(|name| name.to_string()).collect();

@@ -1,26 +1,30 @@
-//! Values on their way to and from a warehouse, exact.
+//! Exact values on their way to and from a warehouse, and exact decimal arithmetic.
+//!
+//! [`Value`] holds one cell of a result or one parameter of a statement. [`Decimal`] divides,
+//! subtracts and rounds without binary floating point; division and subtraction return `None` if
+//! the result does not fit.
 
 use std::cmp::Ordering;
 use std::fmt;
 
-/// One value of a result or a parameter.
+/// One value of a query result, or one parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// SQL's NULL.
     Null,
     /// True or false.
     Bool(bool),
-    /// Any integer type.
+    /// An integer of any width.
     Int(i128),
-    /// An exact number.
+    /// An exact number with a fraction.
     Decimal(Decimal),
-    /// An IEEE 754 number.
+    /// An IEEE 754 floating-point number.
     Float(f64),
-    /// Text; also JSON, intervals and whatever has no type of its own here.
+    /// Text. Also holds JSON, intervals and all types that have no variant of their own.
     Text(String),
     /// Days since 1970-01-01.
     Date(i32),
-    /// Microseconds since 1970-01-01 00:00:00, no zone.
+    /// Microseconds since 1970-01-01 00:00:00, without a zone.
     Timestamp(i64),
     /// Microseconds since 1970-01-01 00:00:00 UTC.
     TimestampTz(i64),
@@ -29,17 +33,17 @@ pub enum Value {
 }
 
 impl Value {
-    /// Text from anything like it.
+    /// A text value, from anything that converts to a `String`.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
 
-    /// Whether it is NULL.
+    /// Whether the value is NULL.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
 
-    /// The text, where it is one.
+    /// The text, if the value is one.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -47,7 +51,7 @@ impl Value {
         }
     }
 
-    /// The integer, where it is one.
+    /// The integer, if the value is one.
     pub fn as_int(&self) -> Option<i128> {
         match self {
             Self::Int(n) => Some(*n),
@@ -55,7 +59,7 @@ impl Value {
         }
     }
 
-    /// The number as a decimal, where it is an exact one.
+    /// The number as a decimal, if it is an integer or a decimal. `None` for floats.
     pub fn as_decimal(&self) -> Option<Decimal> {
         match self {
             Self::Int(n) => Some(Decimal { mantissa: *n, scale: 0 }),
@@ -66,7 +70,8 @@ impl Value {
 }
 
 impl fmt::Display for Value {
-    /// As a person reads it; dates and times in ISO 8601.
+    /// Formats the value for people. Dates and times are in ISO 8601, bytes are `\x` and hex
+    /// digits, NULL is the empty text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => Ok(()),
@@ -86,8 +91,9 @@ impl fmt::Display for Value {
     }
 }
 
-/// Year, month and day of a day number (days since 1970-01-01), by Howard Hinnant's `civil_from_days`
-/// (<https://howardhinnant.github.io/date_algorithms.html>): any `i32`, where calendar libraries stop at the year 9999.
+/// Year, month and day of a day number (days since 1970-01-01). The algorithm is Howard Hinnant's
+/// `civil_from_days` (<https://howardhinnant.github.io/date_algorithms.html>). It accepts any
+/// `i32`; calendar libraries stop at the year 9999.
 pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
@@ -100,7 +106,8 @@ pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
-/// The day number of a date, by the same source's `days_from_civil`. The caller checks that the date exists.
+/// The day number of a date, by `days_from_civil` of the same source. The caller checks that the
+/// date exists.
 pub fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
@@ -110,11 +117,14 @@ pub fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
+/// Writes a date as `YYYY-MM-DD`; years beyond 9999 have more digits.
 fn write_date(f: &mut fmt::Formatter<'_>, days: i64) -> fmt::Result {
     let (year, month, day) = civil_from_days(days);
     write!(f, "{year:04}-{month:02}-{day:02}")
 }
 
+/// Writes a timestamp in ISO 8601, without trailing zeros in the fraction. `zone` is appended as it
+/// is.
 fn write_timestamp(f: &mut fmt::Formatter<'_>, micros: i64, zone: &str) -> fmt::Result {
     const DAY: i64 = 86_400_000_000;
     write_date(f, micros.div_euclid(DAY))?;
@@ -130,17 +140,17 @@ fn write_timestamp(f: &mut fmt::Formatter<'_>, micros: i64, zone: &str) -> fmt::
 /// An exact number: `mantissa / 10^scale`.
 #[derive(Debug, Clone, Copy)]
 pub struct Decimal {
-    /// All digits.
+    /// All digits, as an integer.
     pub mantissa: i128,
-    /// Digits after the point.
+    /// Number of digits after the decimal point.
     pub scale: u8,
 }
 
 impl Decimal {
-    /// `self / by` with the scale of both operands plus six, rounded half to even. None when `by` is zero or the result has
-    /// more digits than fit.
+    /// `self / by`, rounded half to even. The scale of the result is the sum of both scales plus
+    /// six. Returns `None` if `by` is zero or if the result has too many digits.
     ///
-    /// Long division, so that no intermediate product overflows.
+    /// Uses long division, so that no intermediate product overflows.
     pub fn divide(self, by: Self) -> Option<Self> {
         if by.mantissa == 0 {
             return None;
@@ -150,7 +160,8 @@ impl Decimal {
         let divisor = by.mantissa.unsigned_abs();
         let mut quotient = self.mantissa.unsigned_abs() / divisor;
         let mut remainder = self.mantissa.unsigned_abs() % divisor;
-        // self/by = (m1/m2) · 10^(s2-s1), so `scale + s2 - s1` further digits give the result its scale.
+        // self/by = (m1/m2) · 10^(s2-s1), so `scale + s2 - s1` more digits give the result its
+        // scale.
         for _ in 0..(u32::from(scale) + u32::from(by.scale) - u32::from(self.scale)) {
             let (digit, rest) = next_digit(remainder, divisor);
             quotient = quotient.checked_mul(10)?.checked_add(digit)?;
@@ -165,24 +176,26 @@ impl Decimal {
         Some(Self { mantissa: if negative { -mantissa } else { mantissa }, scale })
     }
 
-    /// `self - other`; none on overflow.
+    /// `self - other`. Returns `None` on overflow.
     pub fn subtract(self, other: Self) -> Option<Self> {
         let (a, b, scale) = align(self, other)?;
         Some(Self { mantissa: a.checked_sub(b)?, scale })
     }
 
-    /// Without the sign.
+    /// The absolute value.
     #[must_use]
     pub fn abs(self) -> Self {
         Self { mantissa: self.mantissa.saturating_abs(), scale: self.scale }
     }
 
-    /// Rounded half to even to `scale` digits after the point; unchanged where it has no more than that.
+    /// Rounds half to even to `scale` digits after the point. A number with that many digits or
+    /// fewer is unchanged.
     #[must_use]
     pub fn round(self, scale: u8) -> Self {
         if scale >= self.scale {
             return self;
         }
+        // A unit that does not fit is more than twice any mantissa, so the result is zero.
         let Some(unit) = 10i128.checked_pow(u32::from(self.scale - scale)) else {
             return Self { mantissa: 0, scale };
         };
@@ -196,11 +209,13 @@ impl Decimal {
     }
 }
 
-/// `remainder · 10` divided by `divisor`, where `remainder < divisor ≤ 2^127`; never overflows.
+/// One step of the long division: the quotient and remainder of `remainder · 10` by `divisor`.
+/// Never overflows, given `remainder < divisor ≤ 2^127`.
 fn next_digit(remainder: u128, divisor: u128) -> (u128, u128) {
     if let Some(tenfold) = remainder.checked_mul(10) {
         return (tenfold / divisor, tenfold % divisor);
     }
+    // Adds `remainder` ten times: both terms are below 2^127, so each sum fits.
     let (mut digit, mut rest) = (0, 0);
     for _ in 0..10 {
         rest += remainder;
@@ -212,6 +227,7 @@ fn next_digit(remainder: u128, divisor: u128) -> (u128, u128) {
     (digit, rest)
 }
 
+/// Both mantissas at the larger of the two scales, and that scale. Returns `None` on overflow.
 fn align(a: Decimal, b: Decimal) -> Option<(i128, i128, u8)> {
     let scale = a.scale.max(b.scale);
     let widen = |d: Decimal| d.mantissa.checked_mul(10i128.checked_pow(u32::from(scale - d.scale))?);
@@ -219,7 +235,7 @@ fn align(a: Decimal, b: Decimal) -> Option<(i128, i128, u8)> {
 }
 
 impl PartialEq for Decimal {
-    /// As numbers: 1.50 equals 1.5.
+    /// Compares as numbers: 1.50 equals 1.5.
     fn eq(&self, other: &Self) -> bool {
         align(*self, *other).is_some_and(|(a, b, _)| a == b)
     }

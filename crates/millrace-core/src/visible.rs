@@ -1,13 +1,16 @@
-//! Texts of other people on a terminal: one line each, and nothing in them that the terminal would take for an order.
+//! Makes untrusted text safe to print on a terminal: on one line, and without characters that the
+//! terminal would interpret.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// Whether a terminal does something else with it than show it: controls (line ends, tabs, the ESC of escape codes), separators of lines and paragraphs,
-/// marks that turn the direction of writing, annotations, and what nobody sees (Unicode's `Bidi_Control` and `Default_Ignorable_Code_Point`). What
-/// shapes the letter beside it is a part of that letter: joiners, variation selectors, fillers of syllables.
+/// Whether a terminal interprets the character instead of showing it: controls (line breaks, tabs,
+/// the ESC of escape sequences), line and paragraph separators, marks that change the direction of
+/// writing, annotations, and invisible characters (Unicode's `Bidi_Control` and
+/// `Default_Ignorable_Code_Point`). Characters that only shape the letter next to them are allowed:
+/// joiners, variation selectors, syllable fillers.
 fn is_order(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -30,7 +33,7 @@ fn is_order(c: char) -> bool {
         )
 }
 
-/// 1234567 as people read it: `1,234,567`.
+/// Formats a number with thousands separators: `1,234,567`.
 pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -43,7 +46,8 @@ pub fn grouped(n: u64) -> String {
     out
 }
 
-/// The text in one line, in which whatever a terminal would obey is written as in a string of a program: `\n`, `\t`, `\u{1b}`.
+/// The text on one line, with characters that a terminal would interpret escaped as in a string
+/// literal: `\n`, `\t`, `\u{1b}`.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_order) {
         return Cow::Borrowed(text);
@@ -63,18 +67,21 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Columns that a text takes on a terminal: two for the wide letters of East Asia and most pictures, none for combining marks.
+/// The number of terminal columns that a text occupies: two for wide East Asian characters and most
+/// emoji, zero for combining marks.
 pub fn columns(text: &str) -> usize {
     text.width()
 }
 
-/// The text, or as much of it as fits before a `…` in that many columns. Says whether it was cut.
+/// The text if it fits into `most` terminal columns; otherwise its longest prefix that fits,
+/// followed by `…`. The flag says whether it was cut.
 pub fn fitting(text: &str, most: usize) -> (Cow<'_, str>, bool) {
     if columns(text) <= most {
         return (Cow::Borrowed(text), false);
     }
     let (mut used, mut end) = (0, 0);
     for (at, c) in text.char_indices() {
+        // One column is reserved for the `…`.
         used += c.width().unwrap_or(0);
         if used + 1 > most {
             break;
@@ -105,11 +112,11 @@ mod tests {
         }
     }
 
-    /// `Bidi_Control`, by PropList.txt of Unicode 14, and as it is since 6.3.
+    /// `Bidi_Control` of PropList.txt of Unicode 14; unchanged since 6.3.
     const BIDI_CONTROL: [RangeInclusive<u32>; 4] =
         [0x61c..=0x61c, 0x200e..=0x200f, 0x202a..=0x202e, 0x2066..=0x2069];
 
-    /// `Default_Ignorable_Code_Point`, by DerivedCoreProperties.txt of Unicode 14.
+    /// `Default_Ignorable_Code_Point` of DerivedCoreProperties.txt of Unicode 14.
     const DEFAULT_IGNORABLE: [RangeInclusive<u32>; 17] = [
         0xad..=0xad,
         0x34f..=0x34f,
@@ -130,8 +137,9 @@ mod tests {
         0xe0000..=0xe0fff,
     ];
 
-    /// Of these, what shapes the letter beside it: a grapheme joiner, fillers of Hangul and vowels of Khmer, variation selectors of Mongolian and of all
-    /// scripts, joiners (of Arabic, of Indic scripts and of pictures).
+    /// Those of them that shape the letter next to them: a grapheme joiner, fillers of Hangul and
+    /// vowels of Khmer, variation selectors of Mongolian and of all scripts, joiners (of Arabic,
+    /// Indic scripts and emoji).
     const SHAPES: [RangeInclusive<u32>; 8] = [
         0x34f..=0x34f,
         0x115f..=0x1160,
@@ -143,7 +151,8 @@ mod tests {
         0xe0100..=0xe01ef,
     ];
 
-    /// Controls, the separators of lines (Zl) and paragraphs (Zp), and the marks of interlinear annotations.
+    /// Controls, line separators (Zl) and paragraph separators (Zp), and the marks of interlinear
+    /// annotations.
     const OTHERS: [RangeInclusive<u32>; 4] = [0x0..=0x1f, 0x7f..=0x9f, 0x2028..=0x2029, 0xfff9..=0xfffb];
 
     #[test]

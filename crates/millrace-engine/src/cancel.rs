@@ -1,8 +1,8 @@
-//! Stopping a run from outside.
+//! Cancellation of a run from outside.
 
 use tokio::sync::watch;
 
-/// A flag that is set once and can be waited for. Clones are the same flag.
+/// A flag that is set once and can be awaited. Clones share the flag.
 #[derive(Debug, Clone)]
 pub struct Cancel {
     flag: watch::Sender<bool>,
@@ -15,7 +15,8 @@ impl Default for Cancel {
 }
 
 impl Cancel {
-    /// Sets the flag. What waits for it ends within moments: the statement under way is interrupted and rolled back.
+    /// Sets the flag. Whoever waits for it stops shortly afterwards: the statement in progress is
+    /// interrupted and its transaction rolled back.
     pub fn cancel(&self) {
         self.flag.send_replace(true);
     }
@@ -28,7 +29,7 @@ impl Cancel {
     /// Returns when it is set.
     pub async fn cancelled(&self) {
         let mut flag = self.flag.subscribe();
-        // The sender lives as long as `self`.
+        // Cannot fail, because `self` owns a sender.
         let _ = flag.wait_for(|set| *set).await;
     }
 }

@@ -1,5 +1,5 @@
-//! A project, compiled and checked: streams, models, metrics and pages by name, against captured schemas. Nothing here changes a
-//! warehouse.
+//! Compilation of a project: streams, models, metrics and dashboards are resolved by name and
+//! checked against captured schemas. Nothing in this stage changes a warehouse.
 
 pub mod bi_types;
 pub mod catalog;

@@ -1,4 +1,5 @@
-//! What can go wrong outside: one kind for each, and one table from kind to code, exit and retry.
+//! Errors of the outside world: kinds, and one table from kind to diagnostic code, exit code, retry
+//! and hint.
 
 use std::fmt;
 
@@ -6,73 +7,77 @@ use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 use serde::{Deserialize, Serialize};
 
-/// The result of everything that touches a source or a warehouse.
+/// The result of operations on sources and warehouses.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What kind of failure it is; decides what the operator is told and whether trying again makes sense.
+/// The kind of a failure. It decides on the exit code, the hint, and whether a retry makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
-    /// A file or server that a source names is not there or does not answer.
+    /// A file or server that a source names does not exist or does not answer.
     SourceUnreachable,
-    /// Nothing is there of what a source names by a pattern, which may be right where what was loaded stays.
+    /// No file or table matches a pattern of a source. That may be correct if earlier rows are
+    /// kept.
     SourceEmpty,
-    /// The connection to a source broke while something was read over it.
+    /// The connection to a source broke during a read.
     SourceLost,
-    /// What a source holds changed while it was read, so that what was read is neither the one nor the other.
+    /// The contents of a source changed during a read, so that the result would mix two versions.
     SourceChanged,
-    /// The source answers, but what it holds cannot be read as what the project says it is.
+    /// The source answers, but its contents do not have the format that the project declares.
     SourceUnreadable,
-    /// What the project says of a source or a warehouse cannot be right, whatever that would answer. Nobody was asked.
+    /// Settings of a source or warehouse are wrong whatever the other side would answer. Nobody was
+    /// contacted.
     Misconfigured,
-    /// A `${NAME}` of a source or a warehouse is not set. Nobody was asked.
+    /// A `${NAME}` in the settings of a source or warehouse is not set. Nobody was contacted.
     UnsetVariable,
-    /// More rows went to quarantine than allowed, or the contract of the stream forbids what was found.
+    /// More rows went into quarantine than allowed, or the stream's contract forbids what was
+    /// found.
     ContractBroken,
-    /// A stream had rows, and would have none or too few of them left. Holds the run.
+    /// A stream had rows and would keep none, or too few of them. Holds the run.
     StreamEmptied,
-    /// A column that models read is gone from its stream. Holds the run.
+    /// A column that models read has vanished from its stream. Holds the run.
     ColumnVanished,
-    /// The stream differs from the schema with which it was read, so that its columns have to be worked out first. Nobody is shown it.
+    /// The stream differs from the schema of the read, so its columns must be discovered first.
+    /// Internal to a load; never shown to users.
     SchemaDrift,
     /// The warehouse cannot be opened or reached.
     WarehouseUnreachable,
-    /// The connection to the warehouse broke while it was used.
+    /// The connection to the warehouse broke during use.
     WarehouseLost,
-    /// What this program has open is not the warehouse that others would open: its file was deleted or replaced.
+    /// The open file is not the one that another process would open: it was deleted or replaced.
     WarehouseReplaced,
-    /// Another process owns the warehouse.
+    /// Another process has the warehouse's file open.
     WarehouseLocked,
-    /// Another run holds the warehouse's lease.
+    /// Another run holds the lease of the warehouse.
     RunUnderWay,
-    /// The time of the schedule that a run stands for has been dealt with by another server.
+    /// Another server has handled the scheduled time that a run was started for.
     RunElsewhere,
-    /// Another run has taken over; what this one wrote last was rolled back.
+    /// Another run has taken the lease; the last transaction of this run was rolled back.
     Superseded,
-    /// Readers, or relations of somebody else, are in the way of a publish.
+    /// Readers hold locks, or relations of others prevent a publish.
     PublishBlocked,
-    /// There is no publication of that kind or number.
+    /// There is no publication of this kind or number.
     NoPublication,
-    /// The warehouse's state belongs to an environment with other schemas.
+    /// The state of the warehouse belongs to another project or to other schemas.
     OtherSchemas,
-    /// The warehouse's state was written by a newer Millrace.
+    /// The state of the warehouse was written by a later version of Millrace.
     StateTooNew,
-    /// The warehouse refused a statement that the project wrote (a model, a test, a metric).
+    /// The warehouse rejected SQL that the project contains (a model, a test, a metric).
     Sql,
-    /// A value did not fit in the middle of a statement (overflow, a text that is no number).
+    /// A value did not fit while a statement ran (overflow, a text that is not a number).
     Data,
     /// The disk is full, or memory ran out.
     Resources,
-    /// A query took longer than its limit.
+    /// A query exceeded its time limit.
     TimedOut,
-    /// Somebody stopped the work.
+    /// Somebody cancelled the operation.
     Cancelled,
-    /// A bug of ours.
+    /// A bug in Millrace.
     Internal,
 }
 
 impl ErrorKind {
-    /// All kinds, in their order.
+    /// All kinds in the order of their declaration.
     pub const ALL: [Self; 28] = [
         Self::SourceUnreachable,
         Self::SourceEmpty,
@@ -104,44 +109,50 @@ impl ErrorKind {
         Self::Internal,
     ];
 
-    /// Whether it holds a run, which leaves what is there as it is, and does not fail it.
+    /// Whether the error holds a run instead of failing it: everything that exists is left as it
+    /// is.
     pub fn holds(self) -> bool {
         matches!(self, Self::StreamEmptied | Self::ColumnVanished)
     }
 }
 
-/// Whether something that failed is worth another try.
+/// Whether a failed operation should be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// Somebody has to change something first.
+    /// A retry is useless until somebody changes something.
     Never,
-    /// The same call may succeed later without a change by anybody: the schedule runs again.
+    /// The same call may succeed later without anybody's intervention: the schedule retries.
     Later,
-    /// Nothing but a connection broke: a run that may do so tries again by itself, after a moment.
+    /// Only a connection broke: the run retries the step itself after a short backoff.
     Now,
 }
 
-/// What to do about an error of a kind.
+/// How errors of a kind are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// Code of the diagnostic.
     pub code: Code,
     /// Exit code of the command.
     pub exit: u8,
-    /// Whether it is worth another try.
+    /// Whether a retry makes sense.
     pub retry: Retry,
-    /// What the operator is told when the error brings no better hint.
+    /// The hint for errors that have none of their own.
     pub hint: Option<&'static str>,
 }
 
-/// The exit code of a command that ends with these diagnostics, of which at least one is an error; warnings decide nothing. See [`exit_of_codes`].
+/// The exit code of a command that ends with these diagnostics. At least one must be an error;
+/// warnings do not count. See [`exit_of_codes`].
 pub fn exit_of(diagnostics: &[Diagnostic]) -> u8 {
     exit_of_codes(diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).map(|error| error.code))
 }
 
-/// The exit code of a command that ends with errors of these codes. A mistake of the project or of the command counts most (2): it has to be
-/// mended whatever else failed, and trying again is no use. Where nothing failed but what lies outside, the command ends as that failure does
-/// wherever it is met (3, where a source or the warehouse could not be reached or read); a bug is a bug (70).
+/// The exit code of a command that ends with errors of these codes:
+///
+/// * 70 if one is a bug;
+/// * 2 if one is a mistake in the project or the command, because it must be fixed whatever else
+///   failed, and a retry is useless;
+/// * 3 if all are failures of the outside world: a source or the warehouse could not be reached or
+///   read.
 pub fn exit_of_codes(codes: impl IntoIterator<Item = Code>) -> u8 {
     const PROJECT: u8 = 2;
     let codes: Vec<Code> = codes.into_iter().collect();
@@ -151,10 +162,10 @@ pub fn exit_of_codes(codes: impl IntoIterator<Item = Code>) -> u8 {
     if !codes.is_empty() && codes.iter().all(|code| is_outside(*code)) { OUTSIDE } else { PROJECT }
 }
 
-/// The exit code where something outside could not be reached or read.
+/// The exit code of failures of the outside world.
 const OUTSIDE: u8 = 3;
 
-/// Whether a code says that something outside could not be reached or read: whether it is of a kind that ends a command so.
+/// Whether a code belongs to a failure of the outside world, that is, to a kind with exit code 3.
 pub fn is_outside(code: Code) -> bool {
     ErrorKind::ALL
         .iter()
@@ -163,7 +174,8 @@ pub fn is_outside(code: Code) -> bool {
 }
 
 impl ErrorKind {
-    /// The table.
+    /// The table of policies. Exit codes: 1 the run is held, 2 a mistake in the project, 3 a
+    /// failure outside, 4 the run failed on its data or was cancelled, 70 a bug.
     pub fn policy(self) -> Policy {
         use Retry::{Later, Never, Now};
         let (code, exit, retry, hint) = match self {
@@ -264,7 +276,7 @@ impl ErrorKind {
     }
 }
 
-/// A failure outside the project's files. Never holds a cell value or a secret.
+/// A failure outside the project's files. Never contains a cell value or a secret.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Error {
     kind: ErrorKind,
@@ -275,26 +287,26 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error with a message: a lower-case fragment that names the thing in backticks.
+    /// An error with a message: a lower-case fragment that names its object in backticks.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), causes: Vec::new(), hint: None, position: None }
     }
 
-    /// Adds what lies below it.
+    /// Appends a cause, below those that were added before.
     #[must_use]
     pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {
         self.causes.push(cause.to_string());
         self
     }
 
-    /// Sets the hint: a sentence or a command to run.
+    /// Sets the hint: a sentence or a command. Replaces an earlier one.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Puts a message above the present one.
+    /// Puts a message above the present one, which becomes the first cause.
     #[must_use]
     pub fn context(mut self, message: impl Into<String>) -> Self {
         let inner = std::mem::replace(&mut self.message, message.into());
@@ -302,21 +314,21 @@ impl Error {
         self
     }
 
-    /// The same as an error of another kind.
+    /// Changes the kind.
     #[must_use]
     pub fn of_kind(mut self, kind: ErrorKind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// For an error in a statement: the byte of its text at which the engine saw it.
+    /// Sets the byte of the statement's text at which the engine reported the error.
     #[must_use]
     pub fn at_byte(mut self, position: Option<usize>) -> Self {
         self.position = position;
         self
     }
 
-    /// What kind of failure it is.
+    /// The kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -326,17 +338,18 @@ impl Error {
         &self.message
     }
 
-    /// What lies below, outermost first.
+    /// The causes, outermost first.
     pub fn causes(&self) -> &[String] {
         &self.causes
     }
 
-    /// The byte of the statement, for an error in one.
+    /// The byte of the statement's text at which the error was reported, if it is one of a
+    /// statement.
     pub fn position(&self) -> Option<usize> {
         self.position
     }
 
-    /// As the user sees it.
+    /// The diagnostic that the user sees. The hint of the policy is used if the error has none.
     pub fn to_diagnostic(&self) -> Diagnostic {
         let policy = self.kind.policy();
         let mut diagnostic = Diagnostic::error(policy.code, self.message.clone());
@@ -379,14 +392,15 @@ mod tests {
 
     #[test]
     fn each_kind_is_in_the_list() {
-        // An enum's variants count up from zero, and the last one is known.
+        // Variants are numbered from zero, and the last one is known.
         assert_eq!(ErrorKind::ALL.len(), ErrorKind::Internal as usize + 1);
         assert!(ErrorKind::ALL.iter().enumerate().all(|(at, kind)| *kind as usize == at));
     }
 
     #[test]
     fn a_set_of_one_error_ends_as_the_error_does() {
-        // What these end with says what became of the run (1: held, 4: failed in its data), which diagnostics without a run cannot say.
+        // The exit codes of these kinds describe the outcome of a run (1: held, 4: failed on its
+        // data), which diagnostics without a run cannot.
         let of_a_run = [
             ErrorKind::ContractBroken,
             ErrorKind::StreamEmptied,

@@ -1,4 +1,4 @@
-//! What happens during a run, for progress bars, logs and pages.
+//! The events of a run, for progress bars, logs and pages.
 
 use std::sync::Arc;
 
@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::run_summary::RunSummary;
 
-/// A step of a run.
+/// The kind of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
-    /// A stream is read and loaded.
+    /// A stream is loaded.
     Load,
     /// A model is built.
     Build,
-    /// Data tests run.
+    /// All data tests run.
     Test,
     /// Tables are published.
     Publish,
 }
 
 impl StepKind {
-    /// A verb for people.
+    /// The step as a verb, for people.
     pub fn verb(self) -> &'static str {
         match self {
             Self::Load => "load",
@@ -33,60 +33,61 @@ impl StepKind {
     }
 }
 
-/// Something that happened. No cell value is ever among it.
+/// An event of a run. Never contains a cell value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The run has the warehouse and is on record; what is known of it now.
+    /// The run holds the lease and is recorded. Carries its summary so far.
     Begun(Box<RunSummary>),
     /// A step began.
     Started {
-        /// What it does.
+        /// The kind of the step.
         kind: StepKind,
-        /// To what.
+        /// The stream, the model, or what is tested or published.
         name: String,
     },
-    /// Rows of the present load so far.
+    /// Progress of the present load.
     Rows {
-        /// The stream.
+        /// The stream's name.
         name: String,
-        /// Good rows.
+        /// Accepted rows so far.
         rows: u64,
     },
-    /// A step ended well.
+    /// A step succeeded.
     Done {
-        /// What it did.
+        /// The kind of the step.
         kind: StepKind,
-        /// To what.
+        /// The stream, the model, or what was tested or published.
         name: String,
-        /// What came of it, in words: `50,000 rows, 52 in quarantine`.
+        /// The result in words: `50,000 rows, 52 in quarantine`.
         outcome: String,
-        /// How long it took.
+        /// Duration in milliseconds.
         duration_ms: u64,
     },
-    /// A step had nothing to do.
+    /// A step was not necessary.
     Skipped {
-        /// What it would have done.
+        /// The kind of the step.
         kind: StepKind,
-        /// To what.
+        /// The stream, the model, or the project.
         name: String,
-        /// Why not.
+        /// Why it was not necessary.
         reason: String,
     },
-    /// The run waits for another one.
+    /// The run waits for another operation.
     Waiting {
         /// What it waits for: `run 20261123T140501-1a2b`, `a rollback`.
         other: String,
-        /// Its process.
+        /// The process of the other operation, if known.
         holder: Option<crate::state::lease::Holder>,
     },
-    /// Something that people should know of, as a diagnostic.
+    /// A warning for people.
     Notice(Box<millrace_core::diagnostic::Diagnostic>),
 }
 
-/// Is told of events, in order, from the tasks of a run. Must return at once.
+/// Receives events in order, from the tasks of a run. Must return at once, because it runs within
+/// the step.
 pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
 
-/// An observer that hands all events on, notices as ones about the rows of a stream.
+/// An observer that forwards all events, and marks notices as concerning the rows of a stream.
 pub(crate) fn of_stream(stream: &StreamName, observer: &Observer) -> Observer {
     let (stream, observer) = (stream.clone(), Arc::clone(observer));
     Arc::new(move |event| {
@@ -97,7 +98,7 @@ pub(crate) fn of_stream(stream: &StreamName, observer: &Observer) -> Observer {
     })
 }
 
-/// Tells nobody.
+/// An observer that ignores all events.
 pub fn silent() -> Observer {
     Arc::new(|_| {})
 }

@@ -1,11 +1,14 @@
-//! Places at which a test lets the process die, to show that nothing is lost or doubled there.
+//! Fault points: places at which tests let the process die, to prove that nothing is lost or
+//! duplicated there.
 //!
-//! Nothing happens unless the binary arms a point (`MILLRACE_FAULT=NAME` in its environment). Then the process aborts the first
-//! time that it comes by: no destructor runs, nothing is flushed, as if the power had gone.
+//! They do nothing unless the binary arms one (`MILLRACE_FAULT=NAME` in its environment). The
+//! process then aborts the first time it reaches the point. No destructor runs and nothing is
+//! flushed, as in a power failure.
 
 use std::sync::OnceLock;
 
-/// All points, in the order in which a run that loads, builds and publishes comes by.
+/// All points that a run with loads, models and a publish reaches. The order is about that of the
+/// run; `hooks-done` comes just before `model-built`.
 pub const POINTS: [&str; 9] = [
     "lease-taken",
     "load-rows-written",
@@ -18,12 +21,13 @@ pub const POINTS: [&str; 9] = [
     "retired",
 ];
 
-/// Those by which only a load comes that is committed in parts.
+/// Points that only a load that is committed in parts reaches.
 pub const PARTS: [&str; 2] = ["part-rows-written", "part-committed"];
 
 static ARMED: OnceLock<String> = OnceLock::new();
 
-/// Arms a point; only the first call of a process counts. Returns whether there is such a point.
+/// Arms a point. Only the first call in a process has an effect. Returns false if there is no such
+/// point.
 pub fn arm(point: &str) -> bool {
     let known = POINTS.contains(&point) || PARTS.contains(&point);
     if known {
@@ -32,7 +36,7 @@ pub fn arm(point: &str) -> bool {
     known
 }
 
-/// Dies here if the point is armed.
+/// Aborts the process if the point is armed.
 pub fn reach(point: &str) {
     debug_assert!(
         POINTS.contains(&point) || PARTS.contains(&point),

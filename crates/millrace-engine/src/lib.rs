@@ -1,7 +1,9 @@
-//! Orchestration: reads sources, loads the warehouse, builds and tests models, publishes.
+//! The engine: loads streams from sources into the warehouse, builds and tests models, and
+//! publishes them.
 //!
-//! A folder is a stage, and a stage uses only those above it in this list: [`ports`], [`compile`], [`state`], [`load`], [`run`],
-//! [`schedule`] (a test of `xtask` holds that). Names no database product; connectors do that, behind the traits of [`ports`].
+//! Each folder is a stage, and a stage uses only those before it in this list: [`ports`],
+//! [`compile`], [`state`], [`load`], [`run`], [`schedule`] (ADR 35; a test of `xtask` checks it).
+//! The engine names no database product; connectors do, behind the traits of [`ports`].
 
 pub mod cancel;
 pub mod compile;

@@ -1,4 +1,9 @@
-//! One stream from its source into its raw table, with its checkpoint and its quarantine in the same transaction.
+//! Loads one stream from its source into its raw table, with its checkpoint and its quarantine in
+//! the same transaction.
+//!
+//! `columns` decides on the columns, `destination` on the table, `sync` runs source and warehouse
+//! concurrently, and `transaction` writes the checkpoint. `reconcile` finds rows that a load cannot
+//! see.
 
 pub(crate) mod columns;
 mod destination;

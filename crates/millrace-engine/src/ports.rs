@@ -1,4 +1,5 @@
-//! The contracts between the engine and what is outside of it: systems that are read, and warehouses.
+//! The contracts between the engine and external systems: the traits of sources and warehouses, and
+//! the values that cross them.
 
 pub mod batch;
 pub mod bi_type;

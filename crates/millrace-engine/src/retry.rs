@@ -1,7 +1,8 @@
-//! A connection that breaks in the middle of a step of a run: the step is tried again, with pauses and a word to the user.
+//! Retry of a step of a run after a lost connection, with backoff and a notice to the user.
 //!
-//! That is safe because a step that failed has left nothing: a load (`Warehouse::load`), a model's table, a publish. Where the answer to a
-//! commit was lost, the next try looks first whether it was done (`load/columns.rs`, `run/models.rs`, `Runner::try_publish`).
+//! That is safe because a failed step has left nothing: a load (`Warehouse::load`), a model's
+//! table, a publish. If the answer to a commit was lost, the next attempt first looks whether it
+//! was done (`load/columns.rs`, `run/models.rs`, `Runner::try_publish`).
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use millrace_core::diagnostic::Diagnostic;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::event::{Event, Observer};
 
-/// Before the second try, the third and so on: half a minute in all, in which a server is restarted or a cloud's is woken.
+/// The pauses before the second attempt, the third and so on: half a minute in all, enough for a
+/// server to restart or a suspended cloud database to wake up.
 const PAUSES: [Duration; 6] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
@@ -20,11 +22,14 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(15),
 ];
 
-/// How often what has changed while it was read is read anew. What somebody goes on writing to is never whole.
+/// How often a read is repeated because its source changed meanwhile. A file that is written
+/// continuously never becomes consistent.
 const CHANGES: usize = 3;
 
-/// Does something until it succeeds, fails for a reason that will not pass by itself, or has lost its connection too often. `what` is a
-/// fragment that names it: `` the load of stream `crm.orders` ``. `sleep` lets the time of a pause go by.
+/// Repeats `attempt` until it succeeds, fails with an error that a retry does not cure, or the
+/// pauses are used up. Retries begin only after a connection was lost: what could never be reached
+/// has a wrong address or password. `what` is a fragment that names the step: `` the load of stream
+/// `crm.orders` ``. `sleep` waits for a pause.
 pub(crate) async fn while_lost<T, A: Future<Output = Result<T>>, S: Future<Output = ()>>(
     what: &str,
     observer: &Observer,
@@ -50,7 +55,8 @@ pub(crate) async fn while_lost<T, A: Future<Output = Result<T>>, S: Future<Outpu
     }
 }
 
-/// Whether what failed may go better in a moment, once a connection was lost: a server that restarts lets nobody in for a while.
+/// Whether an error may vanish after a connection was lost. That includes unreachable servers,
+/// because a server that restarts accepts no connections for a while.
 fn may_pass(error: &Error) -> bool {
     let gone = [ErrorKind::SourceUnreachable, ErrorKind::WarehouseUnreachable];
     error.kind().policy().retry == Retry::Now || gone.contains(&error.kind())
@@ -62,7 +68,8 @@ mod tests {
 
     use super::*;
 
-    /// How an operation ends that fails with these one after the other: its outcome, the pauses in seconds, and what was said.
+    /// The result of an operation that fails with these kinds one after the other: its outcome, the
+    /// pauses in seconds, and the notices.
     fn told(failures: &[ErrorKind]) -> (std::result::Result<usize, ErrorKind>, Vec<f64>, Vec<String>) {
         let said = Arc::new(Mutex::new(Vec::new()));
         let listener = Arc::clone(&said);
@@ -105,7 +112,7 @@ mod tests {
         let (done, pauses, _) = told(&[SourceLost; 20]);
         assert_eq!((done, pauses.len()), (Err(SourceLost), PAUSES.len()));
         assert!((25.0..=35.0).contains(&pauses.iter().sum::<f64>()), "{pauses:?}");
-        // Whatever was never reached: a wrong address, a wrong password.
+        // What was never reached: a wrong address, a wrong password.
         assert_eq!(told(&[SourceUnreachable]), (Err(SourceUnreachable), vec![], vec![]));
         let (done, pauses, _) = told(&[ErrorKind::SourceChanged; 20]);
         assert_eq!((done, pauses.len()), (Err(ErrorKind::SourceChanged), CHANGES));

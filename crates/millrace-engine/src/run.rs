@@ -1,4 +1,9 @@
-//! One run: streams are loaded, models built beside what is published, tested, and published all at once.
+//! A run: streams are loaded, models are built beside the published ones and tested, and then
+//! everything is published at once.
+//!
+//! This file brackets the steps in `runner`: it takes the lease, keeps it renewed, and records the
+//! end. A run that fails or is cancelled changes nothing for readers. If the answer to its publish
+//! was lost, the end of the run is decided by what the warehouse has.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,37 +42,41 @@ pub mod report;
 pub mod rollback;
 mod runner;
 
-/// What a run is told beside the project.
+/// What a caller chooses in addition to the project.
 #[derive(Clone)]
 pub struct RunOptions {
-    /// How many rows of a stream may go to quarantine, where the command says so.
+    /// How many rows of a stream may go into quarantine, if the command says so; it overrides the
+    /// project.
     pub max_quarantine: Option<QuarantineLimit>,
-    /// Whether streams may lose all of their rows, or more of them than the project lets them.
+    /// Whether streams may lose all their rows, or more than the project allows.
     pub allow_empty: bool,
-    /// Load and build everything anew.
+    /// Whether to reload all streams and rebuild all models.
     pub full_refresh: bool,
-    /// Why it runs.
+    /// What started the run.
     pub trigger: Trigger,
-    /// The process in which it runs.
+    /// The process of the run.
     pub holder: Holder,
-    /// Says of the process of another run whether it is gone.
+    /// Tells whether the process of another run is gone.
     pub is_gone: IsGone,
-    /// How long to wait for another run.
+    /// How long to wait while another run holds the lease.
     pub wait: Duration,
-    /// Ends the run when it is set: what is under way is rolled back.
+    /// Cancels the run when it is set: the transaction in progress is rolled back.
     pub cancel: Cancel,
-    /// Who is told.
+    /// Receives the run's events.
     pub observer: Observer,
 }
 
-/// A run's summary, and the error that ended it early.
+/// The summary of a run, and the error that ended it, if one did.
 pub type RunEnd = (RunSummary, Option<Error>);
 
-/// Time for the last words of a run that was cancelled.
+/// Timeout for the statements at the end of a run. After a cancellation a person waits for them.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// Runs a project. The summary is recorded in the warehouse whatever happens, as far as the warehouse can be written. A run that
-/// never got the lease leaves no trace.
+/// Runs a project.
+///
+/// The summary is recorded in the warehouse whatever the outcome, as far as the warehouse accepts
+/// writes. A run that never held the lease, or whose scheduled time another server has handled,
+/// leaves no record.
 pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &RunOptions) -> RunEnd {
     let started = Instant::now();
     let now = Timestamp::now();
@@ -89,9 +98,10 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
         error: None,
         duration_ms: 0,
     };
-    // A server may have opened it with another project.
+    // A server may have opened the warehouse with another project, whose time zone may differ.
     let warehouse = &compiled.in_its_time_zone(Arc::clone(warehouse));
     let state = State::of(&**warehouse, &compiled.schemas);
+    // `biased` polls the cancellation first, so that a set flag always wins.
     let taken = tokio::select! {
         biased;
         () = options.cancel.cancelled() => Err(cancelled()),
@@ -104,7 +114,8 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
         Err(error) => {
             if error.kind() == ErrorKind::Cancelled {
                 let abandoned = [state.abandon_lease(&summary.run)];
-                // Before the first run there is no lease to give back.
+                // Fails if there has never been a run, because there is no table yet; then there is
+                // nothing to give back.
                 let _ = timeout(LAST_WORDS, warehouse.transact(&abandoned)).await;
             }
             fail(&mut summary, &error);
@@ -112,6 +123,7 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
             return (summary, Some(error));
         }
     };
+    // Asked after the lease was taken: while this run waited, another server may have run.
     if let Some(error) = run_elsewhere(&state, &options.trigger).await {
         let _ = warehouse.transact(&[lease.release()]).await;
         fail(&mut summary, &error);
@@ -119,6 +131,7 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
         return (summary, Some(error));
     }
     fault::reach("lease-taken");
+    // Dropping the keeper ends the renewal, so it must live as long as the steps.
     let keeper = lease.keep(Arc::clone(warehouse));
     let mut runner = Runner {
         compiled,
@@ -130,6 +143,7 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
         summary: &mut summary,
         problems: Vec::new(),
     };
+    // Dropping the runner's future cancels it: no transaction is committed by half.
     let outcome = tokio::select! {
         biased;
         () = options.cancel.cancelled() => Err(cancelled()),
@@ -138,10 +152,10 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
     drop(keeper);
     let mut error = outcome.err();
     if let Some(stopped) = &error {
-        // Once it has published, the run knows; the warehouse may be gone by then.
+        // A run that has published knows it; the warehouse may be unreachable.
         let published = match summary.status {
             RunStatus::Succeeded => summary.data_version,
-            // What it has published is in a file that nobody finds.
+            // It has published into a file that nobody can open any more.
             _ if stopped.kind() == ErrorKind::WarehouseReplaced => None,
             _ => has_published(&state, &summary.run).await,
         };
@@ -164,7 +178,8 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
     }
     let end = finish(&mut summary, &notices, started);
     if let Err(unwritten) = write_down(&summary, warehouse, &state, &lease, options, (now, end)).await {
-        // Readers have the new version, and the next run puts that on record. What failed a run is its error already.
+        // Readers have the publication, and the next run corrects the record. A run that failed
+        // reports its own error.
         if summary.status == RunStatus::Succeeded {
             let unwritten = unwritten.to_diagnostic();
             let message = "the run has published, but its end is not on record".to_owned();
@@ -180,7 +195,8 @@ pub async fn run(compiled: &Compiled, warehouse: &Arc<dyn Warehouse>, options: &
     (summary, error)
 }
 
-/// Puts the end of a run on record and gives its lease back. A run that was superseded has none to give back, but its record is its own.
+/// Records the end of a run and releases its lease, in one transaction. It has no guard: a run that
+/// was superseded cannot release anything, but may still write its own record.
 async fn write_down(
     summary: &RunSummary,
     warehouse: &Arc<dyn Warehouse>,
@@ -206,18 +222,20 @@ async fn write_down(
     }
 }
 
-/// What readers see of a run that ended early: it may have come as far as to publish, also where the answer to that was lost.
+/// The data version that a run has published before it ended early; the answer to its publish may
+/// have been lost. `None` also if the warehouse does not answer.
 async fn has_published(state: &State<'_>, run: &str) -> Option<u64> {
     timeout(LAST_WORDS, published_by(state, run)).await.ok()?.ok()?
 }
 
-/// The data version that a run has published.
+/// The data version that a run has published, if it is among the kept ones.
 async fn published_by(state: &State<'_>, run: &str) -> Result<Option<u64>> {
     let known = state.publications(KEPT).await?.into_iter();
     Ok(known.filter(|publication| publication.run == run).map(|publication| publication.publication).next())
 }
 
-/// Why a run need not begin that has waited for its turn: another server may have had the same time of the schedule meanwhile.
+/// The error for a scheduled run that waited for the lease while another server handled the same
+/// time. Errors of the query are ignored: then the run begins.
 async fn run_elsewhere(state: &State<'_>, trigger: &Trigger) -> Option<Error> {
     let due = match trigger.kind {
         TriggerKind::Schedule | TriggerKind::CatchUp => trigger.scheduled_for?,
@@ -230,6 +248,7 @@ async fn run_elsewhere(state: &State<'_>, trigger: &Trigger) -> Option<Error> {
     })
 }
 
+/// Migrates the state and takes the lease; tells the observer if it has to wait.
 async fn take_lease(state: &State<'_>, run: &str, options: &RunOptions) -> Result<Lease> {
     state.migrate().await?;
     let waiting = |held: &Held| {
@@ -246,6 +265,7 @@ fn cancelled() -> Error {
     )
 }
 
+/// Marks a summary as failed.
 fn fail(summary: &mut RunSummary, error: &Error) {
     let diagnostic = error.to_diagnostic();
     summary.status = RunStatus::Failed;
@@ -256,6 +276,7 @@ fn fail(summary: &mut RunSummary, error: &Error) {
     });
 }
 
+/// Completes a summary with its notices, end and duration. Returns the end.
 fn finish(summary: &mut RunSummary, notices: &Notices, started: Instant) -> Timestamp {
     let end = Timestamp::now();
     summary.notices = notices.all();
@@ -264,6 +285,7 @@ fn finish(summary: &mut RunSummary, notices: &Notices, started: Instant) -> Time
     end
 }
 
+/// The row of `_millrace.runs` for a summary.
 fn record<'a>(
     summary: &'a RunSummary,
     json: &'a serde_json::Value,
@@ -282,12 +304,13 @@ fn record<'a>(
     }
 }
 
-/// `2026-11-23T14:05:01Z`.
+/// A timestamp in RFC 3339, UTC, to the second: `2026-11-23T14:05:01Z`.
 pub fn rfc3339(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// An id for a run or something like it: a moment, and a few digits that tell two of one second apart.
+/// An id for a run or a rollback: the time to the second, and 4 hex digits from a digest of
+/// nanoseconds and process id that tell ids of the same second apart.
 pub(crate) fn run_id(at: Timestamp) -> String {
     let digest = sha256(format!("{} {}", at.as_nanosecond(), std::process::id()));
     format!("{}-{}", at.strftime("%Y%m%dT%H%M%S"), &digest[..4])

@@ -1,3 +1,3 @@
-//! When runs start by themselves.
+//! When runs start without a command: the scheduler.
 
 pub mod scheduler;

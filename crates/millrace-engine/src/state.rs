@@ -1,4 +1,9 @@
-//! What a warehouse remembers, in a schema of its own (`_millrace`). Portable SQL; `state/migrations.rs` has the tables.
+//! The persistent state of a warehouse, in a schema of its own (`_millrace`): checkpoints of
+//! streams, publications, records of runs, and the schedule.
+//!
+//! [`State`] reads it. [`Tables`] makes the statements that write it and leaves their execution to
+//! the caller, so that they commit in one transaction with the data that they describe. All SQL is
+//! portable. `state/migrations.rs` defines the tables.
 
 use jiff::Timestamp;
 use millrace_core::cursor::Cursor;
@@ -25,59 +30,63 @@ pub mod test_result;
 pub mod trigger;
 pub mod unfinished;
 
-/// What times of a schedule are compared with: no time after it is dealt with, though a server whose clock was ahead may have said so.
+/// Upper bound for handled times of the schedule. A later time comes from a server whose clock was
+/// ahead; it is ignored, because no run would start until then otherwise.
 const SOON: &str = "now() + interval '1 minute'";
 
-/// A stream's last committed load.
+/// The last committed load of a stream: its checkpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadedStream {
-    /// The stream.
+    /// The stream's name.
     pub name: StreamName,
-    /// Its raw table.
+    /// The raw table that holds its rows.
     pub table: Relation,
-    /// Grows with each load; versions what is built from it.
+    /// Grows with each load. Fingerprints of models that read the stream contain it.
     pub load_number: i128,
-    /// Fingerprint of how it was loaded: settings, columns.
+    /// Fingerprint of the settings and columns with which it was loaded.
     pub spec: String,
-    /// Where the load ended.
+    /// The cursor at which the load ended; `None` if the source keeps no positions.
     pub position: Option<Cursor>,
-    /// Rows in the raw table.
+    /// Number of rows in the raw table.
     pub rows: u64,
-    /// The raw table's columns; none where an earlier version of this program loaded it.
+    /// The columns of the raw table; `None` if an earlier version of this program loaded it.
     pub columns: Option<Vec<RawColumn>>,
-    /// Of how many moments its rows are: more than one where a load was gone on with after it had died.
+    /// At how many points in time the rows were read: more than 1 if a load was resumed after its
+    /// run had died.
     pub moments: u32,
-    /// Its rows in quarantine after that load; none where an earlier version of this program loaded it.
+    /// Number of its rows in quarantine after that load; `None` if an earlier version of this
+    /// program loaded it.
     pub quarantined: Option<u64>,
-    /// The data version since which the project has no such stream; none where it has it.
+    /// The data version since which the project lacks the stream; `None` if the project has it.
     pub removed_in: Option<u64>,
 }
 
 impl LoadedStream {
-    /// Whether its next load reads all of it, so that it brings back what is in quarantine.
+    /// Whether the next load reads the whole stream, so that rows in quarantine are read again: the
+    /// cursor keeps no earlier rows, and no key merges loads.
     pub(crate) fn is_read_whole(&self) -> bool {
         let keeps = matches!(self.position, Some(Cursor::Files { kept: true, .. } | Cursor::Column { .. }));
         !keeps && !self.columns.iter().flatten().any(|column| column.key)
     }
 }
 
-/// The record of one publish.
+/// The record of a publication.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Publication {
-    /// Its number, which is the data version.
+    /// The number of the publication, which is the data version.
     pub publication: u64,
-    /// The run that made it.
+    /// The id of the run that published.
     pub run: String,
     /// RFC 3339, UTC.
     pub published_at: String,
-    /// SHA-256 over everything that decides on it.
+    /// SHA-256 of everything that determines the published data.
     pub fingerprint: String,
-    /// Models, built.
+    /// All models of the project with their physical relations.
     pub models: Vec<BuiltModel>,
-    /// For a rollback: the publication whose tables it brought back.
+    /// The publication whose tables were restored, if this one is a rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_to: Option<u64>,
-    /// Whether runs publish nothing until somebody lifts the rollback.
+    /// Whether the rollback holds: runs publish nothing until somebody lifts it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pinned: bool,
 }
@@ -85,26 +94,26 @@ pub struct Publication {
 /// A model in a publication.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuiltModel {
-    /// Name.
+    /// The model's name.
     pub model: String,
     /// The physical table or view.
     pub relation: Relation,
-    /// Whether it is a view.
+    /// Whether the relation is a view.
     pub is_view: bool,
-    /// Whether readers see it.
+    /// Whether readers see it in the published schema.
     pub published: bool,
-    /// SHA-256 over its SQL and all that it was built from.
+    /// SHA-256 of its SQL and of the versions of everything that it reads.
     pub fingerprint: String,
-    /// Rows of a table.
+    /// Number of rows; `None` for a view.
     pub rows: Option<u64>,
-    /// Its columns as it spells them, where the project leaves loaded ones their letters (`naming: source`); else empty: then a name means the
-    /// same everywhere.
+    /// Its columns as the warehouse spells them, if the project keeps the letter case of the source
+    /// (`naming: source`). Empty otherwise, because names then need no look-up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
 }
 
 impl BuiltModel {
-    /// By which the project's names of its columns are looked up.
+    /// The look-up from the project's names of columns to their spelling in the warehouse.
     pub fn spelling(&self) -> Spelling {
         Spelling::of(self.columns.iter().cloned())
     }
@@ -123,25 +132,25 @@ impl Publication {
     }
 }
 
-/// The tables of the state, by name; makes the statements that write them.
+/// The names of the state's tables, and the statements that write them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tables {
     schema: String,
 }
 
 impl Tables {
-    /// Those in that schema.
+    /// The tables in the given schema.
     pub fn in_schema(schema: &str) -> Self {
         Self { schema: schema.to_owned() }
     }
 
-    /// A table's full name, quoted.
+    /// The qualified and quoted name of a table.
     pub fn table(&self, name: &str) -> String {
         Relation::new(&self.schema, name).to_string()
     }
 }
 
-/// The state of one warehouse.
+/// Read access to the state of one warehouse.
 #[derive(Clone)]
 pub struct State<'w> {
     warehouse: &'w dyn Warehouse,
@@ -149,12 +158,12 @@ pub struct State<'w> {
 }
 
 impl<'w> State<'w> {
-    /// Of that warehouse, in the schema that the environment names.
+    /// The state of a warehouse, in the schema that the environment names.
     pub fn of(warehouse: &'w dyn Warehouse, schemas: &Schemas) -> Self {
         Self { warehouse, tables: Tables::in_schema(&schemas.state) }
     }
 
-    /// Its tables.
+    /// The tables, for statements that write.
     pub fn tables(&self) -> &Tables {
         &self.tables
     }
@@ -167,8 +176,9 @@ impl<'w> State<'w> {
         &self.tables.schema
     }
 
-    /// The last committed load of every stream. Also of a state that an earlier version of this program left, and no run has brought
-    /// forward yet.
+    /// The last committed load of every stream, ordered by name. Also reads a state that an earlier
+    /// version left and no run has migrated: absent columns read as NULL, which is why the query
+    /// selects `*`.
     pub async fn streams(&self) -> Result<Vec<LoadedStream>> {
         let sql = format!("select * from {} order by source, stream", self.tables.table("streams"));
         let rows = self.warehouse.query(&Statement::new(sql), QueryLimits::STATE).await?;
@@ -197,7 +207,8 @@ impl<'w> State<'w> {
             .collect()
     }
 
-    /// Publications, the newest first.
+    /// The last `limit` publications, newest first. Fails with `Internal` if a record cannot be
+    /// parsed.
     pub async fn publications(&self, limit: usize) -> Result<Vec<Publication>> {
         let sql = format!(
             "select record from {} order by publication desc limit {limit}",
@@ -214,8 +225,9 @@ impl<'w> State<'w> {
             .collect()
     }
 
-    /// Summaries of runs, the newest first: in the order in which they had the lease. Clocks, of which one may have been ahead, decide only
-    /// among those that an earlier version of this program recorded.
+    /// The summaries of the last `limit` runs, newest first. The order is that of the fences,
+    /// because clocks of machines differ; start times order only runs without a fence, which an
+    /// earlier version recorded. Summaries that cannot be parsed are left out.
     pub async fn runs(&self, limit: usize) -> Result<Vec<Json>> {
         let runs = self.tables.table("runs");
         let ordered = |fence: &str| {
@@ -226,7 +238,7 @@ impl<'w> State<'w> {
         let rows = match self.warehouse.query(&ordered("coalesce(fence, 0) desc, "), QueryLimits::STATE).await
         {
             Ok(rows) => rows,
-            // What an earlier version left has no such column until a run brings it forward.
+            // The column `fence` is missing until a run migrates the state.
             Err(_) if self.version().await?.is_some_and(|version| version < FENCED_RUNS) => {
                 self.warehouse.query(&ordered(""), QueryLimits::STATE).await?
             }
@@ -236,7 +248,7 @@ impl<'w> State<'w> {
         Ok(summaries.filter_map(|text| serde_json::from_str(text).ok()).collect())
     }
 
-    /// The summary of one run; none where no run has that id.
+    /// The summary of one run; `None` if there is no run of that id.
     pub async fn run(&self, id: &str) -> Result<Option<Json>> {
         let sql = format!("select summary from {} where run = $1", self.tables.table("runs"));
         let rows = self.warehouse.query(&Statement::with(sql, [Value::text(id)]), QueryLimits::STATE).await?;
@@ -244,8 +256,8 @@ impl<'w> State<'w> {
         Ok(summaries.next().and_then(|text| serde_json::from_str(text).ok()))
     }
 
-    /// Up to when the times of the schedule are dealt with; none where no server has kept it. A run that has come to its end has dealt
-    /// with its time, also where the server died before it could say so.
+    /// The time up to which the schedule's times are handled; `None` if no server has recorded one.
+    /// A run that ended counts too, because its server may have died before it recorded the time.
     pub async fn schedule_handled(&self) -> Result<Option<Timestamp>> {
         let (schedule, runs) = (self.tables().table("schedule"), self.tables().table("runs"));
         let sql = format!(
@@ -261,7 +273,7 @@ impl<'w> State<'w> {
         }
     }
 
-    /// Physical tables and views of a schema: name, and whether it is a view.
+    /// Tables and views of a schema, by name, each with whether it is a view.
     pub async fn relations(&self, schema: &str) -> Result<Vec<(Relation, bool)>> {
         let sql = "select table_name, table_type from information_schema.tables where table_schema = $1 order by table_name";
         let statement = Statement::with(sql, [Value::text(schema)]);
@@ -276,11 +288,13 @@ impl<'w> State<'w> {
 }
 
 impl Tables {
-    /// The statements that say of runs whose process died, or could not write how it ended, that they failed; or that they succeeded, where
-    /// they have published. Only for the holder of the lease.
+    /// The statements that end the records of runs still marked as running, because their process
+    /// died or could not record the end: runs that have published succeeded, all others failed.
+    /// Only the holder of the lease may run them, because then no such run is alive.
     pub fn abandon_runs(&self) -> [Statement; 2] {
         let (runs, publications) = (self.table("runs"), self.table("publications"));
         let ended = |status: &str, which: &str| {
+            // The status stands twice: in its column and within the JSON text of the summary.
             Statement::new(format!(
                 "update {runs} set status = '{status}', \
                  summary = replace(summary, '\"status\":\"running\"', '\"status\":\"{status}\"') where status = 'running'{which}"
@@ -289,8 +303,8 @@ impl Tables {
         [ended("succeeded", &format!(" and run in (select run from {publications})")), ended("failed", "")]
     }
 
-    /// The statements that record up to when the times of the schedule are dealt with. What was recorded later stays, unless it lies in
-    /// the future.
+    /// The statements that record up to which time the schedule is handled. A later recorded time
+    /// stays, unless it lies in the future.
     pub fn record_schedule(&self, up_to: Timestamp) -> [Statement; 2] {
         let schedule = self.table("schedule");
         let at = || Value::TimestampTz(up_to.as_microsecond());
@@ -310,7 +324,7 @@ impl Tables {
         ]
     }
 
-    /// The statements that record a run, replacing what was recorded of it. Times are microseconds of UTC.
+    /// The statements that replace the record of a run.
     pub fn record_run(&self, record: &RunRecord<'_>) -> [Statement; 2] {
         let runs = self.table("runs");
         [
@@ -333,7 +347,9 @@ impl Tables {
         ]
     }
 
-    /// The statements that make a load the stream's present one; they come after those that record what it has put into quarantine.
+    /// The statements that make a load the stream's checkpoint. They must run after those that
+    /// write the load's quarantine, because they count its rows. `at` is in microseconds since 1970
+    /// UTC.
     pub fn record_load(&self, stream: &LoadedStream, run: &str, at: i64) -> Result<Vec<Statement>> {
         let name = || stream.name.params();
         let mut values: Vec<Value> = name().to_vec();
@@ -365,7 +381,7 @@ impl Tables {
         ])
     }
 
-    /// The statement that writes the position of a stream anew, where its present load is still this one.
+    /// The statement that replaces the position of a stream, if the checkpoint is still this load.
     pub(crate) fn record_position(&self, stream: &LoadedStream) -> Result<Statement> {
         let sql = format!(
             "update {} set position = $1 where source = $2 and stream = $3 and load_number = $4",
@@ -377,7 +393,8 @@ impl Tables {
         Ok(Statement::with(sql, values))
     }
 
-    /// The question whether a load of a run is the stream's present one.
+    /// The query whether a load of a run is the stream's checkpoint: its count is 1 or 0. It
+    /// resolves a commit whose outcome is unknown.
     pub(crate) fn find_load(&self, stream: &LoadedStream, run: &str) -> Statement {
         let sql = format!(
             "select count(*) from {} where source = $1 and stream = $2 and load_number = $3 and run = $4",
@@ -388,7 +405,7 @@ impl Tables {
         Statement::with(sql, [Value::text(source), Value::text(name), number, Value::text(run)])
     }
 
-    /// The statement that records a publication.
+    /// The statement that inserts a publication. `at` is in microseconds since 1970 UTC.
     pub fn record_publication(&self, publication: &Publication, at: i64) -> Result<Statement> {
         let record = publication.to_json()?;
         Ok(Statement::with(
@@ -406,7 +423,8 @@ impl Tables {
         ))
     }
 
-    /// The statement that replaces the record of a publication.
+    /// The statement that replaces the record of a publication. A guard: it fails if there is no
+    /// such publication.
     pub fn amend_publication(&self, publication: &Publication) -> Result<Statement> {
         let sql = format!("update {} set record = $1 where publication = $2", self.table("publications"));
         let number = Value::Int(i128::from(publication.publication));
@@ -414,7 +432,7 @@ impl Tables {
     }
 }
 
-/// What is recorded of a load as JSON; null where there is none of it.
+/// A part of a checkpoint as JSON text; NULL if it is absent.
 fn json<T: Serialize>(part: Option<&T>) -> Result<Value> {
     let text = part.map(serde_json::to_string).transpose();
     let text = text.map_err(|error| {
@@ -423,21 +441,21 @@ fn json<T: Serialize>(part: Option<&T>) -> Result<Value> {
     Ok(text.map_or(Value::Null, Value::Text))
 }
 
-/// What is recorded of a run.
+/// The columns of a run's record. Times are in microseconds since 1970 UTC.
 #[derive(Debug, Clone, Copy)]
 pub struct RunRecord<'a> {
-    /// Its id.
+    /// The run's id.
     pub run: &'a str,
-    /// When it began, in microseconds of UTC.
+    /// When it began.
     pub started_at: i64,
-    /// When it ended.
+    /// When it ended; `None` while it is under way.
     pub finished_at: Option<i64>,
-    /// A word of [`run_summary::RunStatus`].
+    /// The status, as [`run_summary::RunStatus::as_str`] writes it.
     pub status: &'a str,
-    /// Its summary.
+    /// The summary as JSON.
     pub summary: &'a Json,
-    /// The time of the schedule that it stands for.
+    /// The time of the schedule that the run is for.
     pub scheduled_for: Option<i64>,
-    /// The fence of its lease, by which runs are ordered.
+    /// The fencing token of its lease, by which runs are ordered.
     pub fence: i64,
 }

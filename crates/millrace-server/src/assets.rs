@@ -1,4 +1,8 @@
-//! The page itself: the built front end, embedded in the program.
+//! The static files of the front end, embedded in the program.
+//!
+//! `index.html` has a fixed name and is revalidated by its `ETag` on each load. The other files
+//! carry a hash in their names and are cached for a year. Bodies are compressed once per process,
+//! and the compressed form is sent to clients that accept gzip.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -19,22 +23,25 @@ use rust_embed::RustEmbed;
 
 use crate::failure::Failure;
 
-/// `web/dist`, as it was when the program was built. Missing where nobody has built the front end, so that Rust alone can be worked on.
+/// `web/dist`, as it was when the program was built. It may be missing, so that the Rust code can
+/// be built without the front end.
 #[derive(RustEmbed)]
 #[folder = "../../web/dist"]
 #[allow_missing = true]
 struct Dist;
 
-/// A file of the front end.
+/// A file of the front end, ready to send.
 struct Asset {
     body: Bytes,
-    /// Where that is smaller.
+    /// The compressed body; `None` if it would not be smaller.
     gzip: Option<Bytes>,
     content_type: &'static str,
+    /// The first 16 bytes of the file's SHA-256 in hexadecimal digits, in quotes.
     etag: String,
 }
 
-/// The files, compressed once: the first request of a process pays some 30 ms.
+/// All files by path below `web/dist`. They are compressed on the first call, which takes about 30
+/// ms.
 fn assets() -> &'static BTreeMap<String, Asset> {
     static ASSETS: OnceLock<BTreeMap<String, Asset>> = OnceLock::new();
     ASSETS.get_or_init(|| {
@@ -52,12 +59,14 @@ fn assets() -> &'static BTreeMap<String, Asset> {
     })
 }
 
+/// The gzip form of a body; returns `None` if it is not smaller.
 fn compressed(body: &[u8]) -> Option<Bytes> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(body).ok()?;
     encoder.finish().ok().filter(|gzip| gzip.len() < body.len()).map(Bytes::from)
 }
 
+/// The media type by the file's extension.
 fn content_type(path: &str) -> &'static str {
     match path.rsplit_once('.').map_or("", |(_, extension)| extension) {
         "html" => "text/html; charset=utf-8",
@@ -73,10 +82,11 @@ fn content_type(path: &str) -> &'static str {
     }
 }
 
-/// The page, at every address that it knows how to show.
+/// Answers every address of a page with `index.html`; the front end does the routing. Answers 503
+/// if the program was built without the front end.
 pub(crate) async fn page(headers: HeaderMap) -> Response {
     match assets().get("index.html") {
-        // Its name is always the same, so it is asked for anew; the hash in the names of the others is their version.
+        // Its name never changes, so each load must revalidate it.
         Some(index) => send(index, &headers, "no-cache"),
         None => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -87,7 +97,7 @@ pub(crate) async fn page(headers: HeaderMap) -> Response {
     }
 }
 
-/// A file below `/assets/`.
+/// A file below `/assets/`. Its name contains a hash of its content, so it never expires.
 pub(crate) async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
     match assets().get(&format!("assets/{path}")) {
         Some(asset) => send(asset, &headers, "public, max-age=31536000, immutable"),
@@ -95,6 +105,8 @@ pub(crate) async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Respo
     }
 }
 
+/// Builds the answer for a file: 304 if the client has this `ETag`, else the body, compressed if
+/// the client accepts that.
 fn send(asset: &Asset, headers: &HeaderMap, cache: &'static str) -> Response {
     let told =
         |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
@@ -112,14 +124,15 @@ fn send(asset: &Asset, headers: &HeaderMap, cache: &'static str) -> Response {
     if gzip.is_some() && !fresh {
         out.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    // Hex digits in quotes are a header value.
+    // Never fails: hexadecimal digits in quotes are a valid header value.
     if let Ok(etag) = HeaderValue::from_str(&asset.etag) {
         out.insert(ETAG, etag);
     }
     response
 }
 
-/// RFC 9110, 12.5.3, as far as it matters: gzip is named, and not with a weight of zero.
+/// Whether an `Accept-Encoding` header (RFC 9110, section 12.5.3) names gzip with a weight above
+/// zero. Ignores the wildcard `*`.
 fn accepts_gzip(header: &str) -> bool {
     header.split(',').any(|coding| {
         let mut parts = coding.split(';').map(str::trim);

@@ -1,4 +1,8 @@
-//! Who may read.
+//! Authentication: a bearer token, or user names with argon2 password hashes.
+//!
+//! Both are configured below `serve.auth` in `millrace.yml`. The token is also accepted as the
+//! password of any user name, so that a browser's dialog can take it. Comparisons run in constant
+//! time over SHA-256 digests, and an unknown user costs as much time as a known one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -16,14 +20,17 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
-/// How long a password that was right is taken as right without hashing it again. A hash costs some 50 ms and 19 MiB on purpose.
+/// How long a verified password is accepted without hashing it again. One argon2 hash costs about
+/// 50 ms and 19 MiB, by design.
 const REMEMBERED: Duration = Duration::from_mins(5);
-/// Passwords that are remembered at most.
+/// Largest number of verified passwords that are remembered.
 const MOST_REMEMBERED: usize = 1_000;
-/// Passwords that are hashed at the same time: what a flood of wrong ones can cost in memory and processors.
+/// How many passwords are hashed at the same time: bounds the memory and CPU that a flood of wrong
+/// passwords can cost.
 const HASHED_AT_ONCE: usize = 2;
 
-/// Refuses an address beyond this machine for a server that anybody may read.
+/// Refuses a non-loopback address if neither a token nor a user is configured. The binary calls it
+/// before it binds, [`crate::serve`] for the bound listener.
 pub fn check_address(address: SocketAddr, auth: Option<&AuthSettings>) -> Result<(), Diagnostic> {
     let guarded = auth.is_some_and(|auth| auth.token.is_some() || !auth.users.is_empty());
     if guarded || address.ip().to_canonical().is_loopback() {
@@ -36,24 +43,27 @@ pub fn check_address(address: SocketAddr, auth: Option<&AuthSettings>) -> Result
     ))
 }
 
-/// Checks credentials. Holds secrets: no Debug, no Serialize.
+/// Verifies credentials. Holds secrets: implements neither `Debug` nor `Serialize`.
 pub(crate) struct Auth {
-    /// SHA-256 of the token, so that comparing it tells nothing of its length either.
+    /// SHA-256 of the token: of fixed length, so the comparison does not reveal the token's length.
     token: Option<[u8; 32]>,
+    /// Argon2 hashes in PHC string format, by user.
     users: BTreeMap<String, Arc<str>>,
-    /// SHA-256 of credentials that were right, and since when.
+    /// SHA-256 of user and password that were verified, and when.
     verified: Mutex<HashMap<[u8; 32], Instant>>,
+    /// Permits for hashing.
     slots: Arc<Semaphore>,
 }
 
-/// What a request brings.
+/// The credentials of a request.
 enum Credentials {
     Token(String),
     Password { user: String, password: String },
 }
 
 impl Auth {
-    /// From a project's settings.
+    /// Reads a project's settings. Refuses an empty token, settings without token and users, and a
+    /// password that is not an argon2 hash; no message repeats the value.
     pub(crate) fn new(settings: &AuthSettings) -> Result<Self, Diagnostic> {
         let wrong = |message: String, hint: &str| Diagnostic::error(Code::WrongValue, message).hint(hint);
         if settings.token.as_ref().is_some_and(|token| token.trim().is_empty()) {
@@ -76,7 +86,7 @@ impl Auth {
         })
     }
 
-    /// Whether an `Authorization` header opens the door.
+    /// Whether an `Authorization` header has valid credentials; false if it is missing.
     pub(crate) async fn admits(&self, header: Option<&str>) -> bool {
         match header.and_then(credentials) {
             None => false,
@@ -87,21 +97,24 @@ impl Auth {
         }
     }
 
+    /// Compares with the token in constant time.
     fn is_token(&self, text: &str) -> bool {
         self.token.as_ref().is_some_and(|token| bool::from(token.ct_eq(&digest(&[text]))))
     }
 
+    /// Verifies a password with argon2, outside the async threads and at most two at a time.
     async fn is_password(&self, user: String, password: String) -> bool {
         let key = digest(&[&user, &password]);
         if self.is_remembered(&key) {
             return true;
         }
-        // Somebody else's hash takes as long, so that the time does not tell which users there are.
+        // An unknown user is checked against another user's hash, so that the response time does
+        // not reveal which users exist; the result is discarded below.
         let known = self.users.get(&user);
         let Some(hash) = known.or_else(|| self.users.values().next()).cloned() else { return false };
         let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return false };
         let verified = tokio::task::spawn_blocking(move || {
-            // Held to the end of the work, also when the asker goes away.
+            // Held until the hash is done, also if the request is dropped: the work goes on anyway.
             let _slot = slot;
             let parsed = PasswordHash::new(&hash);
             parsed.is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
@@ -118,6 +131,8 @@ impl Auth {
         verified.get(key).is_some_and(|since| since.elapsed() < REMEMBERED)
     }
 
+    /// Remembers verified credentials. If the table is full of unexpired ones, it does nothing, and
+    /// the next request is hashed again.
     fn remember(&self, key: [u8; 32]) {
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         verified.retain(|_, since| since.elapsed() < REMEMBERED);
@@ -127,7 +142,8 @@ impl Auth {
     }
 }
 
-/// SHA-256 over texts, each with its length, so that no two lists of texts are the same bytes.
+/// SHA-256 over texts, each preceded by its length, so that two different lists never hash the same
+/// bytes.
 fn digest(texts: &[&str]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for text in texts {
@@ -137,7 +153,8 @@ fn digest(texts: &[&str]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// `Bearer TOKEN`, or `Basic` with `user:password` in base64 (RFC 7617).
+/// Parses `Bearer TOKEN` (RFC 6750) or `Basic` with `user:password` in base64 (RFC 7617). Returns
+/// `None` for any other scheme and for invalid base64 or UTF-8.
 fn credentials(header: &str) -> Option<Credentials> {
     let (scheme, value) = header.split_once(' ')?;
     let value = value.trim();

@@ -1,4 +1,4 @@
-//! Why a request has no answer: a diagnostic with the HTTP status that fits.
+//! The error type of the handlers: a diagnostic with the HTTP status that fits its code.
 
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -9,13 +9,14 @@ use millrace_engine::error::Error;
 
 use crate::wire::error::{ErrorBody, ErrorObject};
 
-/// What a handler fails with.
+/// The error of a handler; becomes a JSON body with the code, the message and the hint.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     status: StatusCode,
     diagnostic: Box<Diagnostic>,
 }
 
+/// The result of a handler.
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
@@ -30,34 +31,34 @@ impl Failure {
         self
     }
 
-    /// Sets the hint where there is one.
+    /// Sets the hint if there is one, else keeps what the diagnostic has.
     pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Self {
         self.diagnostic = Box::new(self.diagnostic.maybe_hint(hint));
         self
     }
 
-    /// With another status than the code's.
+    /// Replaces the status that the code implies.
     pub(crate) fn status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
     }
 
-    /// Nothing has been published, or not what is asked for.
+    /// Nothing has been published yet, or not the model that is needed. Status 409.
     pub(crate) fn not_published(message: impl Into<String>) -> Self {
         Self::new(Code::NotPublished, message).hint("Run `millrace run`; `millrace status` says how it went.")
     }
 
-    /// Its code.
+    /// The diagnostic's code.
     pub(crate) fn code(&self) -> Code {
         self.diagnostic.code
     }
 
-    /// As the binary reports it.
+    /// The diagnostic, for callers outside HTTP such as the binary.
     pub(crate) fn into_diagnostic(self) -> Diagnostic {
         *self.diagnostic
     }
 
-    /// As a tile or a page shows it.
+    /// The wire form, for the line of a tile or of a page.
     pub(crate) fn object(&self) -> ErrorObject {
         ErrorObject::from(&*self.diagnostic)
     }
@@ -81,7 +82,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// A mistake of the asker is 4xx; what failed behind the server is 5xx.
+/// The HTTP status of a code: a mistake in the request is 4xx, a failure behind the server is 5xx.
 fn status_of(code: Code) -> StatusCode {
     match code {
         Code::Unauthorized => StatusCode::UNAUTHORIZED,
@@ -105,7 +106,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(ErrorBody { error: self.object() })).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
-            // Makes a browser ask for a name and a password.
+            // Makes a browser ask for a user name and a password (RFC 7617).
             let challenge = header::HeaderValue::from_static("Basic realm=\"millrace\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }

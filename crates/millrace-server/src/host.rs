@@ -1,48 +1,55 @@
-//! Under which names the server may be asked, and by whose pages.
+//! Checks of the `Host` and `Origin` headers.
 //!
-//! A page of another site can make a browser send requests to this server, and by DNS rebinding even read the answers. A name that is not
-//! the server's own tells the second, an `Origin` that is not tells the first.
+//! A page of another site can make a browser send requests to this server (cross-site request
+//! forgery), and with DNS rebinding it can even read the answers. A foreign `Origin` reveals the
+//! first, a foreign `Host` the second. An IP address in `Host` is safe: only a name can be rebound.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::uri::Authority;
 
-/// Names of a server.
+/// The names and the address under which a server may be addressed.
 pub(crate) struct Hosts {
     address: IpAddr,
-    /// Lower-case, with or without a port.
+    /// Lower case, with or without a port. A name without a port stands for every port.
     names: Vec<String>,
 }
 
 impl Hosts {
-    /// Those of the address, and further ones.
+    /// The listening address, and the names of `serve.hosts`.
     pub(crate) fn new(address: SocketAddr, names: &[String]) -> Self {
         let names = names.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
         Self { address: address.ip().to_canonical(), names }
     }
 
-    /// Whether a `Host` header names this server. Any port will do: a tunnel or a proxy may have another.
+    /// Whether a `Host` header names this server. For the server's own address any port is
+    /// accepted, because a tunnel or a proxy may use another one.
     pub(crate) fn is_own(&self, host: &str) -> bool {
         let Some(host) = authority(host) else { return false };
         self.is_listed(&host) || self.is_address(&host)
     }
 
+    /// Whether `serve.hosts` lists the host, with its port or without one.
     fn is_listed(&self, host: &Authority) -> bool {
         let (name, whole) = (host.host().to_ascii_lowercase(), host.as_str().to_ascii_lowercase());
         self.names.iter().any(|known| *known == name || *known == whole)
     }
 
+    /// Whether the host is the listening address. A server on a loopback or an unspecified address
+    /// also accepts `localhost` and every loopback address; an unspecified one accepts any IP
+    /// address.
     fn is_address(&self, host: &Authority) -> bool {
         let near = self.address.is_loopback() || self.address.is_unspecified();
         let name = host.host().trim_start_matches('[').trim_end_matches(']');
         match name.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-            // No name that somebody else could point here: an address is what it is.
+            // A literal IP address cannot be rebound to this server by an attacker's DNS.
             Ok(ip) => ip == self.address || self.address.is_unspecified() || (near && ip.is_loopback()),
             Err(_) => near && name.eq_ignore_ascii_case("localhost"),
         }
     }
 
-    /// Whether an `Origin` header is that of this server's own pages, asked for under `host`.
+    /// Whether an `Origin` header belongs to this server's own pages. `host` is the `Host` header
+    /// of the same request; a missing port is the default port of the origin's scheme.
     pub(crate) fn is_same_origin(&self, origin: &str, host: &str) -> bool {
         let (origin, default_port) = match origin.split_once("://") {
             Some(("http", rest)) => (rest, 80),
@@ -50,14 +57,15 @@ impl Hosts {
             _ => return false,
         };
         let (Some(origin), Some(host)) = (authority(origin), authority(host)) else { return false };
-        // A proxy may ask under the server's own address what its readers ask under its name.
+        // Behind a proxy, `Host` may be the server's address while the origin is the listed name.
         let same_name = origin.host().eq_ignore_ascii_case(host.host());
         let port = |authority: &Authority| authority.port_u16().unwrap_or(default_port);
         (same_name && port(&origin) == port(&host)) || self.is_listed(&origin)
     }
 }
 
-/// A host with or without a port, and nothing else: no user, no path.
+/// Parses a host with an optional port. Returns `None` for anything else, such as user info or a
+/// path.
 fn authority(text: &str) -> Option<Authority> {
     text.parse::<Authority>().ok().filter(|_| !text.contains('@'))
 }

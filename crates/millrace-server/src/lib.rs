@@ -1,7 +1,11 @@
-//! The HTTP server: publications of a warehouse as the numbers of dashboards, and the page that shows them.
+//! The HTTP server: answers the dashboards' queries from the newest publication and serves the
+//! pages.
 //!
-//! `docs/reference/http-api.md` is the contract. The binary opens the warehouse and the listener; everything else is here: [`serve`]
-//! answers until it is told to stop, [`AppState`] is what the requests share.
+//! `docs/reference/http-api.md` is the contract. The binary opens the warehouse and the listener
+//! and passes both in; everything else is here. [`serve`] answers requests until it is told to
+//! stop, and [`AppState`] is the state that all requests share. [`runs`] executes runs inside the
+//! server, [`schedule`] starts them on time, and [`control`] is the private interface of the
+//! command line.
 
 mod api;
 mod assets;

@@ -1,4 +1,9 @@
-//! What happens while a page is open, told to every page that listens.
+//! Server-sent events for open pages: publishes, runs and changes of the project.
+//!
+//! Every request that reads the newest publication reports what it found, so pages also learn of
+//! publishes by other processes. Each data version is announced at most once. A listener that lags
+//! behind loses events; each event carries the newest state, so the next one brings its page up to
+//! date.
 
 use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
@@ -14,29 +19,31 @@ use crate::snapshot::Snapshot;
 use crate::wire::page::{ProjectEvent, PublishEvent};
 use crate::wire::run::Run;
 
-/// Events that a slow listener may lag behind before it loses some; its page catches up with the next one.
+/// How many events a slow listener may lag behind before it loses the oldest.
 const KEPT: usize = 64;
 
+/// An event on its way to the listeners.
 #[derive(Debug, Clone)]
 enum Told {
     Publish(PublishEvent),
-    // Large beside a publish, but few are under way at any time.
+    // Boxed, because it is much larger than the other variants.
     Run(Box<Run>),
     Project,
 }
 
-/// The newest data version that anybody has seen.
+/// The newest data version that any request or run has seen. The order of the variants is the order
+/// of time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Seen {
-    /// Nobody has looked.
+    /// The warehouse has not been read yet.
     Never,
-    /// There was none.
+    /// Nothing was published.
     Unpublished,
-    /// This one.
+    /// This data version was published.
     Version(u64),
 }
 
-/// The stream of events of one server.
+/// The event stream of one server.
 pub(crate) struct Live {
     events: broadcast::Sender<Told>,
     seen: Mutex<Seen>,
@@ -52,15 +59,15 @@ impl Live {
         }
     }
 
-    /// Tells all listeners of a publish that has just happened, unless they know.
+    /// Announces a publish that has just happened, unless it was announced before.
     pub(crate) fn published(&self, data_version: u64, published_at: &str) {
         if self.see(Seen::Version(data_version)) < Seen::Version(data_version) {
             self.tell(data_version, published_at);
         }
     }
 
-    /// Tells all listeners of what somebody has found who looked, where it is newer than what was seen before. The first look
-    /// finds nothing new.
+    /// Takes what a request has found in the warehouse, and announces it if it is newer than what
+    /// was seen before. The first look announces nothing: pages that open later read it themselves.
     pub(crate) fn looked(&self, found: Option<&Snapshot>) {
         let now = found.map_or(Seen::Unpublished, |snapshot| Seen::Version(snapshot.version));
         let before = self.see(now);
@@ -72,7 +79,8 @@ impl Live {
         }
     }
 
-    /// Returns what was seen before. A slow request that has read an older version changes nothing.
+    /// Records what was seen and returns what was seen before. Never goes back: a slow request may
+    /// report an older data version.
     fn see(&self, now: Seen) -> Seen {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let before = *seen;
@@ -82,38 +90,41 @@ impl Live {
 
     fn tell(&self, data_version: u64, published_at: &str) {
         let event = PublishEvent { data_version, published_at: published_at.to_owned() };
-        // Fails only where nobody listens.
+        // Fails only if there is no listener.
         let _ = self.events.send(Told::Publish(event));
     }
 
-    /// Tells all listeners of a run that began or ended.
+    /// Announces a run that began or ended.
     pub(crate) fn run(&self, run: Run) {
         let _ = self.events.send(Told::Run(Box::new(run)));
     }
 
-    /// Tells all listeners to ask for the project anew.
+    /// Asks all pages to load the project again.
     pub(crate) fn project(&self) {
         let _ = self.events.send(Told::Project);
     }
 
-    /// Ends all streams: the server shuts down.
+    /// Ends all streams, because the server shuts down.
     pub(crate) fn close(&self) {
         self.closing.send_replace(true);
     }
 
-    /// Returns when the server shuts down.
+    /// A future that completes when the server shuts down.
     pub(crate) fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut closing = self.closing.subscribe();
         async move {
-            // An error says that the server is gone altogether.
+            // An error means that the sender was dropped, and so the server too.
             let _ = closing.wait_for(|closing| *closing).await;
         }
     }
 
-    /// A stream for one listener. A comment first, so that the browser knows at once that it is open.
+    /// The stream for one listener. It begins with a comment, so that the browser knows at once
+    /// that the connection is open, and sends one every 15 seconds if there is nothing else to
+    /// send.
     pub(crate) fn listen(&self) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
         let events = BroadcastStream::new(self.events.subscribe()).filter_map(|told| {
-            // A listener that lags has lost what was told before; what follows is newer.
+            // An error means that this listener lagged and lost events; the following ones are
+            // newer.
             future::ready(told.ok().and_then(|told| match told {
                 Told::Publish(publish) => event("publish", &publish),
                 Told::Run(run) => event("run", &run),
@@ -126,6 +137,7 @@ impl Live {
     }
 }
 
+/// One server-sent event with a JSON body; returns `None` if the body does not serialize.
 fn event(name: &str, body: &impl Serialize) -> Option<Event> {
     Event::default().event(name).json_data(body).ok()
 }

@@ -1,4 +1,6 @@
-//! The contract for machines, generated from the wire types and the handlers.
+//! The OpenAPI document, generated from the wire types and the handlers.
+//!
+//! Doc comments of both become its descriptions, so an edit there changes the contract's snapshot.
 
 use serde_json::Value as Json;
 use utoipa::OpenApi;
@@ -35,6 +37,7 @@ use crate::wire::run::Run;
 )]
 struct Contract;
 
+/// Adds the two security schemes, bearer token and basic authentication.
 struct Guard;
 
 impl utoipa::Modify for Guard {
@@ -49,6 +52,6 @@ impl utoipa::Modify for Guard {
 
 /// The OpenAPI document; `docs/reference/openapi.json` is its snapshot.
 pub fn openapi() -> Json {
-    // Maps with text keys and plain values always become JSON.
+    // Never fails: maps with text keys and plain values always serialize.
     serde_json::to_value(Contract::openapi()).unwrap_or_default()
 }

@@ -1,4 +1,10 @@
-//! The numbers of one page: everything it shows, over one data version, line by line as each is ready.
+//! The data of one dashboard page, streamed line by line over a single data version.
+//!
+//! The first line is the head: data version, date ranges and filter values. Then follows one line
+//! for each tile, in the order of the dashboard, and one last line. Up to four tiles are queried at
+//! the same time. A failing tile gets an error line of its own and does not end the page. If a
+//! publish retires the tables while the page is read, the page starts again, once, over the newest
+//! publication with a second head.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,12 +33,13 @@ use crate::wire::request::DataRequest;
 use crate::wire::result::TileResult;
 use crate::wire::value::Cell;
 
-/// Tiles that are worked on at the same time.
+/// How many tiles of one page are queried at the same time.
 const TILES_AT_ONCE: usize = 4;
-/// Steps of time that are filled at most. A range beyond that is a mistake in some row's date; only the steps with rows come then.
+/// Largest number of time steps that are filled in. A longer range comes from a wrong date in some
+/// row; then the result has only the steps with rows.
 const MOST_STEPS: usize = 20_000;
 
-/// A page over one data version.
+/// A page over one data version, opened and ready to be streamed.
 pub(crate) struct Page {
     state: AppState,
     subject: Arc<Subject>,
@@ -42,25 +49,29 @@ pub(crate) struct Page {
     began: Instant,
 }
 
-/// What stands before the tiles.
+/// What is known before the first tile is queried.
 struct Head {
+    /// The date ranges and filters that all tiles use.
     choice: Choice,
-    /// The first and the last day with data, where the range has some of them.
+    /// The first and the last day with data; `None` if they do not overlap the selected range.
     extent: Option<Days>,
+    /// The first line of the answer.
     start: Start,
 }
 
-/// Why the tiles ended.
+/// Why a pass over the tiles ended.
 enum Ended {
+    /// All tiles are written.
     Done,
-    /// The reader has gone away.
+    /// The client has closed the connection.
     Gone,
-    /// A publish has retired the tables that the page reads.
+    /// A publish has retired the tables that the page reads; with the error of the query.
     Retired(Failure),
 }
 
 impl Page {
-    /// Checks the request, and reads all that stands before the tiles.
+    /// Validates the request against the dashboard and reads the head. If a publish retires the
+    /// tables meanwhile, it tries once more over the newest publication.
     pub(crate) async fn open(state: AppState, subject: Arc<Subject>, request: DataRequest) -> Result<Self> {
         check(&request, &subject.dashboard, &subject.view)?;
         let began = Instant::now();
@@ -76,13 +87,16 @@ impl Page {
         }
     }
 
-    /// The lines of the page. Dropping the stream ends its queries: nothing runs beside it.
+    /// The lines of the page. The queries run inside this stream, not in a task of their own, so
+    /// dropping the stream cancels them.
     pub(crate) fn lines(self) -> impl Stream<Item = DataLine> + Send {
         let (sender, receiver) = channel(TILES_AT_ONCE);
         let work = self.write(sender).into_stream().filter_map(|()| async { None });
         stream::select(ReceiverStream::new(receiver), work)
     }
 
+    /// Writes all lines: the tiles, a second time after a retirement, then the last line. After a
+    /// second retirement the last line is an error.
     async fn write(mut self, lines: Sender<DataLine>) {
         let mut ended = self.tiles(&lines).await;
         if let Ended::Retired(_) = ended {
@@ -96,17 +110,19 @@ impl Page {
             Ended::Done => DataLine::End(End { duration_ms: self.began.elapsed().as_millis() as u64 }),
             Ended::Retired(failure) => DataLine::Error(ErrorLine { error: failure.object() }),
         };
-        // Nobody is left to be told where the receiver is gone.
+        // Fails only if the client has gone.
         let _ = lines.send(last).await;
     }
 
-    /// The same page over the newest publication.
+    /// Reads the head again, over the newest publication.
     async fn reopen(&mut self) -> Result<()> {
         self.snapshot = self.state.snapshot().await?;
         self.head = head(&self.state, &self.subject, &self.request, &self.snapshot).await?;
         Ok(())
     }
 
+    /// Writes the head and then each requested tile, in the order of the dashboard. `buffered`
+    /// keeps that order while several tiles are queried.
     async fn tiles(&self, lines: &Sender<DataLine>) -> Ended {
         if lines.send(DataLine::Start(self.head.start.clone())).await.is_err() {
             return Ended::Gone;
@@ -130,6 +146,8 @@ impl Page {
         Ended::Done
     }
 
+    /// Queries one tile: the total, the total of the comparison range, and the rows if the tile has
+    /// any; fills in missing time steps and computes the shares of a pie.
     async fn tile(&self, tile: &TileDef) -> Result<TileResult> {
         let view = &*self.subject.view;
         let asker = Asker { state: &self.state, snapshot: &self.snapshot, view };
@@ -140,6 +158,7 @@ impl Page {
             Some(previous) => Some(asker.ask(previous).await?),
             None => None,
         };
+        // A figure without a line has a total only.
         let Some(query) = rows else {
             return Ok(result(&total, None, None, &total_told, previous.as_ref()));
         };
@@ -156,7 +175,8 @@ impl Page {
     }
 }
 
-/// Whether steps without rows are zero. On a figure's line that is so where no rows add up to zero: sums and counts.
+/// Whether time steps without rows are zero. The tile's `fill` decides; for the line of a KPI it is
+/// the metric: sums and counts over no rows are zero, averages and ratios have no value.
 fn fills_with_zero(tile: &TileDef, view: &SemanticView) -> bool {
     if tile.kind != TileKind::Kpi {
         return tile.fill_zero;
@@ -168,7 +188,7 @@ fn fills_with_zero(tile: &TileDef, view: &SemanticView) -> bool {
     })
 }
 
-/// Refuses a filter that the dashboard does not have.
+/// Refuses the name of a filter that the dashboard does not have, with `bad-query`.
 pub(crate) fn check_filter(name: &str, dashboard: &DashboardDef) -> Result<()> {
     let filters = dashboard.filters.iter().map(|filter| filter.text.as_str());
     if filters.clone().any(|filter| filter == name) {
@@ -179,7 +199,8 @@ pub(crate) fn check_filter(name: &str, dashboard: &DashboardDef) -> Result<()> {
     Err(Failure::new(Code::BadQuery, message).maybe_hint(hint))
 }
 
-/// Refuses what the dashboard does not have.
+/// Refuses filters and tiles that the dashboard does not have, and a range that the view cannot
+/// apply.
 fn check(request: &DataRequest, dashboard: &DashboardDef, view: &SemanticView) -> Result<()> {
     for name in request.filters.keys() {
         check_filter(name, dashboard)?;
@@ -194,7 +215,8 @@ fn check(request: &DataRequest, dashboard: &DashboardDef, view: &SemanticView) -
     check_range(request.range, view)
 }
 
-/// Refuses a range where there is no time.
+/// Refuses a date range if the semantic view has no time dimension; the range `all` is always
+/// valid.
 pub(crate) fn check_range(range: Option<TimeRange>, view: &SemanticView) -> Result<()> {
     match range {
         Some(TimeRange::Last(..) | TimeRange::Between(_)) if view.time.is_none() => Err(Failure::new(
@@ -206,7 +228,8 @@ pub(crate) fn check_range(range: Option<TimeRange>, view: &SemanticView) -> Resu
     }
 }
 
-/// What stands before the tiles: the days that are shown and compared with, and the values of the filters.
+/// Reads the head of a page: resolves the selected range to days, derives the comparison range, and
+/// reads the values of all filters. Fails if the view's base model is not in the publication.
 async fn head(
     state: &AppState,
     subject: &Subject,
@@ -224,7 +247,7 @@ async fn head(
         (_, None) => None,
     };
     let compare = match range {
-        // Before all data lies none to compare with.
+        // There is no data before the whole extent, so nothing to compare with.
         TimeRange::All => None,
         _ => days.and_then(|days| compared(days, dashboard.compare)),
     };
@@ -238,16 +261,17 @@ async fn head(
         options,
         options_cut,
     };
+    // Outside the extent, steps without rows are unknown and not zero.
     let meet = |data: &Days| days.is_some_and(|days| data.from <= days.to && days.from <= data.to);
     let choice = Choice { days, compare, filters: request.filters.clone() };
     Ok(Head { choice, extent: extent.filter(meet), start })
 }
 
-/// The values of filters, by name.
+/// The values of filters, by the filter's name.
 type Options = BTreeMap<String, Vec<Cell>>;
 
-/// The values of every filter, and of those that are not all listed how many there are. One that cannot be read is left out, so that the tiles
-/// can say what is wrong.
+/// The values of every filter, and the total count of those filters whose list is cut off. A filter
+/// that cannot be read is left out, so that the page is still drawn and its tiles report the error.
 async fn options(asker: &Asker<'_>, dashboard: &DashboardDef) -> Result<(Options, BTreeMap<String, u64>)> {
     let shapes = match asker.shapes().await {
         Ok(shapes) => shapes,
@@ -270,7 +294,8 @@ async fn options(asker: &Asker<'_>, dashboard: &DashboardDef) -> Result<(Options
     Ok((options, cut))
 }
 
-/// Whether a query failed because a publish has retired the tables that it named meanwhile.
+/// Whether a query failed because a publish has dropped the tables that it names. The warehouse
+/// reports that as an SQL error, so the test is whether a newer data version exists.
 pub(crate) async fn is_retired(state: &AppState, snapshot: &Snapshot, failure: &Failure) -> bool {
     failure.code() == Code::SqlError
         && matches!(state.latest().await, Ok(Some(latest)) if latest.version != snapshot.version)

@@ -1,4 +1,9 @@
-//! One question about metrics: compiled, asked, and given back with the types of its columns.
+//! Queries over one semantic view and one data version: compiled to SQL, run, and decoded with
+//! types.
+//!
+//! Input is a `MetricQuery`; output is exact values plus the shape (logical type and scale) of each
+//! column. The SQL names the physical tables of the snapshot, so every query of a page reads the
+//! same data version. Results go through the cache of [`AppState::query`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,26 +23,28 @@ use crate::state::AppState;
 use crate::wire::result::{Column, Role, TileResult};
 use crate::wire::value::{Cell, Shape};
 
-/// Types of a view's dimensions by name.
+/// Types of a semantic view's dimensions, by name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shapes {
-    /// As pages have them.
+    /// As pages show them; the time dimension is always a date.
     pub(crate) shown: BTreeMap<String, Shape>,
-    /// As the warehouse has them.
+    /// As the warehouse stores them; filters compare values as these types. Empty before the first
+    /// publish.
     pub(crate) types: DimensionTypes,
 }
 
-/// Days that a warehouse can hold as a timestamp, either side of 1970; what lies beyond (DuckDB's `infinity`) is no day.
+/// The farthest day from 1970-01-01, in either direction, that a warehouse can store as a
+/// timestamp. Values beyond it, such as DuckDB's `infinity`, are not days and are clamped.
 const FARTHEST_DAY: i32 = 100_000_000;
 
-/// Asks about one semantic view over one data version.
+/// Runs queries over one semantic view and one data version.
 pub(crate) struct Asker<'a> {
     pub(crate) state: &'a AppState,
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) view: &'a SemanticView,
 }
 
-/// An answer with its types.
+/// An answer with the shapes of its columns, in the order of the query.
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
     pub(crate) answer: Answer,
@@ -46,8 +53,10 @@ pub(crate) struct Told {
 }
 
 impl Asker<'_> {
-    /// Asks one question.
+    /// Compiles and runs one query. Fails with the compiler's diagnostic or the warehouse's error.
     pub(crate) async fn ask(&self, query: &MetricQuery) -> Result<Told> {
+        // Only filters and ranges depend on the dimensions' types; without them no `describe` is
+        // needed.
         let compares = !query.filters.is_empty() || query.days.is_some();
         let shapes = if compares { self.shapes().await? } else { Arc::default() };
         let compiled = self.view.compile_query(query, &self.snapshot.tables, &shapes.types)?;
@@ -67,7 +76,8 @@ impl Asker<'_> {
         })
     }
 
-    /// The first and the last day with data; none where the view has no time, or no row has one.
+    /// The first and the last day with data. Returns `None` if the view has no time dimension or no
+    /// row has a date.
     pub(crate) async fn extent(&self) -> Result<Option<Days>> {
         let Some(sql) = self.view.compile_extent(&self.snapshot.tables) else { return Ok(None) };
         let statement = Statement::new(sql);
@@ -79,7 +89,8 @@ impl Asker<'_> {
         Ok(day(0).zip(day(1)).map(|(from, to)| Days { from, to }))
     }
 
-    /// The values of a dimension, NULL last, at most 1,000; and how many there are. With a text, only those that have it in them.
+    /// The distinct values of a dimension, at most 1,000, NULL last, and the count of all of them.
+    /// With `search`, only values that contain this text.
     pub(crate) async fn options(
         &self,
         name: &str,
@@ -94,6 +105,7 @@ impl Asker<'_> {
         let shape = Shape::of(rows.columns.first().and_then(|column| column.data_type));
         let mut values: Vec<Cell> =
             rows.data.first().into_iter().flatten().map(|value| shape.cell(value)).collect();
+        // The statement sorts NULL first; pages show it last.
         if matches!(values.first(), Some(Cell::Null)) {
             values.rotate_left(1);
         }
@@ -101,7 +113,8 @@ impl Asker<'_> {
         Ok((values, total.and_then(|total| u64::try_from(total).ok()).unwrap_or_default()))
     }
 
-    /// The types of the view's dimensions.
+    /// The types of the view's dimensions, from the cache or described by the warehouse. A
+    /// dimension that the publication does not have keeps a guessed type.
     pub(crate) async fn shapes(&self) -> Result<Arc<Shapes>> {
         if let Some(known) = self.state.known_shapes(&self.view.name, self.snapshot.version) {
             return Ok(known);
@@ -110,8 +123,9 @@ impl Asker<'_> {
         let mut shapes = guessed_shapes(self.view);
         match self.described(&all).await {
             Ok(columns) => shapes.take_up(&all, &columns),
-            // What is published may lack the column of one. Those that it has are compared by their types all the same, and a question
-            // that needs the other one fails by itself.
+            // The publication may lack the column of one dimension. Describes each on its own, so
+            // that the others get their types; a query that needs the missing one fails when it is
+            // asked.
             Err(failure) if is_of_statement(&failure) && all.len() > 1 => {
                 for dimension in &all {
                     match self.described(&[dimension]).await {
@@ -128,7 +142,7 @@ impl Asker<'_> {
         Ok(shapes)
     }
 
-    /// The columns of these dimensions.
+    /// The result columns of these dimensions, in their order, as the warehouse describes them.
     async fn described(&self, dimensions: &[&Dimension]) -> Result<Vec<ResultColumn>> {
         if dimensions.is_empty() {
             return Ok(Vec::new());
@@ -139,10 +153,11 @@ impl Asker<'_> {
 }
 
 impl Shapes {
+    /// Records the described columns; `columns` are in the order of `dimensions`.
     fn take_up(&mut self, dimensions: &[&Dimension], columns: &[ResultColumn]) {
         for (dimension, column) in dimensions.iter().zip(columns) {
             let name = &dimension.name.text;
-            // The time is shown by its days.
+            // Pages show the time dimension by day, whatever its stored type.
             let shape = if dimension.is_time { Shape::DATE } else { Shape::of(column.data_type) };
             self.shown.insert(name.clone(), shape);
             self.types.insert(name.clone(), column.data_type);
@@ -150,12 +165,13 @@ impl Shapes {
     }
 }
 
-/// Whether what is published lacks what the statement names; anything else may be over in a moment.
+/// Whether the failure means that the publication lacks a name in the statement. Any other failure
+/// may be temporary, so its result must not be cached.
 fn is_of_statement(failure: &Failure) -> bool {
     matches!(failure.code(), Code::SqlError | Code::UnknownColumn | Code::UnpublishedBase)
 }
 
-/// The types before anything is published: the time is a date, everything else text.
+/// The types to assume before the first publish: the time dimension is a date, all others are text.
 pub(crate) fn guessed_shapes(view: &SemanticView) -> Shapes {
     let shape = |is_time: bool| if is_time { Shape::DATE } else { Shape::TEXT };
     let shown = view.dimensions.iter().map(|found| (found.name.text.clone(), shape(found.is_time))).collect();
@@ -163,19 +179,22 @@ pub(crate) fn guessed_shapes(view: &SemanticView) -> Shapes {
 }
 
 impl Told {
-    /// The metrics of an answer of one row, by name; NULL where it has none.
+    /// The metrics of a single-row answer, by name; NULL if the answer has no row.
     fn totals(&self, metrics: &[String]) -> BTreeMap<String, Cell> {
         let cell = |at: usize| self.metrics[at].cell(self.total(at));
         metrics.iter().enumerate().map(|(at, name)| (name.clone(), cell(at))).collect()
     }
 
-    /// A metric of an answer of one row.
+    /// One metric of a single-row answer, by position; NULL if the answer has no row.
     pub(crate) fn total(&self, at: usize) -> &Value {
         self.answer.metrics.get(at).and_then(|column| column.first()).unwrap_or(&Value::Null)
     }
 }
 
-/// A result as it goes over the wire. `rows` are none for a figure without a line, `shares` belong to a ring.
+/// Builds the wire form of a result.
+///
+/// `rows` is `None` for a KPI without a line. `shares` are the fractions of a pie, one for each
+/// row. `total` and `previous` are single-row answers over the selected and the comparison range.
 pub(crate) fn result(
     query: &MetricQuery,
     rows: Option<&Told>,

@@ -1,4 +1,7 @@
-//! Paths, and what every request passes through.
+//! The routes, and the middleware that every request passes through.
+//!
+//! A request passes, from the outside in: response headers, a timeout, the admission check (`Host`,
+//! `Origin`, credentials), the limit on the body, and then its handler.
 
 use std::io;
 use std::time::Duration;
@@ -24,18 +27,20 @@ use crate::failure::{Failure, Result};
 use crate::state::{AppState, Shared};
 use crate::{api, assets, auth};
 
-/// Bytes of a request's body at most; a page with hundreds of filter values takes a few thousand.
+/// Largest request body in bytes; a page with hundreds of filter values takes a few thousand.
 const MOST_BODY_BYTES: usize = 64 * 1024;
-/// Time until an answer begins. A page's lines may take longer; each of their queries has a limit of its own.
+/// Timeout until an answer begins. The lines of a page may take longer: each of their queries has a
+/// timeout of its own.
 const ANSWER_WITHIN: Duration = Duration::from_mins(2);
-/// Time that requests have to end after the server was told to.
+/// Grace period for requests in progress after the server was told to stop.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// What the browser may do on our pages: run our scripts, ask this server. Styles are also set on elements, by the charts.
+/// Content security policy of the pages: own scripts and requests to this server only. Inline
+/// styles are allowed because the charts set styles on elements.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       frame-ancestors 'none'; base-uri 'none'";
 
-/// All paths of a server.
+/// All routes of a server, with the middleware. A layer that is added later runs earlier.
 pub fn router(state: AppState) -> Router {
     let api = Router::new()
         .route("/project", get(api::project::project))
@@ -67,9 +72,11 @@ pub fn router(state: AppState) -> Router {
         .with_state(Shared(state))
 }
 
-/// Answers requests until `shutdown` ends; then streams of events are closed, and what is under way has a few seconds to end.
+/// Answers requests until `shutdown` completes. Then it closes the event streams and gives requests
+/// in progress five seconds to end.
 ///
-/// Refuses a listener that others can reach where the project has no authentication, whatever the state was made for.
+/// Refuses a listener that other machines can reach if the project has no authentication, whatever
+/// address the state was built for.
 pub async fn serve(
     listener: TcpListener,
     state: AppState,
@@ -84,7 +91,8 @@ pub async fn serve(
         shutdown.await;
         closing.close();
     };
-    // Lines of a page are small and must not wait for each other; where the system refuses, they do.
+    // Disables Nagle's algorithm: the lines of a page are small and must not wait for each other.
+    // If the system refuses, the page is only slower.
     let listener = listener.tap_io(|stream| _ = stream.set_nodelay(true));
     let server = axum::serve(listener, router(state)).with_graceful_shutdown(stop);
     tokio::select! {
@@ -93,12 +101,13 @@ pub async fn serve(
     }
 }
 
-/// Lets a request in, or not: by the name under which the server is asked, by the page that asks, by its credentials.
+/// Admits or refuses a request, by its `Host`, its `Origin` and its credentials, in this order.
+/// `/healthz` needs no credentials.
 async fn admit(State(state): State<AppState>, request: Request, next: Next) -> Response {
     if let Err(failure) = check_site(&state, &request) {
         return failure.into_response();
     }
-    // Owned, because a request with its body cannot be borrowed while the password is hashed.
+    // Owned, because the request's body is not `Sync` and so cannot be borrowed across the `await`.
     let credentials = text(&request, AUTHORIZATION).map(str::to_owned);
     if let Some(auth) = state.auth().filter(|_| request.uri().path() != "/healthz")
         && !auth.admits(credentials.as_deref()).await
@@ -110,10 +119,13 @@ async fn admit(State(state): State<AppState>, request: Request, next: Next) -> R
     next.run(request).await
 }
 
+/// The value of a header; returns `None` if it is missing or not visible ASCII.
 fn text(request: &Request, name: HeaderName) -> Option<&str> {
     request.headers().get(name)?.to_str().ok()
 }
 
+/// Refuses a request under a foreign host name (DNS rebinding), and a request from a foreign page
+/// that changes or subscribes to something (cross-site request forgery).
 fn check_site(state: &AppState, request: &Request) -> Result<()> {
     let host = text(request, HOST).or_else(|| request.uri().authority().map(Authority::as_str));
     let Some(host) = host.filter(|host| state.hosts().is_own(host)) else {
@@ -122,8 +134,10 @@ fn check_site(state: &AppState, request: &Request) -> Result<()> {
         ));
     };
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    // A browser keeps the answer of a foreign GET from its page, but an event stream would stay
+    // open.
     let guarded = !reads || request.uri().path() == "/api/v1/events";
-    // A header that is no text is no origin of ours.
+    // An `Origin` that is not text counts as foreign.
     let foreign = request.headers().contains_key(ORIGIN)
         && !state.hosts().is_same_origin(text(request, ORIGIN).unwrap_or_default(), host);
     if guarded && foreign {
@@ -132,11 +146,13 @@ fn check_site(state: &AppState, request: &Request) -> Result<()> {
     Ok(())
 }
 
+/// Ends a request whose answer has not begun after [`ANSWER_WITHIN`], with status 504.
 async fn within_time(request: Request, next: Next) -> Response {
     let late = || Failure::new(Code::TimedOut, "the answer took too long").into_response();
     timeout(ANSWER_WITHIN, next.run(request)).await.unwrap_or_else(|_| late())
 }
 
+/// Adds the security headers, and `no-store` if the handler has not set a cache policy.
 async fn with_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -147,12 +163,13 @@ async fn with_headers(request: Request, next: Next) -> Response {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    // Files of the page say for themselves how long they keep; nothing else is to be kept.
+    // The static files set their own cache policy; everything else must not be cached.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
-/// A person who has mistyped an address gets the page, which says so and knows the way back; a program gets the error.
+/// Answers an unknown path with 404: a browser gets the page, which says so and links back; any
+/// other client gets the JSON error.
 async fn nothing_here(request: Request) -> Response {
     let path = request.uri().path();
     let of_a_page = !path.starts_with("/api/") && !path.starts_with("/assets/");
@@ -169,6 +186,7 @@ async fn nothing_here(request: Request) -> Response {
         .into_response()
 }
 
+/// Answers a known path with an unsupported method: 405.
 async fn wrong_method() -> Failure {
     let message = "this address does not take this method";
     Failure::new(Code::NotFound, message).status(StatusCode::METHOD_NOT_ALLOWED)

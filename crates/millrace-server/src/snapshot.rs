@@ -1,4 +1,7 @@
-//! The publication that a request reads.
+//! The publication that a request reads, as physical tables.
+//!
+//! Readers of the server do not use the published views: a view may be repointed between two
+//! queries of one page. A snapshot names the tables behind them instead.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +11,24 @@ use millrace_engine::state::Publication;
 
 use crate::failure::{Failure, Result};
 
-/// One publication, by its physical tables: whoever names those reads one data version, however many publishes come meanwhile.
+/// One publication with its physical tables. Queries that name these tables read a single data
+/// version, however many publishes happen meanwhile.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
-    /// The data version.
+    /// The data version, which is the number of the publication.
     pub(crate) version: u64,
-    /// RFC 3339, UTC.
+    /// Time of the publish, RFC 3339, UTC.
     pub(crate) published_at: String,
-    /// The run that made it.
+    /// Id of the run that published it.
     pub(crate) run: String,
-    /// For a rollback that holds: the data version whose tables it has brought back.
+    /// If a rollback is in force: the data version whose tables it restored.
     pub(crate) held_on: Option<u64>,
-    /// Physical tables by name of the model; published ones only.
+    /// Physical tables by the model's name; published models only.
     pub(crate) tables: Tables,
 }
 
 impl Snapshot {
-    /// Of that publication.
+    /// The snapshot of a publication.
     pub(crate) fn of(publication: Publication) -> Self {
         let published = publication.models.into_iter().filter(|model| model.published);
         Self {
@@ -41,7 +45,8 @@ impl Snapshot {
         }
     }
 
-    /// Fails where the view's base is not in it: the project has been changed since the last run.
+    /// Fails with `not-published` if the view's base model is not in the publication, which means
+    /// that the project has changed since the last run.
     pub(crate) fn serves(&self, view: &SemanticView) -> Result<()> {
         if self.tables.contains_key(&view.base.text) {
             return Ok(());

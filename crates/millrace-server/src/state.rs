@@ -1,4 +1,9 @@
-//! What all requests share.
+//! The state that all requests share: the served project, the warehouse, the result cache, the
+//! event stream and the queue of runs.
+//!
+//! [`AppState`] is a cheap handle. The router gives each request a copy that is pinned to the
+//! project that was served when the request began; background tasks use [`AppState::following`],
+//! which always reads the project that is served at the moment.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,32 +37,35 @@ use crate::served::{Served, Subject};
 use crate::snapshot::Snapshot;
 use crate::wire::run::Run;
 
-/// Bytes of results that are kept.
+/// Capacity of the result cache in bytes.
 const CACHE_BYTES: usize = 64 << 20;
 
-/// What a server is made of.
+/// What the binary passes in to build a server's state.
 pub struct Setup {
-    /// The project; must be without errors.
+    /// The compiled project; must have no errors.
     pub compiled: Arc<Compiled>,
-    /// The warehouse of its environment, open.
+    /// The open warehouse of the project's environment.
     pub warehouse: Arc<dyn Warehouse>,
     /// Version of the program, for people.
     pub version: String,
-    /// Where the server listens: decides under which host names it answers, and whether it needs authentication.
+    /// Where the server listens. Decides which host names it answers to and whether it needs
+    /// authentication.
     pub address: SocketAddr,
 }
 
-/// What all requests share. A clone is the same state.
+/// The shared state. A clone refers to the same state.
 #[derive(Clone)]
 pub struct AppState {
     inner: Arc<Inner>,
-    /// A clock of a test's own.
+    /// Replaces the system clock in tests.
     today: Option<Today>,
+    /// `None` if this server starts no runs.
     runner: Option<Arc<Runner>>,
-    /// For a request: the project with which it began.
+    /// In a request: the project that was served when it began. `None` outside of requests.
     served: Option<Arc<Served>>,
 }
 
+/// Returns the current day, in days since 1970-01-01.
 type Today = Arc<dyn Fn() -> i32 + Send + Sync>;
 
 struct Inner {
@@ -69,15 +77,17 @@ struct Inner {
     live: Live,
     cache: Cache,
     run_queue: Arc<RunQueue>,
-    /// The schedule of the project that is served.
+    /// The timetable of the served project; `None` if it has no schedule.
     timetable: watch::Sender<Option<Timetable>>,
-    /// When it starts the next run; none while nobody keeps it.
+    /// When the schedule starts the next run; `None` if no scheduler is running.
     next_run: Mutex<Option<Timestamp>>,
-    /// Set once the warehouse has state: it never loses it again.
+    /// Whether the state tables were seen in the warehouse. They are never removed, so a positive
+    /// answer is cached for good.
     has_state: AtomicBool,
 }
 
-/// What the router holds: each request gets a state that keeps to the project of its beginning.
+/// The state as the router holds it. Extracting an [`AppState`] from it pins the request to the
+/// project that is served at that moment.
 #[derive(Clone)]
 pub(crate) struct Shared(pub(crate) AppState);
 
@@ -89,8 +99,10 @@ impl FromRef<Shared> for AppState {
 }
 
 impl AppState {
-    /// The state of a new server. Fails where the address needs authentication that the project does not have, or where what it has
-    /// is unusable: an empty token, a hash that is none.
+    /// Builds the state of a server.
+    ///
+    /// Fails if the address needs authentication that the project does not configure, or if that
+    /// configuration is unusable: an empty token, or a password that is not an argon2 hash.
     pub fn new(setup: Setup) -> std::result::Result<Self, Diagnostic> {
         let project = Arc::clone(&setup.compiled.project);
         let serve = &project.manifest.serve;
@@ -113,44 +125,46 @@ impl AppState {
         Ok(Self { inner: Arc::new(inner), today: None, runner: None, served: None })
     }
 
-    /// With a clock of one's own: days since 1970-01-01.
+    /// Replaces the clock; `today` returns days since 1970-01-01.
     #[must_use]
     pub fn with_today(mut self, today: impl Fn() -> i32 + Send + Sync + 'static) -> Self {
         self.today = Some(Arc::new(today));
         self
     }
 
-    /// With what runs inside the server need; without it the server starts none.
+    /// Sets what runs inside the server need. Without it the server starts no runs.
     #[must_use]
     pub fn with_runner(mut self, runner: Runner) -> Self {
         self.runner = Some(Arc::new(runner));
         self
     }
 
-    /// Looks whether there is a newer publication, and tells all open pages when there is. Every request does so on its own; a run
-    /// inside the server calls it when it has published. Returns the data version.
+    /// Looks for a newer publication, notifies all open pages if there is one, and returns its data
+    /// version (`None` before the first publish). Every request that reads a snapshot does this
+    /// too; runs inside the server call it after they have published.
     pub async fn refresh(&self) -> std::result::Result<Option<u64>, Diagnostic> {
         let snapshot = self.latest().await.map_err(Failure::into_diagnostic)?;
         Ok(snapshot.map(|snapshot| snapshot.version))
     }
 
-    /// Tells all open pages of a publish.
+    /// Notifies all open pages of a publish. `published_at` is RFC 3339, UTC.
     pub fn notify_publish(&self, data_version: u64, published_at: impl Into<String>) {
         self.inner.live.published(data_version, &published_at.into());
     }
 
-    /// Tells all open pages of a run that began or ended.
+    /// Notifies all open pages that a run began or ended.
     pub fn notify_run(&self, run: &RunSummary) {
         self.inner.live.run(Run::from(run));
     }
 
-    /// Tells all open pages that there is something new about the project beside runs and publishes: its files, its schedule, a
-    /// rollback that was lifted.
+    /// Notifies all open pages of a change of the project that is neither a run nor a publish: its
+    /// files, its schedule, or a rollback that was lifted.
     pub fn notify_project(&self) {
         self.inner.live.project();
     }
 
-    /// Sets when the schedule starts the next run; none where it will not. Tells all open pages where that is news.
+    /// Sets when the schedule starts the next run; `None` if it starts none. Notifies all open
+    /// pages if the time has changed.
     pub fn set_next_run(&self, at: Option<Timestamp>) {
         let before = {
             let mut next = self.inner.next_run.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,32 +175,36 @@ impl AppState {
         }
     }
 
-    /// When the schedule starts the next run.
+    /// When the schedule starts the next run; `None` if it starts none.
     pub fn next_run(&self) -> Option<Timestamp> {
         *self.inner.next_run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Number of queries that readers' requests have cost the warehouse, cache hits not among them.
+    /// Number of readers' queries that went to the warehouse; cache hits are not counted.
     pub fn queries(&self) -> u64 {
         self.inner.cache.queries()
     }
 
-    /// Ends the streams of events, so that their connections can end.
+    /// Ends all event streams, so that their connections do not delay the shutdown.
     pub(crate) fn close(&self) {
         self.inner.live.close();
     }
 
-    /// The newest publication; none before the first.
+    /// The newest publication that the served project may read; returns `None` before the first
+    /// publish. Notifies all open pages if it is newer than what was seen before.
     pub(crate) async fn latest(&self) -> Result<Option<Snapshot>> {
         if !self.has_state().await? {
             self.inner.live.looked(None);
             return Ok(None);
         }
+        // Most requests need only the newest; the others are read if the project is pinned below
+        // it.
         let last = self.served().last();
         let mut publications = self.warehouse_state().publications(1).await?;
         if publications.first().is_some_and(|newest| newest.publication > last) {
             let kept = self.warehouse_state().publications(KEPT).await?;
-            // Where the project's last one is no longer kept, the newest is the best there is.
+            // If the project's last publication is no longer kept, the newest is the best
+            // substitute. A limit of 0 means that nothing was published when the run began.
             let fitting = kept.into_iter().find(|publication| publication.publication <= last);
             publications = match fitting {
                 Some(fitting) => vec![fitting],
@@ -199,14 +217,15 @@ impl AppState {
         Ok(snapshot)
     }
 
-    /// The newest publication; fails before the first.
+    /// Like [`AppState::latest`], but fails with `not-published` before the first publish.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot> {
         self.latest().await?.ok_or_else(|| Failure::not_published("nothing has been published yet"))
     }
 
-    /// Whether a run has ever touched the warehouse.
+    /// Whether the warehouse has state tables; before the first run it has none. Fails if the
+    /// warehouse's file was replaced, or if a later version of the program has written the state.
     pub(crate) async fn has_state(&self) -> Result<bool> {
-        // What is still open may be what nobody finds any more.
+        // The open file may have been deleted or replaced on disk; reading on would show old data.
         self.inner.warehouse.check_identity().await?;
         if self.inner.has_state.load(Ordering::Relaxed) {
             return Ok(true);
@@ -224,18 +243,20 @@ impl AppState {
         }
     }
 
-    /// The project that is served now, or the one with which this request began.
+    /// The project with which this request began; outside of requests, the one that is served at
+    /// the moment.
     pub(crate) fn served(&self) -> Arc<Served> {
         let current = || Arc::clone(&self.inner.served.read().unwrap_or_else(PoisonError::into_inner));
         self.served.clone().unwrap_or_else(current)
     }
 
-    /// The same state outside of any request: always with the project that is served now.
+    /// The same state, not pinned to a request's project. For tasks that outlive a request.
     pub(crate) fn following(&self) -> Self {
         Self { served: None, ..self.clone() }
     }
 
-    /// Serves another project from now on, and tells open pages where its files are others. Requests under way keep theirs.
+    /// Replaces the served project and its timetable, and notifies open pages if the project's
+    /// files differ. Requests in progress keep the former project.
     pub(crate) fn serve_instead(&self, compiled: Arc<Compiled>) {
         let timetable = timetable(&compiled);
         self.inner.timetable.send_if_modified(|present| {
@@ -253,7 +274,7 @@ impl AppState {
         }
     }
 
-    /// The dashboard of that name.
+    /// The dashboard of that name; fails with `unknown-ref` and the nearest name.
     pub(crate) fn page(&self, name: &str) -> Result<Arc<Subject>> {
         let served = self.served();
         served.pages.get(name).cloned().ok_or_else(|| {
@@ -262,7 +283,7 @@ impl AppState {
         })
     }
 
-    /// The semantic view of that name.
+    /// The semantic view of that name; fails with `unknown-ref` and the nearest name.
     pub(crate) fn view(&self, name: &str) -> Result<Arc<SemanticView>> {
         let served = self.served();
         served.views.get(name).cloned().ok_or_else(|| {
@@ -271,29 +292,30 @@ impl AppState {
         })
     }
 
-    /// The project that is served now.
+    /// The compiled project that is served; in a request, the one with which it began.
     pub fn compiled(&self) -> Arc<Compiled> {
         Arc::clone(&self.served().compiled)
     }
 
-    /// The warehouse as the project that is served reads it.
+    /// The warehouse, set to the time zone of the served project.
     pub(crate) fn warehouse(&self) -> Arc<dyn Warehouse> {
         Arc::clone(&self.served().warehouse)
     }
 
-    /// The result of a statement over a data version, kept where it was asked before.
+    /// The result of a statement over a data version, from the cache if it has it. The statement
+    /// must name only tables of that data version.
     pub(crate) async fn query(&self, version: u64, statement: &Statement) -> engine::Result<Arc<Rows>> {
         let served = self.served();
         let zone = &served.compiled.project.manifest.time_zone;
         self.inner.cache.query((&*served.warehouse, zone), version, statement).await
     }
 
-    /// What the warehouse remembers.
+    /// The state tables of the warehouse.
     pub(crate) fn warehouse_state(&self) -> State<'_> {
         State::of(&*self.inner.warehouse, &self.compiled().schemas)
     }
 
-    /// The schedule of the project that is served, also when another one is.
+    /// Follows the timetable of the served project, also when another project replaces it.
     pub(crate) fn timetable(&self) -> watch::Receiver<Option<Timetable>> {
         self.inner.timetable.subscribe()
     }
@@ -326,18 +348,18 @@ impl AppState {
         &self.inner.live
     }
 
-    /// The project's day, in days since 1970-01-01.
+    /// The current day in the project's time zone, in days since 1970-01-01.
     pub(crate) fn today(&self) -> i32 {
         let zone = || self.compiled().project.manifest.time_zone.day_of(Timestamp::now());
         self.today.as_ref().map_or_else(zone, |today| today())
     }
 
-    /// The types of a view's dimensions over that data version, where they are known already.
+    /// See [`Served::known_shapes`].
     pub(crate) fn known_shapes(&self, view: &str, version: u64) -> Option<Arc<Shapes>> {
         self.served().known_shapes(view, version)
     }
 
-    /// Remembers them.
+    /// See [`Served::remember_shapes`].
     pub(crate) fn remember_shapes(&self, view: &str, version: u64, of_view: &Arc<Shapes>) {
         self.served().remember_shapes(view, version, of_view);
     }

@@ -1,7 +1,8 @@
-//! How many made cases a test goes through, and which.
+//! The number of generated cases that a test runs, and their seed.
 
-/// A seed and a number of cases: those given, unless the environment variable of that name says others (`seed,cases`), so that a failure can be
-/// gone back to, and a long search asked for.
+/// Returns a seed and a number of cases: the given ones, unless the environment variable `variable`
+/// has others (`seed,cases`). So a failure can be reproduced, and a longer search requested. Panics
+/// if the variable has any other form.
 pub fn cases(variable: &str, seed: u64, count: usize) -> (u64, usize) {
     let Ok(asked) = std::env::var(variable) else { return (seed, count) };
     let parsed =

@@ -1,4 +1,4 @@
-//! Certificates, made where they are needed.
+//! Generates certificates for tests.
 
 use base64ct::{Base64, Encoding as _};
 use rcgen::{
@@ -6,7 +6,7 @@ use rcgen::{
     SigningKey as _, date_time_ymd,
 };
 
-/// Who signs certificates.
+/// A certificate authority.
 #[derive(Debug)]
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -19,18 +19,19 @@ pub struct Identity {
     pub key: String,
 }
 
-/// What a certificate says.
+/// The contents of a certificate.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted<'a> {
-    /// Its alternative names: hosts and addresses.
+    /// Its subject alternative names: hosts and addresses.
     pub names: &'a [&'a str],
     /// Its common name.
     pub common: &'a str,
-    /// Whether it ended in 2020.
+    /// Whether it expired in 2020.
     pub expired: bool,
 }
 
 impl Wanted<'_> {
+    /// The parameters of `rcgen` for these contents.
     fn params(self) -> CertificateParams {
         let names: Vec<String> = self.names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("names");
@@ -42,7 +43,7 @@ impl Wanted<'_> {
         params
     }
 
-    /// Signed by itself alone.
+    /// A self-signed certificate.
     pub fn self_signed(self) -> Identity {
         let key = KeyPair::generate().expect("a key");
         let certificate = self.params().self_signed(&key).expect("a certificate");
@@ -51,7 +52,7 @@ impl Wanted<'_> {
 }
 
 impl Authority {
-    /// A new one.
+    /// A root certificate with a key of its own.
     pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.distinguished_name.push(DnType::CommonName, name);
@@ -71,19 +72,23 @@ impl Authority {
         Identity { certificate: self.signed(wanted, &key).pem(), key: key.serialize_pem() }
     }
 
+    /// Signs a certificate for a given key.
     fn signed(&self, wanted: Wanted<'_>, key: &KeyPair) -> Certificate {
         wanted.params().signed_by(key, &self.0).expect("a certificate")
     }
 
-    /// Signs a certificate of X.509 version 1, as `openssl x509 -req` does without a file of extensions: one that says no version and
-    /// has no extensions.
+    /// Signs a certificate of X.509 version 1, as `openssl x509 -req` does without a file of
+    /// extensions. Such a certificate states no version and has no extensions. `rcgen` makes
+    /// version 3 only, so the two fields are cut out of its DER, and the rest is signed again.
     pub fn sign_first_version(&self, wanted: Wanted<'_>) -> Identity {
         let key = KeyPair::generate().expect("a key");
         let third = self.signed(Wanted { names: &[], ..wanted }, &key);
+        // A certificate is a sequence of the signed part, the algorithm, and the signature.
         let (_, whole) = value(third.der());
         let mut parts = values(whole);
         let inside = values(value(&parts[0]).1);
         let old: Vec<u8> =
+            // 0xa0 tags the version, 0xa3 the extensions.
             inside.into_iter().filter(|part| ![0xa0, 0xa3].contains(&part[0])).flatten().collect();
         parts[0] = with_head(0x30, &old);
         let signature = self.0.key().sign(&parts[0]).expect("a signature");
@@ -92,7 +97,8 @@ impl Authority {
     }
 }
 
-/// How many bytes the head of a DER value has, and its contents.
+/// The length of the header (tag and length) of the DER value at the start of `bytes`, and the
+/// contents of that value.
 fn value(bytes: &[u8]) -> (usize, &[u8]) {
     let (head, length) = match bytes[1] {
         short @ 0..0x80 => (2, usize::from(short)),
@@ -104,7 +110,7 @@ fn value(bytes: &[u8]) -> (usize, &[u8]) {
     (head, &bytes[head..head + length])
 }
 
-/// The values of a sequence, whole.
+/// The values within the contents of a DER sequence, each with its header.
 fn values(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     while !bytes.is_empty() {
@@ -116,8 +122,10 @@ fn values(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
+/// Encodes a DER value: tag, length and contents. At most 65,535 bytes.
 fn with_head(tag: u8, contents: &[u8]) -> Vec<u8> {
     let [high, low] = u16::try_from(contents.len()).expect("a small value").to_be_bytes();
+    // DER has the length in one byte up to 127, otherwise in as many bytes as the first says.
     let head = match (high, low) {
         (0, 0..0x80) => vec![tag, low],
         (0, _) => vec![tag, 0x81, low],
@@ -126,7 +134,7 @@ fn with_head(tag: u8, contents: &[u8]) -> Vec<u8> {
     [&head, contents].concat()
 }
 
-/// RFC 7468: Base64 in lines of 64.
+/// Encodes a certificate as PEM (RFC 7468): Base64 in lines of 64 characters.
 fn pem(der: &[u8]) -> String {
     let lines = der.chunks(48).map(|line| Base64::encode_string(line) + "\n");
     format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", lines.collect::<String>())

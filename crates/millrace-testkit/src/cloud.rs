@@ -1,5 +1,6 @@
-//! What stands before the servers of a cloud: a proxy that routes by the name in the TLS greeting, hangs up while the server sleeps, and
-//! cuts connections. TLS goes through it untouched.
+//! A proxy like those in front of a cloud's database servers. It routes by the server name in the
+//! TLS handshake, closes connections while the server sleeps, and cuts connections. TLS passes
+//! through it untouched.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
@@ -7,39 +8,43 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// How it behaves.
+/// How the proxy behaves.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Front {
-    /// Connections that are hung up on before one is let through.
+    /// How many connections it closes before it lets one through.
     pub asleep: u32,
-    /// How long the first that is let through has to wait.
+    /// How long the first connection that is let through has to wait.
     pub wakes_in: Duration,
-    /// The end of the names that it routes. Whoever comes without TLS, or asks for another name, is hung up on. Empty for all and everybody.
+    /// The suffix of the host names that it routes. It closes connections without TLS or for
+    /// another name. Empty routes everything.
     pub domain: &'static str,
-    /// Bytes from a client after which the connection is cut.
+    /// Bytes from a client that make it cut the connection. They must arrive in one read.
     pub cut: Option<&'static [u8]>,
 }
 
-/// A proxy at work. It ends with the process.
+/// A running proxy. It ends with the process.
 #[derive(Debug, Clone)]
 pub struct Working {
     port: u16,
     state: Arc<Mutex<State>>,
 }
 
+/// What connections share: how to behave next, and what has happened.
 #[derive(Debug, Default)]
 struct State {
     asleep: u32,
     wakes_in: Duration,
+    /// How many connections asked for each name.
     asked: BTreeMap<String, u32>,
+    /// How many connections were closed because of their name.
     refused: u32,
 }
 
-/// Length and code of a PostgreSQL client's request for TLS.
+/// The `SSLRequest` message of a PostgreSQL client: its length, and its code.
 const REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 impl Front {
-    /// Starts it before a PostgreSQL server on that port of this machine.
+    /// Starts the proxy in front of a PostgreSQL server on a port of this machine.
     pub fn start(self, server: u16) -> Working {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("its address").port();
@@ -55,6 +60,8 @@ impl Front {
         working
     }
 
+    /// Serves one connection: reads the name from the TLS handshake, decides, and then copies bytes
+    /// both ways until a side closes or the cut is due.
     fn serve(self, working: &Working, mut client: TcpStream, server: u16) -> io::Result<()> {
         let mut first = [0; 8];
         client.read_exact(&mut first)?;
@@ -62,7 +69,9 @@ impl Front {
         let mut hello = first.to_vec();
         let mut name = String::new();
         if tls {
+            // The client sends the name only after this answer.
             client.write_all(b"S")?;
+            // The TLS record header: type, version (2 bytes), length (2 bytes).
             hello = vec![0; 5];
             client.read_exact(&mut hello)?;
             let mut rest = vec![0; usize::from(hello[3]) << 8 | usize::from(hello[4])];
@@ -116,7 +125,7 @@ impl Front {
 }
 
 impl Working {
-    /// Its port on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -126,16 +135,17 @@ impl Working {
         self.state.lock().expect("no panic").asked.get(name).copied().unwrap_or_default()
     }
 
-    /// How many were hung up on for want of a name.
+    /// How many connections were closed because of their name, or for lack of one.
     pub fn refused(&self) -> u32 {
         self.state.lock().expect("no panic").refused
     }
 }
 
-/// The server's name in a `ClientHello` (RFC 6066, 3).
+/// The server name in a `ClientHello` (RFC 6066, section 3). Returns an empty text if it has none.
 fn server_name(hello: &[u8]) -> String {
     let word = |at: usize| usize::from(hello[at]) << 8 | usize::from(hello[at + 1]);
-    // Type and length, version, random; session, ciphers, compression; then extensions.
+    // Handshake type and length, version, random; session id, cipher suites, compression methods;
+    // then the length of the extensions.
     let mut at = 4 + 2 + 32;
     at += 1 + usize::from(hello[at]);
     at += 2 + word(at);
@@ -144,6 +154,7 @@ fn server_name(hello: &[u8]) -> String {
     while at + 4 <= hello.len() {
         let (kind, length) = (word(at), word(at + 2));
         if kind == 0 {
+            // The list's length (2), the type of the name (1) and its length (2) precede the name.
             let name = &hello[at + 9..at + 9 + word(at + 7)];
             return String::from_utf8_lossy(name).into_owned();
         }

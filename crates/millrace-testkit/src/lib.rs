@@ -1,5 +1,8 @@
-//! Real servers for tests and benchmarks: each in a scratch folder, on a free port of this machine, gone with the process that
-//! started it. What is not installed is an error that says how to get it, never a skipped test.
+//! Real servers for tests and benchmarks.
+//!
+//! Each server runs in a scratch folder, on a free port of this machine, and ends with the process
+//! that started it. A program that is not installed is an error that says how to get it, never a
+//! skipped test.
 
 #![allow(clippy::missing_panics_doc, reason = "a test that cannot go on has failed")]
 

@@ -1,4 +1,4 @@
-//! A MariaDB server of the tests' own, in a scratch folder, gone when it is dropped.
+//! A MariaDB server for tests, in a scratch folder. It ends when it is dropped.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -9,18 +9,20 @@ use std::time::{Duration, Instant};
 use crate::certificates::Identity;
 use crate::process::{User, Watched, free_port, program, scratch};
 
+/// The user that the server runs as if the tests run as root.
 pub(crate) const USER: User = User("mysql");
 
-/// Files of its folder.
+/// The files in the server's folder with its certificate and key.
 const CERTIFICATE: &str = "server.crt";
 const KEY: &str = "server.key";
 
+/// Writes the certificate and the key that the server presents.
 fn write(folder: &Path, identity: &Identity) {
     USER.write(&folder.join(CERTIFICATE), &identity.certificate);
     USER.write(&folder.join(KEY), &identity.key);
 }
 
-/// A running server. Its root user has no password.
+/// A running server. Its user `root` has no password.
 #[derive(Debug)]
 pub struct MariaDb {
     folder: PathBuf,
@@ -34,15 +36,17 @@ impl MariaDb {
         Self::begin(None, options)
     }
 
-    /// The same, with TLS.
+    /// The same, with TLS and the given certificate.
     pub fn start_with(identity: &Identity, options: &[&str]) -> Self {
         Self::begin(Some(identity), options)
     }
 
+    /// Installs the data folder, starts the server, and waits until it answers.
     fn begin(identity: Option<&Identity>, options: &[&str]) -> Self {
         let folder = scratch("mariadb", USER);
         let data = folder.join("data");
-        // Servers that share a folder for temporary tables remove each other's when they start.
+        // Each server needs its own: at its start, a server removes temporary tables of others in
+        // the same folder.
         let temporary = folder.join("tmp");
         fs::create_dir(&temporary).expect("a folder");
         USER.give(&temporary);
@@ -76,12 +80,13 @@ impl MariaDb {
         Self::watch(folder, port, &command)
     }
 
-    /// A file of its folder.
+    /// A file in the server's folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// Starts a command in a folder, and waits until there is a server at the socket `s` in it.
+    /// Starts a server command in a folder, and waits until a server answers at the socket `s` in
+    /// it.
     pub(crate) fn watch(folder: PathBuf, port: u16, command: &[String]) -> Self {
         let watch = Watched::start(command, &folder, USER, "KILL");
         let server = Self { folder, port, watch };
@@ -89,13 +94,14 @@ impl MariaDb {
         server
     }
 
-    /// Its port on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Kills the server, as a machine that loses its power does, starts it again and waits until it answers.
+    /// Kills the server like a power failure, starts it again, and waits until it answers.
     pub fn kill_and_restart(&self) {
+        // The file with the process id shows when the second process has started.
         let process = || fs::read_to_string(self.folder.join("data/pid")).unwrap_or_default();
         let before = process();
         self.watch.restart("KILL");
@@ -107,6 +113,7 @@ impl MariaDb {
         self.wait();
     }
 
+    /// Waits until the server answers, at most 90 seconds.
     fn wait(&self) {
         let deadline = Instant::now() + Duration::from_secs(90);
         while !self.client("mariadb").args(["-e", "select 1"]).output().expect("a client").status.success() {
@@ -116,13 +123,14 @@ impl MariaDb {
         }
     }
 
-    /// Shows another certificate from the next connection on. Only where it was started with one.
+    /// Presents another certificate from the next connection on. Works only if the server was
+    /// started with one.
     pub fn show(&self, identity: &Identity) {
         write(&self.folder, identity);
         self.run("flush ssl");
     }
 
-    /// A client program, told how to reach the server.
+    /// A client program with the options to reach the server.
     pub fn client(&self, name: &str) -> Command {
         let mut command = Command::new(program(name));
         let socket = self.folder.join("s");
@@ -131,12 +139,12 @@ impl MariaDb {
         command
     }
 
-    /// Runs statements and returns what they print: a row a line, columns with tabs between them.
+    /// Runs statements and returns what they print: a line for each row, with tabs between columns.
     pub fn run(&self, sql: &str) -> String {
         self.attempt(sql).unwrap_or_else(|said| panic!("{said}\n{sql}"))
     }
 
-    /// The same, of statements that the server may refuse; then what it says.
+    /// The same for statements that may fail; then returns the client's error message.
     pub fn attempt(&self, sql: &str) -> Result<String, String> {
         let mut client = self.client("mariadb");
         client.args(["--batch", "--raw", "--skip-column-names", "--binary-mode"]);
@@ -146,7 +154,7 @@ impl MariaDb {
             .stderr(Stdio::piped())
             .spawn()
             .expect("a client");
-        // A client that has met an error reads no more.
+        // After an error the client stops reading, so the write may fail too.
         let written = process.stdin.take().expect("its input").write_all(sql.as_bytes());
         let output = process.wait_with_output().expect("its output");
         if !output.status.success() {
@@ -156,7 +164,7 @@ impl MariaDb {
         Ok(String::from_utf8(output.stdout).expect("UTF-8"))
     }
 
-    /// Teaches the server a zone by its name, and makes it that of all sessions to come.
+    /// Loads a time zone into the server by its name, and makes it the zone of all later sessions.
     pub fn set_time_zone(&self, name: &str) {
         let file = Path::new("/usr/share/zoneinfo").join(name);
         let output = Command::new(program("mariadb-tzinfo-to-sql")).arg(&file).arg(name).output();
@@ -164,13 +172,13 @@ impl MariaDb {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "`{}` cannot be read: {said}", file.display());
         let rules = String::from_utf8(output.stdout).expect("UTF-8");
-        // Around the rows themselves there are statements of MariaDB's own.
+        // Around the rows, the program prints statements that only MariaDB understands.
         let rows = rules.lines().skip_while(|line| !line.starts_with("INSERT INTO"));
         let rows: Vec<&str> = rows.take_while(|line| !line.starts_with("UNLOCK TABLES")).collect();
         self.run(&format!("use mysql;\n{}\nset global time_zone = '{name}';", rows.join("\n")));
     }
 
-    /// Writes a dump into a file.
+    /// Writes a dump with `mariadb-dump` into a file.
     pub fn dump(&self, to: &Path, arguments: &[&str]) {
         let file = File::create(to).expect("a file");
         let output =

@@ -1,5 +1,5 @@
-//! MySQL servers of the tests' own: 5.6, the old one without JSON and TLS, which `cargo xtask mysql` fetches, and 9, which
-//! `cargo xtask mysql-9` does.
+//! MySQL servers for tests: 5.6, an old version without JSON and TLS, which `cargo xtask mysql`
+//! downloads, and 9, which `cargo xtask mysql-9` downloads.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,15 +8,17 @@ use std::path::{Path, PathBuf};
 use crate::mariadb::{MariaDb, USER};
 use crate::process::{free_port, scratch};
 
-/// Where a task puts a server, with its program.
+/// The folder into which an xtask downloads a server. Panics with the name of the task if `program`
+/// is missing in it.
 fn fetched(folder: &str, program: &str, task: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache").join(folder);
     assert!(folder.join(program).is_file(), "a MySQL server is missing: run `cargo xtask {task}`");
     folder.canonicalize().expect("a folder")
 }
 
-/// Starts a MySQL 9, which makes its own certificates: `data/ca.pem` of its folder signed the one it shows. Its libraries and the loader that
-/// finds them lie beside it. The user `mysql` has to be able to read the repository.
+/// Starts a MySQL 9. It makes its own certificates: `data/ca.pem` in its folder signed the one that
+/// it presents. Its libraries and their dynamic loader are in the download. The user `mysql` must
+/// be able to read the repository.
 pub fn start_9(options: &[&str]) -> MariaDb {
     let (from, folder) = (fetched("mysql-9", "usr/sbin/mysqld", "mysql-9"), scratch("mysql-9", USER));
     let inside = |path: &str| from.join(path).display().to_string();
@@ -38,6 +40,7 @@ pub fn start_9(options: &[&str]) -> MariaDb {
     let mut install = USER.command(&start[0]);
     let output = install.args(&start[1..]).arg("--initialize-insecure").output().expect("the loader runs");
     assert!(output.status.success(), "mysqld failed: {}", String::from_utf8_lossy(&output.stderr));
+    // `--initialize-insecure` created the data folder; from here on the same program is the server.
     let mut command = start.to_vec();
     command.push(format!("--socket={}", folder.join("s").display()));
     command.push(format!("--port={port}"));
@@ -47,9 +50,10 @@ pub fn start_9(options: &[&str]) -> MariaDb {
     MariaDb::watch(folder, port, &command)
 }
 
-/// Starts a MySQL 5.6. MariaDB's programs talk to it too.
+/// Starts a MySQL 5.6 with row-based binary logs and GTIDs. MariaDB's client programs work with it.
 pub fn start(options: &[&str]) -> MariaDb {
     let (from, folder) = (fetched("mysql-5.6", "mysqld", "mysql"), scratch("mysql", USER));
+    // Each server gets a copy of its own, which its user can own.
     for name in [
         "mysqld",
         "libaio.so.1",
@@ -88,11 +92,12 @@ pub fn start(options: &[&str]) -> MariaDb {
     ];
     command.extend(fixed.iter().chain(options).map(|option| (*option).to_owned()));
     let server = MariaDb::watch(folder, port, &command);
-    // Users without a name would be found before others.
+    // Anonymous users would be matched before named ones.
     server.run("delete from mysql.user where user = ''; flush privileges;");
     server
 }
 
+/// Copies a file or a folder with all its contents.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
     if from.is_dir() {
@@ -106,6 +111,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Gives a file or a folder to the user of the server, and makes files executable.
 fn give(path: &Path) {
     USER.give(path);
     if path.is_dir() {

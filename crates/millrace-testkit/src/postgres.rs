@@ -1,7 +1,9 @@
-//! A PostgreSQL server of the tests' own, and a PgBouncer before it, in scratch folders on free ports of this machine.
+//! A PostgreSQL server for tests, and a PgBouncer in front of it, in scratch folders on free ports
+//! of this machine.
 //!
-//! One server serves all tests, each with a database of its own. It runs below a shell that reads from this process and ends the
-//! server, and the folder, once this process is gone.
+//! One server serves all tests, each with a database of its own; a test that changes the server
+//! starts its own. The server runs below a shell that reads from this process, and that ends the
+//! server and removes its folder once this process is gone.
 
 use std::fs;
 use std::io::Write as _;
@@ -14,12 +16,12 @@ use std::time::{Duration, Instant};
 use crate::certificates::{Authority, Identity, Wanted};
 use crate::process::{User, Watched, free_port, program, scratch};
 
-/// The user that the server runs as where the tests run as root.
+/// The user that the server runs as if the tests run as root.
 fn user() -> User {
     User("postgres")
 }
 
-/// The name in the server's certificate.
+/// The host name in the server's certificate.
 pub const HOST: &str = "db.millrace.test";
 
 /// A running server. Its superuser is `postgres`, without a password.
@@ -31,7 +33,9 @@ pub struct PostgresServer {
     watch: Watched,
 }
 
-/// Who may come in: a role with a password, TLS only or never, and everybody else.
+/// The contents of `pg_hba.conf`: the database `certified` needs a client certificate over TLS,
+/// `secure` a password over TLS, `plain` no TLS; the role `guest` needs a password; everything else
+/// is let in.
 const HBA: &str = "local all all trust\n\
     hostssl certified all 127.0.0.1/32 cert\n\
     hostssl secure all 127.0.0.1/32 scram-sha-256\n\
@@ -42,13 +46,14 @@ const HBA: &str = "local all all trust\n\
     host all all 127.0.0.1/32 trust\n";
 
 impl PostgresServer {
-    /// The one server of all tests.
+    /// The server that all tests of a process share.
     pub fn shared() -> &'static Self {
         static SERVER: OnceLock<PostgresServer> = OnceLock::new();
         SERVER.get_or_init(|| Self::start(&[]))
     }
 
-    /// A server of a test's own.
+    /// Starts a server of its own for a test. `options` are settings, each as `name=value`. It has
+    /// the role `guest` and the databases of [`HBA`].
     pub fn start(options: &[&str]) -> Self {
         let folder = scratch("postgres", user());
         let data = folder.join("data");
@@ -62,7 +67,7 @@ impl PostgresServer {
         assert!(install.status.success(), "initdb failed: {}", String::from_utf8_lossy(&install.stderr));
         certificates(&folder);
         user().write(&data.join("pg_hba.conf"), HBA);
-        // Not on the command line, which nothing could change.
+        // Not on the command line, because `alter system` could not override that.
         user().write(&data.join("postgresql.auto.conf"), "ssl = on\n");
         let port = free_port();
         let mut command =
@@ -95,6 +100,7 @@ impl PostgresServer {
         server
     }
 
+    /// Waits until the server answers, at most 90 seconds.
     fn wait(&self) {
         let deadline = Instant::now() + Duration::from_secs(90);
         while !self.psql("postgres").args(["-c", "select 1"]).output().expect("psql runs").status.success() {
@@ -104,7 +110,7 @@ impl PostgresServer {
         }
     }
 
-    /// Ends the server without a word to its clients, starts it again and waits until it answers.
+    /// Ends the server without notice to its clients, starts it again, and waits until it answers.
     pub fn kill_and_restart(&self) {
         let started = "select pg_postmaster_start_time()";
         let before = self.run("postgres", started);
@@ -113,6 +119,7 @@ impl PostgresServer {
         loop {
             self.wait();
             let output = self.psql("postgres").args(["-c", started]).output().expect("psql runs");
+            // Another start time shows that it is not the old process that still answers.
             let now = String::from_utf8_lossy(&output.stdout).trim().to_owned();
             if output.status.success() && now != before {
                 return;
@@ -122,8 +129,9 @@ impl PostgresServer {
         }
     }
 
-    /// Lets no file of the server's grow beyond so many bytes, as if the disk were full then; none lifts the limit. Counts for connections
-    /// to come.
+    /// Limits the size of the server's files to so many bytes, as if the disk were full; `None`
+    /// lifts the limit. Applies to later connections, because each inherits the limit of the main
+    /// process.
     pub fn limit_files(&self, bytes: Option<u64>) {
         let pid = fs::read_to_string(self.folder.join("data/postmaster.pid")).expect("it runs");
         let pid = pid.lines().next().expect("a process").to_owned();
@@ -136,17 +144,17 @@ impl PostgresServer {
         assert!(limited.expect("prlimit runs").success(), "its files cannot be limited");
     }
 
-    /// Its port on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// A file of its folder: `root.crt` signed its certificate, `other.crt` signed none.
+    /// A file in the server's folder. `root.crt` signed its certificate, `other.crt` signed none.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// Shows another certificate from the next connection on, or none: then it has no TLS.
+    /// Presents another certificate from the next connection on. With `None`, TLS is off.
     pub fn show(&self, identity: Option<&Identity>) {
         if let Some(identity) = identity {
             user().write(&self.file("server.crt"), &identity.certificate);
@@ -154,6 +162,7 @@ impl PostgresServer {
         }
         let ssl = if identity.is_some() { "on" } else { "off" };
         self.run("postgres", &format!("alter system set ssl = {ssl}"));
+        // The reload is asynchronous; it is done when this time changes.
         let loaded = self.run("postgres", "select pg_conf_load_time()");
         self.run("postgres", "select pg_reload_conf()");
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -163,19 +172,19 @@ impl PostgresServer {
         }
     }
 
-    /// A new, empty database.
+    /// Creates an empty database and returns its name.
     pub fn database(&self) -> String {
         let name = format!("t{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.run("postgres", &format!("create database {name}"));
         name
     }
 
-    /// The URL of a database, as its superuser.
+    /// The URL of a database, for the superuser.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// The client program.
+    /// The client program `psql`, connected by the server's socket.
     pub fn psql(&self, database: &str) -> Command {
         let mut command = Command::new(program("psql"));
         command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database]);
@@ -183,7 +192,7 @@ impl PostgresServer {
         command
     }
 
-    /// Runs statements and returns what they print: a row a line, columns with `|` between them.
+    /// Runs statements and returns what they print: a line for each row, with `|` between columns.
     pub fn run(&self, database: &str, sql: &str) -> String {
         let mut process = self
             .psql(database)
@@ -199,12 +208,13 @@ impl PostgresServer {
     }
 }
 
-/// Starts a pooler again when it ends, as services are. Debian's PgBouncer 1.18 may end itself when a statement is cancelled ("server in bad
-/// state: 11", <https://github.com/pgbouncer/pgbouncer/issues/822>, mended in 1.20).
+/// A shell script that restarts the pooler when it ends, as a service manager does. PgBouncer 1.18
+/// of Debian may end itself when a statement is cancelled ("server in bad state: 11",
+/// <https://github.com/pgbouncer/pgbouncer/issues/822>, fixed in 1.20).
 const KEPT_ALIVE: &str =
     "trap 'kill -KILL $!; wait $!; exit' USR1; while :; do \"$0\" \"$1\" & wait $!; sleep 0.05; done";
 
-/// A PgBouncer in transaction mode before a server, gone when it is dropped.
+/// A PgBouncer in transaction mode in front of a server. It ends when it is dropped.
 #[derive(Debug)]
 pub struct PgBouncer {
     port: u16,
@@ -212,7 +222,7 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// With few connections to the server, so that clients share them.
+    /// Starts it with `connections` connections to the server, which its clients share.
     pub fn start(server: &PostgresServer, connections: u32) -> Self {
         let folder = scratch("pgbouncer", user());
         let port = free_port();
@@ -240,18 +250,19 @@ impl PgBouncer {
         Self { port, _watch: watch }
     }
 
-    /// Its port on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The URL of a database through it.
+    /// The URL of a database through the pooler.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 }
 
-/// A root, a server's certificate for [`HOST`] and the names of a cloud's servers, a client's for the user `postgres`, and a root that signed nothing.
+/// Writes the certificates of a server: a root, a server certificate for [`HOST`] and the names of
+/// a cloud's servers, a client certificate for the user `postgres`, and a root that signed nothing.
 fn certificates(folder: &Path) {
     let (root, other) = (Authority::new("Millrace test root"), Authority::new("another root"));
     let signed = |names: &[&str], common: &str, file: &str| {

@@ -1,4 +1,4 @@
-//! Programs, ports and folders of servers.
+//! The processes, ports and folders of servers.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write as _;
@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The user of the system that a server runs as where the tests run as root, as which servers refuse to.
+/// The system user that a server runs as if the tests run as root. Servers refuse to run as root.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct User(pub(crate) &'static str);
 
 impl User {
+    /// The user's numeric id if the tests run as root, otherwise `None`. Panics if there is no such
+    /// user.
     fn number(self) -> Option<u32> {
         let id = |arguments: &[&str]| {
             let output = Command::new("id").args(arguments).output().expect("`id` runs");
@@ -23,12 +25,13 @@ impl User {
         (id(&["-u"]) == Some(0)).then(|| id(&["-u", self.0]).unwrap_or_else(missing))
     }
 
-    /// A command as this user.
+    /// A command that runs as this user, in the folder `/`.
     pub(crate) fn command(self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         if let Some(user) = self.number() {
             command.uid(user);
         }
+        // The present folder may be one that the user cannot read.
         command.current_dir("/");
         command
     }
@@ -48,23 +51,29 @@ impl User {
     }
 }
 
-/// A process that ends with this one, however that ends, together with its folder: it runs below a shell that reads from this process
-/// and ends the server once nothing more can come. What it reads are signals that end the server for it to be started again.
+/// A server process that ends together with this process, however this one ends, and whose folder
+/// is removed then.
+///
+/// The server runs below a shell that reads from a pipe to this process. Each line is the name of a
+/// signal: the shell sends it to the server and starts the server again. At the end of the input it
+/// ends the server.
 #[derive(Debug)]
 pub(crate) struct Watched {
     shell: Child,
 }
 
 impl Watched {
-    /// Starts a command, whose output goes to `log` in the folder. `signal` is what ends it.
+    /// Starts a command. Its output goes to the file `log` in `folder`. `signal` is the signal that
+    /// ends it.
     pub(crate) fn start(command: &[String], folder: &Path, user: User, signal: &str) -> Self {
+        // The shell ignores Ctrl-C and the like, so that it outlives this process and can clean up.
         let script = format!(
             "trap '' INT TERM HUP; \"$@\" </dev/null & pid=$!; \
              while read word; do kill -$word $pid; wait $pid; \"$@\" </dev/null & pid=$!; done; \
              kill -{signal} $pid; wait $pid; rm -rf \"$0\""
         );
         let log = File::create(folder.join("log")).expect("a log");
-        // Some servers open it again themselves.
+        // Some servers reopen the log themselves.
         user.give(&folder.join("log"));
         let shell = user
             .command("sh")
@@ -82,7 +91,7 @@ impl Watched {
 }
 
 impl Watched {
-    /// Ends the command with a signal and starts it again. Returns at once.
+    /// Ends the command with a signal and starts it again. Returns without waiting.
     pub(crate) fn restart(&self, signal: &str) {
         let mut told = self.shell.stdin.as_ref().expect("it has an input until it is dropped");
         writeln!(told, "{signal}").expect("the shell reads");
@@ -91,13 +100,13 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        // The end of its input tells the shell.
+        // The end of its input makes the shell end the server.
         drop(self.shell.stdin.take());
         let _ = self.shell.wait();
     }
 }
 
-/// A folder of that user's, which the shell of [`Watched`] removes.
+/// A temporary folder of a user, which the shell of [`Watched`] removes.
 pub(crate) fn scratch(name: &str, user: User) -> PathBuf {
     let folder = tempfile::Builder::new().prefix(&format!("millrace-{name}-")).tempdir();
     let folder = folder.expect("a scratch folder").keep();
@@ -106,15 +115,15 @@ pub(crate) fn scratch(name: &str, user: User) -> PathBuf {
     folder
 }
 
-/// Below the ports that systems give to outgoing connections: one of those could take a port between its choice here and the server's
-/// own bind.
+/// Ports to choose from. They are below the range for outgoing connections: such a connection could
+/// take a port between the choice here and the server's bind.
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
 
-/// A port on 127.0.0.1 that nobody listens on, another one at each call.
+/// A port on 127.0.0.1 on which nothing listens; a different one at each call.
 pub(crate) fn free_port() -> u16 {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let room = u32::from(PORTS.end - PORTS.start);
-    // Test processes that run at the same time begin far apart.
+    // Test processes that run at the same time start far apart in the range.
     let start = std::process::id().wrapping_mul(2_654_435_761) % room;
     (0..room)
         .map(|_| (start + CALLS.fetch_add(1, Ordering::Relaxed)) % room)
@@ -123,7 +132,7 @@ pub(crate) fn free_port() -> u16 {
         .expect("a free port")
 }
 
-/// Where a program is. Debian keeps servers in folders that users do not have in their path.
+/// The path of a program. Debian installs servers in folders that are not in the path of users.
 pub(crate) fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
@@ -136,7 +145,8 @@ pub(crate) fn program(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("`{name}` is not installed: run `make test-deps`"))
 }
 
-/// The peak resident size of a process so far, in MB (10^6 bytes): `VmHWM` of `/proc/N/status` (proc(5)). None where the process has ended.
+/// The peak resident size of a process so far, in MB (10^6 bytes): `VmHWM` in `/proc/N/status`
+/// (proc(5)). Returns `None` if the process has ended.
 pub fn peak_memory(process: u32) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,4 +1,5 @@
-//! A way to a server that breaks when it is told to, at a byte or a text of what goes over it.
+//! A TCP proxy in front of a server that breaks on request: at a given byte, or at a given text in
+//! what passes through it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Which way bytes go.
+/// The direction in which bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// From the client to the server.
@@ -15,54 +16,61 @@ pub enum Way {
     ToClient,
 }
 
-/// When the way breaks.
+/// When a fault happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// After so many bytes that go this way, over all connections since the fault was set.
+    /// After so many bytes in the fault's direction, over all connections since the fault was set.
     Bytes(u64),
-    /// With the bytes that hold the last of these texts, once the others have gone by in their order.
+    /// With the bytes that contain the last of these texts, after the others have passed in order.
+    /// A text must be within one read.
     Texts(&'static [&'static [u8]]),
 }
 
-/// How it breaks.
+/// What a fault does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// The connection is closed on both sides.
+    /// Closes the connection on both sides.
     Cut,
-    /// The same, and what would have gone through at that moment does not.
+    /// The same, without the bytes of that moment.
     CutBefore,
-    /// The side that would have got more sees the end; the other way stays open.
+    /// Closes the fault's direction only: the receiver sees the end, the other direction stays
+    /// open.
     HalfClose,
-    /// Nothing goes this way any more, and nobody is told, until [`Proxy::let_go`] cuts the connection.
+    /// Forwards nothing more in this direction and tells neither side, until [`Proxy::let_go`] cuts
+    /// the connection.
     Stall,
 }
 
-/// A fault that happens once. Connections after it are whole.
+/// A fault that happens once. Later connections are whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
-    /// Which way.
+    /// In which direction.
     pub way: Way,
-    /// When.
+    /// When it happens.
     pub when: When,
-    /// How.
+    /// What it does.
     pub how: How,
 }
 
+/// The fault, and what has passed since it was set.
 #[derive(Debug, Default)]
 struct State {
     fault: Option<Fault>,
-    /// Bytes that went either way since the fault was set.
+    /// Bytes in each direction since the fault was set.
     passed: [u64; 2],
-    /// How many of its texts have gone by.
+    /// How many of its texts have passed.
     texts: usize,
     /// Whether the fault has happened.
     met: bool,
+    /// Whether a connection is stalled.
     stalled: bool,
+    /// Whether the proxy is being dropped.
     over: bool,
-    /// Both ends of what is open.
+    /// Both ends of the open connections.
     open: Vec<TcpStream>,
 }
 
+/// The state, and the signal that it has changed, for the threads of all connections.
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
@@ -74,7 +82,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts bytes that are about to go a way. Where the fault comes with them: how many still go through, and how it breaks.
+    /// Counts bytes that are about to be forwarded. If the fault happens with them, returns how
+    /// many of them still go through, and what happens then.
     fn count(&self, way: Way, bytes: &[u8]) -> Option<(usize, How)> {
         let mut state = self.state();
         let before = state.passed[way as usize];
@@ -94,6 +103,7 @@ impl Shared {
             }
         };
         let through = if fault.how == How::CutBefore { 0 } else { through };
+        // The fault happens once: later bytes and connections pass as before.
         state.fault = None;
         state.met = true;
         state.stalled = fault.how == How::Stall;
@@ -101,7 +111,8 @@ impl Shared {
     }
 }
 
-/// Listens on a port of this machine and passes on what comes, both ways. Gone with its connections when it is dropped.
+/// A proxy on a port of this machine that forwards bytes both ways. It and its connections end when
+/// it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -110,7 +121,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Before a server on a port of this machine.
+    /// Starts a proxy in front of a server on a port of this machine.
     pub fn start(server: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let port = listener.local_addr().expect("an address").port();
@@ -121,7 +132,7 @@ impl Proxy {
                 if theirs.state().over {
                     return;
                 }
-                // A server that is down hangs up on whoever comes.
+                // If the server is down, the client's connection is closed.
                 let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
                 splice(&client, &server, &theirs);
             }
@@ -129,30 +140,30 @@ impl Proxy {
         Self { port, shared, listening: Some(listening) }
     }
 
-    /// Its port on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Sets a fault, in the place of one that has not happened yet, and begins to count.
+    /// Sets a fault, replaces one that has not happened yet, and starts to count.
     pub fn set(&self, fault: Fault) {
         let mut state = self.shared.state();
         (state.fault, state.passed, state.texts, state.met) = (Some(fault), [0, 0], 0, false);
     }
 
-    /// Takes the fault back, and says whether it has happened.
+    /// Removes the fault. Returns whether it has happened.
     pub fn clear(&self) -> bool {
         let mut state = self.shared.state();
         (state.fault, state.passed) = (None, [0, 0]);
         state.met
     }
 
-    /// Bytes that have gone a way since a fault was set or taken back.
+    /// Bytes in a direction since a fault was set or removed.
     pub fn passed(&self, way: Way) -> u64 {
         self.shared.state().passed[way as usize]
     }
 
-    /// Waits until the fault has happened; false where it has not within that time.
+    /// Waits until the fault has happened, at most `most`. Returns whether it has.
     pub fn wait(&self, most: Duration) -> bool {
         let state = self.shared.state();
         let waited = self.shared.changed.wait_timeout_while(state, most, |state| !state.met);
@@ -164,7 +175,7 @@ impl Proxy {
         let mut state = self.shared.state();
         state.stalled = false;
         for end in state.open.drain(..) {
-            // Gone already, perhaps.
+            // It may be closed already.
             let _ = end.shutdown(Shutdown::Both);
         }
         drop(state);
@@ -176,7 +187,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.state().over = true;
         self.let_go();
-        // Wakes who listens.
+        // Wakes the listening thread, so that it sees `over`.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
         if let Some(listening) = self.listening.take() {
             let _ = listening.join();
@@ -184,7 +195,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Passes bytes on between the two until one of them closes; the threads that do so end then.
+/// Starts the threads that forward bytes between two ends. They end when one end closes.
 fn splice(client: &TcpStream, server: &TcpStream, shared: &Arc<Shared>) {
     let copy = |end: &TcpStream| end.try_clone().expect("a handle");
     shared.state().open.extend([copy(client), copy(server)]);
@@ -197,6 +208,7 @@ fn splice(client: &TcpStream, server: &TcpStream, shared: &Arc<Shared>) {
     }
 }
 
+/// Forwards bytes in one direction until an end closes or the fault happens.
 fn pump(mut from: TcpStream, mut to: TcpStream, way: Way, shared: &Shared) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -220,7 +232,7 @@ fn pump(mut from: TcpStream, mut to: TcpStream, way: Way, shared: &Shared) {
                 let _ = from.shutdown(Shutdown::Both);
                 return;
             }
-            // The end of what goes this way; what comes is read, so that the other side can go on.
+            // Keep reading, so that the sender is not blocked by a full buffer.
             How::HalfClose => {
                 let _ = to.shutdown(Shutdown::Write);
                 while from.read(&mut buffer).is_ok_and(|read| read > 0) {}

@@ -1,43 +1,44 @@
-//! A server of files by HTTP on a loopback port, that answers as a test says.
+//! An HTTP server on a loopback port whose answers a test defines.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What is asked of the server.
+/// A request to the server. Its method is not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The path and query, as they were sent.
+    /// The path and the query, as they were sent.
     pub target: String,
     /// Headers by their names in lower case.
     pub headers: BTreeMap<String, String>,
 }
 
-/// What the server answers.
+/// An answer of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// Status.
+    /// The status code.
     pub status: u16,
-    /// Headers beside the length of the body.
+    /// Headers, apart from those about the connection and the body's length.
     pub headers: Vec<(&'static str, String)>,
-    /// Body.
+    /// The whole body, also if `cut` sends a part of it only.
     pub body: Vec<u8>,
-    /// After how many bytes of the body the connection ends, though the head speaks of all of them.
+    /// Closes the connection after so many bytes of the body, although the header announces all of
+    /// them.
     pub cut: Option<usize>,
-    /// Whether the body is sent in chunks, without a length.
+    /// Whether the body is sent in chunked encoding, without a length.
     pub chunked: bool,
-    /// Whether the head has a length, where the body is not sent in chunks.
+    /// Whether the header has the length of the body, if it is not chunked.
     pub length: bool,
 }
 
 impl Reply {
-    /// A body with its length.
+    /// An answer with a whole body and its length.
     pub fn of(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: Vec::new(), body: body.into(), cut: None, chunked: false, length: true }
     }
 
-    /// With one more header.
+    /// Adds a header.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
@@ -45,14 +46,15 @@ impl Reply {
     }
 }
 
-/// The server. It ends with the process; its thread waits for nobody.
+/// The server. Its thread is never joined and ends with the process.
 pub struct WebServer {
     port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl WebServer {
-    /// Starts on a free port.
+    /// Starts the server on a free port. `answer` is called for one request after the other; each
+    /// connection serves one request.
     pub fn start(answer: impl Fn(&Request) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
@@ -64,24 +66,25 @@ impl WebServer {
                 let Some(request) = read(&stream) else { continue };
                 let reply = answer(&request);
                 seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-                // A client that has gone is a part of the test.
+                // Tests make clients disconnect early.
                 let _ = write(&stream, &reply);
             }
         });
         Self { port, requests }
     }
 
-    /// An address on it.
+    /// The URL of a path on this server.
     pub fn address(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// What was asked since the last call.
+    /// The requests since the last call of this function.
     pub fn requests(&self) -> Vec<Request> {
         std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
+/// Reads the head of a request. A body is ignored. Returns `None` if there is no request line.
 fn read(stream: &TcpStream) -> Option<Request> {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     let target = lines.next()?.split(' ').nth(1)?.to_owned();
@@ -93,6 +96,7 @@ fn read(stream: &TcpStream) -> Option<Request> {
     Some(Request { target, headers: headers.collect() })
 }
 
+/// Writes an answer, as broken as the test asks for.
 fn write(mut stream: &TcpStream, reply: &Reply) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Word\r\nconnection: close\r\n", reply.status);
     for (name, value) in &reply.headers {
@@ -109,6 +113,7 @@ fn write(mut stream: &TcpStream, reply: &Reply) -> std::io::Result<()> {
     if !reply.chunked {
         return stream.write_all(body);
     }
+    // Chunks are small, so that their borders are anywhere in the content.
     for chunk in body.chunks(7) {
         write!(stream, "{:x}\r\n", chunk.len())?;
         stream.write_all(chunk)?;

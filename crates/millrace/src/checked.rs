@@ -1,7 +1,8 @@
-//! The last check before a run that found nothing wrong. What it depended on is kept as a digest in `.millrace/checked.ENVIRONMENT`, so that a
-//! run of the same project does without the check.
+//! Cache of the check before a run: remembers that a project was found without errors.
 //!
-//! It saves time and decides nothing: where the file is missing, cannot be read, or is of another build, the project is checked.
+//! A digest of everything that the check depends on is kept in `.millrace/checked.ENVIRONMENT`, so
+//! that a run of an unchanged project skips the check. The cache only saves time: if the file is
+//! missing, cannot be read, or comes from another build of the program, the project is checked.
 
 use std::fs;
 use std::io;
@@ -15,15 +16,15 @@ use millrace_engine::ports::registry::Registry;
 use crate::folder::{PRIVATE, replace};
 use crate::owner::{FOLDER, VERSION, make_private, plain};
 
-/// The last sound check of an environment, and what a check would be of now.
+/// The last check without errors of an environment, and the digest of the project as it is.
 pub(crate) struct LastCheck {
     place: PathBuf,
-    /// None where it cannot be told.
+    /// Digest of the project as it is; `None` if it cannot be computed.
     now: Option<String>,
 }
 
 impl LastCheck {
-    /// Of a project.
+    /// Computes the digest of a project for its chosen environment.
     pub(crate) async fn of(project_dir: &Path, compiled: &Compiled, registry: &Registry) -> Self {
         let place = project_dir.join(FOLDER).join(format!("checked.{}", plain(&compiled.environment)));
         let now = match program() {
@@ -33,13 +34,14 @@ impl LastCheck {
         Self { place, now }
     }
 
-    /// Whether nothing has changed since.
+    /// Whether nothing has changed since the last check without errors.
     pub(crate) fn still_holds(&self) -> bool {
         let before = fs::read_to_string(&self.place).ok();
         before.is_some() && before == self.now
     }
 
-    /// The project is sound as it is. Where that cannot be written down, the next run checks it again.
+    /// Records that the check found no errors. If the file cannot be written, the next run checks
+    /// again.
     pub(crate) fn passed(&self) {
         let _ = self.write();
     }
@@ -51,7 +53,8 @@ impl LastCheck {
     }
 }
 
-/// What tells this build of the program from others: two builds may be of one version.
+/// Identifies this build of the program by version, size and modification time, because two builds
+/// may have the same version. Returns `None` if the system does not tell.
 fn program() -> Option<String> {
     let about = fs::metadata(std::env::current_exe().ok()?).ok()?;
     let built = about.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;

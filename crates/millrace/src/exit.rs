@@ -1,4 +1,4 @@
-//! Exit codes, all of them.
+//! All exit codes of the program.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,8 @@ use millrace_engine::error::exit_of;
 pub(crate) struct Exit(pub(crate) u8);
 
 impl Exit {
-    /// The code of a command that ends with these diagnostics, of which at least one is an error: see [`exit_of`].
+    /// The exit code of a command that fails with these diagnostics; at least one must be an error.
+    /// See [`exit_of`].
     pub(crate) fn of(diagnostics: &[Diagnostic]) -> Self {
         debug_assert!(
             diagnostics.iter().any(Diagnostic::is_error),
@@ -20,11 +21,11 @@ impl Exit {
     }
 }
 
-/// Done.
+/// Success.
 pub(crate) const DONE: Exit = Exit(0);
-/// Data tests failed; nothing was published.
+/// The run was held, for example by failed data tests; nothing was published.
 pub(crate) const HELD: Exit = Exit(1);
-/// The project or the command is wrong.
+/// The project or the command line has an error.
 pub(crate) const PROJECT: Exit = Exit(2);
 /// A source or the warehouse could not be reached.
 pub(crate) const UNREACHABLE: Exit = Exit(3);

@@ -1,4 +1,4 @@
-//! How a command says that it cannot go on.
+//! The error type of the commands: diagnostics with an exit code.
 
 use std::path::Path;
 
@@ -11,24 +11,24 @@ use serde_json::json;
 use crate::exit::{self, Exit};
 use crate::terminal;
 
-/// A command that cannot go on: what to say and with which code to end.
+/// Why a command cannot continue: what to report, and the exit code.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// What is wrong.
+    /// What is wrong; at least one is an error.
     pub(crate) diagnostics: Vec<Diagnostic>,
-    /// Texts of the files that they point into.
+    /// Texts of the files that the diagnostics point into.
     pub(crate) texts: SourceTexts,
     /// The exit code.
     pub(crate) exit: Exit,
 }
 
 impl Failure {
-    /// One diagnostic that points into no file.
+    /// A failure with one diagnostic that does not point into a file.
     pub(crate) fn new(diagnostic: Diagnostic, exit: Exit) -> Self {
         Self { diagnostics: vec![diagnostic], texts: SourceTexts::new(), exit }
     }
 
-    /// Says it: to people, and as one JSON object where that was asked for.
+    /// Reports the failure: as one JSON object on stdout with `--json`, else as text on stderr.
     pub(crate) fn report(&self, as_json: bool) -> Exit {
         if as_json {
             let list: Vec<_> =
@@ -47,7 +47,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// An error of reading or writing a file.
+/// The failure for a file or folder that cannot be written.
 pub(crate) fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     let message = format!("`{}` cannot be written", path.display());
     Failure::new(

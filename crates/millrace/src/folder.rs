@@ -1,4 +1,4 @@
-//! The project's folder: which of its files belong to the project, and how one is written.
+//! The project's folder: which files belong to the project, and how a file is replaced atomically.
 
 use std::fs::Permissions;
 use std::io::{self, Write as _};
@@ -9,10 +9,12 @@ use millrace_core::project::ProjectFile;
 
 /// Folders below the project that hold project files.
 const FOLDERS: [&str; 4] = ["sources", "models", "metrics", "dashboards"];
-/// Folders may stand in each other this deep; more is a link that leads back.
+/// Largest nesting of folders. Deeper nesting is a symbolic link that forms a cycle, so it is not
+/// followed.
 const MAX_DEPTH: usize = 16;
 
-/// Reads the files of a project, in the order of their paths. A folder without `millrace.yml` gives whatever is there.
+/// Reads the files of a project, sorted by path. `millrace.yml` may be missing; the caller decides
+/// what that means. `millrace.yaml` is read under the name `millrace.yml`.
 pub(crate) fn read(dir: &Path) -> io::Result<Vec<ProjectFile>> {
     let mut files = Vec::new();
     for name in ["millrace.yml", "millrace.yaml"] {
@@ -29,12 +31,13 @@ pub(crate) fn read(dir: &Path) -> io::Result<Vec<ProjectFile>> {
     Ok(files)
 }
 
-/// Permissions of a file that everybody may read.
+/// Permissions of a file that every user may read.
 pub(crate) const PUBLIC: u32 = 0o644;
 /// Permissions of a file that only its owner may read.
 pub(crate) const PRIVATE: u32 = 0o600;
 
-/// Puts a whole file with these permissions in the place of another, so that a command that is cut short leaves the former one.
+/// Replaces a file atomically: writes a temporary file in the same folder and renames it. An
+/// interrupted command leaves the former file.
 pub(crate) fn replace(place: &Path, text: &str, permissions: u32) -> io::Result<()> {
     let folder = place.parent().unwrap_or(Path::new("."));
     let permissions = Permissions::from_mode(permissions);
@@ -44,10 +47,13 @@ pub(crate) fn replace(place: &Path, text: &str, permissions: u32) -> io::Result<
     Ok(())
 }
 
+/// Whether the file is Markdown, which may lie beside project files.
 fn is_note(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("md"))
 }
 
+/// Collects the files below a folder, recursively; `path` is the folder's path within the project.
+/// A missing folder is empty.
 fn walk(dir: &Path, path: &str, depth: usize, files: &mut Vec<ProjectFile>) -> io::Result<()> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -57,7 +63,7 @@ fn walk(dir: &Path, path: &str, depth: usize, files: &mut Vec<ProjectFile>) -> i
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        // Editors leave such files; notes beside models are welcome.
+        // Skips temporary and backup files of editors, and notes.
         if name.starts_with(['.', '#']) || name.ends_with('~') || is_note(&name) {
             continue;
         }

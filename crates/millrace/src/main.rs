@@ -1,4 +1,7 @@
-//! `millrace`: argv, environment, terminal, exit codes, wiring. The only crate that prints, exits or reads the environment.
+//! The `millrace` binary: arguments, environment variables, terminal output, exit codes and wiring.
+//!
+//! It is the only crate that prints, exits or reads the environment. `commands` has one file for
+//! each verb; everything else here is what the verbs share.
 
 mod checked;
 mod cli;
@@ -21,11 +24,13 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// Parses the command line, starts the runtime and runs the verb.
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to stdout, everything else to stderr; clap knows which. A closed pipe is nobody's error.
+            // clap prints help and version to stdout, errors to stderr. A closed pipe is not an
+            // error.
             let _ = error.print();
             return if error.use_stderr() { exit::PROJECT.into() } else { exit::DONE.into() };
         }
@@ -42,7 +47,8 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(commands::dispatch(cli));
-    // Work that somebody interrupted may still sit in a thread; the process does not wait for it.
+    // After an interruption, blocking work may still occupy a thread; the process waits five
+    // seconds at most for it.
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     code.into()
 }

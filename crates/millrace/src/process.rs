@@ -1,4 +1,8 @@
-//! This process, told apart from all others, and whether another one is still there.
+//! Identity of this process, and whether the process that holds a lease still runs.
+//!
+//! A process is identified by machine, process number and start time, because numbers are reused.
+//! The machine is the host name, the boot id and the process namespace. All of it is read from
+//! `/proc`; where `/proc` is missing, no process counts as gone.
 
 use std::fs;
 use std::path::Path;
@@ -7,14 +11,14 @@ use millrace_engine::state::lease::Holder;
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
-/// This process.
+/// This process, as the holder of a lease.
 pub(crate) fn holder() -> Holder {
     let process = std::process::id();
     Holder { machine: machine(), host: host(), process, started: started(process).unwrap_or_default() }
 }
 
-/// Whether a process of this machine is surely gone: there is none of its number, or one that started at another time. False where
-/// the system does not say.
+/// Whether a process of this machine is certainly gone: no process has its number, or one with
+/// another start time has. Returns false if the system does not tell.
 pub(crate) fn is_gone(holder: &Holder) -> bool {
     if holder.started.is_empty() || !Path::new("/proc/self/stat").exists() {
         return false;
@@ -22,7 +26,8 @@ pub(crate) fn is_gone(holder: &Holder) -> bool {
     match Seen::of(holder.process) {
         Seen::Running(started) => started != holder.started,
         Seen::Ended => true,
-        // Of other users' processes `/proc` may show nothing (its mount option `hidepid`); the system knows them all the same.
+        // `/proc` may hide the processes of other users (mount option `hidepid`); a signal 0 still
+        // finds them.
         Seen::Nothing => {
             let process = i32::try_from(holder.process).ok().and_then(Pid::from_raw);
             process.is_some_and(|process| test_kill_process(process) == Err(Errno::SRCH))
@@ -30,30 +35,32 @@ pub(crate) fn is_gone(holder: &Holder) -> bool {
     }
 }
 
-/// What `/proc` says of a process.
+/// What `/proc` shows of a process.
 enum Seen {
-    /// It started then, in ticks since the machine's start.
+    /// It runs; with its start time in clock ticks since boot.
     Running(String),
-    /// It has ended and waits for its parent.
+    /// It has ended and is a zombie, or dead.
     Ended,
+    /// It has no entry.
     Nothing,
 }
 
 impl Seen {
-    /// Fields 3 and 22 of `/proc/N/stat` (proc(5)).
+    /// Reads fields 3 (state) and 22 (start time) of `/proc/N/stat`, see proc(5).
     fn of(process: u32) -> Self {
         let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        // The name in parentheses may hold anything, also parentheses.
+        // Field 2, the name in parentheses, may itself contain parentheses and spaces.
         let Some((_, fields)) = stat.rsplit_once(')') else { return Self::Nothing };
         let mut fields = fields.split_whitespace();
         if matches!(fields.next(), Some("Z" | "X")) {
             return Self::Ended;
         }
+        // The iterator stands at field 4, so field 22 is 18 further.
         fields.nth(18).map_or(Self::Nothing, |started| Self::Running(started.to_owned()))
     }
 }
 
-/// When a process started; none where it has ended or the system does not say.
+/// The start time of a process; returns `None` if it has ended or the system does not tell.
 fn started(process: u32) -> Option<String> {
     match Seen::of(process) {
         Seen::Running(started) => Some(started),
@@ -61,13 +68,15 @@ fn started(process: u32) -> Option<String> {
     }
 }
 
+/// The host name of the kernel.
 fn host() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "this machine".to_owned() } else { name.to_owned() }
 }
 
-/// Host, boot and process namespace: within them a process number and a start time mean one process.
+/// Host, boot id and process namespace: within them, process number and start time identify a
+/// process.
 fn machine() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let namespace =

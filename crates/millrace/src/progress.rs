@@ -1,4 +1,4 @@
-//! A run as people watch it: bars on a terminal, a line a step elsewhere.
+//! Progress of a run on stderr: a spinner on a terminal, and one line for each finished step.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,8 @@ use millrace_engine::event::{Event, Observer, StepKind};
 
 use crate::terminal;
 
-/// An observer that writes to stderr.
+/// An observer that writes events to stderr. `texts` are the files that notices point into. The
+/// spinner is removed before each line, so that they do not overlap.
 pub(crate) fn observer(texts: SourceTexts) -> Observer {
     let bar: Mutex<Option<ProgressBar>> = Mutex::new(None);
     let watched = terminal::is_watched();
@@ -41,11 +42,13 @@ pub(crate) fn observer(texts: SourceTexts) -> Observer {
                 clear(&mut bar);
                 terminal::note(&render::to_terminal(&diagnostic, &texts, terminal::color()));
             }
+            // Without a terminal there is no spinner; the line of the finished step is enough.
             Event::Begun(_) | Event::Started { .. } => {}
         }
     })
 }
 
+/// Starts a spinner for a step.
 fn spinner(kind: StepKind, name: &str) -> ProgressBar {
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}  {msg}  {elapsed}") {
@@ -62,16 +65,18 @@ fn clear(bar: &mut Option<ProgressBar>) {
     }
 }
 
+/// Verb and name of a step, padded to columns.
 fn step(kind: StepKind, name: &str) -> String {
     format!("{:<7} {name:<24}", kind.verb())
 }
 
+/// Prints the line of a finished or skipped step.
 fn line(mark: &str, kind: StepKind, name: &str, outcome: &str, duration_ms: Option<u64>) {
     let time = duration_ms.map(|ms| format!("  {}", duration(ms))).unwrap_or_default();
     terminal::note(&format!("{mark} {}  {outcome}{time}", step(kind, name)));
 }
 
-/// 1234 ms as `1.2 s`.
+/// A duration for people: `340 ms`, `1.2 s` or `3 min 5 s`.
 pub(crate) fn duration(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),

@@ -1,4 +1,7 @@
-//! Reaching the warehouse: opened by this process, or asked through the server that has its file.
+//! Access to the warehouse: opened by this process, or through the server that owns its file.
+//!
+//! A DuckDB file belongs to one process at a time. If a server has it, commands go through the
+//! server. If another command has it, they wait as long as `--wait` allows.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,19 +18,20 @@ use crate::owner::Server;
 use crate::terminal;
 use crate::workspace::Workspace;
 
-/// How often somebody who waits for a file looks again.
+/// Pause between attempts while another process has the file.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Where the warehouse is.
+/// Where the warehouse is open.
 pub(crate) enum Reached {
     /// Open in this process.
     Here(Arc<dyn Warehouse>),
-    /// In a server.
+    /// In a running server.
     There(Server),
 }
 
 impl Workspace {
-    /// The warehouse of the environment, wherever it is, to read it. Waits that long for another process that has its file.
+    /// The environment's warehouse for reading, here or through a server. Waits for at most `wait`
+    /// for another process that has its file.
     pub(crate) async fn warehouse(&self, wait: Duration) -> Result<Arc<dyn Warehouse>, Failure> {
         match (self.reach(wait).await?, self.owned_file()) {
             (Reached::There(server), Some(owned)) => {
@@ -42,14 +46,15 @@ impl Workspace {
         }
     }
 
-    /// Finds the server that has the warehouse, or opens it.
+    /// Finds the server that owns the warehouse's file, or opens the warehouse. Waits for at most
+    /// `wait`.
     pub(crate) async fn reach(&self, wait: Duration) -> Result<Reached, Failure> {
         let mut waiting = Waiting::new(Some(wait));
         loop {
             if let Some(server) = self.server()? {
                 match server.answers().await {
                     Ok(()) => return Ok(Reached::There(server)),
-                    // It may be ending just now; then the file is free in a moment.
+                    // The server may be ending; then the file is free in a moment.
                     Err(error) => waiting.again(error.into()).await?,
                 }
                 continue;
@@ -61,7 +66,8 @@ impl Workspace {
         }
     }
 
-    /// Opens the warehouse for a process that has the right to own it; waits for another one as long as it takes.
+    /// Opens the warehouse for a process that holds the claim to serve it. Waits without limit for
+    /// a command that still has the file.
     pub(crate) async fn own_warehouse(&self) -> Result<Arc<dyn Warehouse>, Failure> {
         let mut waiting = Waiting::new(None);
         loop {
@@ -72,11 +78,12 @@ impl Workspace {
         }
     }
 
-    /// The living server that has the warehouse's file.
+    /// The running server that owns the warehouse's file.
     pub(crate) fn server(&self) -> Result<Option<Server>, Failure> {
         self.owned_file().map_or(Ok(None), |owned| Server::find(&self.dir, &owned.path))
     }
 
+    /// Opens the warehouse in a blocking thread, because connectors connect and open files there.
     async fn open(&self) -> Result<Arc<dyn Warehouse>, Failure> {
         let (compiled, registry) = (Arc::clone(&self.compiled), Arc::clone(&self.registry));
         let opened = tokio::task::spawn_blocking(move || compiled.open_warehouse(&registry)).await;
@@ -93,11 +100,12 @@ impl Workspace {
     }
 }
 
-/// The patience of a command whose warehouse somebody else has.
+/// The wait of a command for another process that has the warehouse.
 struct Waiting {
     began: Instant,
-    /// None for ever.
+    /// `None` waits without limit.
     limit: Option<Duration>,
+    /// Whether the user was told that the command waits.
     told: bool,
 }
 
@@ -106,7 +114,7 @@ impl Waiting {
         Self { began: Instant::now(), limit, told: false }
     }
 
-    /// Waits a moment where that may help and there is time left; else the failure is the end.
+    /// Pauses if the failure is a locked warehouse and time is left; otherwise returns the failure.
     async fn again(&mut self, failure: Failure) -> Result<(), Failure> {
         let passes = |d: &Diagnostic| d.code == Code::WarehouseLocked;
         let left = self.limit.is_none_or(|limit| self.began.elapsed() < limit);

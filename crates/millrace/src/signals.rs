@@ -1,13 +1,14 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C (SIGINT) and SIGTERM, turned into cancellation.
 
 use millrace_engine::cancel::Cancel;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::terminal;
 
-/// A token that the first signal sets, and what is said then; a second signal ends the process at once. The process listens from
-/// this call on.
+/// Returns a token that the first signal sets; the note `say` is printed then. A second signal ends
+/// the process at once with exit code 130. Signals are caught from this call on.
 pub(crate) fn cancelled(say: Option<&'static str>) -> Cancel {
+    // Registered here and not in the task, so that a signal right after this call is not missed.
     let mut signals = Signals::listen();
     let cancel = Cancel::default();
     let token = cancel.clone();
@@ -24,7 +25,7 @@ pub(crate) fn cancelled(say: Option<&'static str>) -> Cancel {
     cancel
 }
 
-/// Where the system refuses one, there is still the other.
+/// The two signal streams. One that the system refuses to register is `None` and never fires.
 struct Signals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
@@ -38,6 +39,7 @@ impl Signals {
         }
     }
 
+    /// Waits for either signal.
     async fn next(&mut self) {
         tokio::select! {
             () = received(&mut self.interrupt) => {}
@@ -46,6 +48,7 @@ impl Signals {
     }
 }
 
+/// Waits for one signal; forever if it could not be registered.
 async fn received(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => _ = signal.recv().await,

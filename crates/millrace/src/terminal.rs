@@ -1,4 +1,6 @@
-//! Data to stdout, everything else to stderr.
+//! Output: data goes to stdout, everything else to stderr.
+//!
+//! Write errors are ignored, because a closed pipe is not an error of the command.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -10,37 +12,39 @@ use serde_json::Value as Json;
 
 use crate::variables;
 
-/// Whether stderr takes colours.
+/// Whether text on stderr is coloured: the environment variables decide, else whether it is a
+/// terminal.
 pub(crate) fn color() -> bool {
     variables::color().unwrap_or_else(|| io::stderr().is_terminal())
 }
 
-/// Whether somebody watches stderr.
+/// Whether stderr is a terminal.
 pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
-/// A line of data. That the reader has gone is no error of ours.
+/// Writes a line of data to stdout.
 pub(crate) fn data_line(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
-/// One JSON object, as one line.
+/// Writes a JSON value as one line to stdout.
 pub(crate) fn json_line(value: &Json) {
     data_line(&value.to_string());
 }
 
-/// A line for people.
+/// Writes a line for people to stderr.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// A line about something that has no diagnostic.
+/// Writes an error that has no diagnostic to stderr.
 pub(crate) fn error_line(text: &str) {
     note(&format!("error: {text}"));
 }
 
-/// Diagnostics for people, then how many there were.
+/// Writes diagnostics to stderr, then the count of errors and warnings. Writes nothing if there are
+/// none.
 pub(crate) fn diagnostics(diagnostics: &[Diagnostic], texts: &SourceTexts) {
     let color = color();
     for diagnostic in diagnostics {
@@ -55,12 +59,14 @@ pub(crate) fn diagnostics(diagnostics: &[Diagnostic], texts: &SourceTexts) {
     }
 }
 
-/// `1 row`, `2 rows`.
+/// A count with its noun: `1 row`, `2 rows`. The plural adds an `s`.
 pub(crate) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Rows as a table of texts, one line a row whatever is in them; numbers to the right.
+/// Formats rows as a table, one line for each row: control characters in cells are made visible.
+/// `right` says for each column whether it is aligned to the right. Widths are columns of the
+/// terminal.
 pub(crate) fn table(head: &[String], rows: &[Vec<String>], right: &[bool]) -> String {
     let shown = |cells: &[String]| cells.iter().map(|cell| visible(cell).into_owned()).collect::<Vec<_>>();
     let head = shown(head);

@@ -1,7 +1,9 @@
-//! Tools that read a warehouse beside this program: what each asks for, by the names in its own form.
+//! BI tools and clients that read the warehouse: the connection fields of each, named as in its own
+//! form.
 //!
-//! All of them speak PostgreSQL's protocol: libpq's parameters are at <https://www.postgresql.org/docs/current/libpq-connect.html>,
-//! those of the JDBC driver at <https://jdbc.postgresql.org/documentation/use/>.
+//! All of them speak PostgreSQL's protocol. libpq's parameters are at
+//! <https://www.postgresql.org/docs/current/libpq-connect.html>, those of the JDBC driver at
+//! <https://jdbc.postgresql.org/documentation/use/>.
 
 use std::path::Path;
 
@@ -26,39 +28,45 @@ pub(crate) enum Tool {
     PowerBi,
 }
 
-/// What a tool is told.
+/// What a user enters into a tool, and what to know about it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Sheet {
-    /// The tool, with the part of it where the fields are.
+    /// The tool, with the place in it where the fields are.
     pub(crate) title: &'static str,
-    /// Fields by the names that they have there, in their order.
+    /// Fields with the tool's own names, in the tool's order.
     pub(crate) fields: Vec<(&'static str, String)>,
-    /// Networks from which the tool connects; empty where it is the machine on which it runs.
+    /// Networks from which the tool connects; empty if it connects from the machine on which it
+    /// runs.
     pub(crate) networks: &'static [&'static str],
-    /// What else to know of the tool.
+    /// What else to know about the tool.
     pub(crate) notes: Vec<String>,
-    /// What is in the way.
+    /// What prevents the connection or weakens its security.
     pub(crate) warnings: Vec<String>,
 }
 
-/// The networks from which Looker Studio connects, as its page on PostgreSQL lists them.
+/// The networks from which Looker Studio connects, as its documentation of the PostgreSQL connector
+/// lists them.
 const LOOKER_STUDIO: &[&str] = &["142.251.74.0/23", "2001:4860:4807::/48"];
 
+/// Stands in the field of the password, which Millrace does not know.
 const PASSWORD: &str = "the one that you give the role";
 
 impl Tool {
-    /// Whether it needs a file with the root certificate. Power BI takes those that Windows trusts, which are the public ones.
+    /// Whether the tool needs a file with the root certificate. Power BI uses those that Windows
+    /// trusts, so it needs no file for a publicly trusted one.
     pub(crate) fn needs_root(self, access: &ReaderAccess) -> bool {
         let root = access.tls.root.as_ref();
         root.is_some_and(|root| self != Self::PowerBi || root.origin != RootOrigin::Public)
     }
 
-    /// How the file ends: the form of Looker Studio lets only this kind be chosen, Windows opens the other.
+    /// The file extension of the certificate. Looker Studio's form only accepts `pem`; Windows
+    /// opens `crt`.
     pub(crate) fn root_ending(self) -> &'static str {
         if self == Self::LookerStudio { "pem" } else { "crt" }
     }
 
-    /// What the tool asks for. `root` is the file with the root certificate, where it needs one.
+    /// Builds the sheet. `schema` is the schema of the published models; `root` is the file with
+    /// the root certificate, if the tool needs one.
     pub(crate) fn sheet(self, access: &ReaderAccess, schema: &str, root: Option<&Path>) -> Sheet {
         let target = Target { access, schema, root: root.map(|path| path.display().to_string()) };
         let mut sheet = match self {
@@ -74,6 +82,7 @@ impl Tool {
     }
 }
 
+/// The warehouse that a tool connects to.
 struct Target<'a> {
     access: &'a ReaderAccess,
     schema: &'a str,
@@ -93,6 +102,7 @@ impl Target<'_> {
         self.access.role.name.clone()
     }
 
+    /// libpq's `sslmode` for the checks of the environment.
     fn sslmode(&self) -> &'static str {
         match self.access.tls.check {
             TlsCheck::None => "disable",
@@ -106,36 +116,39 @@ impl Target<'_> {
         self.access.tls.check != TlsCheck::None
     }
 
+    /// Whether the host is a folder with a Unix socket.
     fn socket(&self) -> bool {
         self.access.host.starts_with('/')
     }
 
-    /// `host:port`, as URLs have it.
+    /// `host:port` for URLs; an IPv6 address is in brackets.
     fn first(&self) -> String {
         let host = &self.access.host;
         let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
         format!("{host}:{}", self.access.port)
     }
 
-    /// All servers.
+    /// All servers, separated by commas, as libpq and the JDBC driver accept them.
     fn all(&self) -> String {
         std::iter::once(self.first()).chain(self.access.others.iter().cloned()).collect::<Vec<_>>().join(",")
     }
 
-    /// `sslmode` and its file, as URLs have them.
+    /// `sslmode` and `sslrootcert` as query parameters. Slashes stay readable; they need no
+    /// encoding in a query.
     fn tls_parameters(&self) -> String {
         let root =
             self.root.as_ref().map(|root| format!("&sslrootcert={}", encoded(root).replace("%2F", "/")));
         format!("sslmode={}{}", self.sslmode(), root.unwrap_or_default())
     }
 
-    /// libpq's URL, and that of `SQLAlchemy`.
+    /// A URL for libpq or `SQLAlchemy`. `user` must be percent-encoded and may include a password.
     fn url(&self, scheme: &str, user: &str, servers: &str) -> String {
         let database = encoded(&self.access.database);
         if self.socket() {
             let (host, port) = (encoded(&self.access.host), self.access.port);
             return format!("{scheme}://{user}@/{database}?host={host}&port={port}");
         }
+        // One `hostaddr` cannot stand for several servers.
         let address = self.access.address.filter(|_| self.access.others.is_empty());
         let address = address.map(|address| format!("&hostaddr={}", encoded(&address.to_string())));
         format!(
@@ -158,7 +171,9 @@ impl Target<'_> {
     }
 
     fn jdbc(&self) -> Sheet {
-        // A pooler refuses a search path at the start, which the role has anyway, and may give the next statement another session.
+        // A pooler refuses `search_path` as a startup parameter; the role has it as a default
+        // anyway. It may also run each statement in another session, where prepared statements are
+        // missing.
         let session = match self.access.direct_host {
             Some(_) => "&prepareThreshold=0".to_owned(),
             None => format!("&currentSchema={}", encoded(&in_search_path(self.schema))),
@@ -269,6 +284,8 @@ impl Target<'_> {
         sheet("Power BI: Get data, PostgreSQL database", fields, notes)
     }
 
+    /// Warnings about the tool's reach, its support for sockets and several servers, and TLS checks
+    /// that are weaker than full verification.
     fn warnings(&self, tool: Tool) -> Vec<String> {
         let (access, host) = (self.access, &self.access.host);
         let own_program = matches!(tool, Tool::Psql | Tool::Jdbc);
@@ -306,7 +323,7 @@ impl Target<'_> {
         let problem = access.tls.problem.as_deref().unwrap_or_default();
         match access.tls.check {
             TlsCheck::Full => {}
-            // Nobody is in between.
+            // The connection does not leave the machine.
             TlsCheck::None if access.reach == Reach::Machine => {}
             TlsCheck::None => warnings.push(format!("whoever is in between reads along: {problem}")),
             TlsCheck::Encrypted => warnings.push(format!(
@@ -321,17 +338,19 @@ impl Target<'_> {
     }
 }
 
+/// A sheet without networks and warnings.
 fn sheet(title: &'static str, fields: Vec<(&'static str, String)>, notes: Vec<String>) -> Sheet {
     Sheet { title, fields, networks: &[], notes, warnings: Vec::new() }
 }
 
-/// A schema as `search_path` takes it.
+/// A schema's name for `search_path`, quoted unless it consists of lower-case letters and
+/// underscores.
 fn in_search_path(schema: &str) -> String {
     let plain = schema.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     if plain { schema.to_owned() } else { Ident::new(schema).to_string() }
 }
 
-/// RFC 3986: everything but unreserved characters as `%` and two digits.
+/// Percent-encodes everything but the unreserved characters of RFC 3986.
 fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-//! Environment variables, all that the program reads.
+//! All environment variables that the program reads.
 //!
 //! | variable | what it does |
 //! |---|---|
@@ -13,7 +13,8 @@ use std::path::Path;
 
 use millrace_core::project::decode::parse_env_file;
 
-/// All variables of the process, and below them those of `.env` beside `millrace.yml`. One that is not text is left out.
+/// The variables of the process, which take precedence, and those of `.env` beside `millrace.yml`.
+/// A variable that is not UTF-8 is left out; a missing or unreadable `.env` counts as empty.
 pub(crate) fn all(project_dir: &Path) -> BTreeMap<String, String> {
     let mut variables = std::fs::read_to_string(project_dir.join(".env"))
         .map(|text| parse_env_file(&text))
@@ -25,13 +26,13 @@ pub(crate) fn all(project_dir: &Path) -> BTreeMap<String, String> {
     variables
 }
 
-/// Arms the fault point that a test asks for; returns its name where there is no such point.
+/// Arms the fault point that a test requests; returns its name if no such point exists.
 pub(crate) fn arm_fault() -> Option<String> {
     let point = std::env::var_os("MILLRACE_FAULT")?.to_string_lossy().into_owned();
     (!millrace_engine::fault::arm(&point)).then_some(point)
 }
 
-/// What the variables say of colours; none where they say nothing.
+/// Whether the variables demand or forbid colours; returns `None` if they do neither.
 pub(crate) fn color() -> Option<bool> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if set("NO_COLOR").is_some() {

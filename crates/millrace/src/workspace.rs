@@ -1,4 +1,10 @@
-//! What nearly every verb begins with: connectors, the project's files, their compilation, the warehouse.
+//! The first steps of nearly every verb: register the connectors, read the project's files, compile
+//! them.
+//!
+//! [`Loaded`] is a project that was read and not compiled, [`Workspace`] a compiled one. Errors in
+//! the project's files are diagnostics of the value and not failures, so that `check` can report
+//! all of them; [`Workspace::checked`] turns them into a failure. Access to the warehouse is in
+//! `reach`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,18 +34,21 @@ pub(crate) fn registry() -> Registry {
     registry
 }
 
-/// A project's files, read and not compiled yet.
+/// A project's files, read but not compiled.
 pub(crate) struct Loaded {
     registry: Registry,
     dir: PathBuf,
     project: Project,
     diagnostics: Vec<Diagnostic>,
+    /// Environment variables.
     variables: BTreeMap<String, String>,
+    /// The chosen environment; `None` for the project's first.
     environment: Option<String>,
 }
 
 impl Loaded {
-    /// Reads the files; fails only where there is no project to speak of.
+    /// Reads the files. Fails only if the folder cannot be read or has no `millrace.yml`; other
+    /// errors are diagnostics.
     pub(crate) fn read(place: &Where) -> Result<Self, Failure> {
         let registry = registry();
         let dir = place.project.clone();
@@ -60,12 +69,14 @@ impl Loaded {
         Ok(Self { registry, dir, project, diagnostics, variables, environment: place.env.clone() })
     }
 
-    /// Texts of the files.
+    /// Texts of the project's files, by path.
     pub(crate) fn texts(&self) -> &SourceTexts {
         &self.project.texts
     }
 
-    /// The environment, where it can be told, and the server that has its warehouse's file.
+    /// The name of the chosen environment and the server that owns its warehouse's file. Returns
+    /// `None` if there is no such server, the warehouse is not a file, or the environment does not
+    /// exist.
     pub(crate) fn server(&self) -> Result<Option<(String, Server)>, Failure> {
         let environments = &self.project.manifest.environments;
         let environment = match &self.environment {
@@ -88,22 +99,23 @@ impl Loaded {
         self.project.manifest.environments.iter().map(|environment| environment.name.as_str())
     }
 
-    /// Takes another environment than the one that was asked for.
+    /// Chooses an environment in place of the one on the command line.
     pub(crate) fn choose(&mut self, environment: &str) {
         self.environment = Some(environment.to_owned());
     }
 
-    /// Leaves out the sources that are not to be looked at.
+    /// Drops all sources but this one; all of them if `source` is `None`.
     pub(crate) fn only(&mut self, source: Option<&str>) {
         self.project.sources.retain(|known| source == Some(known.name.as_str()));
     }
 
-    /// Compiles it; what is wrong is among the diagnostics.
+    /// Compiles the project; only asks sources without a captured schema for their streams. Errors
+    /// are among the diagnostics.
     pub(crate) async fn compile(self) -> Result<Workspace, Failure> {
         self.compile_asking(Ask::Nobody).await
     }
 
-    /// The same after asking sources for the streams that they have now.
+    /// Compiles the project after asking the sources in `ask` for their current streams.
     pub(crate) async fn compile_asking(self, ask: Ask) -> Result<Workspace, Failure> {
         let Self { registry, dir, project, mut diagnostics, variables, environment } = self;
         let choices = Choices { environment, variables, ask };
@@ -112,9 +124,9 @@ impl Loaded {
     }
 }
 
-/// A project that has been read, with what was found on the way.
+/// A compiled project with its diagnostics.
 pub(crate) struct Workspace {
-    /// Connectors.
+    /// The connectors of this build.
     pub(crate) registry: Arc<Registry>,
     /// The project's folder.
     pub(crate) dir: PathBuf,
@@ -125,17 +137,17 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Reads and compiles a project; fails only where there is none to speak of.
+    /// Reads and compiles a project. Fails as [`Loaded::read`] does.
     pub(crate) async fn read(place: &Where) -> Result<Self, Failure> {
         Loaded::read(place)?.compile().await
     }
 
-    /// Reads a project that must be without errors; warnings are said.
+    /// Reads and compiles a project that must have no errors. Prints warnings.
     pub(crate) async fn sound(place: &Where) -> Result<Self, Failure> {
         Self::read(place).await?.checked()
     }
 
-    /// Fails where the project has errors; warnings are said.
+    /// Fails if the project has errors. Prints warnings and forgets them.
     pub(crate) fn checked(mut self) -> Result<Self, Failure> {
         if has_errors(&self.diagnostics) {
             let exit = Exit::of(&self.diagnostics);
@@ -146,7 +158,8 @@ impl Workspace {
         Ok(self)
     }
 
-    /// Refuses what `check` refuses, before anything is loaded, and ends as `check` does.
+    /// Runs the checks of `millrace check` before anything is loaded, with the same exit code.
+    /// Skips them if nothing has changed since they passed, see [`LastCheck`].
     pub(crate) async fn check_before_run(&self) -> Result<(), Failure> {
         let last = LastCheck::of(&self.dir, &self.compiled, &self.registry).await;
         if last.still_holds() {
@@ -161,23 +174,23 @@ impl Workspace {
         Err(Failure { diagnostics, texts, exit })
     }
 
-    /// The environment that was chosen; none where the project has none of that name.
+    /// The chosen environment; returns `None` if the project has none of that name.
     pub(crate) fn environment(&self) -> Option<&Environment> {
         let environments = &self.compiled.project.manifest.environments;
         environments.iter().find(|environment| environment.name == self.compiled.environment)
     }
 
-    /// The warehouse's file, where it is one that one process owns.
+    /// The warehouse's file, if the warehouse is a file that a single process owns.
     pub(crate) fn owned_file(&self) -> Option<OwnedFile> {
         owned_file(&self.registry, &self.dir, self.environment()?)
     }
 
-    /// Its diagnostics as the end of the command.
+    /// Turns the diagnostics into the failure of the command.
     pub(crate) fn into_failure(self, exit: Exit) -> Failure {
         Failure { diagnostics: self.diagnostics, texts: self.compiled.project.texts.clone(), exit }
     }
 
-    /// Fails where a source needs a variable that is not set.
+    /// Fails if a source needs an environment variable that is not set.
     pub(crate) fn refuse_unset(&self) -> Result<(), Failure> {
         let unset = self.compiled.unset_of_sources();
         if unset.is_empty() {
@@ -187,6 +200,8 @@ impl Workspace {
     }
 }
 
+/// The file of an environment's warehouse. Returns `None` for a warehouse that is not a file, and
+/// if the settings need a variable that is not set.
 fn owned_file(registry: &Registry, dir: &Path, environment: &Environment) -> Option<OwnedFile> {
     if has_errors(&environment.unset) {
         return None;
@@ -194,6 +209,7 @@ fn owned_file(registry: &Registry, dir: &Path, environment: &Environment) -> Opt
     registry.warehouse(&environment.kind)?.owned_file(dir, &environment.settings)
 }
 
+/// The keys that each type of source and warehouse takes, for the parser of the project's files.
 fn connectors(registry: &Registry) -> Connectors {
     let mut connectors = Connectors::default();
     for connector in registry.sources() {
@@ -205,7 +221,8 @@ fn connectors(registry: &Registry) -> Connectors {
     connectors
 }
 
-/// Gives each environment the variables that its kind of warehouse reads.
+/// Adds to each environment's settings the environment variables that its type of warehouse reads,
+/// such as libpq's, under the key [`VARIABLES`].
 fn give_variables(project: &mut Project, registry: &Registry, variables: &BTreeMap<String, String>) {
     for environment in &mut project.manifest.environments {
         let names = registry.warehouse(&environment.kind).map_or(&[][..], WarehouseConnector::variables);
@@ -218,6 +235,7 @@ fn give_variables(project: &mut Project, registry: &Registry, variables: &BTreeM
     }
 }
 
+/// Applies `--var`, which overrides `vars:` of `millrace.yml`.
 fn set_vars(project: &mut Project, vars: &[(String, String)]) {
     for (name, value) in vars {
         project.manifest.vars.insert(name.clone(), Var::from_text(value));

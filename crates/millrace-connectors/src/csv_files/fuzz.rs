@@ -4,12 +4,16 @@ use crate::csv_files::Csv;
 use crate::files::testing::{Outcome, blocks, discover, read, request};
 use crate::fuzz::input::Input;
 
+/// Without a header the columns are `c1`, `c2` and so on.
 const COLUMNS: [&str; 2] = ["c1 text", "c2 text"];
 
-/// Blocks, threads and pieces of any size give the same, and what was read, written again, is read the same.
+/// Checks two claims: the result does not depend on the sizes of blocks and pieces or on the number
+/// of threads, and rows that were read and are written as RFC 4180 CSV are read back the same.
+///
+/// The first byte chooses the settings, the second the block size; the rest is the file.
 ///
 /// # Panics
-/// Where a claim does not hold.
+/// If a claim does not hold.
 pub fn csv(data: &[u8]) {
     let mut input = Input(data);
     let (way, block) = (input.byte(), 1 + usize::from(input.byte()));

@@ -1,6 +1,9 @@
-//! Files of comma-separated values (RFC 4180), one record a line, line feeds within quotes allowed.
+//! CSV files (RFC 4180): one record a line; line feeds are allowed within quoted fields.
 //!
-//! An empty field is NULL, an empty field in quotes is an empty text (in a column of texts). Blank lines are no records.
+//! An empty field is NULL. An empty field in quotes is an empty text in a text column and NULL in
+//! any other column. Blank lines are skipped. `header` reads the beginning of a file, `records`
+//! finds the fields of one record, `walk` hands records over and decides which ones go to
+//! quarantine, and `broken_quote` decides whether reading can continue after a broken quote.
 
 mod broken_quote;
 #[cfg(feature = "fuzz")]
@@ -32,6 +35,7 @@ use crate::files::remote::{CONNECTION_KEYS, HEADERS, S3};
 use crate::files::source::{FileSource, Format, SAMPLE};
 use crate::files::window::Window;
 
+/// The keys of `type: csv`, in a source and in a stream.
 static CSV: MapSpec = MapSpec {
     doc: "`type: csv`: files of separated values.",
     keys: &[
@@ -64,7 +68,7 @@ static CSV: MapSpec = MapSpec {
     ],
 };
 
-/// `type: csv`.
+/// The connector of `type: csv`.
 #[derive(Debug, Clone, Copy)]
 pub struct Csv;
 
@@ -110,7 +114,7 @@ impl Format for Csv {
         _limits: Limits,
         _records: &mut S,
     ) -> Result<()> {
-        // There is no record.
+        // Called only if `begin` found no record, so nothing is left to hand over.
         Ok(())
     }
 }

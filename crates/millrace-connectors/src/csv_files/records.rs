@@ -1,4 +1,7 @@
-//! Records and fields by RFC 4180, over bytes.
+//! Splits bytes into records and fields by RFC 4180.
+//!
+//! The functions work on the bytes that have been read so far and say if they need more. Nothing is
+//! decoded or copied: a field is a range of bytes, which may still contain doubled quotes.
 
 use std::ops::Range;
 
@@ -7,29 +10,32 @@ use crate::csv_files::settings::CsvSettings;
 /// A field of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Field {
-    /// Its bytes, without the quotes around them.
+    /// The range of its bytes within the record, without the quotes around them.
     pub(super) text: Range<usize>,
+    /// Whether it is in quotes.
     pub(super) quoted: bool,
-    /// Whether quotes within it are doubled.
+    /// Whether it contains doubled quotes, which are still to be undone.
     pub(super) doubled: bool,
 }
 
-/// What stands at the start of a text.
+/// What [`record`] found at the start of a text. All numbers are bytes from the start of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
-    /// A record: its bytes, and those up to the next record.
+    /// A whole record: its length without the line end, and the start of the next record.
     Record { length: usize, next: usize },
-    /// A record in which something follows a closing quote, at `at`. The other two are of its first line: where it ends nobody can say. The
-    /// last field that was listed is the one with the quote.
+    /// A record in which something follows a closing quote, at `at`. It is unknown where such a
+    /// record ends, so `length` and `next` describe its first line only. The last field in the list
+    /// is the one with that quote; it may go beyond the first line.
     AfterQuote { length: usize, next: usize, at: usize },
-    /// The text ends within quotes.
+    /// The file ends within quotes. The field with the open quote is not in the list.
     OpenQuote,
-    /// The text ends before the record does.
+    /// The text ends before the record does, and more of the file follows.
     Short,
 }
 
-/// Looks at the record that a text starts with and lists its fields. `ended` says that nothing follows the text. A quote
-/// counts as one at the start of a field only; elsewhere in a field without quotes it is a character like others.
+/// Finds the record at the start of a text and lists its fields. `ended` says that the text goes to
+/// the end of the file. A quote opens a quoted field only as the first byte of that field;
+/// elsewhere in an unquoted field it is an ordinary character.
 pub(super) fn record(text: &[u8], ended: bool, settings: &CsvSettings, fields: &mut Vec<Field>) -> Found {
     let (delimiter, quote) = (settings.delimiter, settings.quote);
     fields.clear();
@@ -58,14 +64,15 @@ pub(super) fn record(text: &[u8], ended: bool, settings: &CsvSettings, fields: &
             field.text.end = at - 1;
         }
         let rest = at;
-        // Fields are short, so a loop beats a call.
+        // Fields are short, so a plain loop is faster than a call of `memchr`.
         while text.get(at).is_some_and(|&byte| byte != delimiter && byte != b'\n') {
             at += 1;
         }
         if at == text.len() && !ended {
             return Found::Short;
         }
-        // A carriage return belongs to the line end, also to the one that the end of the file is.
+        // A carriage return before a line feed, or before the end of the file, is part of the line
+        // end.
         let line_ends = text.get(at) != Some(&delimiter);
         let end = if line_ends && at > rest && text[at - 1] == b'\r' { at - 1 } else { at };
         if !quoted {
@@ -82,7 +89,8 @@ pub(super) fn record(text: &[u8], ended: bool, settings: &CsvSettings, fields: &
     }
 }
 
-/// The first line of a record that is broken at `at`.
+/// The result for a record in which something follows a closing quote at `at`: the length of its
+/// first line, and where the next line starts.
 fn first_line(text: &[u8], ended: bool, at: usize) -> Found {
     let (length, next) = match memchr::memchr(b'\n', text) {
         Some(length) => (length, length + 1),

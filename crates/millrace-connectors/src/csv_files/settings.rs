@@ -1,21 +1,22 @@
-//! What a project says about its CSV files.
+//! The settings of a CSV stream: delimiter, quote, header, and the texts that mean NULL.
 
 use millrace_core::project::settings::Settings;
 use millrace_engine::error::{Error, ErrorKind, Result};
 
-/// How a CSV file is written.
+/// The dialect of a CSV file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CsvSettings {
-    /// ASCII, and neither the quote nor a line end.
+    /// The byte between fields: ASCII, neither the quote nor a line end.
     pub(super) delimiter: u8,
-    /// Whether the project says so.
+    /// Whether the project sets the delimiter. If it does not, a first line `sep=;` may set it.
     pub(super) delimiter_is_said: bool,
-    /// ASCII, and no line end.
+    /// The byte around fields: ASCII, not a line end. It is escaped by doubling.
     pub(super) quote: u8,
+    /// Whether the first record names the columns. Without a header they are `c1`, `c2` and so on.
     pub(super) header: bool,
-    /// What means NULL beside the empty field.
+    /// Unquoted texts that mean NULL, in addition to the empty field. None of them is empty.
     pub(super) nulls: Vec<Vec<u8>>,
-    /// Whether an empty text in quotes is NULL too, in columns of texts as well.
+    /// Whether an empty text in quotes is NULL in every column, including text columns.
     pub(super) null_in_quotes: bool,
 }
 
@@ -33,6 +34,8 @@ impl Default for CsvSettings {
 }
 
 impl CsvSettings {
+    /// Reads the settings of a stream. Returns an error if the delimiter or the quote is not a
+    /// single ASCII character, or if both are the same character.
     pub(super) fn new(settings: &Settings) -> Result<Self> {
         let delimiter = character(settings, "delimiter", b',')?;
         let quote = character(settings, "quote", b'"')?;
@@ -58,6 +61,8 @@ impl CsvSettings {
     }
 }
 
+/// The value of a key that is one ASCII character, or `\t` for a tab; `default` if the key is
+/// absent. Line ends and NUL are refused.
 fn character(settings: &Settings, key: &str, default: u8) -> Result<u8> {
     match settings.text(key).map(str::as_bytes) {
         None => Ok(default),

@@ -75,7 +75,7 @@ fn a_quote_too_many_hides_no_record() {
         let lines = (3..40).map(|n| format!("{n},ok,{n}\n")).collect::<Vec<_>>().concat();
         format!("a,b,c\n1,x,1\n2,{quote}x,2\n{lines}40,{end},40\n41,\"a, b\",41\n42,x,42\n")
     };
-    // The quote is closed by one that is none.
+    // What closes the quote is not meant as a quote.
     for end in ["5\" tube", "\"x\"", "\"x \"\"y\"\"\""] {
         let outcome = csv(&[], many("\"", end).as_bytes(), &columns);
         assert_eq!(
@@ -88,10 +88,10 @@ fn a_quote_too_many_hides_no_record() {
         csv(&[], many("\"", "5\" tube").as_bytes(), &columns).quarantined[0].reason,
         "something follows the quote that closes this one, 38 lines on"
     );
-    // Another one that is too many: the first was none, either.
+    // One more stray quote: the first one was not a quote, either.
     let outcome = csv(&[], many("\"", "\"x\" y").as_bytes(), &columns);
     assert_eq!((outcome.rows.len(), outcome.quarantined.len()), (40, 2));
-    // A whole record by RFC 4180: nobody can know better.
+    // By RFC 4180 this is a whole record; nothing in the file says otherwise.
     let outcome = csv(&[], many("\"", "x\"").as_bytes(), &columns);
     assert_eq!((outcome.rows.len(), outcome.quarantined.len()), (4, 0));
 }
@@ -105,8 +105,9 @@ fn where_a_text_ends_is_not_guessed() {
         ("2,\"one\nthe \"two\", as, they\nsay\",2\n3,x,3\n", 3),
         ("2,\"one \"two\"\nthree, four, five\nsix\",2\n", 3),
         ("2,\"one\n\ntwo, three\nfour \"five\" six\",2\n", 3),
-        // A line of the text has as many fields as there are columns, and the text ends in a line feed or a delimiter. The quote that closes it
-        // opens another one that is closed by what comes, or stays open.
+        // A line of the text has as many fields as there are columns, and the text ends in a line
+        // feed or a delimiter. The quote that closes it seems to open another text, which a later
+        // quote closes, or which stays open.
         ("2,\"say \"hi\" there\nline two,x,y\n\",5\n3,\"x\",6\n", 3),
         ("2,\"say \"hi\" there\nline two,x,y\n\",5\n", 3),
         ("2,\"say \"hi\" there\nline two,x,y\n\"\n3,\"x\",6\n", 3),
@@ -114,14 +115,15 @@ fn where_a_text_ends_is_not_guessed() {
         ("2,\"say \"hi\" there\nline two,x,\",5\n3,\"x\",6\n", 3),
         ("2,\"say \"hi\" there\nline two,x,\",5\n", 3),
         ("2,\"say \"hi\" there\nline two,x,y\n\"\"\",5\n3,\"x\",6\n", 3),
-        // One of the lines between is none of a record.
+        // One of the lines up to the closing quote does not look like a record.
         ("2,\"x,2\n3,x,3\n4,x\n5,x,5\n6,5\" tube,6\n", 3),
     ] {
         let told = error(&[], &format!("{header}{records}"));
         assert!(told.contains(&format!("line {line}: something follows a closing quote")), "{told}");
         assert!(told.contains("Double the quotes"), "{told}");
     }
-    // The text seems to end with its first line, by a quote within it that is not doubled, or one too many.
+    // The text seems to end with its first line, because of a quote within it that is not doubled,
+    // or of a stray one.
     for records in [
         "2,\"5\", wide, x\nline two,x,y\nend\",5\n3,x,6\n",
         "2,\"say \"\"hi\"\"\"\nline two,x,y\n\",5\n3,\"x\",6\n",
@@ -130,11 +132,11 @@ fn where_a_text_ends_is_not_guessed() {
         let told = error(&[], &format!("{header}{records}"));
         assert!(told.contains("line 3: a record with quotes has another number of fields"), "{told}");
     }
-    // Where there is one column, any line looks like a record.
+    // If there is one column, any line looks like a record.
     let told =
         read(Csv, &[], b"a\n\"x\ny\nz \"1\" z\n", &request(&["a text"]), blocks(4)).expect_err("unreadable");
     assert!(told.to_string().contains("line 2: something follows"), "{told}");
-    // A broken quote on a line of its own is no reason to doubt others.
+    // A broken quote that does not go beyond its line casts no doubt on others.
     let text = "a,b,c\n1,\"2\"3,4\n5,6\n7,5\" tube,8\n9,\"x\",10\n";
     let outcome = csv(&[], text.as_bytes(), &["a text", "b text", "c text"]);
     assert_eq!(outcome.lines(), ["7|5\" tube|8", "9|x|10"]);
@@ -144,20 +146,21 @@ fn where_a_text_ends_is_not_guessed() {
 #[test]
 fn a_record_in_quarantine_counts_the_lines_that_it_may_hide() {
     let columns = ["a int64", "b text", "c int64"];
-    // It swallows two records whole, and goes to quarantine for its last value.
+    // The unclosed quote swallows two whole records; the record goes to quarantine for its last
+    // value.
     let outcome = csv(&[], b"a,b,c\n1,\"x,1\n2,x,2\n3,x,3\n4,x\",z\n5,x,5\n", &columns);
     assert_eq!(outcome.lines(), ["5|x|5"]);
     let lines: Vec<u64> = outcome.quarantined.iter().map(|row| row.line).collect();
     assert_eq!(lines, [2, 3, 4, 5]);
     assert_eq!(outcome.quarantined[0].raw, "1,\"x,1\n2,x,2\n3,x,3\n4,x\",z");
     assert_eq!(outcome.quarantined[2].raw, "3,x,3");
-    // The same with fields too many.
+    // The same with too many fields.
     let outcome = csv(&[], b"a,b,c\n1,\"x\n2,x,2\n3,x\",y,z\n", &columns);
     assert_eq!(outcome.quarantined.len(), 3);
-    // A text of several lines is one.
+    // A text of several lines is one value.
     let outcome = csv(&[], b"a,b,c\n1,\"1 High Street\nLyon\nFrance\",z\n", &columns);
     assert_eq!(outcome.quarantined.len(), 1);
-    // Lines that end in a carriage return are one to this format, and several to whoever wrote them.
+    // Lines that end in a carriage return are one line to this format, but several to their author.
     let outcome = csv(&[], b"a,b,c\n1,x,1\r2,x,2\r3,x,3\r\n4,x,4\n", &columns);
     assert_eq!((outcome.lines(), outcome.quarantined.len()), (vec!["4|x|4".to_owned()], 3));
     let outcome = csv(&[], b"a\n1\r2\r3\n4\n", &["a text"]);
@@ -171,7 +174,7 @@ fn an_empty_file_has_no_header() {
         discover(Csv, &[], text.as_bytes(), blocks(3)).expect_err("no header");
         assert_eq!(csv(&[("header", "false")], text.as_bytes(), &["c1 text"]), Outcome::default());
     }
-    // A quote takes the records for a part of the header.
+    // An unclosed quote makes the records a part of the header.
     assert!(error(&[], "a,\"b\n1,x\n2,y\"\n3,z\n").contains("the header goes over 3 lines"));
     assert_eq!(csv(&[], b"a,\"b\nc\"\n1,x\n", &["b\nc text"]).lines(), ["x"]);
 }
@@ -217,7 +220,7 @@ fn nulls() {
     assert_eq!(csv(&[("null", "")], text, &columns).lines(), ["~|~|~|~", "1|NA|2024-02-29|true"]);
     let outcome = csv(&[("null", "NA")], b"a,b\nNA,\"NA\"\nNULL,\n", &["a int64", "b text"]);
     assert_eq!((outcome.lines(), outcome.quarantined.len()), (vec!["~|NA".to_owned()], 1));
-    // The key has to be there.
+    // The key column must not be NULL.
     let mut wanted = request(&["a int64", "b text"]);
     wanted.key = vec!["a".to_owned()];
     let outcome = read(Csv, &[], b"a,b\n\"\",x\n1,\"\"\n", &wanted, blocks(3)).expect("readable");

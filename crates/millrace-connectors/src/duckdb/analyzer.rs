@@ -1,4 +1,8 @@
-//! Names in SQL, from DuckDB's own parse tree (`json_serialize_sql`).
+//! Analyzes SQL by DuckDB's own parse tree, which `json_serialize_sql` returns as JSON.
+//!
+//! The walk over the tree collects the names of tables, columns and functions with their positions,
+//! the outputs of the select list, the texts that become times, and the columns that are read of
+//! each table. Names that a WITH defines do not count as tables where they are in scope.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,19 +16,20 @@ use serde_json::Value as Json;
 
 use super::reading::{Reading, place};
 
-/// Trees of long expressions are deep: each operator of `a || b || …` adds a level. The parser itself stops at 1,000.
+/// Stack size of the thread that walks a tree. Trees of long expressions are deep, because each
+/// operator of `a || b || …` adds a level. The parser itself stops at 1,000.
 const STACK_BYTES: usize = 256 * 1024 * 1024;
 
-/// Reads the portable dialect with an engine in memory that never sees data. It starts with the first text that is read, since a project
-/// without models needs none.
+/// Parses the portable dialect with an engine in memory, which never sees data. The engine starts
+/// with the first text, because a project without models needs none.
 #[derive(Default)]
 pub struct DuckdbAnalyzer {
-    /// It only parses.
+    /// The engine, once it has started. It is only used for parsing.
     engine: Mutex<Option<Connection>>,
 }
 
-/// The engine's functions that give another value with each call. A list, since the engine takes longer to tell them than a run with nothing
-/// new takes.
+/// DuckDB's functions that may return another value with each call, sorted. The list is fixed
+/// because asking the engine takes longer than a run with nothing to do; a test compares the two.
 const VOLATILE: [&str; 16] = [
     "current_connection_id",
     "current_query",
@@ -45,7 +50,8 @@ const VOLATILE: [&str; 16] = [
 ];
 
 impl DuckdbAnalyzer {
-    /// The parse tree as JSON, or what is wrong, in words.
+    /// The parse tree of a text as JSON, or the engine's failure in words. A syntax error is part
+    /// of the JSON.
     fn tree(&self, sql: &str) -> Result<String, String> {
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         let engine = match &mut *engine {
@@ -70,6 +76,7 @@ impl SqlAnalyzer for DuckdbAnalyzer {
             return Err(unparsed("it holds a NUL byte".to_owned()));
         }
         let tree = self.tree(sql).map_err(unparsed)?;
+        // A thread of its own has the stack that a deep tree needs. Reading the JSON also recurses.
         std::thread::scope(|scope| {
             let walk =
                 std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || parsed(&tree));
@@ -81,14 +88,18 @@ impl SqlAnalyzer for DuckdbAnalyzer {
     }
 }
 
+/// Reads the JSON of `json_serialize_sql` and walks all statements, or returns the syntax error
+/// that it reports.
 fn parsed(tree: &str) -> Result<ParsedSql, SyntaxError> {
     let mut deserializer = serde_json::Deserializer::from_str(tree);
+    // The default limit of 128 levels is less than the parser permits.
     deserializer.disable_recursion_limit();
     let tree = Json::deserialize(&mut deserializer).map_err(|error| SyntaxError {
         message: error.to_string(),
         position: None,
         not_a_select: false,
     })?;
+    // The engine reports errors in the same JSON, as text and byte position.
     if tree["error"] == Json::Bool(true) {
         let message = tree["error_message"].as_str().unwrap_or("it cannot be parsed").to_owned();
         let position = tree["position"].as_str().and_then(|text| text.parse().ok());
@@ -103,6 +114,8 @@ fn parsed(tree: &str) -> Result<ParsedSql, SyntaxError> {
     for statement in statements {
         walk.node(statement);
     }
+    // Texts with several statements are refused by the callers, so only the first one's outputs
+    // matter.
     let outputs = statements.first().and_then(|statement| statement["node"]["select_list"].as_array());
     for table in &mut walk.parsed.tables {
         table.read = walk.reading.of(table.at);
@@ -111,6 +124,8 @@ fn parsed(tree: &str) -> Result<ParsedSql, SyntaxError> {
     Ok(walk.parsed)
 }
 
+/// Describes one expression of a select list: its name, whether it is calculated, and the function
+/// that it calls.
 fn output(expression: &Json) -> Output {
     let is_call = expression["class"] == "FUNCTION" && expression["is_operator"] != Json::Bool(true);
     let call = if is_call { expression["function_name"].as_str().map(str::to_lowercase) } else { None };
@@ -119,6 +134,7 @@ fn output(expression: &Json) -> Output {
     let text = |value: &Json| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let own = expression["column_names"].as_array().and_then(|path| path.last()).and_then(text);
     let name = text(&expression["alias"]).or(own);
+    // Filters are compared with each other, so their positions are left out.
     let filter = (call.is_some() && !expression["filter"].is_null())
         .then(|| without_places(&expression["filter"]).to_string());
     Output {
@@ -131,7 +147,8 @@ fn output(expression: &Json) -> Output {
     }
 }
 
-/// An expression without what does not count for its value: where its parts stand, and how columns are spelled.
+/// An expression without what does not change its value: positions, and the case of column names.
+/// So two expressions can be compared by their text.
 fn without_places(expression: &Json) -> Json {
     match expression {
         Json::Array(items) => items.iter().map(without_places).collect(),
@@ -151,7 +168,8 @@ fn without_places(expression: &Json) -> Json {
     }
 }
 
-/// The first place of an expression and all below it: an operator's own is behind its left side.
+/// The first position in an expression and everything below it. An operator's own position is
+/// behind its left side.
 fn first_place(expression: &Json) -> Option<usize> {
     match expression {
         Json::Array(items) => items.iter().filter_map(first_place).min(),
@@ -160,10 +178,13 @@ fn first_place(expression: &Json) -> Option<usize> {
     }
 }
 
+/// Whether an expression computes a value, as opposed to passing a column's value on. A constant
+/// other than NULL counts as computed. `nullif`, `coalesce` and CASE pass on what their branches
+/// give.
 fn is_calculated(expression: &Json) -> bool {
     let any = |parts: &Json| parts.as_array().is_some_and(|parts| parts.iter().any(is_calculated));
     match expression["class"].as_str().unwrap_or_default() {
-        // It is its first argument, or nothing.
+        // `nullif` returns its first argument or NULL.
         "FUNCTION" if expression["function_name"] == "nullif" => is_calculated(&expression["children"][0]),
         "FUNCTION" | "WINDOW" => true,
         "CONSTANT" => expression["value"]["is_null"] != Json::Bool(true),
@@ -177,13 +198,13 @@ fn is_calculated(expression: &Json) -> bool {
     }
 }
 
-/// Whether a type is one of dates or times.
+/// Whether a type is a date or time type.
 fn is_of_time(data_type: &Json) -> bool {
     let name = data_type.to_string().to_uppercase();
     name.contains("DATE") || name.contains("TIME")
 }
 
-/// The text that an expression is, whatever it is cast to on the way.
+/// The text of a constant, below any casts.
 fn constant(expression: &Json) -> Option<&str> {
     match expression["class"].as_str()? {
         "CAST" => constant(&expression["child"]),
@@ -192,14 +213,17 @@ fn constant(expression: &Json) -> Option<&str> {
     }
 }
 
+/// The state of the walk over a tree.
 struct Walk {
     parsed: ParsedSql,
-    /// Names that WITH defines where the walk is.
+    /// Names of WITH queries that are in scope, in lower case.
     scope: Vec<String>,
     reading: Reading,
 }
 
 impl Walk {
+    /// Visits a node and all nodes below it. The queries of a WITH come first, because the rest of
+    /// its node can use their names.
     fn node(&mut self, node: &Json) {
         match node {
             Json::Array(items) => items.iter().for_each(|item| self.node(item)),
@@ -210,7 +234,7 @@ impl Walk {
                     for entry in entries {
                         let name = entry["key"].as_str().unwrap_or_default().to_lowercase();
                         let query = &entry["value"];
-                        // Only a recursive one sees itself; each sees those before it.
+                        // A recursive query sees its own name; any other sees only those before it.
                         let recursive = query["query"]["node"]["type"] == "RECURSIVE_CTE_NODE";
                         if recursive {
                             self.scope.push(name.clone());
@@ -239,9 +263,10 @@ impl Walk {
         }
     }
 
-    /// Names that the text gives: of expressions, and of the columns of a table or a WITH.
+    /// Records the names that the text defines: aliases of expressions, and column names of a table
+    /// or of a WITH query.
     fn note_aliases(&mut self, node: &Json) {
-        // A table's own alias is none of a column.
+        // An alias of a table names no column.
         let own = node["class"].is_string().then_some(&node["alias"]);
         let lists =
             ["column_name_alias", "aliases"].into_iter().filter_map(|key| node[key].as_array()).flatten();
@@ -249,6 +274,7 @@ impl Walk {
         self.parsed.aliases.extend(names.map(str::to_lowercase));
     }
 
+    /// Records what a single node tells.
     fn note(&mut self, node: &Json) {
         self.note_aliases(node);
         self.reading.note(node);
@@ -275,7 +301,7 @@ impl Walk {
         } else if node["class"] == "FUNCTION" || node["class"] == "WINDOW" {
             let name = text("function_name").to_lowercase();
             let is_volatile = VOLATILE.contains(&name.as_str());
-            // Versions of the engine differ in what they call them.
+            // Versions of DuckDB differ in the key of a call's arguments.
             let arguments = ["children", "arguments"].into_iter().filter_map(|key| node[key].as_array());
             let arguments = arguments.map(Vec::len).sum();
             self.parsed.functions.push(FunctionReference { name, at, arguments, is_volatile });

@@ -1,10 +1,10 @@
-//! DuckDB's SQL where it differs.
+//! DuckDB's SQL where it differs from other warehouses, and its types as logical types.
 
 use duckdb::core::{LogicalTypeHandle, LogicalTypeId};
 use millrace_core::schema::DataType;
 use millrace_core::sql::dialect::Dialect;
 
-/// DuckDB's dialect.
+/// The dialect of DuckDB.
 pub(super) struct DuckdbDialect;
 
 impl Dialect for DuckdbDialect {
@@ -26,7 +26,7 @@ impl Dialect for DuckdbDialect {
             DataType::Decimal { precision, scale } if precision <= 38 => {
                 format!("DECIMAL({precision},{scale})")
             }
-            // No DuckDB number holds more than 38 digits; text keeps them all.
+            // DuckDB's decimals hold at most 38 digits; text keeps all of them.
             DataType::Decimal { .. } | DataType::Text => "VARCHAR".into(),
             DataType::Float32 => "FLOAT".into(),
             DataType::Float64 => "DOUBLE".into(),
@@ -48,7 +48,7 @@ impl Dialect for DuckdbDialect {
     }
 }
 
-/// The logical type of a type name as `DESCRIBE` prints it; none where there is no logical one.
+/// The logical type for a type name as `DESCRIBE` prints it; `None` if there is none.
 pub(super) fn logical_type(name: &str) -> Option<DataType> {
     if let Some(digits) = name.strip_prefix("DECIMAL(").and_then(|rest| rest.strip_suffix(')')) {
         let (precision, scale) = digits.split_once(',')?;
@@ -64,7 +64,8 @@ pub(super) fn logical_type(name: &str) -> Option<DataType> {
         "USMALLINT" => DataType::UInt16,
         "UINTEGER" => DataType::UInt32,
         "UBIGINT" => DataType::UInt64,
-        // Sums of integers; beyond 38 digits only for values that no sum of a table reaches.
+        // Sums of integers have these types. Only values that no sum of a table reaches exceed 38
+        // digits.
         "HUGEINT" | "UHUGEINT" => DataType::Decimal { precision: 38, scale: 0 },
         "FLOAT" => DataType::Float32,
         "DOUBLE" => DataType::Float64,
@@ -80,7 +81,7 @@ pub(super) fn logical_type(name: &str) -> Option<DataType> {
     })
 }
 
-/// The logical type of a result's column; none for a type whose values are read as text.
+/// The logical type of a result's column; `None` for a type whose values are read as text.
 pub(super) fn result_type(found: &LogicalTypeHandle) -> Option<DataType> {
     Some(match found.id() {
         LogicalTypeId::Boolean => DataType::Boolean,

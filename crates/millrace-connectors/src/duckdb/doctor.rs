@@ -1,4 +1,5 @@
-//! What `doctor` says of a file and its folder. Who has it, and what it holds, opening it says.
+//! The checks of `doctor` for a DuckDB file and its directory. Opening the file would tell who
+//! holds it and what it contains; these checks do not open the database.
 
 use std::path::{Path, PathBuf};
 
@@ -8,9 +9,10 @@ use millrace_engine::ports::diagnosis::{Diagnosis, Layer};
 
 use crate::size::shown;
 
-/// With less room than that a run may well end in the middle.
+/// If less space than this is free, a run may fail half-way.
 const ROOM: u64 = 1 << 30;
 
+/// Checks that the file can be written, or does not exist yet, and that its disk has free space.
 pub(super) fn diagnose(project_dir: &Path, settings: &Settings) -> Diagnosis {
     let mut found = Diagnosis::default();
     let path = settings.text("path").unwrap_or(":memory:");
@@ -30,8 +32,10 @@ pub(super) fn diagnose(project_dir: &Path, settings: &Settings) -> Diagnosis {
             found.failed(Layer::Files, &error.hint("Name a file: `path: .millrace/warehouse.duckdb`, say."));
         }
         Ok(known) => {
-            // DuckDB keeps what it has not yet written to its place in a file beside it.
+            // DuckDB keeps committed changes in a write-ahead log beside the file until a
+            // checkpoint.
             let beside = std::fs::metadata(format!("{}.wal", file.display())).map_or(0, |wal| wal.len());
+            // Opening for writing, without changing the file, tells whether the user may write it.
             match std::fs::OpenOptions::new().read(true).write(true).open(&file) {
                 Ok(_) => found.good(Layer::Files, format!("`{path}`, {}", shown(known.len() + beside))),
                 Err(error) => found.failed(
@@ -59,7 +63,8 @@ pub(super) fn diagnose(project_dir: &Path, settings: &Settings) -> Diagnosis {
     found
 }
 
-/// Bytes that are free where a file is, or will be.
+/// Free bytes on the disk of the file. If the file or its directory does not exist yet, the nearest
+/// existing directory counts.
 fn room(file: &Path) -> Option<u64> {
     let folder: PathBuf = file.ancestors().skip(1).find(|folder| folder.is_dir())?.to_owned();
     let disk = rustix::fs::statvfs(&folder).ok()?;

@@ -1,30 +1,34 @@
-//! What DuckDB says when something fails, as an [`Error`].
+//! Converts errors of DuckDB to [`Error`]s.
 //!
-//! With `errors_as_json` its messages are JSON behind a prefix such as `Binder Error: `, with the byte of the statement.
+//! With `errors_as_json` a message is JSON behind a prefix such as `Binder Error: `, and has the
+//! byte position in the statement. The class of the error decides on its kind. Cell values must not
+//! reach a message, so the engine's text is passed on only if it can hold nothing but the
+//! statement's own text; for errors about data this module has texts of its own.
 
 use duckdb::Error as DuckdbError;
 use millrace_core::suggest::did_you_mean;
 use millrace_engine::error::{Error, ErrorKind};
 use serde_json::Value as Json;
 
-/// What DuckDB said, taken apart.
+/// The parts of an error of DuckDB.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Said {
-    /// `Binder`, `Catalog`, `Parser`, `Conversion`, …
+    /// The class: `Binder`, `Catalog`, `Parser`, `Conversion`, …
     pub(super) class: String,
-    /// One line.
+    /// The first line of the message.
     pub(super) message: String,
-    /// The name that it did not find.
+    /// The name that was not found.
     pub(super) name: Option<String>,
-    /// Names that it offers instead.
+    /// Names that DuckDB offers instead.
     pub(super) candidates: Vec<String>,
-    /// Byte of the statement.
+    /// Byte offset in the statement.
     pub(super) position: Option<usize>,
 }
 
-/// What is said where the engine has closed its file.
+/// The message while the engine refuses all work after an error.
 pub(super) const CLOSED: &str = "DuckDB has closed the file after an error; it is opened anew, as it was last committed, once nobody uses it";
 
+/// Takes an error apart. A text without JSON gives only the class and the message.
 pub(super) fn said(error: &DuckdbError) -> Said {
     let text = match error {
         DuckdbError::DuckDBFailure(_, Some(text)) => text.clone(),
@@ -48,7 +52,8 @@ pub(super) fn said(error: &DuckdbError) -> Said {
     }
 }
 
-/// The first line, without the lines that draw the statement; a lower-case fragment as our own messages are.
+/// The first line, without the lines that show the statement, in the form of our own messages: a
+/// lower-case fragment without a final period.
 fn one_line(message: &str) -> String {
     let first = message.lines().next().unwrap_or_default().trim().trim_end_matches(['!', '.']);
     let mut chars = first.chars();
@@ -60,14 +65,15 @@ fn one_line(message: &str) -> String {
     }
 }
 
-/// An error of a statement. The engine's words are passed on only about the statement itself; those about data quote cells, so they are said in ours.
+/// Converts the error of a statement. Only for errors about the statement itself the engine's text
+/// is passed on; errors about data quote cells, so they get our own texts.
 pub(super) fn statement_error(error: &DuckdbError) -> Error {
     let said = said(error);
     let (kind, message) = match said.class.as_str() {
         _ if is_invalidated(error) => (ErrorKind::WarehouseUnreachable, CLOSED.to_owned()),
-        // Whatever was under way when the system said so: a read, a commit, a checkpoint.
+        // This can hit anything that touches the disk: a read, a commit, a checkpoint.
         _ if is_full(&said.message) => (ErrorKind::Resources, "the disk is full".to_owned()),
-        // The text of a statement is all that is known when it is parsed.
+        // A parser knows nothing but the statement's text, so its message holds no data.
         "Parser" | "Syntax" | "Parameter Not Resolved" | "Parameter Not Allowed" => {
             (ErrorKind::Sql, said.message.clone())
         }
@@ -86,7 +92,7 @@ pub(super) fn statement_error(error: &DuckdbError) -> Error {
         "Out of Memory" => (ErrorKind::Resources, "the warehouse ran out of memory".to_owned()),
         "IO" if said.message.contains("lock") => (ErrorKind::WarehouseLocked, said.message.clone()),
         "IO" => (ErrorKind::WarehouseUnreachable, said.message.clone()),
-        // A commit says of a broken key what a statement says, under a class of its own.
+        // A commit reports a violated key like a statement does, but under another class.
         "TransactionContext" if said.message.to_lowercase().contains("constraint") => {
             (ErrorKind::Data, constraint(&said.message))
         }
@@ -97,15 +103,17 @@ pub(super) fn statement_error(error: &DuckdbError) -> Error {
     };
     let error = Error::new(kind, message).at_byte(said.position);
     let candidates = said.candidates.iter().map(String::as_str);
-    // The engine offers the nearest few, never all that there are.
+    // The engine offers only the nearest few names, never all.
     match did_you_mean(said.name.as_deref().unwrap_or_default(), candidates, "there are, among others") {
         Some(hint) if kind == ErrorKind::Sql => error.hint(hint),
         _ => error,
     }
 }
 
-/// Words about names and functions. With a place in the statement they come from reading it; without one they may come from running it (the path of
-/// a JSON function, the name of a sequence, in a column), and what they quote may be a cell: what follows the first quotation mark is left out.
+/// The engine's text about names and functions. If it has a position or a name, the error arose
+/// while the statement was read, and the text is safe. Otherwise it may have arisen while the
+/// statement ran (the path of a JSON function or the name of a sequence, from a column), and what
+/// it quotes may be a cell. Then the text is cut before the first quotation mark.
 fn about_statement(said: &Said) -> String {
     if said.position.is_some() || said.name.is_some() {
         return said.message.clone();
@@ -117,7 +125,7 @@ fn about_statement(said: &Said) -> String {
     }
 }
 
-/// Types as conversions name them, without their parameters.
+/// Names of types in messages of conversions, without parameters.
 const TYPES: &[&str] = &[
     "BIGINT",
     "BIT",
@@ -164,8 +172,8 @@ const TYPES: &[&str] = &[
     "VARCHAR",
 ];
 
-/// Which type a value could not be made. The type stands at the end, behind the value, and is said where it is one that we know: a word of ours, then,
-/// wherever it came from.
+/// Our text for a failed conversion. The engine's message ends with the type, behind the value. The
+/// type is named only if it is in [`TYPES`], so that no part of a value can take its place.
 fn not_converted(message: &str) -> String {
     let lower = message.to_lowercase();
     for (begin, wanted) in
@@ -183,7 +191,8 @@ fn not_converted(message: &str) -> String {
     }
 }
 
-/// Which rule a row breaks. Only NULL is told with the column: those words end with names.
+/// Our text for a violated constraint. Only the one for NOT NULL names the column, because only
+/// that message ends with names alone.
 fn constraint(message: &str) -> String {
     let lower = message.to_lowercase();
     let names = lower.strip_prefix("not null constraint failed: ").and_then(|_| message.rsplit_once(": "));
@@ -196,7 +205,8 @@ fn constraint(message: &str) -> String {
     }
 }
 
-/// What a function did not take. The engine's words begin with what it is about.
+/// Our text for an argument that a function refused. The engine's message begins with what it is
+/// about.
 fn invalid_input(message: &str) -> &'static str {
     let begins = |words: &str| message.to_lowercase().starts_with(words);
     if begins("malformed json") {
@@ -210,7 +220,7 @@ fn invalid_input(message: &str) -> &'static str {
     }
 }
 
-/// The class of a failure, where it is one of the engine's.
+/// The class of an error if it is one of the engine's known classes, else a general phrase.
 fn known_class(class: &str) -> &str {
     const KNOWN: &[&str] = &[
         "INTERNAL",
@@ -250,24 +260,28 @@ fn known_class(class: &str) -> &str {
         .unwrap_or("a failure of a kind that it has no name for")
 }
 
-/// Whether the engine refuses all work since an error, of the disk most likely, left it unsure of its file.
+/// Whether the engine refuses all work, because an error, most likely of the disk, has left it
+/// unsure about its file.
 pub(super) fn is_invalidated(error: &DuckdbError) -> bool {
     said(error).message.contains("database has been invalidated")
 }
 
-/// The system's words for a disk, a quota or a file that takes no more (strerror(3)).
+/// Whether the message says that a disk, a quota or a file can take no more. The texts are those of
+/// strerror(3).
 fn is_full(message: &str) -> bool {
     ["No space left on device", "File too large", "Disk quota exceeded"]
         .iter()
         .any(|words| message.contains(words))
 }
 
-/// An error of opening a file.
+/// Converts an error from opening a file. If another process holds the file, the message names the
+/// process, and the program if the operating system tells it.
 pub(super) fn open_error(path: &std::path::Path, error: &DuckdbError) -> Error {
     let said = said(error);
     let shown = path.display();
     if said.message.contains("lock") {
-        // "Conflicting lock is held in /usr/bin/duckdb (PID 4711)"; without the program where the system does not tell it.
+        // The engine writes "Conflicting lock is held in /usr/bin/duckdb (PID 4711)", without the
+        // program if the system does not tell it.
         let text = error.to_string();
         let (before, after) = text.split_once("(PID ").unwrap_or_default();
         let program = before.rsplit_once(" held in ").map(|(_, path)| path.trim()).unwrap_or_default();

@@ -1,10 +1,12 @@
 //! Batches as a table that a statement can read: `select * from millrace_feed(7)`.
 //!
-//! The appender of the C interface keeps what it is given, and runs a small query over it each time that it is full; a table function
-//! hands DuckDB the rows as its pipeline asks for them, on several threads at once where their order does not matter.
+//! The appender of the C interface keeps what it is given, and runs a small query over it each time
+//! that it is full. A table function instead hands rows to DuckDB's pipeline as it asks for them,
+//! on several threads at once if the order of the rows does not matter.
 //!
-//! A statement reads only as long as batches come one behind the other. Where the source is slow it ends, so that none of DuckDB's threads
-//! sleeps in it or asks again and again whether there is more, and the next batch begins another one.
+//! A statement reads only as long as batches follow each other closely. If the source is slow, the
+//! statement ends, so that no thread of DuckDB sleeps in it or keeps asking for more. The next
+//! batch then starts another statement in the same transaction.
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
@@ -25,58 +27,67 @@ use super::failure::statement_error;
 use super::load::{storable, storable_schema};
 use super::vector::fill;
 
-/// Rows that DuckDB takes at a time.
+/// Rows of a DuckDB vector, which is what one call of the table function may return.
 const VECTOR: usize = 2048;
+/// The name of the table function.
 const NAME: &str = "millrace_feed";
+/// Threads that may call the table function at once, if rows may arrive in any order.
 const MOST_THREADS: u64 = 64;
+/// The number of rows that the planner is told.
 const MANY_ROWS: u64 = 1_000_000_000;
-/// How long a thread of DuckDB's waits for the next batch.
+/// How long a thread of DuckDB waits for the next batch before the statement ends.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Feeds that somebody is about to read. DuckDB's functions are told numbers, not pointers.
+/// Feeds that a statement reads or is about to read, by number: a table function gets numbers and
+/// no pointers.
 static WAITING: Mutex<BTreeMap<i64, Arc<Feed>>> = Mutex::new(BTreeMap::new());
+/// The number of the last feed.
 static LAST: AtomicI64 = AtomicI64::new(0);
 
-/// Makes the table function known to a database.
+/// Registers the table function with a database.
 pub(super) fn register(connection: &Connection) -> Result<()> {
     connection.register_table_function::<Table>(NAME).map_err(|error| statement_error(&error))
 }
 
-/// Whether rows have to arrive in the order in which they are sent.
+/// Whether rows must be inserted in the order in which they arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RowOrder {
-    /// One thread takes them.
+    /// In the order of arrival, on one thread.
     Kept,
-    /// Several do.
+    /// In any order, on several threads.
     Free,
 }
 
-/// Batches on their way into a table.
+/// The batches of one load on their way into a table.
 pub(super) struct Feed {
+    /// The schema of the batches as DuckDB gets them.
     schema: arrow_schema::SchemaRef,
     order: RowOrder,
     runtime: Handle,
     state: Mutex<State>,
-    /// Told when the one that waited for a batch waits no more.
+    /// Notified when the thread that waited for a batch has stopped waiting.
     arrived: Condvar,
 }
 
+/// What the threads that read a feed share.
 struct State {
-    /// Taken by who waits for the next batch.
+    /// `None` while a thread waits for the next batch.
     batches: Option<BatchReceiver>,
     finish: Box<dyn FinishLoad>,
-    /// The batch at hand, and how many of its rows are through.
+    /// The current batch, and how many of its rows were handed out.
     present: Option<(RecordBatch, usize)>,
+    /// Rows of all batches that were received.
     rows: u64,
-    /// There are no more batches.
+    /// Whether the source has ended.
     ended: bool,
-    /// The source is slow: all threads of the present statement are to end.
+    /// Whether the source is slow, so that all threads of the current statement have to end.
     paused: bool,
+    /// The error that ended the feed.
     failed: Option<Error>,
 }
 
 impl State {
-    /// Takes note of a batch, or of the end.
+    /// Makes a batch the current one, after `finish` has seen it; `None` marks the end.
     fn take(&mut self, batch: Option<Batch>) -> Result<()> {
         let Some(batch) = batch else {
             self.ended = true;
@@ -88,6 +99,7 @@ impl State {
         Ok(())
     }
 
+    /// The next rows of the current batch, at most one vector; `None` if it is used up.
     fn slice(&mut self) -> Option<RecordBatch> {
         let (batch, through) = self.present.as_mut()?;
         let rows = VECTOR.min(batch.num_rows() - *through);
@@ -101,7 +113,8 @@ impl State {
 }
 
 impl Feed {
-    /// Rows of an Arrow schema, which `finish` looks at. To be called on a runtime.
+    /// A feed of batches with this Arrow schema; `finish` sees each of them. Must be called inside
+    /// a runtime.
     pub(super) fn new(
         schema: &arrow_schema::Schema,
         order: RowOrder,
@@ -126,13 +139,15 @@ impl Feed {
         }
     }
 
-    /// What a statement calls the column at a place. Names of the source may differ in nothing but case.
+    /// The name of a column in the table function, by position. The source's own names may differ
+    /// only by case, which DuckDB does not distinguish.
     pub(super) fn column(place: usize) -> String {
         format!("c{place}")
     }
 
-    /// Inserts all rows; returns how many there were. `target` is a table, perhaps with the names of columns, and `values` what they are made of
-    /// ([`Self::column`], or `feed.*`). Blocks until the source is done.
+    /// Inserts all rows and returns their number and `finish`. `target` is a table, optionally with
+    /// column names, and `values` are expressions over [`Self::column`], or `feed.*`. Blocks until
+    /// the source has ended. Runs as many statements as the pauses of the source require.
     pub(super) fn insert_into(
         self,
         connection: &Connection,
@@ -142,8 +157,9 @@ impl Feed {
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         let sql = match self.order {
             RowOrder::Kept => format!("insert into {target} select {values} from {NAME}({number}) as feed"),
-            // Rows have an order to DuckDB, and are inserted on one thread, unless some of what they are made of has none: the groups of
-            // an aggregate.
+            // DuckDB keeps the order of rows, and then inserts on one thread. The order is lost if
+            // a part of the rows comes from something unordered, such as the groups of an
+            // aggregate. Hence this product with a single group.
             RowOrder::Free => format!(
                 "insert into {target} select {values} from {NAME}({number}) as feed, \
                  (select range from range(1) group by range) as unordered"
@@ -158,14 +174,14 @@ impl Feed {
                 Err(error) => break Err(error),
             }
             if let Err(error) = connection.execute_batch(&sql) {
-                // What stopped the feed is the cause of what stopped the statement.
+                // If the feed failed, that is the reason for which the statement failed.
                 let cause = feed.state().failed.take();
                 break Err(cause.unwrap_or_else(|| statement_error(&error)));
             }
         };
         waiting().remove(&number);
         done?;
-        // DuckDB lets go of it with the end of the statement.
+        // DuckDB drops its reference when the statement ends.
         let feed = Arc::into_inner(feed)
             .ok_or_else(|| Error::new(ErrorKind::Internal, "a statement has ended, but still reads"))?;
         let state = feed.state.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -176,7 +192,8 @@ impl Feed {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until there are rows. False at the end.
+    /// Waits until there are rows; returns false at the end. Called between statements, so no other
+    /// thread uses the state.
     fn wait(&self) -> Result<bool> {
         let mut state = self.state();
         state.paused = false;
@@ -187,7 +204,8 @@ impl Feed {
         Ok(state.present.is_some())
     }
 
-    /// The next rows; none at the end, or where none come for some time.
+    /// The next rows for one thread of DuckDB. `None` ends the thread's part of the statement: at
+    /// the end, after an error, or if no batch arrives within [`PATIENCE`].
     fn next(&self) -> Result<Option<RecordBatch>> {
         let mut state = self.state();
         loop {
@@ -197,11 +215,13 @@ impl Feed {
             if state.ended || state.paused || state.failed.is_some() {
                 return Ok(None);
             }
+            // One thread takes the receiver and waits for a batch without the lock; the others wait
+            // for it.
             let Some(mut batches) = state.batches.take() else {
                 let waited = self.arrived.wait_timeout(state, PATIENCE);
                 let (again, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
                 state = again;
-                // A thread that had no more to do while others go on would ask for work again and again.
+                // DuckDB would call a thread without rows again and again while others go on.
                 state.paused |= timeout.timed_out() && state.present.is_none();
                 continue;
             };
@@ -220,10 +240,12 @@ impl Feed {
     }
 }
 
+/// The registry of feeds.
 fn waiting() -> MutexGuard<'static, BTreeMap<i64, Arc<Feed>>> {
     WAITING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The table function. Its only parameter is the number of a feed.
 struct Table;
 
 impl VTab for Table {
@@ -233,7 +255,8 @@ impl VTab for Table {
     fn bind(bind: &BindInfo) -> Result<Arc<Feed>, Box<dyn StdError>> {
         let number = bind.get_parameter(0).to_int64();
         let feed = waiting().get(&number).cloned().ok_or("there is no such feed")?;
-        // Of two sides of a product DuckDB keeps the smaller one in memory.
+        // The large number makes the feed the outer side of the product; DuckDB keeps the smaller
+        // side in memory.
         bind.set_cardinality(MANY_ROWS, false);
         for (place, field) in feed.schema.fields().iter().enumerate() {
             bind.add_result_column(&Feed::column(place), to_duckdb_logical_type_for_field(field)?);
@@ -242,7 +265,7 @@ impl VTab for Table {
     }
 
     fn init(init: &InitInfo) -> Result<(), Box<dyn StdError>> {
-        // Where rows keep their order DuckDB takes one, and never more than it has.
+        // If rows keep their order, DuckDB uses one thread. It never uses more than it has.
         init.set_max_threads(MOST_THREADS);
         Ok(())
     }
@@ -264,6 +287,7 @@ impl VTab for Table {
             Ok(rows) => fill(&rows, output),
             Err(error) => {
                 let message = error.to_string();
+                // DuckDB only gets the text; `insert_into` returns the error itself.
                 feed.state().failed.get_or_insert(error);
                 Err(message.into())
             }

@@ -1,4 +1,8 @@
-//! Rows into a raw table, in one transaction with their checkpoint.
+//! Writes the batches of one stream into a raw table, in one transaction with the checkpoint.
+//!
+//! Rows reach DuckDB through the table function of [`Feed`], in an INSERT that reads from it. Rows
+//! that are upserted go into a staging table first, from which the last row of each key is taken.
+//! Any error rolls back everything.
 
 use std::sync::Arc;
 
@@ -19,10 +23,11 @@ use super::failure::statement_error;
 use super::feed::{Feed, RowOrder};
 use super::warehouse::{execute, in_transaction};
 
-/// How many rows a feed had, and who has the last word.
+/// The number of rows that a feed had, and the [`FinishLoad`] that goes on with it.
 type Fed = (u64, Box<dyn FinishLoad>);
 
-/// Blocks until the source is done.
+/// Runs one load in a transaction: writes all batches, then runs the statements of `finish`. Blocks
+/// until the source has ended. Must be called on a thread that may block, inside a runtime.
 pub(super) fn load(
     connection: &Connection,
     request: &LoadRequest,
@@ -33,7 +38,7 @@ pub(super) fn load(
         run(connection, &format!("create schema if not exists {}", Ident::new(&request.table.schema)))?;
         let order = match &request.mode {
             LoadMode::Create | LoadMode::Append(_) | LoadMode::Continue { .. } => RowOrder::Free,
-            // Of several rows with one key the last that arrived counts.
+            // If several rows have the same key, the last one that arrived wins.
             LoadMode::Upsert(_) => RowOrder::Kept,
         };
         let feed = Feed::new(&arrow_schema(&request.columns), order, batches, finish);
@@ -55,6 +60,7 @@ pub(super) fn load(
             .query_row(&format!("select count(*) from {}", request.table), [], |row| row.get::<_, i64>(0))
             .map_err(|error| statement_error(&error))?;
         let outcome = LoadOutcome { rows_read, rows_in_table: rows_in_table as u64 };
+        // This thread is one for blocking work, so it may block on the future.
         let statements = tokio::runtime::Handle::current().block_on(finish.finish(outcome))?;
         for statement in statements {
             execute(connection, &statement?)?;
@@ -63,10 +69,13 @@ pub(super) fn load(
     })
 }
 
+/// Runs statements without parameters.
 fn run(connection: &Connection, sql: &str) -> Result<()> {
     connection.execute_batch(sql).map_err(|error| statement_error(&error))
 }
 
+/// The statement that creates a table. `create` is how it begins, such as
+/// `create table if not exists`.
 fn create_table(create: &str, table: &Relation, columns: &[Column]) -> String {
     let columns = columns.iter().map(|column| {
         let null = if column.nullable { "" } else { " not null" };
@@ -75,13 +84,14 @@ fn create_table(create: &str, table: &Relation, columns: &[Column]) -> String {
     format!("{create} {table} ({})", columns.collect::<Vec<_>>().join(", "))
 }
 
-/// A new table with all rows of a feed.
+/// Creates a table and inserts all rows of a feed.
 fn create(connection: &Connection, table: &Relation, columns: &[Column], feed: Feed) -> Result<Fed> {
     run(connection, &create_table("create table", table, columns))?;
     feed.insert_into(connection, table, "feed.*")
 }
 
-/// All rows of a feed beside those that are there.
+/// Inserts all rows of a feed into the table, beside the rows that it has, with casts to the
+/// table's wider types.
 fn append(connection: &Connection, request: &LoadRequest, how: &Merge, feed: Feed) -> Result<Fed> {
     begin(connection, &request.table, how)?;
     let (names, values): (Vec<String>, Vec<String>) = request
@@ -97,14 +107,15 @@ fn append(connection: &Connection, request: &LoadRequest, how: &Merge, feed: Fee
     feed.insert_into(connection, &target, &values.join(", "))
 }
 
-/// The type of a table's column.
+/// The type of a column of the table; that of the arriving column if the table does not list it.
 fn type_of(how: &Merge, name: &str, arriving: DataType) -> DataType {
     how.columns.iter().find(|column| column.name == name).map_or(arriving, |column| column.data_type)
 }
 
-/// Makes the table of a merge, with the rows that it takes over.
+/// Creates the table of a merge if it is missing, and inserts the rows of the former table that it
+/// takes over.
 fn begin(connection: &Connection, table: &Relation, how: &Merge) -> Result<()> {
-    // The first load of a stream has no table yet.
+    // The first load of a stream finds no table.
     run(connection, &create_table("create table if not exists", table, &how.columns))?;
     if let Some(former) = &how.former {
         let columns = &mut former.columns.iter().map(|(column, name)| (column, name.as_str()));
@@ -113,7 +124,8 @@ fn begin(connection: &Connection, table: &Relation, how: &Merge) -> Result<()> {
     Ok(())
 }
 
-/// A statement that brings columns of another table into that of a merge, each under its new name.
+/// An INSERT of columns of another table into the table of a merge. `columns` gives each column of
+/// `from` with its name in the table.
 fn insert(
     table: &Relation,
     how: &Merge,
@@ -130,7 +142,8 @@ fn insert(
     format!("insert into {table} ({}) select {} from {from}", names.join(", "), values.join(", "))
 }
 
-/// Rows of the same key go, then those that arrived come in; of several with one key the last that arrived.
+/// Upserts the staged rows: deletes the rows with the same keys, then inserts the last staged row
+/// of each key. Drops the staging table.
 fn merge(connection: &Connection, request: &LoadRequest, staging: &Relation, how: &Merge) -> Result<()> {
     let table = &request.table;
     let key: Vec<Ident> = how.key.iter().map(Ident::new).collect();
@@ -152,13 +165,15 @@ fn merge(connection: &Connection, request: &LoadRequest, staging: &Relation, how
         &format!("delete from {table} as old using {staging} as new where {}", same.join(" and ")),
     )?;
     let columns = &mut request.columns.iter().map(|column| (column, column.name.as_str()));
+    // `rowid` of the staging table is the order of arrival, which `RowOrder::Kept` ensures.
     let last = format!(" qualify row_number() over (partition by {list} order by rowid desc) = 1");
     run(connection, &(insert(table, how, staging, columns) + &last))?;
     run(connection, &format!("drop table {staging}"))
 }
 
-/// Values of one type as those of another that holds them exactly. What DuckDB stores as text gets the digits that the type has after its
-/// point, so that one number has one text.
+/// An expression that casts `value` to a wider type that holds it exactly. A decimal that DuckDB
+/// stores as text gets as many digits after the point as its type has, so that each number has
+/// exactly one text.
 fn widened(value: String, from: DataType, to: DataType) -> String {
     if from == to {
         return value;
@@ -174,13 +189,14 @@ fn widened(value: String, from: DataType, to: DataType) -> String {
     format!("{cast} || '{point}{}'", "0".repeat(usize::from(scale - had)))
 }
 
-/// What DuckDB is given: texts in the place of decimals of more than 38 digits, which it stores as text, and of intervals, whose NULLs the
-/// crate's conversion (1.10505) turns into zero; DuckDB casts their texts exactly.
+/// Whether a field is handed to DuckDB as text: decimals of more than 38 digits, which it stores as
+/// text, and intervals. The crate's own conversion (1.10505) turns NULLs of intervals into zero;
+/// DuckDB casts the texts of intervals exactly.
 fn goes_as_text(field: &Field) -> bool {
     matches!(field.data_type(), ArrowType::Decimal256(..) | ArrowType::Interval(_))
 }
 
-/// The schema of [`storable`] batches.
+/// The schema of batches that [`storable`] returns.
 pub(super) fn storable_schema(schema: &Schema) -> Arc<Schema> {
     let fields = schema.fields().iter().map(|field| {
         if goes_as_text(field) {
@@ -192,7 +208,8 @@ pub(super) fn storable_schema(schema: &Schema) -> Arc<Schema> {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The batch as DuckDB is given it.
+/// The batch in the form in which DuckDB gets it: fields for which [`goes_as_text`] holds are
+/// converted to text.
 pub(super) fn storable(batch: &RecordBatch) -> Result<RecordBatch> {
     let schema = batch.schema();
     if !schema.fields().iter().any(|field| goes_as_text(field)) {
@@ -206,6 +223,7 @@ pub(super) fn storable(batch: &RecordBatch) -> Result<RecordBatch> {
         .map_err(|error| Error::new(ErrorKind::Internal, "a batch could not be converted").caused_by(error))
 }
 
+/// A column of wide decimals or of intervals as text.
 fn texts(column: &ArrayRef) -> StringArray {
     let rows = 0..column.len();
     if let Some(numbers) = column.as_primitive_opt::<Decimal256Type>() {
@@ -216,7 +234,7 @@ fn texts(column: &ArrayRef) -> StringArray {
         .collect()
 }
 
-/// Microseconds as `[-]HH:MM:SS.ffffff`, hours beyond 24 where it takes them.
+/// Microseconds as `[-]HH:MM:SS.ffffff`; hours may exceed 24.
 fn interval_text(micros: i64) -> String {
     let sign = if micros < 0 { "-" } else { "" };
     let (seconds, fraction) = (micros.unsigned_abs() / 1_000_000, micros.unsigned_abs() % 1_000_000);

@@ -1,4 +1,13 @@
-//! DuckDB: the warehouse in a file of this machine, and the engine that reads and describes the portable dialect.
+//! The warehouse connector for DuckDB, a database in a file of this machine, and the analyzer that
+//! parses the portable dialect with DuckDB's own parser.
+//!
+//! The main parts:
+//!
+//! * `warehouse`, `value`, `dialect`: connections, transactions, queries, and types.
+//! * `load`, `feed`, `vector`: rows into raw tables by a table function.
+//! * `publish`: published views, all in one transaction.
+//! * `analyzer`, `reading`: names and columns that a text of SQL reads.
+//! * `doctor`, `failure`: checks of the file, and errors of the engine.
 
 mod analyzer;
 mod dialect;
@@ -54,7 +63,7 @@ static SPEC: MapSpec = MapSpec {
     ],
 };
 
-/// `type: duckdb`.
+/// The connector for `type: duckdb`.
 pub struct Duckdb;
 
 #[async_trait]
@@ -67,6 +76,8 @@ impl WarehouseConnector for Duckdb {
         &SPEC
     }
 
+    /// Opens the file, and creates it and its directory if they are missing. Blocks. `:memory:`
+    /// opens an empty database that nothing keeps; the other settings do not apply to it.
     fn open(&self, project_dir: &Path, settings: &Settings) -> Result<Arc<dyn Warehouse>> {
         let path = settings.text("path").unwrap_or(":memory:");
         let options = ["memory_limit", "threads", "storage_version"];
@@ -97,7 +108,7 @@ impl WarehouseConnector for Duckdb {
     }
 }
 
-/// An empty warehouse in memory.
+/// Opens an empty warehouse in memory.
 pub fn open_scratch() -> Result<Arc<dyn Warehouse>> {
     Ok(Arc::new(DuckdbWarehouse::open_in_memory()?))
 }

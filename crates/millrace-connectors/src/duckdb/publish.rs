@@ -1,4 +1,5 @@
-//! Publishing: all names in one transaction. Readers work on snapshots, so nobody waits and nobody sees half of it.
+//! Publishes all names in one transaction. Readers work on snapshots, so nobody waits and nobody
+//! sees a part of it.
 
 use duckdb::{Connection, params};
 use millrace_core::name::Relation;
@@ -9,10 +10,13 @@ use millrace_engine::ports::warehouse::{PublishOutcome, PublishRequest, Publishe
 use super::failure::statement_error;
 use super::warehouse::{execute, in_transaction};
 
+/// Publishes, or returns `Blocked` if a name is taken by a relation that no publication created.
+/// The check runs before the transaction and changes nothing.
 pub(super) fn publish(connection: &Connection, request: &PublishRequest) -> Result<PublishOutcome> {
     let mut foreign = Vec::new();
     for view in request.views.iter().map(|view| &view.view) {
-        // Also where a name was ours: somebody may have put a table there since.
+        // A name of an earlier publication is checked too, because somebody may have put a table
+        // there since.
         let ours = request.before.contains(view).then_some("VIEW");
         if kind(connection, view)?.is_some_and(|kind| Some(kind.as_str()) != ours) {
             foreign.push(format!(
@@ -28,6 +32,8 @@ pub(super) fn publish(connection: &Connection, request: &PublishRequest) -> Resu
     }
     in_transaction(connection, || {
         let run = |sql: &str| connection.execute_batch(sql).map_err(|error| statement_error(&error));
+        // Names that are no longer published. A relation of that name that is no view is left
+        // alone.
         for view in request.before.iter().filter(|view| !request.views.iter().any(|new| new.view == **view)) {
             if kind(connection, view)?.as_deref() == Some("VIEW") {
                 run(&format!("drop view {view}"))?;
@@ -46,7 +52,7 @@ pub(super) fn publish(connection: &Connection, request: &PublishRequest) -> Resu
     Ok(PublishOutcome::Published { tries: 1 })
 }
 
-/// `VIEW`, `BASE TABLE` or the like; none where there is nothing of that name.
+/// The kind of a relation, such as `VIEW` or `BASE TABLE`; `None` if nothing has that name.
 fn kind(connection: &Connection, relation: &Relation) -> Result<Option<String>> {
     let sql =
         "select max(table_type) from information_schema.tables where table_schema = ? and table_name = ?";
@@ -55,7 +61,7 @@ fn kind(connection: &Connection, relation: &Relation) -> Result<Option<String>> 
         .map_err(|error| statement_error(&error))
 }
 
-/// Comments take no parameters, so the text is quoted as a literal.
+/// Sets the comment of a view. The statement takes no parameters, so the text is a quoted literal.
 fn comment(connection: &Connection, view: &PublishedView) -> Result<()> {
     let literal = |text: &str| format!("'{}'", text.replace('\'', "''").replace('\0', ""));
     if let Some(description) = &view.description {

@@ -1,27 +1,29 @@
-//! Values between DuckDB and the core.
+//! Conversion of values between DuckDB's [`DuckdbValue`] and the core's [`Value`].
 
 use duckdb::types::{TimeUnit, Value as DuckdbValue};
 use millrace_core::value::{Decimal, Value, civil_from_days};
 
-/// A parameter.
+/// Converts a parameter.
 pub(super) fn to_duckdb(value: &Value) -> DuckdbValue {
     match value {
         Value::Null => DuckdbValue::Null,
         Value::Bool(b) => DuckdbValue::Boolean(*b),
         Value::Int(n) => i64::try_from(*n).map_or(DuckdbValue::HugeInt(*n), DuckdbValue::BigInt),
-        // As text, which the statement casts: no float on the way.
+        // Sent as text, which the statement casts, so that no float is involved.
         Value::Decimal(d) => DuckdbValue::Text(d.to_string()),
         Value::Float(x) => DuckdbValue::Double(*x),
         Value::Text(text) => DuckdbValue::Text(text.clone()),
         Value::Date(days) => DuckdbValue::Date32(*days),
         Value::Timestamp(micros) => DuckdbValue::Timestamp(TimeUnit::Microsecond, *micros),
-        // As text with its offset, which the statement casts: the engine would read a timestamp as one of the session's zone.
+        // Sent as text with an offset, which the statement casts. DuckDB would read a bound
+        // timestamp in the time zone of the session.
         Value::TimestampTz(micros) => DuckdbValue::Text(moment(*micros)),
         Value::Bytes(bytes) => DuckdbValue::Blob(bytes.clone()),
     }
 }
 
-/// A moment as DuckDB reads it in any session: years before 1 are written with `(BC)`.
+/// Microseconds since 1970 (UTC) as text that DuckDB reads in any session. Years before 1 are
+/// written with `(BC)`.
 fn moment(micros: i64) -> String {
     const DAY: i64 = 86_400_000_000;
     let (year, month, day) = civil_from_days(micros.div_euclid(DAY));
@@ -34,7 +36,8 @@ fn moment(micros: i64) -> String {
     }
 }
 
-/// A value of a result; none for a type that is read as text instead.
+/// Converts a value of a result; `None` for a type that is cast to text by the query instead.
+/// `zoned` says that timestamps are moments (`TIMESTAMPTZ`). Nanoseconds are cut to microseconds.
 pub(super) fn from_duckdb(value: DuckdbValue, zoned: bool) -> Option<Value> {
     Some(match value {
         DuckdbValue::Null => Value::Null,
@@ -68,7 +71,7 @@ pub(super) fn from_duckdb(value: DuckdbValue, zoned: bool) -> Option<Value> {
     })
 }
 
-/// The double with the same shortest text as the float: 0.1 stays 0.1.
+/// The double whose shortest decimal text equals that of the float: 0.1 stays 0.1.
 fn shortest(x: f32) -> f64 {
     x.to_string().parse().unwrap_or(f64::from(x))
 }

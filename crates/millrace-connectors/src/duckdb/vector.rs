@@ -1,7 +1,8 @@
-//! Rows as DuckDB's vectors hold them.
+//! Fills DuckDB's vectors from Arrow arrays.
 //!
-//! The crate's own conversion asks DuckDB for memory for each text, and counts the digits of each decimal by division (1.10505). Both are written
-//! here, and everything else is left to it. This is the one module with unsafe code. See ADR 0023.
+//! The crate's own conversion (1.10505) asks DuckDB for memory for each text, and counts the digits
+//! of each decimal by division. This module writes both directly and leaves all other types to the
+//! crate. It is the only module with unsafe code; see ADR 0023.
 
 use std::error::Error as StdError;
 use std::mem::MaybeUninit;
@@ -20,8 +21,9 @@ use duckdb::vtab::arrow::{WritableVector, write_arrow_array_to_vector};
 
 type Result<T> = std::result::Result<T, Box<dyn StdError>>;
 
-/// Fills a chunk with rows, which are no more than a vector takes. Its columns have the types that Arrow's are given in DuckDB; that there are
-/// as many, and that those filled here have the type, is held against it.
+/// Fills a chunk with rows, of which there may be no more than a vector holds. Fails if the number
+/// of columns differs, or if a column that is filled here has another type than its vector. The
+/// other columns must have the types that the crate maps Arrow's types to.
 pub(super) fn fill(rows: &RecordBatch, chunk: &mut DataChunkHandle) -> Result<()> {
     if rows.num_columns() != chunk.num_columns() {
         return Err(format!("{} columns for {}", rows.num_columns(), chunk.num_columns()).into());
@@ -56,17 +58,20 @@ pub(super) fn fill(rows: &RecordBatch, chunk: &mut DataChunkHandle) -> Result<()
     Ok(())
 }
 
+/// Marks the NULL rows of a vector.
 fn fill_nulls(nulls: Option<&NullBuffer>, vector: &mut FlatVector<'_>) {
     for row in nulls.into_iter().flat_map(|nulls| (0..nulls.len()).filter(|row| nulls.is_null(*row))) {
         vector.set_null(row);
     }
 }
 
-/// Texts that lie one behind the other in `bytes`, from an offset to the next. DuckDB copies them all at once, into memory that lives as long as
-/// the vector, and each then points into that.
+/// Fills a vector with texts, which lie one behind the other in `bytes`; `offsets` has one more
+/// entry than there are texts. DuckDB copies all bytes at once, into memory that lives as long as
+/// the vector, and each text then points into the copy.
 fn fill_texts(bytes: &[u8], offsets: &[i32], vector: &mut FlatVector<'_>) -> Result<()> {
     let (Some(&first), Some(&end)) = (offsets.first(), offsets.last()) else { return Ok(()) };
     let all = &bytes[first as usize..end as usize];
+    // If all texts together are that short, none of them needs the copy.
     let copy = if all.len() > Text::INLINE { copy_of(all, vector)? } else { 0 };
     let texts = cells::<Text>(vector, offsets.len() - 1)?;
     for (text, ends) in texts.iter_mut().zip(offsets.windows(2)) {
@@ -76,18 +81,21 @@ fn fill_texts(bytes: &[u8], offsets: &[i32], vector: &mut FlatVector<'_>) -> Res
     Ok(())
 }
 
-/// Where in a vector's memory a copy of some bytes is; more than a cell holds.
+/// Copies bytes into the memory of a vector and returns the address of the copy. There must be more
+/// bytes than a cell holds inline. Uses the first cell of the vector, which the caller overwrites.
 #[expect(unsafe_code, reason = "what DuckDB has written is read")]
 fn copy_of(bytes: &[u8], vector: &mut FlatVector<'_>) -> Result<u64> {
     cells::<Text>(vector, 1)?[0].write(Text::new(&[], 0));
     vector.insert(0, bytes);
     // SAFETY: This cell has been written, at the latest just above.
     let copy = unsafe { cells::<Text>(vector, 1)?[0].assume_init() };
-    // Of bytes that are not UTF-8 it takes no note, and says nothing.
+    // DuckDB ignores bytes that are not UTF-8 without an error; the cell then keeps its former
+    // length.
     if copy.length as usize == bytes.len() { Ok(copy.address()) } else { Err("DuckDB refuses a text".into()) }
 }
 
-/// Decimals of which `cell` makes what the vector has for each.
+/// Fills a vector with decimals, each converted by `cell`. Fails if a value has more digits than
+/// the precision permits. Values behind NULLs may be anything.
 fn fill_decimals<T: Cell>(
     numbers: &Decimal128Array,
     vector: &mut FlatVector<'_>,
@@ -107,12 +115,13 @@ fn fill_decimals<T: Cell>(
     Ok(())
 }
 
-/// What a vector of some type has for each row.
+/// A type that a vector holds once for each row.
 trait Cell: Copy {
-    /// Whether it is a type whose rows are these.
+    /// Whether vectors of this logical type hold cells of `Self`.
     fn is_of(of: &LogicalTypeHandle) -> bool;
 }
 
+/// Whether a type is a decimal whose precision is in the range.
 fn is_decimal(of: &LogicalTypeHandle, digits: RangeInclusive<u8>) -> bool {
     of.id() == LogicalTypeId::Decimal && digits.contains(&of.decimal_width())
 }
@@ -135,7 +144,8 @@ impl Cell for i64 {
     }
 }
 
-/// `duckdb_hugeint`: the lower half, then the upper one. It is not aligned as a number of Rust's is.
+/// `duckdb_hugeint`: the lower half, then the upper one. Its alignment is less than that of Rust's
+/// `i128`.
 type Huge = [u64; 2];
 
 impl Cell for Huge {
@@ -148,8 +158,8 @@ fn huge(number: i128) -> Huge {
     [number as u64, (number >> 64) as u64]
 }
 
-/// `duckdb_string_t`: the length, and of a text that is not longer than twelve bytes all of it; of a longer one its first four bytes, and
-/// where it lies.
+/// `duckdb_string_t`: the length and the text itself if it has at most twelve bytes; otherwise the
+/// length, the first four bytes and the address of the text.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Text {
@@ -158,7 +168,7 @@ struct Text {
     rest: [u8; 8],
 }
 
-// Addresses are of eight bytes, as on all machines that there is a libduckdb for.
+// Addresses have eight bytes on all machines for which libduckdb exists.
 const _: () = assert!(size_of::<Text>() == size_of::<duckdb::ffi::duckdb_string_t>());
 const _: () = assert!(size_of::<usize>() == size_of::<u64>());
 
@@ -169,8 +179,10 @@ impl Cell for Text {
 }
 
 impl Text {
+    /// Maximum length in bytes of a text that is stored in the cell itself.
     const INLINE: usize = 12;
 
+    /// The cell for a text. `address` is where the text is stored; short texts do not use it.
     fn new(text: &[u8], address: u64) -> Self {
         let mut cell = Self { length: text.len() as u32, start: [0; 4], rest: [0; 8] };
         let (start, rest) = text.split_at(text.len().min(4));
@@ -183,13 +195,13 @@ impl Text {
         cell
     }
 
-    /// Where a text of more than twelve bytes lies.
+    /// The address of a text of more than twelve bytes.
     fn address(self) -> u64 {
         u64::from_ne_bytes(self.rest)
     }
 }
 
-/// The first rows of a vector, to be written.
+/// The first cells of a vector, for writing. Fails if the vector is too short or of another type.
 #[expect(unsafe_code, reason = "the crate hands out a vector's memory only so")]
 fn cells<'vector, T: Cell>(
     vector: &'vector mut FlatVector<'_>,
@@ -198,12 +210,13 @@ fn cells<'vector, T: Cell>(
     if rows > vector.capacity() || !T::is_of(&vector.logical_type()) {
         return Err("rows do not fit into a vector".into());
     }
-    // SAFETY: The vector's type says that its rows are of `T`, and it has room for so many. What they are before they are written nobody has
-    // said, which is what `MaybeUninit` stands for. While the slice lives the vector is borrowed, and nobody else has one of this place.
+    // SAFETY: The vector's type says that its cells are of `T`, and its capacity is at least
+    // `rows`. The cells may be uninitialized, which `MaybeUninit` permits. The vector stays
+    // borrowed while the slice lives, and no other vector of this column exists meanwhile.
     Ok(unsafe { vector.as_mut_slice_with_len(rows) })
 }
 
-/// One column of a chunk.
+/// One column of a chunk, for the crate's own conversion.
 struct Column<'a> {
     chunk: &'a mut DataChunkHandle,
     place: usize,
@@ -241,7 +254,7 @@ mod tests {
 
     use super::*;
 
-    /// Rows that a table function gives, once.
+    /// The rows that a table function returns, once.
     struct Given;
 
     static GIVEN: Mutex<BTreeMap<i64, RecordBatch>> = Mutex::new(BTreeMap::new());
@@ -284,7 +297,7 @@ mod tests {
             .expect("rows")
     }
 
-    /// Rows as DuckDB gives them back.
+    /// The rows as DuckDB returns them.
     fn through(rows: &RecordBatch) -> Result<RecordBatch> {
         let number = LAST.fetch_add(1, Ordering::Relaxed);
         GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(number, rows.clone());
@@ -320,7 +333,7 @@ mod tests {
             let mut columns: Vec<ArrayRef> = vec![Arc::new(texts), Arc::new(words), Arc::new(flags)];
             columns.extend([1, 4, 5, 9, 10, 18, 19, 38].map(numbers));
             let rows = rows(columns);
-            // Offsets of a part do not begin with zero.
+            // The offsets of a slice do not begin with zero.
             let skipped = skipped.min(values.len());
             let part = rows.slice(skipped, values.len() - skipped);
             let arrived = through(&part).expect("they fit");

@@ -1,4 +1,9 @@
-//! A DuckDB file as a warehouse.
+//! The [`Warehouse`] contract for a DuckDB file.
+//!
+//! One engine has the file open, and each call works on a connection of its own. DuckDB blocks, so
+//! the work runs on threads for blocking work and is interrupted if the caller goes away. If an
+//! error has invalidated the database, the engine is replaced by a new one as soon as nobody uses
+//! the former.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,48 +31,54 @@ use super::load::load;
 use super::publish::publish;
 use super::value::{from_duckdb, to_duckdb};
 
-/// Settings are a connection's own, so each gets them: PostgreSQL's ways where the two engines read the same SQL differently, and
-/// errors with places.
+/// Settings of each connection, since DuckDB keeps them per connection: PostgreSQL's behavior where
+/// the two engines read the same SQL differently, and errors with positions.
 const SESSION: &str = "set errors_as_json = true; set integer_division = true; \
     set default_null_order = 'nulls_last_on_asc_first_on_desc'";
 
-/// What DuckDB calls the oldest version of its own that is to read a new file.
+/// DuckDB's option for the oldest version that must be able to read a new file.
 const STORAGE_VERSION: &str = "storage_compatibility_version";
-/// The first one that stores texts by a dictionary of compressed ones (`DICT_FSST`), without trying both ways for each.
+/// The first version that stores texts by a dictionary of compressed ones (`DICT_FSST`), without
+/// trying both ways for each.
 const DEFAULT_STORAGE_VERSION: &str = "v1.3.0";
 
-/// How long giving back space may take.
+/// Time limit for giving back space.
 const MOST_SETTLING: Duration = Duration::from_secs(5);
 
-/// A DuckDB file. Each call works on a connection of its own.
+/// A DuckDB file, used in one time zone. Each call works on a connection of its own.
 pub struct DuckdbWarehouse {
     opened: Arc<Opened>,
+    /// The time zone of its connections.
     zone: ProjectZone,
 }
 
-/// What all zones have in common.
+/// The open file, shared by the warehouses of all time zones.
 struct Opened {
-    /// What [`DuckdbWarehouse::open`] was told; none for one in memory, which cannot be opened anew.
+    /// What [`DuckdbWarehouse::open`] was given; `None` for a database in memory, which cannot be
+    /// reopened.
     file: Option<File>,
     engine: Mutex<Engine>,
 }
 
 impl Opened {
-    /// Fails where nobody else would find what is written: see [`File::check`].
+    /// Fails if somebody who opens the warehouse would not find what is written here: see
+    /// [`File::check`].
     fn check(&self) -> Result<()> {
-        // One in memory is nobody else's.
+        // Nobody else can open a database in memory.
         self.file.as_ref().map_or(Ok(()), File::check)
     }
 }
 
+/// The path and options with which the file is opened.
 struct File {
     path: PathBuf,
     options: Vec<(String, String)>,
-    /// Which file it is; none where the system does not say.
+    /// The identity of the open file; `None` if the operating system does not give one.
     identity: Mutex<Option<Identity>>,
 }
 
 impl File {
+    /// Opens or creates the file and records its identity.
     fn open(&self) -> Result<Connection> {
         let config =
             config()?.with(STORAGE_VERSION, DEFAULT_STORAGE_VERSION).map_err(|error| refused(&error))?;
@@ -84,7 +95,7 @@ impl File {
         Ok(connection)
     }
 
-    /// Fails where the path no longer leads to the file that is open.
+    /// Fails with `WarehouseReplaced` if the path no longer leads to the open file.
     fn check(&self) -> Result<()> {
         let opened = *self.identity.lock().unwrap_or_else(PoisonError::into_inner);
         let (Some(opened), found) = (opened, Identity::of(&self.path)) else { return Ok(()) };
@@ -101,7 +112,7 @@ impl File {
     }
 }
 
-/// Tells a file apart from all others of the machine.
+/// Identifies a file among all files of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -122,21 +133,24 @@ impl Identity {
     }
 }
 
-/// The engine while it has the file open.
+/// The engine while it has the file open. All connections are cloned from one.
 struct Engine {
-    /// None where the file could not be opened anew.
+    /// `None` if the file could not be reopened.
     connection: Option<Connection>,
-    /// Another count than one: somebody works on a connection.
+    /// One clone for each connection in use, so that a strong count above one means that somebody
+    /// works.
     users: Arc<()>,
 }
 
 impl Engine {
+    /// Wraps a connection and registers the table function for loads.
     fn new(connection: Connection) -> Result<Self> {
         feed::register(&connection)?;
         Ok(Self { connection: Some(connection), users: Arc::new(()) })
     }
 
-    /// A connection of the caller's own; none where the engine refuses all work.
+    /// A connection for one call, with the token that counts it. `None` if the engine refuses all
+    /// work because the database is invalidated.
     fn connect(&self, zone: &ProjectZone) -> Result<Option<(Connection, Arc<()>)>> {
         let Some(connection) = &self.connection else { return Ok(None) };
         let session = format!("{SESSION}; set TimeZone = '{}'", zone.name().replace('\'', "''"));
@@ -150,7 +164,8 @@ impl Engine {
 }
 
 impl DuckdbWarehouse {
-    /// Opens a file, making it where it is not there. Blocks.
+    /// Opens a file, and creates it if it does not exist. Blocks. `options` are settings of DuckDB
+    /// by name, and `storage_version`.
     pub fn open<'a>(path: &Path, options: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
         let options = options.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
         let file = File { path: path.to_owned(), options: options.collect(), identity: Mutex::new(None) };
@@ -170,23 +185,26 @@ impl DuckdbWarehouse {
         Ok(Self { opened: Arc::new(opened), zone: ProjectZone::default() })
     }
 
-    /// A connection, and what says that somebody works on it. Blocks for as long as the file takes to be opened anew, where the engine has
-    /// closed it.
+    /// A connection for one call, with the token that counts it. If the engine was invalidated and
+    /// nobody uses it, reopens the file first and blocks meanwhile; if somebody does, fails.
     fn connect(&self) -> Result<(Connection, Arc<()>)> {
         let mut engine = self.opened.engine.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(connected) = engine.connect(&self.zone)? {
             return Ok(connected);
         }
         let closed = || Error::new(ErrorKind::WarehouseUnreachable, CLOSED);
-        // Two engines over one file would each write their own; the former one ends with its last connection.
+        // Two engines on one file would each write their own version of it. The former one ends
+        // with its last connection.
         let unused = Arc::strong_count(&engine.users) == 1;
         let file = self.opened.file.as_ref().filter(|_| unused).ok_or_else(closed)?;
+        // The former engine has to let go of the file before the next one opens it.
         engine.connection = None;
         *engine = Engine::new(file.open()?)?;
         engine.connect(&self.zone)?.ok_or_else(closed)
     }
 
-    /// Runs blocking work on a connection of its own; interrupts it when the caller goes away or time is up.
+    /// Runs blocking work on a connection of its own, on a thread for blocking work. Interrupts the
+    /// work if the caller goes away or the limit is exceeded; the latter is `TimedOut`.
     async fn work<T: Send + 'static>(
         &self,
         limit: Option<Duration>,
@@ -205,6 +223,8 @@ impl DuckdbWarehouse {
                 Ok(joined) => joined,
                 Err(_) => {
                     interrupt.now();
+                    // The work ends a moment after the interrupt and uses the connection until
+                    // then.
                     let _ = task.await;
                     let message = format!("the query took longer than {} s", limit.as_secs());
                     return Err(Error::new(ErrorKind::TimedOut, message));
@@ -218,8 +238,10 @@ impl DuckdbWarehouse {
     }
 }
 
+/// Settings of each engine.
 fn config() -> Result<Config> {
-    // Everything that is used is linked in; nothing is fetched while somebody waits for a page.
+    // All extensions that are used are linked in, so DuckDB must not download any while a user
+    // waits.
     let config = Config::default().enable_autoload_extension(false);
     config
         .and_then(|config| config.with("autoinstall_known_extensions", "false"))
@@ -230,7 +252,7 @@ fn refused(error: &duckdb::Error) -> Error {
     Error::new(ErrorKind::Internal, "DuckDB refused its configuration").caused_by(error)
 }
 
-/// Interrupts the query when it is dropped: the caller no longer waits.
+/// Interrupts the running query when it is dropped, because the caller no longer waits for it.
 struct Interrupt(Option<Arc<InterruptHandle>>);
 
 impl Interrupt {
@@ -251,7 +273,8 @@ impl Drop for Interrupt {
     }
 }
 
-/// Runs a statement and returns the rows that it touched.
+/// Runs a statement and returns the number of rows that it touched. Fails with `Superseded` if it
+/// is a guard and did not touch exactly one.
 pub(super) fn execute(connection: &Connection, statement: &Statement) -> Result<u64> {
     let params: Vec<DuckdbValue> = statement.params.iter().map(to_duckdb).collect();
     let rows = connection
@@ -260,7 +283,7 @@ pub(super) fn execute(connection: &Connection, statement: &Statement) -> Result<
     statement.check(rows as u64)
 }
 
-/// Runs `work` between BEGIN and COMMIT, or ROLLBACK where it fails.
+/// Runs `work` between BEGIN and COMMIT; rolls back if it fails.
 pub(super) fn in_transaction<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
     connection.execute_batch("begin").map_err(|error| statement_error(&error))?;
     let done = work().and_then(|value| {
@@ -268,12 +291,14 @@ pub(super) fn in_transaction<T>(connection: &Connection, work: impl FnOnce() -> 
         Ok(value)
     });
     if done.is_err() {
-        // Fails only where the transaction has ended already.
+        // The rollback fails only if the transaction has ended already.
         let _ = connection.execute_batch("rollback");
     }
     done
 }
 
+/// The columns of a select, by DESCRIBE. Positions in errors are shifted back by the length of the
+/// prefix.
 fn describe(connection: &Connection, sql: &str) -> Result<Vec<ResultColumn>> {
     const BEFORE: &str = "describe ";
     let shifted = |error: &duckdb::Error| {
@@ -292,7 +317,8 @@ fn describe(connection: &Connection, sql: &str) -> Result<Vec<ResultColumn>> {
         .collect())
 }
 
-/// Reads a result. A column whose type has no value of its own is cast to text by a statement around it.
+/// Runs a query. If a column has a type without a logical type, runs the query once more inside a
+/// statement that casts such columns to text.
 fn query(connection: &Connection, statement: &Statement, limits: QueryLimits) -> Result<Rows> {
     let rows = fetch(connection, &statement.sql, &statement.params, limits)?;
     let odd: Vec<bool> = rows.columns.iter().map(|column| column.data_type.is_none()).collect();
@@ -310,11 +336,13 @@ fn query(connection: &Connection, statement: &Statement, limits: QueryLimits) ->
     Ok(Rows { columns: rows.columns, ..texts })
 }
 
+/// Executes a statement and collects its rows, up to `limits.rows`.
 fn fetch(connection: &Connection, sql: &str, params: &[Value], limits: QueryLimits) -> Result<Rows> {
     let params: Vec<DuckdbValue> = params.iter().map(to_duckdb).collect();
     let mut prepared = connection.prepare(sql).map_err(|error| statement_error(&error))?;
-    // Executed so that rows come as they are asked for: a result that is held whole takes the memory of all of its rows, however few are wanted. The
-    // stream itself is of no use here, since `Rows` reads values of the same execution.
+    // Streaming execution produces rows as they are requested. A materialized result would take the
+    // memory of all rows, however few are wanted. The Arrow stream itself is dropped: `Rows` reads
+    // values of the same execution.
     prepared.stream_arrow(params_from_iter(params)).map(drop).map_err(|error| statement_error(&error))?;
     let mut rows = prepared.raw_query();
     let columns: Vec<ResultColumn> = rows.as_ref().map_or_else(Vec::new, |statement| {
@@ -389,7 +417,7 @@ impl Warehouse for DuckdbWarehouse {
     }
 
     fn is_exclusive(&self) -> bool {
-        // The file is locked by the engine, and one in memory is nobody else's anyway.
+        // The engine locks the file, and nobody else can open a database in memory.
         true
     }
 
@@ -398,7 +426,8 @@ impl Warehouse for DuckdbWarehouse {
     }
 
     async fn prepare(&self, _tables: &[PreparedTable]) -> Result<()> {
-        // Zone maps come with the data; an index would cost more than it saves, and nothing but point look-ups would use it.
+        // DuckDB keeps zone maps for all data. An index would cost more than it saves, since only
+        // point look-ups use it.
         Ok(())
     }
 
@@ -414,7 +443,7 @@ impl Warehouse for DuckdbWarehouse {
             let mut stay = Vec::new();
             for (relation, is_view) in relations {
                 let kind = if is_view { "view" } else { "table" };
-                // Readers keep what they see: a drop waits for nobody here.
+                // Readers keep their snapshots, so a drop waits for nobody.
                 if let Err(error) = connection.execute_batch(&format!("drop {kind} if exists {relation}")) {
                     stay.push((relation, statement_error(&error).to_string()));
                 }
@@ -425,8 +454,9 @@ impl Warehouse for DuckdbWarehouse {
     }
 
     async fn settle(&self) -> Result<()> {
-        // A plain CHECKPOINT is refused while anybody reads, and the file would grow by a copy with each publish. The forced one waits
-        // for writers only; where one takes long, the next publish catches up.
+        // A plain CHECKPOINT is refused while anybody reads, so the file would grow by a copy with
+        // each publish. The forced one waits only for writers. If one of them takes long, the
+        // checkpoint after the next publish makes up for it.
         let forced = |connection: Connection| {
             connection.execute_batch("force checkpoint").map_err(|error| statement_error(&error))
         };

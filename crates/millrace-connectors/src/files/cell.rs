@@ -1,4 +1,4 @@
-//! A value as a format hands it over, before it has a type.
+//! A value as a format hands it over, before it has a type; and why a column refuses it.
 
 use std::borrow::Cow;
 
@@ -9,39 +9,39 @@ use millrace_core::schema::DataType;
 #[cfg(any(feature = "json", feature = "csv", feature = "mysql"))]
 use crate::files::number::Short;
 
-/// One value of a record. The bytes are UTF-8; its format has made sure of it.
+/// One value of a record. The bytes are UTF-8; the format has checked that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cell<'a> {
     /// JSON's null, or an empty CSV field without quotes.
     Null,
-    /// An empty CSV field in quotes: a text in a column of texts, and nothing in others.
+    /// An empty CSV field in quotes: an empty text in a column of texts, and NULL in all others.
     Empty,
     /// JSON's true or false.
     Boolean(bool),
-    /// A JSON number, as it is written.
+    /// The text of a JSON number.
     Number(&'a [u8]),
-    /// The same, already read: what nearly all numbers are.
+    /// A JSON number that was parsed while it was scanned, as nearly all numbers are.
     Short {
-        /// As it is written.
+        /// Its text.
         source: &'a [u8],
-        /// What it says.
+        /// Its value.
         number: Short,
     },
-    /// A JSON string: its text, and how it is written, with the quotes.
+    /// A JSON string.
     Text {
-        /// Without escapes.
+        /// Its text, without escapes.
         text: &'a [u8],
-        /// As it stands in the file.
+        /// As it stands in the file, with escapes and quotes.
         source: &'a [u8],
     },
-    /// A JSON object or array, as it is written.
+    /// The text of a JSON object or array.
     Nested(&'a [u8]),
-    /// A text whose format does not tell of what kind it is (CSV).
+    /// A text from a format that does not tell kinds of values apart (CSV).
     Plain(&'a [u8]),
 }
 
 impl Cell<'_> {
-    /// Whether it is NULL in a column of that type.
+    /// Whether it is NULL in a column of this type.
     #[cfg(any(feature = "json", feature = "csv"))]
     #[inline]
     pub(crate) fn is_null_in(self, data_type: DataType) -> bool {
@@ -53,19 +53,20 @@ impl Cell<'_> {
     }
 }
 
-/// What the way in which a value is written says of the type of its column.
+/// What the way in which a value is written says about the type of its column.
 #[cfg(any(feature = "json", feature = "csv", feature = "mysql"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spelling {
-    /// Values that are written so make a column of this very type.
+    /// Discovery infers the column's very type from values that are written like this.
     Own,
-    /// They make one of another type, though this one holds the value exactly: `1.0` among integers.
+    /// Discovery infers another type, though this type holds the value exactly: `1.0` among
+    /// integers.
     Other,
-    /// That depends on the value: the column takes all kinds.
+    /// It depends on the value, because the column takes values of all kinds.
     Any,
 }
 
-/// Why a value cannot be put into its column. Never holds the value.
+/// Why a column does not take a value. Never contains the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) code: QuarantineCode,
@@ -85,11 +86,11 @@ impl Refusal {
         Self::new(QuarantineCode::OutOfRange, reason)
     }
 
-    /// A record of which not all bytes are characters in the encoding that the project says its file has.
+    /// Refuses a record with bytes that are no character in the encoding that the project declares.
     pub(crate) fn not_text(encoding: Option<&str>) -> Self {
         let reason = match encoding {
             None => "not all bytes are characters of the file's encoding, which is UTF-8 unless `encoding:` says otherwise".to_owned(),
-            // Files of Windows are often said to be that.
+            // Files in windows-1252 are often declared to be in Latin-1.
             Some("latin-1") => "not all bytes are characters of latin-1; is it `encoding: windows-1252`?".to_owned(),
             Some(encoding) => format!("not all bytes are characters of {encoding}, which `encoding:` says that the file is written in"),
         };

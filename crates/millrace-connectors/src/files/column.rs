@@ -1,4 +1,4 @@
-//! Arrow columns that grow value by value and can forget the last row.
+//! Arrow columns that grow value by value, and from which the last row can be removed.
 
 use std::sync::Arc;
 
@@ -17,16 +17,17 @@ use millrace_engine::ports::batch::arrow_type;
 
 use crate::files::number::Short;
 
-/// Values of one column, in the layout of its Arrow type.
+/// The values of one column, in the layout of its Arrow type.
 #[derive(Debug)]
 pub(crate) struct ColumnBuffer {
     data_type: DataType,
     values: Values,
     len: usize,
-    /// Which values are there; none as long as all are.
+    /// Which values are not NULL; `None` as long as no value is NULL.
     validity: Option<BooleanBufferBuilder>,
 }
 
+/// The values of a column by their physical type. Types of 128 or 256 bits belong to decimals.
 #[derive(Debug)]
 pub(crate) enum Values {
     Boolean(BooleanBufferBuilder),
@@ -38,7 +39,9 @@ pub(crate) enum Values {
     UInt16(Vec<u16>),
     UInt32(Vec<u32>),
     UInt64(Vec<u64>),
+    /// Decimals of up to 38 digits, times ten to the scale.
     Decimal128(Vec<i128>),
+    /// Decimals of more digits.
     Decimal256(Vec<i256>),
     Float32(Vec<f32>),
     Float64(Vec<f64>),
@@ -46,12 +49,14 @@ pub(crate) enum Values {
     Date(Vec<i32>),
     /// Microseconds since 1970-01-01, for both kinds of timestamp.
     Micros(Vec<i64>),
+    /// Lengths of time, all in the nanoseconds.
     Interval(Vec<IntervalMonthDayNano>),
     /// Texts and byte strings: where each ends, and all of them one after the other.
     Bytes(Vec<i32>, Vec<u8>),
 }
 
-/// The statement `$body` for whichever vector of numbers it is, with the vector as `$list`.
+/// Runs `$body` on whichever vector of numbers `$values` holds, bound to `$list`; `$for_flags` on a
+/// bitmap and `$for_bytes` on texts.
 macro_rules! each_number {
     ($values:expr, $list:ident => $body:expr, $flags:ident => $for_flags:expr, ($ends:ident, $bytes:ident) => $for_bytes:expr) => {
         match $values {
@@ -74,6 +79,7 @@ macro_rules! each_number {
     };
 }
 
+/// Appends the placeholder of a NULL.
 fn push_default<T: Default>(list: &mut Vec<T>) {
     list.push(T::default());
 }
@@ -89,12 +95,12 @@ impl ColumnBuffer {
         self.data_type
     }
 
-    /// Rows in it.
+    /// The number of rows.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Counts a value that has been appended.
+    /// Counts a value that was appended.
     #[inline]
     fn count(&mut self) {
         self.len += 1;
@@ -103,7 +109,7 @@ impl ColumnBuffer {
         }
     }
 
-    /// Appends a NULL.
+    /// Appends a NULL. Arrow stores a placeholder value for it.
     pub(crate) fn push_null(&mut self) {
         each_number!(
             &mut self.values,
@@ -111,6 +117,7 @@ impl ColumnBuffer {
             flags => flags.append(false),
             (ends, bytes) => ends.push(bytes.len() as i32)
         );
+        // The first NULL: all values before it are there.
         let validity = self.validity.get_or_insert_with(|| {
             let mut validity = BooleanBufferBuilder::new(self.len + 1);
             validity.append_n(self.len, true);
@@ -120,8 +127,8 @@ impl ColumnBuffer {
         self.len += 1;
     }
 
-    /// Appends a value: `push` adds exactly one to the vector of the column's type, or returns false and adds nothing, which
-    /// this hands back.
+    /// Appends a value by `push`, which adds exactly one value to the vector of the column's type,
+    /// or adds nothing and returns false. Returns what `push` returned.
     pub(crate) fn push_with(&mut self, push: impl FnOnce(&mut Values) -> bool) -> bool {
         let pushed = push(&mut self.values);
         if pushed {
@@ -130,8 +137,8 @@ impl ColumnBuffer {
         pushed
     }
 
-    /// Appends a number to a column of `int64` or of decimals of up to 38 digits, where it is written as the column's own are. False where it
-    /// is not, or the column is another: then nothing is added.
+    /// Appends a number to a column of `int64` or of decimals with at most 38 digits, if discovery
+    /// would infer the column's type from it. Otherwise returns false and adds nothing.
     #[inline]
     pub(crate) fn push_short(&mut self, number: Short) -> bool {
         match (&mut self.values, self.data_type) {
@@ -146,7 +153,8 @@ impl ColumnBuffer {
         true
     }
 
-    /// Appends a text or bytes to a column of texts, JSON or bytes.
+    /// Appends a text or bytes to a column of texts, JSON or bytes. Does nothing on a column of
+    /// another type.
     #[inline]
     pub(crate) fn push_bytes(&mut self, text: &[u8]) {
         if let Values::Bytes(ends, bytes) = &mut self.values {
@@ -156,7 +164,8 @@ impl ColumnBuffer {
         }
     }
 
-    /// The last text of a column of texts or JSON; nothing where it is NULL, or the column is another.
+    /// The last text of a column of texts or JSON. Empty if it is NULL, or if the column has
+    /// another type.
     pub(crate) fn last_text(&self) -> &[u8] {
         match &self.values {
             Values::Bytes(ends, bytes) if self.data_type != DataType::Bytes => {
@@ -167,7 +176,7 @@ impl ColumnBuffer {
         }
     }
 
-    /// Appends a truth value to a column of them.
+    /// Appends a truth value to a column of booleans. Does nothing on a column of another type.
     pub(crate) fn push_boolean(&mut self, value: bool) {
         if let Values::Boolean(flags) = &mut self.values {
             flags.append(value);
@@ -175,7 +184,8 @@ impl ColumnBuffer {
         }
     }
 
-    /// Appends a day, counted from 1970-01-01, to a column of dates.
+    /// Appends a day, counted from 1970-01-01, to a column of dates. Does nothing on a column of
+    /// another type.
     pub(crate) fn push_days(&mut self, days: i32) {
         if let Values::Date(list) = &mut self.values {
             list.push(days);
@@ -183,7 +193,8 @@ impl ColumnBuffer {
         }
     }
 
-    /// Appends microseconds to a column of timestamps or intervals.
+    /// Appends microseconds to a column of timestamps or intervals. Does nothing on a column of
+    /// another type.
     pub(crate) fn push_micros(&mut self, micros: i64) {
         match &mut self.values {
             Values::Micros(list) => list.push(micros),
@@ -193,7 +204,7 @@ impl ColumnBuffer {
         self.count();
     }
 
-    /// Forgets all rows from `rows` on.
+    /// Removes all rows from `rows` on.
     pub(crate) fn truncate(&mut self, rows: usize) {
         if self.len() <= rows {
             return;
@@ -207,20 +218,23 @@ impl ColumnBuffer {
             list => list.truncate(rows),
             flags => flags.truncate(rows),
             (ends, bytes) => {
+                // `ends` has one entry more than there are rows.
                 ends.truncate(rows + 1);
                 bytes.truncate(ends.last().map_or(0, |&end| end as usize));
             }
         );
     }
 
-    /// The column as an Arrow array; it is empty afterwards. Fails where a text is not UTF-8, which formats have to prevent.
+    /// Takes the column as an Arrow array, and leaves it empty. Fails if a text is not UTF-8, which
+    /// formats have to prevent.
     pub(crate) fn take(&mut self) -> Result<ArrayRef, ArrowError> {
-        // The next ones will be about as many.
+        // The next batch has about as many values, so its buffers are allocated at once.
         let bytes = if let Values::Bytes(_, bytes) = &self.values { bytes.len() } else { 0 };
         let next = Values::new(self.data_type, self.len + self.len / 16, bytes + bytes / 16);
         let values = std::mem::replace(&mut self.values, next);
         self.len = 0;
         let nulls = self.validity.take().map(|mut validity| NullBuffer::new(validity.finish()));
+        // After a roll-back the bitmap may have no NULL left.
         let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
         Ok(match values {
             Values::Boolean(mut flags) => Arc::new(BooleanArray::new(flags.finish(), nulls)),
@@ -251,6 +265,8 @@ impl ColumnBuffer {
         })
     }
 
+    /// An array of fixed-width values. Decimals and timestamps get their precision and zone from
+    /// the logical type.
     fn numbers<T: ArrowPrimitiveType>(
         &self,
         list: Vec<T::Native>,
@@ -262,7 +278,7 @@ impl ColumnBuffer {
 }
 
 impl Values {
-    /// An empty vector with room for so many values, and so many bytes of them.
+    /// An empty vector with room for `rows` values and, for texts, `bytes` bytes.
     fn new(data_type: DataType, rows: usize, bytes: usize) -> Self {
         match data_type {
             DataType::Boolean => Self::Boolean(BooleanBufferBuilder::new(rows)),
@@ -281,9 +297,11 @@ impl Values {
             DataType::Float32 => Self::Float32(Vec::with_capacity(rows)),
             DataType::Float64 => Self::Float64(Vec::with_capacity(rows)),
             DataType::Date => Self::Date(Vec::with_capacity(rows)),
+            // Both kinds are microseconds; the zone is added with the Arrow type.
             DataType::Timestamp | DataType::TimestampTz => Self::Micros(Vec::with_capacity(rows)),
             DataType::Interval => Self::Interval(Vec::with_capacity(rows)),
             DataType::Text | DataType::Json | DataType::Bytes => {
+                // Offsets begin with 0, as Arrow's do.
                 let mut ends = Vec::with_capacity(rows + 1);
                 ends.push(0);
                 Self::Bytes(ends, Vec::with_capacity(bytes))
@@ -291,8 +309,9 @@ impl Values {
         }
     }
 
-    /// Appends an integer where this is a vector of integers that holds it, and says whether.
+    /// Appends an integer and returns true, if this is a vector of integers in whose range it is.
     pub(crate) fn push_integer(&mut self, n: i128) -> bool {
+        // The conversion fails if the integer is out of the type's range.
         fn push<T: TryFrom<i128>>(list: &mut Vec<T>, n: i128) -> bool {
             T::try_from(n).map(|n| list.push(n)).is_ok()
         }

@@ -1,4 +1,7 @@
-//! Cells of JSON and CSV into typed columns: exactly, or refused.
+//! Converts cells of JSON and CSV into typed columns, exactly or not at all.
+//!
+//! Each conversion also reports the [`Spelling`] of the value: whether discovery would infer the
+//! column's very type from it. A guess of the columns is checked by that.
 
 use millrace_core::schema::DataType;
 
@@ -14,10 +17,12 @@ pub(crate) fn push(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<(), Refu
     put(column, cell).map(|_spelling| ())
 }
 
-/// The same, and says how the value is written.
+/// Appends a cell that is not null, and reports how the value is written. A refusal leaves the
+/// column as it was.
 #[inline]
 pub(crate) fn put(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<Spelling, Refusal> {
     match cell {
+        // The two most frequent cases, before the general one.
         Cell::Short { number, .. } if column.push_short(number) => Ok(Spelling::Own),
         Cell::Text { text, .. } if column.data_type() == DataType::Text => {
             column.push_bytes(text);
@@ -27,18 +32,20 @@ pub(crate) fn put(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<Spelling,
     }
 }
 
-/// The same for a number of a format of texts that has to give its text back, because it is part of the key: `1.10` is not `1.1` there.
+/// Appends a number of the key from a format that writes all values as texts. Refuses a number
+/// whose text the column's type would not give back, because `1.10` and `1.1` are different keys
+/// there.
 pub(crate) fn put_verbatim(column: &mut ColumnBuffer, text: &[u8]) -> Result<Spelling, Refusal> {
     let scale = match column.data_type() {
         DataType::Decimal { scale, .. } => usize::from(scale),
-        // Who makes a float the key takes its values for what they are.
+        // Whoever declares a float as the key compares its values and not their texts.
         DataType::Float32 | DataType::Float64 => return put(column, Cell::Plain(text)),
         _ => 0,
     };
     if let Some(number) = Short::parse(text)
         && number.written_scale(text) == Some(scale)
     {
-        // Nearly all numbers need no second look.
+        // Nearly all numbers are short, and need no second parse.
         return if column.push_short(number) { Ok(Spelling::Own) } else { put(column, Cell::Plain(text)) };
     }
     let written = Number::parse(text).map(|number| number.written_scale());
@@ -51,9 +58,11 @@ pub(crate) fn put_verbatim(column: &mut ColumnBuffer, text: &[u8]) -> Result<Spe
     put(column, Cell::Plain(text))
 }
 
+/// Appends a cell of any kind to a column of any type, or refuses it.
 fn put_any(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<Spelling, Refusal> {
     let cell = if let Cell::Short { source, .. } = cell { Cell::Number(source) } else { cell };
     match (column.data_type(), cell) {
+        // A column of texts tells an empty text in quotes from a missing one; others do not.
         (DataType::Text, Cell::Empty) => column.push_bytes(b""),
         (_, Cell::Null | Cell::Empty) => column.push_null(),
         (DataType::Text, Cell::Text { text, .. } | Cell::Plain(text)) => column.push_bytes(text),
@@ -61,11 +70,13 @@ fn put_any(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<Spelling, Refusa
             column.push_bytes(source);
             return Ok(Spelling::Own);
         }
+        // The text as it is written keeps every digit.
         (DataType::Text | DataType::Json, Cell::Number(source))
         | (DataType::Json, Cell::Text { source, .. }) => column.push_bytes(source),
         (DataType::Text | DataType::Json, Cell::Boolean(value)) => {
             column.push_bytes(if value { b"true" } else { b"false" });
         }
+        // CSV does not tell JSON from other texts, so it is checked here.
         (DataType::Json, Cell::Plain(text)) => {
             json_text::check(text)?;
             column.push_bytes(text);
@@ -78,6 +89,8 @@ fn put_any(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<Spelling, Refusa
             column.push_boolean(text == b"true");
             return Ok(Spelling::Own);
         }
+        // JSON's numbers have been checked by the scanner; CSV's texts are parsed by the same
+        // grammar.
         (data_type, Cell::Number(text) | Cell::Plain(text)) if data_type.is_numeric() => {
             return number(column, cell, text);
         }
@@ -98,6 +111,8 @@ fn put_any(column: &mut ColumnBuffer, cell: Cell<'_>) -> Result<Spelling, Refusa
     Ok(Spelling::Any)
 }
 
+/// Appends a date and time. Refuses one with a zone in a column without zones and the other way
+/// round, and one that is finer than a microsecond.
 fn moment(column: &mut ColumnBuffer, cell: Cell<'_>, text: &[u8]) -> Result<Spelling, Refusal> {
     let zoned = column.data_type() == DataType::TimestampTz;
     let moment = temporal::date_time(text).ok_or_else(|| refused(column, cell))?;
@@ -112,15 +127,18 @@ fn moment(column: &mut ColumnBuffer, cell: Cell<'_>, text: &[u8]) -> Result<Spel
     Ok(Spelling::Own)
 }
 
+/// Appends a number. A float is taken only if the column's type has a value whose shortest text is
+/// that very number.
 fn number(column: &mut ColumnBuffer, cell: Cell<'_>, text: &[u8]) -> Result<Spelling, Refusal> {
     let data_type = column.data_type();
     let is_plain = matches!(cell, Cell::Plain(_));
     if !matches!(data_type, DataType::Float32 | DataType::Float64) {
+        // In CSV `12E3` is refused as a code.
         let put = if is_plain { numeric::put_plain(column, text) } else { numeric::put(column, text) };
         return put.unwrap_or_else(|| Err(refused(column, cell)));
     }
     let number = Number::parse(text).ok_or_else(|| refused(column, cell))?;
-    // A number by the grammar is ASCII.
+    // JSON's grammar of numbers is ASCII, so this never fails.
     let text = std::str::from_utf8(text).map_err(|_| refused(column, cell))?;
     let fits = column.push_with(|values| match values {
         Values::Float32(list) => number.float(text).map(|x| list.push(x)).is_some(),
@@ -128,13 +146,14 @@ fn number(column: &mut ColumnBuffer, cell: Cell<'_>, text: &[u8]) -> Result<Spel
         _ => false,
     });
     match fits {
-        // Among texts it would be a code.
+        // Discovery takes such a text for a code and not for a number.
         true if is_plain && number.is_code() => Ok(Spelling::Other),
         true => Ok(Spelling::Own),
         false => Err(numeric::out_of_range(data_type)),
     }
 }
 
+/// The refusal of a cell whose kind the column does not take. Names types, never the value.
 fn refused(column: &ColumnBuffer, cell: Cell<'_>) -> Refusal {
     let found = match cell {
         Cell::Null => "null",
@@ -156,7 +175,6 @@ fn refused(column: &ColumnBuffer, cell: Cell<'_>) -> Refusal {
         DataType::Decimal { .. } | DataType::Float32 | DataType::Float64 => "a number",
         _ => "an integer",
     };
-    // Date and time texts of the right kind that name no existing moment are told apart from other texts by their reason.
     Refusal::wrong_type(format!("expected {expected}, found {found}"))
 }
 
@@ -167,7 +185,7 @@ mod tests {
 
     use super::*;
 
-    /// How a value arrives in a column of a type: its Arrow form as a text, or why it does not.
+    /// The text of a value in a column of this type, or the code of its refusal.
     fn arrives(data_type: &str, cell: Cell<'_>) -> Result<String, QuarantineCode> {
         let mut column = ColumnBuffer::new(data_type.parse().expect("a type"));
         push(&mut column, cell).map_err(|refusal| {

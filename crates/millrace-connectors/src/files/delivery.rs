@@ -1,4 +1,8 @@
-//! From rows to batches.
+//! Collects rows and quarantined rows into batches, and sends a batch once it is full.
+//!
+//! [`Gathered`] holds what waits, [`Delivery`] sends it. A helper thread has a [`Delivery`] of its
+//! own that keeps its batches until the thread whose turn it is takes them up, so that batches
+//! reach the warehouse in the order of the file.
 
 use millrace_core::quarantine::{QuarantinedRow, RAW_LIMIT};
 use millrace_engine::error::Result;
@@ -14,14 +18,14 @@ pub(crate) struct Gathered {
     pub(crate) writer: RowWriter,
     quarantined: Vec<QuarantinedRow>,
     limits: Limits,
-    /// Bytes of the records since the last batch.
+    /// Bytes of source text since the last batch.
     pending: usize,
 }
 
-/// Where a record stands.
+/// The place of a record in its file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
-    /// File, relative to the project folder; or what stands for one, such as a table.
+    /// The file, relative to the project folder, or a name that stands for one, such as a table.
     pub(crate) file: &'a str,
     /// 1-based line on which the record starts.
     pub(crate) line: u64,
@@ -34,15 +38,16 @@ impl Gathered {
         Self { writer, quarantined: Vec::new(), limits, pending: 0 }
     }
 
-    /// Ends the row that the writer has begun, of a record of so many bytes. Where the row may not be it is refused, and the number is the
-    /// column of which a value lacks or has a character that may not be there; then [`Self::refuse`] has to follow.
+    /// Ends the row that the writer has begun, made from a record of `bytes` bytes. Returns the
+    /// refusal and the index of its column if a required value is missing or a text contains a
+    /// forbidden character. The caller must then call [`Self::refuse`].
     pub(crate) fn end_row(&mut self, bytes: usize) -> Result<(), (usize, Refusal)> {
         self.writer.end_row()?;
         self.pending += bytes;
         Ok(())
     }
 
-    /// Puts a record into quarantine, with whatever the writer already has of it.
+    /// Puts a record into quarantine and removes the cells that the writer already has of it.
     pub(crate) fn refuse(&mut self, place: Place<'_>, column: Option<String>, refusal: Refusal) {
         self.writer.roll_back();
         self.quarantined.push(QuarantinedRow {
@@ -53,17 +58,17 @@ impl Gathered {
             reason: refusal.reason.into_owned(),
             raw: raw_text(place.raw),
         });
-        // What is kept of the record; the rows beside it weigh as their texts do.
+        // Quarantine keeps at most `RAW_LIMIT` bytes of a record; 128 stand for its other fields.
         self.pending += place.raw.len().min(RAW_LIMIT) + 128;
     }
 
-    /// Whether enough has come together for a batch.
+    /// Whether the waiting rows make a full batch.
     pub(crate) fn is_full(&self) -> bool {
         let rows = self.writer.rows().max(self.quarantined.len());
         self.pending >= self.limits.batch_bytes || rows >= self.limits.batch_rows
     }
 
-    /// All that waits, as a batch; none where nothing does.
+    /// Takes all waiting rows as a batch; `None` if there are none.
     pub(crate) fn take(&mut self) -> Result<Option<Batch>> {
         if self.writer.rows() == 0 && self.quarantined.is_empty() {
             return Ok(None);
@@ -78,12 +83,12 @@ impl Gathered {
 enum Outlet {
     /// To the warehouse.
     Queue(BatchSender),
-    /// They wait for their turn.
+    /// Into a list, until it is this thread's turn.
     Shelf(Vec<Batch>),
 }
 
-/// Collects rows and quarantined rows of one stream and sends them when enough have come together. Blocks while there is no
-/// room for them.
+/// Collects rows and quarantined rows of one stream, and sends a batch when enough have come
+/// together. Sending blocks while the queue has no room.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) gathered: Gathered,
@@ -95,14 +100,16 @@ impl Delivery {
         Self { gathered: Gathered::new(writer, limits), outlet: Outlet::Queue(sender) }
     }
 
-    /// For rows of the same columns that another thread collects. They wait until they are asked for.
+    /// A delivery for another thread with the same columns. It keeps its batches until
+    /// [`Self::made`] takes them.
     #[cfg(any(feature = "json", feature = "csv"))]
     pub(crate) fn helper(&self) -> Self {
         let writer = self.gathered.writer.another();
         Self { gathered: Gathered::new(writer, self.gathered.limits), outlet: Outlet::Shelf(Vec::new()) }
     }
 
-    /// What waits.
+    /// Takes the batches that a helper has collected. Always empty for a delivery that sends to the
+    /// queue.
     #[cfg(any(feature = "json", feature = "csv"))]
     pub(crate) fn made(&mut self) -> Result<Vec<Batch>> {
         self.send()?;
@@ -112,15 +119,16 @@ impl Delivery {
         }
     }
 
-    /// Sends what another thread has collected.
+    /// Sends the batches of a helper, after the rows that already wait here.
     #[cfg(any(feature = "json", feature = "csv"))]
     pub(crate) fn take_up(&mut self, batches: Vec<Batch>) -> Result<()> {
         self.send()?;
         batches.into_iter().try_for_each(|batch| self.outlet.put(batch))
     }
 
-    /// Ends the row that the writer has begun: it is kept, or, where a value lacks or has a character that may not be there, put into
-    /// quarantine. True where it is kept.
+    /// Ends the row that the writer has begun. Returns true if the row is kept, and false if it was
+    /// put into quarantine because a required value is missing or a text contains a forbidden
+    /// character.
     pub(crate) fn end_row(&mut self, place: Place<'_>) -> Result<bool> {
         if let Err((index, refusal)) = self.gathered.end_row(place.raw.len()) {
             self.refuse(place, Some(index), refusal)?;
@@ -130,13 +138,15 @@ impl Delivery {
         Ok(true)
     }
 
-    /// Puts a record into quarantine, with whatever the writer already has of it.
+    /// Puts a record into quarantine and removes the cells that the writer already has of it.
+    /// `column` is the index of the column at fault.
     pub(crate) fn refuse(&mut self, place: Place<'_>, column: Option<usize>, refusal: Refusal) -> Result<()> {
         let column = column.map(|index| self.gathered.writer.name(index).to_owned());
         self.refuse_field(place, column, refusal)
     }
 
-    /// The same for a field that is no column.
+    /// Puts a record into quarantine because of a field that may have no column; `column` is its
+    /// name.
     pub(crate) fn refuse_field(
         &mut self,
         place: Place<'_>,
@@ -155,7 +165,7 @@ impl Delivery {
         self.gathered.take()?.map_or(Ok(()), |batch| self.outlet.put(batch))
     }
 
-    /// Sends what is left.
+    /// Sends the remaining rows.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.send()
     }
@@ -173,15 +183,16 @@ impl Outlet {
     }
 }
 
-/// What quarantine keeps of a record.
+/// The text that quarantine keeps of a record: at most `RAW_LIMIT` bytes of UTF-8. Invalid bytes
+/// become U+FFFD.
 pub(crate) fn raw_text(raw: &[u8]) -> String {
     let mut end = raw.len().min(RAW_LIMIT);
-    // A cut inside of a character would look like a broken one.
+    // A cut inside a character would look like a broken character.
     while end < raw.len() && end > 0 && raw[end] & 0xC0 == 0x80 && RAW_LIMIT - end < 4 {
         end -= 1;
     }
     let mut text = String::from_utf8_lossy(&raw[..end]).into_owned();
-    // Replacements may be longer than what they stand for.
+    // U+FFFD has three bytes and may be longer than the byte that it replaces, so cut again.
     let end = (0..=RAW_LIMIT.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
     text.truncate(end.unwrap_or(0));
     text

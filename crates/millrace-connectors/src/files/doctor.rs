@@ -1,4 +1,5 @@
-//! What `doctor` says of files before they are read: whether they are there, how many, how large.
+//! The `doctor` checks of files: whether they exist and can be opened, how many there are, and how
+//! large they are.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,8 @@ use crate::files::input_file::Place;
 use crate::files::paths::files;
 use crate::size::shown;
 
-/// Looks at the files of each stream, and opens each.
+/// Looks up the files of each stream and opens each, without reading it. A stream without files is
+/// a warning if it keeps the rows of earlier loads, and an error otherwise.
 pub(crate) async fn diagnose(
     project_dir: PathBuf,
     settings: &Settings,
@@ -22,11 +24,13 @@ pub(crate) async fn diagnose(
         .iter()
         .map(|stream| (stream.stream.clone(), stream.settings.or(settings), stream.mode.keeps()))
         .collect();
+    // Calls to the file system may block.
     let looked = blocking(move || {
         let mut found = Diagnosis::default();
         for (stream, settings, keeps) in &streams {
             match look(&project_dir, settings) {
                 Ok(saw) => found.good(Layer::Files, format!("{stream}: {saw}")),
+                // The rows of earlier loads stay, so missing files are only a warning.
                 Err(error) if error.kind() == ErrorKind::SourceEmpty && *keeps => {
                     let hint = "What was loaded stays. Where there should be files, look at `path`.";
                     found.doubtful(Layer::Files, format!("{stream}: {error}"), hint);
@@ -43,11 +47,13 @@ pub(crate) async fn diagnose(
     })
 }
 
+/// Opens each file of this machine, and describes them: the name of a single file, the number of
+/// several. Sizes are left out if a file is on another machine.
 fn look(project_dir: &Path, settings: &Settings) -> Result<String> {
     let files = files(project_dir, settings)?;
     let mut bytes = 0;
     for file in &files {
-        // Those of other servers were found by asking these for them.
+        // Files of other machines were found by asking their servers.
         let Place::Disk(path) = &file.place else { continue };
         let opened = std::fs::File::open(path).and_then(|opened| opened.metadata());
         let known = opened.map_err(|error| {
@@ -57,6 +63,7 @@ fn look(project_dir: &Path, settings: &Settings) -> Result<String> {
         bytes += known.len();
     }
     let remote = files.iter().any(|file| matches!(file.place, Place::Remote(_)));
+    // The sizes of remote files are not known without a request for each.
     let size = if remote { String::new() } else { format!(", {}", shown(bytes)) };
     Ok(match files.as_slice() {
         [one] => format!("`{}`{size}", one.name),

@@ -1,14 +1,16 @@
-//! The characters of a file, whatever bytes it writes them in, as UTF-8.
+//! Converts the content of a file from its encoding to UTF-8.
 //!
-//! Bytes that are no character in the file's encoding become a byte that is none in UTF-8, so that the record in which they stand goes to
-//! quarantine like any other that is not text.
+//! The encoding comes from the project's setting `encoding`, from a byte order mark, or, for a
+//! declared `utf-16`, from the first character. Bytes that are no character in the encoding become
+//! 0xFF, which no UTF-8 text contains, so that the record goes to quarantine like any other record
+//! that is not text. Files that begin like a known binary format are refused.
 
 use std::io::{self, Read};
 
 use millrace_core::project::spec::{KeyKind, KeySpec};
 use millrace_engine::error::{Error, ErrorKind, Result};
 
-/// The key under which sources and streams say how their files are written.
+/// The key `encoding` of sources and streams.
 pub(crate) const ENCODING: KeySpec = KeySpec::optional(
     "encoding",
     KeyKind::OneOf(&["utf-8", "utf-16", "utf-16le", "utf-16be", "latin-1", "windows-1252"]),
@@ -17,10 +19,11 @@ pub(crate) const ENCODING: KeySpec = KeySpec::optional(
 
 /// Bytes that are decoded at a time.
 const BLOCK: usize = 1 << 16;
-/// A byte that no text in UTF-8 has.
+/// A byte that occurs in no UTF-8 text; stands for bytes that are no character.
 const NO_TEXT: u8 = 0xFF;
 
-/// An encoding, as it is known once the start of a file was seen.
+/// The encoding of a file, determined from its first bytes and the project. In UTF-16, `big` means
+/// that the high byte of each unit comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Encoding {
     Utf8,
@@ -29,23 +32,27 @@ enum Encoding {
     Windows1252,
 }
 
-/// A reader of text in UTF-8.
+/// A reader that decodes another reader to UTF-8.
 pub(crate) struct Decoded<R> {
     reader: R,
     encoding: Encoding,
-    /// Bytes of the file that were read and not decoded, from `raw_at` on: those that the start was told by, or half a character.
+    /// Bytes that were read and not decoded, from `raw_at` on: the first bytes of the file, or half
+    /// a character.
     raw: Vec<u8>,
     raw_at: usize,
-    /// What was decoded, and how much of it was handed on.
+    /// Decoded text; the first `handed` bytes of it were handed out.
     text: Vec<u8>,
     handed: usize,
     ended: bool,
 }
 
 impl<R: Read> Decoded<R> {
-    /// Looks at how a file starts. `declared` is a word of [`ENCODING`]. An error where the two contradict each other, or the reader fails.
+    /// Determines the encoding from the first bytes of a file. `declared` is a word of
+    /// [`ENCODING`]. Fails if a byte order mark contradicts it, if the file is not text, or if the
+    /// reader fails.
     pub(crate) fn new(name: &str, mut reader: R, declared: Option<&str>) -> Result<Self> {
         let mut start = Vec::with_capacity(8);
+        // Eight bytes are enough for every signature and mark below.
         (&mut reader)
             .take(8)
             .read_to_end(&mut start)
@@ -58,16 +65,17 @@ impl<R: Read> Decoded<R> {
         Ok(Self { reader, encoding, raw: start, raw_at: mark, text: Vec::new(), handed: 0, ended: false })
     }
 
-    /// What was read from.
+    /// The inner reader.
     pub(crate) fn into_inner(self) -> R {
         self.reader
     }
 
-    /// Decodes the next block.
+    /// Decodes the next block into `text`. Leaves `text` empty only at the end of the file.
     fn decode(&mut self) -> io::Result<()> {
         self.text.clear();
         self.handed = 0;
         while self.text.is_empty() && !self.ended {
+            // Half a character at the end of the last block goes before the next block.
             self.raw.drain(..self.raw_at);
             self.raw_at = 0;
             let before = self.raw.len();
@@ -92,7 +100,7 @@ impl<R: Read> Decoded<R> {
 impl<R: Read> Read for Decoded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.encoding == Encoding::Utf8 {
-            // As it is, after what the start was told by.
+            // UTF-8 passes through without a copy, after the bytes that determined the encoding.
             let start = &self.raw[self.raw_at..];
             if start.is_empty() {
                 return self.reader.read(buffer);
@@ -113,12 +121,12 @@ impl<R: Read> Read for Decoded<R> {
     }
 }
 
-/// What a file is that starts as no text in any encoding does, and what to do about it.
+/// Recognizes binary formats by their first bytes. Returns what the file is, and a hint.
 fn no_text(start: &[u8]) -> Option<(&'static str, &'static str)> {
     const UNPACK: &str = "Unpack it, or pack it by gzip or Zstandard, which are read as they are.";
     Some(match start {
         [b'P', b'A', b'R', b'1', 0x15, ..] => ("one of Parquet", "Write `type: parquet`."),
-        // Also what LibreOffice and newer versions of Excel write.
+        // LibreOffice and current versions of Excel write workbooks as ZIP archives.
         [b'P', b'K', 3, 4, ..] => {
             ("a ZIP archive or a workbook", "Unpack the archive; save a sheet of a workbook as CSV in UTF-8.")
         }
@@ -131,7 +139,9 @@ fn no_text(start: &[u8]) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// The encoding of a file that starts so, and the bytes of a mark that is no part of its text.
+/// Determines the encoding from the first four bytes and the declared word. Returns it with the
+/// length of a UTF-16 byte order mark, which is not a part of the text. Refuses UTF-32, UTF-16 that
+/// is not declared or whose byte order is unknown, and a mark that contradicts the declaration.
 fn told(name: &str, start: &[u8], declared: Option<&str>) -> Result<(Encoding, usize)> {
     let (little, big) = (Encoding::Utf16 { big: false }, Encoding::Utf16 { big: true });
     let mark = match start {
@@ -139,13 +149,13 @@ fn told(name: &str, start: &[u8], declared: Option<&str>) -> Result<(Encoding, u
             return Err(Error::new(ErrorKind::SourceUnreadable, format!("file `{name}` is in UTF-32"))
                 .hint("Save it as UTF-8, for instance with `iconv -f UTF-32 -t UTF-8`."));
         }
-        // The window that the text is read through takes it off.
+        // The length is 0, because the window that reads the text skips this mark.
         [0xEF, 0xBB, 0xBF, ..] => Some((Encoding::Utf8, 0, "UTF-8")),
         [0xFF, 0xFE, ..] => Some((little, 2, "UTF-16")),
         [0xFE, 0xFF, ..] => Some((big, 2, "UTF-16")),
         _ => None,
     };
-    // JSON starts with characters of ASCII, and so do most headers of CSV.
+    // JSON begins with ASCII, and so do most CSV headers, so a zero byte shows the byte order.
     let guess = match start {
         [0, 1..=255, 0, 1..=255] | [0, 1..=255] => Some(big),
         [1..=255, 0, 1..=255, 0] | [1..=255, 0] => Some(little),
@@ -183,8 +193,10 @@ fn told(name: &str, start: &[u8], declared: Option<&str>) -> Result<(Encoding, u
     }
 }
 
-/// Decodes whole characters and returns how many bytes they had; at the end of a file, all.
+/// Decodes whole characters and returns how many bytes they had. At the end of a file, decodes all
+/// bytes; half a unit and a lone surrogate become [`NO_TEXT`].
 fn utf16(raw: &[u8], big: bool, ended: bool, text: &mut Vec<u8>) -> usize {
+    // The unit at a place, or `None` if fewer than two bytes are left.
     let unit = |at: usize| {
         let pair = [*raw.get(at)?, *raw.get(at + 1)?];
         Some(if big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) })
@@ -193,7 +205,9 @@ fn utf16(raw: &[u8], big: bool, ended: bool, text: &mut Vec<u8>) -> usize {
     while let Some(first) = unit(at) {
         let code = u32::from(first);
         match code {
+            // ASCII is the most frequent case.
             0..0x80 => text.push(code as u8),
+            // A high surrogate needs a low one after it.
             0xD800..0xDC00 => match unit(at + 2) {
                 Some(second @ 0xDC00..0xE000) => {
                     put(
@@ -202,6 +216,7 @@ fn utf16(raw: &[u8], big: bool, ended: bool, text: &mut Vec<u8>) -> usize {
                     );
                     at += 2;
                 }
+                // The second half of the pair comes with the next block.
                 None if !ended => return at,
                 _ => text.push(NO_TEXT),
             },
@@ -210,13 +225,14 @@ fn utf16(raw: &[u8], big: bool, ended: bool, text: &mut Vec<u8>) -> usize {
         at += 2;
     }
     if ended && at < raw.len() {
-        // Half a unit.
+        // Half a unit at the end of the file.
         text.push(NO_TEXT);
         return raw.len();
     }
     at
 }
 
+/// Decodes an encoding of one byte a character.
 fn one_byte(raw: &[u8], character: fn(u8) -> Option<char>, text: &mut Vec<u8>) -> usize {
     for &byte in raw {
         if byte.is_ascii() { text.push(byte) } else { put(character(byte), text) }
@@ -224,6 +240,7 @@ fn one_byte(raw: &[u8], character: fn(u8) -> Option<char>, text: &mut Vec<u8>) -
     raw.len()
 }
 
+/// Appends a character, or [`NO_TEXT`] if there is none.
 fn put(character: Option<char>, text: &mut Vec<u8>) {
     match character {
         Some(character) => text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
@@ -231,12 +248,14 @@ fn put(character: Option<char>, text: &mut Vec<u8>) {
     }
 }
 
-/// ISO 8859-1 has control characters from 80 to 9F, files that say Latin-1 have Windows' letters there: nobody can tell.
+/// ISO 8859-1. The bytes 80 to 9F are control characters in it, but letters of windows-1252 in many
+/// files that claim to be Latin-1. The two cannot be told apart, so these bytes are refused.
 fn latin1(byte: u8) -> Option<char> {
     (!(0x80..0xA0).contains(&byte)).then(|| char::from(byte))
 }
 
-/// By <https://www.unicode.org/Public/MAPPINGS/VENDORS/MICSFT/WINDOWS/CP1252.TXT>, which leaves five bytes undefined.
+/// Windows-1252, by <https://www.unicode.org/Public/MAPPINGS/VENDORS/MICSFT/WINDOWS/CP1252.TXT>,
+/// which leaves five bytes undefined.
 fn windows1252(byte: u8) -> Option<char> {
     const FROM_80: [char; 32] = [
         '€', '\0', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\0', 'Ž', '\0', '\0', '‘', '’',
@@ -362,7 +381,7 @@ mod tests {
         fn texts_come_back(text in "\\PC{0,20}", big in any::<bool>(), drip in 1usize..9) {
             let mark: &[u8] = if big { b"\xFE\xFF" } else { b"\xFF\xFE" };
             let bytes = [mark, &units(&text, big)].concat();
-            // With a NUL behind its mark it would be UTF-32.
+            // A NUL after the mark would make it UTF-32.
             prop_assume!(!text.starts_with('\0'));
             let mut found = Vec::new();
             Decoded::new("f", Drip(&bytes, drip), None).expect("readable").read_to_end(&mut found).expect("readable");

@@ -1,45 +1,49 @@
-//! Numbers for the names of fields, and which of these are one column.
+//! Numbers the names of fields, and groups names that differ in letter case only.
+//!
+//! A format looks up each name of each record here, so the common case is one comparison: the name
+//! is the one that stood at the same place in the record before.
 
 use std::collections::HashMap;
 
 use millrace_engine::error::{Error, ErrorKind, Result};
 
-/// Distinct field names that a stream may have. A file with more has data where its field names should be.
+/// The most distinct field names of a stream. A file with more has data in place of field names.
 const MOST_FIELDS: usize = 10_000;
 
-/// Numbers for field names, in the order in which they were first met.
+/// Numbers for field names, in the order of their first occurrence.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct FieldNames {
     names: Vec<String>,
     by_name: HashMap<Vec<u8>, usize>,
-    /// The field that last stood at a place within a record: records mostly repeat the order of those before.
+    /// The field that last stood at each place within a record. Records mostly repeat the order of
+    /// the record before.
     at_place: Vec<usize>,
-    /// The record in which a field was last met.
+    /// The number of the record in which each field last occurred.
     last_record: Vec<u64>,
     record: u64,
-    /// Groups of fields by their names in lower case.
+    /// The group of each name, by the name in lower case.
     by_folded: HashMap<String, usize>,
     groups: Vec<Group>,
-    /// Of each field, its group.
+    /// The group of each field.
     group_of: Vec<usize>,
 }
 
 /// Fields whose names differ in letter case only.
 #[derive(Debug, Clone)]
 struct Group {
-    /// The field that was met first.
+    /// The field that occurred first.
     first: usize,
-    /// The record in which one of them was last met.
+    /// The record in which one of them last occurred.
     last_record: u64,
-    /// Whether a record has had two of them.
+    /// Whether a record had two of them, so that they are different columns.
     together: bool,
 }
 
-/// What [`FieldNames::meet`] found.
+/// The result of [`FieldNames::meet`].
 pub(crate) enum Met {
-    /// A field, by its number.
+    /// The number of a field.
     Field(usize),
-    /// A field that this record has already had.
+    /// The number of a field that the record has already had.
     Twice(usize),
 }
 
@@ -54,12 +58,13 @@ impl FieldNames {
         &self.names[field]
     }
 
-    /// Starts a record.
+    /// Starts a record. Called before its first [`Self::meet`].
     pub(crate) fn next_record(&mut self) {
         self.record += 1;
     }
 
-    /// The number of a name that stands at `place` within its record. The name is UTF-8.
+    /// The number of the name at `place` within the current record. `name` must be UTF-8. Fails if
+    /// the stream has too many different names.
     pub(crate) fn meet(&mut self, place: usize, name: &[u8]) -> Result<Met> {
         let field = match self.at_place.get(place) {
             Some(&field) if self.names[field].as_bytes() == name => field,
@@ -75,17 +80,19 @@ impl FieldNames {
         Ok(Met::Field(field))
     }
 
+    /// Looks a name up by its hash, and remembers it for this place.
     fn look_up(&mut self, place: usize, name: &[u8]) -> Result<usize> {
         let field = self.number(name)?;
         match self.at_place.get_mut(place) {
             Some(at) => *at = field,
-            // Places are met one after the other.
+            // The places of a record are met in ascending order.
             None => self.at_place.push(field),
         }
         Ok(field)
     }
 
-    /// The number of a name, a new one where it is new.
+    /// The number of a name, which gets a new number if it is unknown. Fails if the stream has too
+    /// many different names.
     pub(crate) fn number(&mut self, name: &[u8]) -> Result<usize> {
         Ok(if let Some(&field) = self.by_name.get(name) {
             field
@@ -111,14 +118,15 @@ impl FieldNames {
         })
     }
 
-    /// The field of which another one is only another spelling: the first one of that name in any letter case, unless a record has had both
-    /// or the like. None of a field that is what it is.
+    /// The field that this one is only another spelling of: the first one whose name is the same in
+    /// any letter case. Returns `None` if this is the first one, or if a record had two of the
+    /// group.
     pub(crate) fn other_spelling(&self, field: usize) -> Option<usize> {
         let group = &self.groups[self.group_of[field]];
         (group.first != field && !group.together).then_some(group.first)
     }
 
-    /// Takes into account what another thread has met, whose field of that number is this one's `field`.
+    /// Adds what another thread knows of its field `other`, which is this one's `field`.
     pub(crate) fn add(&mut self, field: usize, others: &Self, other: usize) {
         self.groups[self.group_of[field]].together |= others.groups[others.group_of[other]].together;
     }

@@ -1,4 +1,13 @@
-//! The fields of records by name, and what happens to each: it is profiled, or goes to a column.
+//! Maps the fields of records to columns by name.
+//!
+//! A format hands each record to a [`Records`] sink cell by cell. There are two: the profiler
+//! (`profiler.rs`) infers types, and the [`Loader`] here converts each cell into its column or
+//! quarantines the record.
+//!
+//! The [`Loader`] also detects schema drift. Which differences from the requested columns end the
+//! read, [`Drift`] says; the read then fails with `SchemaDrift`, and nothing of it is committed. If
+//! the columns were guessed, each cell is also counted in a [`Guess`], and the read fails unless
+//! the whole stream confirms the guess.
 
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::project::column_choice::LeftOut;
@@ -19,79 +28,89 @@ use crate::files::row::RowWriter;
 use crate::files::straight::{Plan, Straight};
 use crate::files::{Limits, convert};
 
-/// Where the records of a file go.
+/// A sink for the records of a file.
 pub(crate) trait Records {
-    /// The names of fields; shared by all records of the stream.
+    /// The numbers of field names, shared by all records of the stream.
     fn names(&mut self) -> &mut FieldNames;
 
-    /// A cell of the present record. A field comes once at most.
+    /// Takes a cell of the current record. A field comes at most once a record.
     fn cell(&mut self, field: usize, cell: Cell<'_>);
 
-    /// The present record is bad, as a whole or because of one field. The first word counts.
+    /// Marks the current record as bad, as a whole or because of one field. The first reason of a
+    /// record is kept.
     fn refuse(&mut self, field: Option<usize>, refusal: Refusal);
 
-    /// Ends the present record. False where it is bad.
+    /// Ends the current record. Returns false if it is bad.
     fn end_record(&mut self, place: Place<'_>) -> Result<bool>;
 
-    /// The last record, which was good, went over so many lines from that one on, which is more than records mostly do. `alike` says that most
-    /// of these lines look like records.
+    /// Reports that the last good record started on line `line` and spans `lines` lines, which is
+    /// more than records usually have. `alike` says that most of these lines look like records.
     fn long_record(&mut self, _file: &str, _line: u64, _lines: u64, _alike: bool) {}
 
-    /// Records are to come that have these fields, in this order.
+    /// Announces records with these fields in this order.
     fn expect(&mut self, _fields: &[usize]) {}
 
-    /// What takes all values of such a record, in the place of [`Self::cell`]. None where each has to be looked at.
+    /// The fast path for one record with the announced fields, in place of [`Self::cell`]. Returns
+    /// `None` if each cell has to be handed over.
     fn straight(&mut self) -> Option<Straight<'_>> {
         None
     }
 }
 
-/// What becomes of a field when it is read.
+/// What happens to the cells of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
+    /// They go to this column.
     Column(usize),
-    /// The same, in other letters than the column's.
+    /// They go to this column, whose name differs from the field's in letter case.
     Respelled(usize),
-    /// Excluded, or not asked for.
+    /// They are dropped: the field is excluded or not requested.
     Ignored,
-    /// Unknown, in a stream whose contract does not let it in.
+    /// They refuse their record: the stream's contract does not let the unknown field in.
     Refused,
-    /// Unknown, and somebody has to decide on it.
+    /// They end the read: the field is unknown, and somebody has to decide about it.
     Drifted,
 }
 
-/// Puts the cells of records into columns.
+/// Converts the cells of records into typed columns.
 #[derive(Debug)]
 pub(crate) struct Loader {
     names: FieldNames,
+    /// What happens to each field, by the field's number.
     targets: Vec<Target>,
     delivery: Delivery,
     excluded: LeftOut,
+    // With provisional columns the read ends with drift instead, so that somebody can decide.
     refuse_unknown: bool,
     drift: Drift,
-    /// Whether a field is spelled in other letters than its column.
+    /// Whether any field is spelled in another letter case than its column.
     respells: bool,
-    /// What the columns are held against, where they were guessed.
+    /// What has been seen of guessed columns; `None` if the columns were not guessed.
     guess: Option<Guess>,
-    /// For records like the one before.
+    /// The fast path for records like the one before.
     plan: Plan,
-    /// Whether the stream has turned out to differ from what was asked for.
+    /// Whether the stream differs from the requested columns in a way that ends the read.
     drifted: bool,
-    /// Which columns records had, and how many these were.
+    /// Which columns occurred in any record, and the number of records.
     met: Vec<bool>,
     records: u64,
-    /// Which columns are numbers of the key: those of a format of texts have to give their texts back.
+    /// Which columns are numbers of the key. In a format that writes all values as texts they have
+    /// to give their texts back.
     verbatim: Vec<bool>,
+    /// Records that span unusually many lines.
     long: LongRecords,
-    /// What was wrong with the present record first: the field or column, and why.
+    /// The first fault of the current record: the field or column, and the reason.
     refusal: Option<(Option<String>, Refusal)>,
-    /// Of which columns the present record has shown a cell since then, where the columns were guessed.
+    /// Columns that had a cell in the current record after its first fault. Only kept if the
+    /// columns were guessed.
     after_refusal: Vec<bool>,
-    /// Whether the present record is bad by itself, whatever the columns are.
+    /// Whether the current record is bad for any columns, because of its syntax or a repeated
+    /// field.
     broken: bool,
 }
 
 impl Loader {
+    /// A loader for one read, which sends its batches to `sender`.
     pub(crate) fn new(request: &ReadRequest, sender: BatchSender, limits: Limits) -> Self {
         let writer = RowWriter::new(&request.columns, &request.key).refusing_nul(request.quarantine_nul);
         Self {
@@ -99,7 +118,7 @@ impl Loader {
             targets: Vec::new(),
             delivery: Delivery::new(writer, sender, limits),
             excluded: request.stream.excluded.clone(),
-            // Where the columns are only supposed, somebody has to look first.
+            // Provisional columns let the read end with drift first, so that somebody can decide.
             refuse_unknown: request.quarantine_unknown_columns && !request.drift.columns,
             drift: request.drift,
             respells: false,
@@ -120,13 +139,17 @@ impl Loader {
         }
     }
 
+    /// What happens to a field's cells. Decided once, when the field is first met.
     #[inline]
     fn target(&mut self, field: usize) -> Target {
         self.targets.get(field).copied().unwrap_or_else(|| self.new_target(field))
     }
 
+    /// Decides what happens to a field and to all fields with lower numbers. An exact name goes
+    /// before another spelling, and an exclusion before a mere other spelling of a column.
     fn new_target(&mut self, field: usize) -> Target {
-        // Fields get their numbers in the order in which they are first met, and some were met by who never had a cell of them.
+        // Numbers are given in the order of first occurrence, and some fields were met without a
+        // cell.
         while self.targets.len() <= field {
             let name = self.names.name(self.targets.len());
             let writer = &self.delivery.gathered.writer;
@@ -152,13 +175,14 @@ impl Loader {
         self.targets[field]
     }
 
-    /// Takes the records into account that went straight into the columns.
+    /// Accounts for the records that took the fast path.
     fn settle(&mut self) {
         self.plan.settle(&mut self.met, self.guess.as_mut());
     }
 
-    /// Looks at a cell that is not loaded, where the columns were guessed.
+    /// Counts a cell of a record that is not loaded in the guess, because discovery counts it too.
     fn see_refused(&mut self, target: Target, cell: Cell<'_>) {
+        // The guess may check shares here, so its counts have to be complete.
         self.settle();
         match (target, &mut self.guess) {
             (Target::Column(index) | Target::Respelled(index), Some(guess)) => {
@@ -170,8 +194,8 @@ impl Loader {
         }
     }
 
-    /// Whether a record that is not loaded shows that the columns were guessed wrongly: it lacks a value where the beginning of the stream
-    /// always had one or, where it is broken, has names that are no columns.
+    /// Whether a record that is not loaded disproves the guess: it lacks a value that every record
+    /// at the beginning of the stream had or, if it is broken, has fields that are no columns.
     fn refused_shows_more(&mut self) -> bool {
         let broken = std::mem::take(&mut self.broken);
         if self.guess.is_none() {
@@ -192,8 +216,9 @@ impl Loader {
         lacks
     }
 
-    /// Sends what is left. `is_part` says that rows of an earlier load are of the same stream: what these lack, those may have.
-    /// Returns what there is to say of the records.
+    /// Sends the remaining rows and returns warnings about the records. Fails with `SchemaDrift` if
+    /// a column occurred in no record or the guess does not hold. `is_part` says that earlier loads
+    /// have rows of the same stream, which may have the columns that these records lack.
     pub(crate) fn finish(mut self, is_part: bool) -> Result<Vec<Diagnostic>> {
         self.settle();
         let watched = self.drift.columns || self.drift.gone;
@@ -208,16 +233,19 @@ impl Loader {
     }
 }
 
-/// Whether a value was refused that is a number, by a column of numbers.
+/// Whether a column of numbers refused a number that a wider type may hold.
 fn is_of_numbers(refusal: &Refusal, data_type: DataType) -> bool {
     data_type.is_numeric() && refusal.code == QuarantineCode::OutOfRange
 }
 
+/// The error that ends a read whose stream differs from the requested columns.
 fn drifted() -> Error {
     Error::new(ErrorKind::SchemaDrift, "the stream differs from its captured schema")
 }
 
 impl Shared for Loader {
+    /// Batches, columns that occurred, number of records, what was seen of the guess, and long
+    /// records.
     type Made = (Vec<Batch>, Vec<bool>, u64, Option<Guess>, LongRecords);
 
     fn helper(&self) -> Self {
@@ -270,7 +298,7 @@ impl Records for Loader {
     fn cell(&mut self, field: usize, cell: Cell<'_>) {
         let target = self.target(field);
         if self.refusal.is_some() {
-            // The record goes to quarantine as it stands.
+            // The record goes to quarantine as a whole, but the guess counts its cells.
             self.see_refused(target, cell);
             return;
         }
@@ -278,7 +306,7 @@ impl Records for Loader {
             Target::Column(index) | Target::Respelled(index)
                 if self.respells && self.delivery.gathered.writer.has_cell(index) =>
             {
-                // Somebody has to decide which of the two it is.
+                // Both spellings name the same column, so somebody has to decide what they mean.
                 self.drifted |= self.drift.columns;
                 let refusal = Refusal::broken("the record has this field twice, in different letter case");
                 self.refusal = Some((Some(self.names.name(field).to_owned()), refusal));
@@ -338,7 +366,8 @@ impl Records for Loader {
         match self.refusal.take() {
             None => {
                 let kept = self.delivery.end_row(place)?;
-                // A part of the key that lacks is nothing new to the guess, but that is rare enough to look again.
+                // A missing key value adds nothing to the guess, but it is rare enough to discover
+                // again.
                 if kept || !(self.drift.missing || self.drift.guessed) { Ok(kept) } else { Err(drifted()) }
             }
             Some((column, refusal)) => {
@@ -355,6 +384,8 @@ impl Records for Loader {
         self.long.saw(file, line, lines, alike);
     }
 
+    /// Builds the plan of the fast path. It stays closed if a field is refused or unknown, or if
+    /// two fields go to one column.
     fn expect(&mut self, fields: &[usize]) {
         self.settle();
         let targets: Vec<Target> = fields.iter().map(|&field| self.target(field)).collect();

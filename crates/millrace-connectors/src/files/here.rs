@@ -1,4 +1,5 @@
-//! Files of this machine, at which one can look without asking another machine, and without opening them.
+//! Files of this machine, whose state is known without opening them and without asking another
+//! machine.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -12,15 +13,16 @@ use crate::files::paths::matching;
 use crate::files::remote::is_remote;
 use crate::files::stamp::settled;
 
-/// Whether all files of the settings' `path` are on this machine.
+/// Whether `path` is set and all its files are on this machine.
 pub(crate) fn are_here(settings: &Settings) -> bool {
     let (one, several) = (settings.text("path"), settings.list("path"));
     let mut paths = one.into_iter().chain(several.iter().map(String::as_str)).peekable();
     paths.peek().is_some() && !paths.any(is_remote)
 }
 
-/// What tells these files, as they are now, from what they were and will be; none where one is elsewhere, cannot be looked at, or was
-/// changed so recently that one more change may leave no trace.
+/// A text that changes whenever one of these files changes, appears or goes. Returns `None` if a
+/// file is on another machine, cannot be examined, or was changed so recently that one more change
+/// may leave no trace.
 pub(crate) async fn stamp(project_dir: PathBuf, settings: Settings) -> Option<String> {
     if !are_here(&settings) {
         return None;
@@ -28,6 +30,8 @@ pub(crate) async fn stamp(project_dir: PathBuf, settings: Settings) -> Option<St
     blocking(move || of_files(&project_dir, &settings, SystemTime::now())).await.ok().flatten()
 }
 
+/// One line for each file: its quoted name, size and stamp. `now` is the clock by which [`settled`]
+/// decides.
 fn of_files(project_dir: &Path, settings: &Settings, now: SystemTime) -> Result<Option<String>> {
     let of_file = |place: &Place| match place {
         Place::Disk(path) => {

@@ -1,4 +1,4 @@
-//! What type a column of an untyped format has, from all of its values.
+//! Infers the type of a column in a format without types, from all of its values. See ADR 0005.
 
 use millrace_core::schema::DataType;
 use millrace_engine::ports::seen::SeenValues;
@@ -8,16 +8,16 @@ use crate::files::number::{Number, Short, small_integer};
 use crate::files::number_profile::NumberProfile;
 use crate::files::{json_text, temporal};
 
-/// Values of the most frequent kind that a column needs before a few values of other kinds count as mistakes.
+/// Values of the most frequent kind that a column needs before values of other kinds may be few.
 const MAJORITY: u64 = 20;
-/// One value in so many may be of another kind.
+/// At most one value in so many may be of another kind; its row goes to quarantine.
 const MINORITY_SHARE: u64 = 20;
 
-/// What has been seen of a column.
+/// Counts of a column's values by kind, and what the values of each kind need.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Profile {
     nulls: u64,
-    /// Empty texts that are nulls in a column of another type than text.
+    /// Empty texts in quotes, which are NULL unless the column is of type text.
     empties: u64,
     booleans: u64,
     numbers: u64,
@@ -27,21 +27,21 @@ pub(crate) struct Profile {
     texts: u64,
     nested: u64,
     of_numbers: NumberProfile,
-    /// A text looked like a number that a number type would not give back (`007`, `+1`, `1 000`).
+    /// A text looked like a number, but a number would not give it back (`007`, `+1`, `1 000`).
     number_like: bool,
-    /// A text was no JSON, or no length of time.
+    /// A text was not JSON, or not a length of time.
     not_json: bool,
     not_interval: bool,
     written: Written,
 }
 
-/// How the numbers of a format are written in which all values are texts.
+/// How numbers are written in a format whose values are all texts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Written {
-    /// There were none.
+    /// There were no numbers.
     #[default]
     Nothing,
-    /// All with so many digits after the point, and each the only text for its number then.
+    /// All have this many digits after the point, and each is the only text of its value.
     Alike(usize),
     Otherwise,
 }
@@ -57,17 +57,18 @@ impl Written {
 }
 
 impl Profile {
-    /// One that is asked for a type only, not for [`Self::values`]: what these alone need is taken for known, and not looked for.
+    /// A profile that is asked for a type only, not for [`Self::values`]. It takes the findings
+    /// that only those need as given, and so does not check for them.
     pub(crate) fn of_types() -> Self {
         Self { not_json: true, not_interval: true, of_numbers: NumberProfile::of_types(), ..Self::default() }
     }
 
-    /// Values seen, nulls included.
+    /// The number of values, including nulls.
     pub(crate) fn seen(&self) -> u64 {
         self.nulls + self.empties + self.filled()
     }
 
-    /// Whether a null was among them, in a column of that type.
+    /// Whether any value is NULL in a column of this type.
     pub(crate) fn has_nulls(&self, data_type: DataType) -> bool {
         self.nulls > 0 || (self.empties > 0 && data_type != DataType::Text)
     }
@@ -76,7 +77,7 @@ impl Profile {
         self.booleans + self.numbers + self.dates + self.moments + self.instants + self.texts + self.nested
     }
 
-    /// Takes what somebody else has seen of the column into account.
+    /// Adds what another profile of the column has seen.
     pub(crate) fn add(&mut self, other: &Self) {
         self.nulls += other.nulls;
         self.empties += other.empties;
@@ -94,7 +95,7 @@ impl Profile {
         self.of_numbers.add(&other.of_numbers);
     }
 
-    /// The same with so many values more, of which a column of that type is made.
+    /// The profile after `values` more values from which a column of this type is inferred.
     pub(crate) fn with(&self, values: u64, data_type: DataType) -> Self {
         let mut all = self.clone();
         if values == 0 {
@@ -123,7 +124,7 @@ impl Profile {
         all
     }
 
-    /// Whether there are values of the kind of which a column of that type is made, or that spoil it.
+    /// Whether any value is of the kind of this type, or keeps the type from being inferred.
     pub(crate) fn has_kind_of(&self, data_type: DataType) -> bool {
         let kind = match data_type {
             DataType::Boolean => self.booleans,
@@ -138,7 +139,7 @@ impl Profile {
         kind > 0
     }
 
-    /// Takes a value into account.
+    /// Counts a value.
     pub(crate) fn see(&mut self, cell: Cell<'_>) {
         match cell {
             Cell::Null => self.nulls += 1,
@@ -183,7 +184,7 @@ impl Profile {
         if let Some(n) = small_integer(text) {
             self.of_numbers.for_any_column.see_integer(n.into());
             self.of_numbers.for_any_column.see_float(text);
-            // The digits of the longest one, for a column that has decimals too.
+            // The digits of the longest one, in case the column has decimals too.
             let digits = text.len() - usize::from(text.first() == Some(&b'-'));
             self.of_numbers.whole_digits = self.of_numbers.whole_digits.max(digits as i64);
             if digits > 15 {
@@ -203,7 +204,7 @@ impl Profile {
         }) += 1;
     }
 
-    /// Which values there are, for who has to tell whether a type holds them.
+    /// What the values need of a type that somebody else has chosen.
     pub(crate) fn values(&self) -> SeenValues {
         SeenValues {
             booleans: self.booleans > 0,
@@ -218,7 +219,7 @@ impl Profile {
         }
     }
 
-    /// The same where each value has to give its text back, so that two texts stay two: in a key, `1.10` is not `1.1`.
+    /// The type in a key, where each value has to give its text back: `1.10` is not `1.1`.
     pub(crate) fn key_type(&self) -> DataType {
         match self.data_type() {
             data_type if data_type.is_numeric() && self.written == Written::Otherwise => DataType::Text,
@@ -226,7 +227,7 @@ impl Profile {
         }
     }
 
-    /// The type that holds the column's values.
+    /// The type that holds the values. Mixed kinds make text, or JSON if any value is nested.
     pub(crate) fn data_type(&self) -> DataType {
         let kinds = [
             (self.texts, DataType::Text),
@@ -253,10 +254,10 @@ impl Profile {
     }
 }
 
-/// The type of a column of such texts.
+/// The type of a column of texts like this one.
 #[inline]
 pub(crate) fn text_type(text: &[u8]) -> DataType {
-    // Nearly all texts fail on their first byte or their length.
+    // Nearly all texts fail on their length or their first byte.
     if text.len() < 10 || !text[0].is_ascii_digit() {
         return DataType::Text;
     }
@@ -270,7 +271,7 @@ pub(crate) fn text_type(text: &[u8]) -> DataType {
     }
 }
 
-/// Whether a text without its spaces, its sign and its leading zeros would be a number.
+/// Whether a text without spaces, sign and leading zeros would be a number.
 fn is_number_like(text: &[u8]) -> bool {
     if !text.last().is_some_and(|byte| byte.is_ascii_digit() || *byte == b' ') {
         return false;
@@ -281,7 +282,7 @@ fn is_number_like(text: &[u8]) -> bool {
         _ => &compact[..],
     };
     let zeros = unsigned.iter().take_while(|&&byte| byte == b'0').count();
-    // The last zero stays where the number is nothing but zeros, or zeros before the point.
+    // The last zero stays if nothing but zeros, or the point, follows.
     let from =
         if unsigned.get(zeros).is_some_and(u8::is_ascii_digit) { zeros } else { zeros.saturating_sub(1) };
     Number::parse(&unsigned[from..]).is_some()
@@ -356,7 +357,6 @@ mod tests {
         }
     }
 
-    /// What is looked for in vain where nobody asks for it makes no difference to the type.
     #[test]
     fn a_profile_of_types_tells_the_same_types() {
         let values = [
@@ -387,7 +387,8 @@ mod tests {
                 assert_eq!(of_types.data_type(), full.data_type(), "{a} {b}");
                 assert_eq!(of_types.key_type(), full.key_type(), "{a} {b}");
                 assert_eq!(of_types.seen(), full.seen(), "{a} {b}");
-                // A type that is held takes no look at each text for the sake of what is not asked for.
+                // Findings that nobody asks for are taken as given, so that no text is checked for
+                // them.
                 assert!(
                     of_types.not_json
                         && of_types.not_interval

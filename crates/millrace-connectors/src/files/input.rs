@@ -1,4 +1,8 @@
-//! A file as a stream of unpacked bytes, hashed on the way.
+//! Opens a file as a stream of unpacked bytes that are hashed while they are read.
+//!
+//! The hash covers the bytes on disk, before unpacking, because checkpoints compare files without
+//! unpacking them. [`Input::finish`] returns it with the size and the stamp, after [`Watch`] has
+//! confirmed that the file did not change.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -13,7 +17,7 @@ use crate::files::packing::{Damaged, Unpacked};
 use crate::files::stamp;
 use crate::files::watch::Watch;
 
-/// Reads a file from disk and remembers size and hash of what it has read.
+/// A reader that counts and hashes (BLAKE3) the packed bytes that pass through it.
 struct Hashed {
     bytes: Box<dyn Read + Send>,
     hash: Box<blake3::Hasher>,
@@ -29,7 +33,7 @@ impl Read for Hashed {
     }
 }
 
-/// An open file. Reading gives its content, unpacked where it is packed.
+/// An open file. Reading yields its content, unpacked if it is packed.
 pub(crate) struct Input {
     name: String,
     bytes: Unpacked<Hashed>,
@@ -37,11 +41,12 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Opens a file.
+    /// Opens a file, on this machine or on another one.
     pub(crate) fn open(file: &InputFile) -> Result<Self> {
         match &file.place {
             Place::Disk(path) => {
                 let (opened, metadata) = open_file(&file.name, path)?;
+                // The watch keeps the same file open, to compare it after the read.
                 let opened = Arc::new(opened);
                 let watch = Watch::disk(file, Arc::clone(&opened), &metadata);
                 Self::of(&file.name, Box::new(opened), watch)
@@ -54,33 +59,36 @@ impl Input {
         }
     }
 
-    /// Bytes from wherever they come.
+    /// Reads from any reader; `name` decides with the first bytes how the data are packed.
     pub(crate) fn of(name: &str, bytes: Box<dyn Read + Send>, watch: Watch) -> Result<Self> {
         let hashed = Hashed { bytes, hash: Box::default(), size: 0 };
         let bytes = Unpacked::new(name, hashed).map_err(|error| unreadable(name, &error))?;
         Ok(Self { name: name.to_owned(), bytes, watch })
     }
 
-    /// What tells whether the file has changed since it was opened.
+    /// Detects whether the file has changed since it was opened.
     pub(crate) fn watch(&self) -> Watch {
         self.watch.clone()
     }
 
-    /// Relative to the project folder.
+    /// The file's name, relative to the project folder; the address if it is on another machine.
     #[cfg(any(feature = "json", feature = "csv"))]
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether it is read as it lies there.
+    /// Whether the file is not packed, so that an offset into the content is an offset into the
+    /// file.
     #[cfg(feature = "mysql-dump")]
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self.bytes, Unpacked::Plain(_))
     }
 
-    /// Reads what is left on disk, and says what the file is. An error where it has changed since it was opened.
+    /// Reads and hashes the rest of the file, and returns its state. Fails if the file has changed
+    /// since it was opened.
     pub(crate) fn finish(self) -> Result<FileState> {
         let mut hashed = self.bytes.into_inner();
+        // The reader may have stopped early; the hash has to cover the whole file.
         io::copy(&mut hashed, &mut io::sink()).map_err(|error| unreadable(&self.name, &error))?;
         let hash = hashed.hash.finalize().to_hex().to_string();
         self.watch.assert_unchanged(&hash)?;
@@ -88,7 +96,8 @@ impl Input {
     }
 }
 
-/// Opens a file of this machine.
+/// Opens a file of this machine, with a hint for each usual failure. Refuses folders, which Unix
+/// would open.
 pub(crate) fn open_file(name: &str, path: &Path) -> Result<(File, Metadata)> {
     let opened = File::open(path).and_then(|opened| {
         let metadata = opened.metadata()?;
@@ -122,13 +131,14 @@ impl Read for Input {
     }
 }
 
-/// What a file that was loaded is now: what is known of it where the file system says that it still is what it was, else what it turns out
-/// to be when it is read. Unpacks nothing.
+/// The present state of a file that was loaded before. Returns `known` if the stamp proves that the
+/// file is unchanged; otherwise reads and hashes the file, without unpacking it.
 pub(crate) fn state(file: &InputFile, known: &FileState) -> Result<FileState> {
     if is_as_read(file, known)? { Ok(known.clone()) } else { Input::open(file)?.finish() }
 }
 
-/// Whether the file system, or the server, says that a file still is what it was. Reads nothing.
+/// Whether the stamp of the file system or of the server proves that a file is unchanged. Reads no
+/// content.
 pub(crate) fn is_as_read(file: &InputFile, known: &FileState) -> Result<bool> {
     match &file.place {
         Place::Disk(path) => Ok(known.stamp.is_some()
@@ -138,8 +148,10 @@ pub(crate) fn is_as_read(file: &InputFile, known: &FileState) -> Result<bool> {
     }
 }
 
-/// The error for a file that fails while it is read.
+/// The error for a file that fails while it is read. Passes on an error of this program that the
+/// reader wraps, and tells damaged packed data from a failure to read.
 pub(crate) fn unreadable(name: &str, error: &io::Error) -> Error {
+    // An error of a remote read is already complete.
     if let Some(known) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         return known.clone();
     }
@@ -160,7 +172,7 @@ pub(crate) fn unreadable(name: &str, error: &io::Error) -> Error {
         .hint(format!("A name that ends in `{suffix}` means a file packed by {word}. If it is, it is damaged: fetch it again."))
 }
 
-/// Runs work that blocks where it may.
+/// Runs blocking work on a thread of the runtime that may block.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -194,14 +206,14 @@ mod tests {
         let read = Input::open(&file).and_then(Input::finish).expect("a state");
         assert_eq!(read.hash, blake3::hash(b"one").to_hex().as_str());
         assert_eq!(read.stamp, None, "its time has not come");
-        // A hash that nobody could have read.
+        // A hash that no read could return, so it shows that the stamp was trusted.
         let trusted = known("none", &stamp);
         assert_eq!(state(&file, &trusted).expect("a state"), trusted);
         for known in [known("none", &None), known("none", &Some("other".to_owned()))] {
             assert_eq!(state(&file, &known).expect("a state").hash, read.hash);
         }
         std::fs::write(&path, "two").expect("written");
-        // The clock of the file system may not have moved on.
+        // The second write may fall into the same tick as the first, so set another time.
         let written = File::options().write(true).open(&path).expect("a file");
         written.set_modified(SystemTime::UNIX_EPOCH).expect("another time");
         assert_eq!(state(&file, &trusted).expect("a state").hash, blake3::hash(b"two").to_hex().as_str());

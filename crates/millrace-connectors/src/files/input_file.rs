@@ -1,21 +1,22 @@
-//! A file that a stream is made of.
+//! A file to read: its name and its place.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::files::remote::Object;
 
-/// A file to read.
+/// A file of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InputFile {
     /// Where it is.
     pub(crate) place: Place,
-    /// Its name from the project folder on, with forward slashes; of another machine's, its address.
+    /// Relative to the project folder, with forward slashes; the address if it is on another
+    /// machine.
     pub(crate) name: String,
 }
 
 impl InputFile {
-    /// A file of another machine.
+    /// A file of another machine, named by its address.
     pub(crate) fn of_object(object: Object) -> Self {
         Self { name: object.name().to_owned(), place: Place::Remote(Arc::new(object)) }
     }
@@ -24,6 +25,8 @@ impl InputFile {
 /// Where a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
+    /// On this machine, at this path.
     Disk(PathBuf),
+    /// On another machine.
     Remote(Arc<Object>),
 }

@@ -1,24 +1,28 @@
-//! The least parts of JSON's grammar (RFC 8259) over bytes: texts, numbers, words. Who reads records puts objects and arrays together from them,
-//! and so does who checks a single value ([`json_text`](crate::files::json_text)).
+//! The tokens of JSON's grammar (RFC 8259) over bytes: strings, numbers, words. Readers of records
+//! and the check of a single value ([`json_text`](crate::files::json_text)) combine them into
+//! objects and arrays.
 //!
-//! A text may end anywhere, since more of it may come. Whether its bytes are UTF-8 is not looked at.
+//! A text may end anywhere, because more of it may come; this is [`Fault::Short`]. Whether the
+//! bytes are UTF-8 is not checked.
 
 use crate::files::number::{ONES, Short, read_digits};
 
-/// Levels of objects and arrays within each other, a record's own counted. Servers take fewer.
+/// Levels of objects and arrays within each other, including the record's own. Servers accept
+/// fewer.
 pub(crate) const MAX_DEPTH: usize = 512;
 
-/// What is wrong with a value that has more.
+/// The reason of a value with more levels.
 pub(crate) const TOO_DEEP: &str = "objects and arrays are nested too deeply (512 levels are allowed)";
 
+/// The highest bit of each byte.
 const HIGHS: u64 = ONES * 0x80;
 
-/// Why a part does not end.
+/// Why a token does not end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The bytes end before it does.
+    /// The text ends before the token does.
     Short,
-    /// From that byte on it is no JSON.
+    /// The byte at `at` cannot stand there.
     Broken { at: usize, why: &'static str },
 }
 
@@ -26,13 +30,13 @@ fn broken<T>(at: usize, why: &'static str) -> Result<T, Fault> {
     Err(Fault::Broken { at, why })
 }
 
-/// Whether JSON lets the byte stand between values.
+/// Whether JSON allows the byte between values.
 #[inline]
 pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-/// Where a word ends that starts at `at`.
+/// Matches a word (`true`, `false`, `null`) at `at`. Returns the place after it.
 #[inline]
 pub(crate) fn word(text: &[u8], at: usize, word: &'static [u8]) -> Result<usize, Fault> {
     let found = &text[at..text.len().min(at + word.len())];
@@ -45,8 +49,9 @@ pub(crate) fn word(text: &[u8], at: usize, word: &'static [u8]) -> Result<usize,
     }
 }
 
-/// Where a number ends that starts at `start` with a sign or a digit, and the number where it is a short one. Behind one that goes to the end
-/// of the text more digits may come.
+/// Parses a number that starts at `start` with a sign or a digit. Returns the place after it, and
+/// its value if it is a short one. If the number goes to the end of the text, more digits may
+/// follow.
 #[inline]
 pub(crate) fn number(text: &[u8], start: usize) -> Result<(usize, Option<Short>), Fault> {
     fn digits(text: &[u8], at: usize, value: &mut i64) -> Result<usize, Fault> {
@@ -80,6 +85,7 @@ pub(crate) fn number(text: &[u8], start: usize) -> Result<(usize, Option<Short>)
             at += 1;
         }
         at = digits(text, at, &mut value)?;
+        // A number with an exponent is never a short one.
         count = usize::MAX;
     }
     let short = (count <= Short::DIGITS).then(|| Short {
@@ -90,26 +96,27 @@ pub(crate) fn number(text: &[u8], start: usize) -> Result<(usize, Option<Short>)
     Ok((at, short))
 }
 
-/// A text in quotes that ends.
+/// The end of a string, and what was seen in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Quoted {
-    /// Where it ends, behind its closing quote.
+    /// The place after its closing quote.
     pub(crate) end: usize,
-    /// Whether there are escapes in it.
+    /// Whether it contains escapes.
     pub(crate) escaped: bool,
-    /// Whether all of it is ASCII for certain.
+    /// Whether it is certainly all ASCII. May be false for ASCII, if other bytes follow the string.
     pub(crate) is_ascii: bool,
 }
 
-/// Looks for the end of a text from the byte after its opening quote on.
+/// Finds the end of a string from the byte after its opening quote on. Refuses control characters
+/// and unknown escapes.
 #[inline]
 pub(crate) fn string(text: &[u8], start: usize) -> Result<Quoted, Fault> {
     let mut at = start;
     let mut escaped = false;
     let mut high = 0u64;
     loop {
-        // Eight bytes at a time. The lowest marked byte is the first quote, backslash or control character; marks above it
-        // may be false, since a subtraction borrows from its neighbour.
+        // Eight bytes at a time. The lowest marked byte is the first quote, backslash or control
+        // character. Marks above it may be false, because a subtraction borrows from the next byte.
         while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
             let word = u64::from_le_bytes(*chunk);
             let equal = |byte: u8| {
@@ -141,7 +148,8 @@ pub(crate) fn string(text: &[u8], start: usize) -> Result<Quoted, Fault> {
     }
 }
 
-/// Where an escape ends, from the byte after its backslash on.
+/// Checks an escape from the byte after its backslash on, and returns the place after it. An
+/// escaped surrogate must be a pair.
 fn escape(text: &[u8], at: usize) -> Result<usize, Fault> {
     let half = || broken(at, "a `\\u` escape is half a character");
     match text.get(at) {
@@ -163,7 +171,7 @@ fn escape(text: &[u8], at: usize) -> Result<usize, Fault> {
     }
 }
 
-/// The number of four digits of base 16.
+/// The value of four hexadecimal digits.
 pub(crate) fn hex(text: &[u8], at: usize) -> Result<u32, Fault> {
     let mut code = 0;
     for place in at..at + 4 {

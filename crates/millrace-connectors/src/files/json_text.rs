@@ -1,20 +1,22 @@
-//! Whether a text is JSON by RFC 8259, as every warehouse takes it: servers let pass what others refuse (`1.`, `"\x41"`, an empty text).
+//! Checks whether a text is JSON by RFC 8259, as every warehouse accepts it. Some servers accept
+//! what others refuse (`1.`, `"\x41"`, an empty text).
 //!
-//! Nothing is built on the way, and nothing of the text is changed: numbers keep all their digits, equal keys stay.
+//! The check builds nothing and changes nothing: numbers keep all their digits, and repeated keys
+//! stay.
 
 use std::borrow::Cow;
 
 use crate::files::cell::Refusal;
 use crate::files::json_grammar::{self, Fault, MAX_DEPTH, TOO_DEEP, is_space};
 
-/// Why a text is no JSON, and at which byte.
+/// Why a text is not JSON, and the offset of the byte where that shows.
 #[derive(Debug, PartialEq, Eq)]
 struct Broken {
     at: usize,
     why: &'static str,
 }
 
-/// Refuses a text, which is UTF-8, that is not one value of JSON with nothing but space around it.
+/// Refuses a UTF-8 text that is not exactly one JSON value with optional space around it.
 pub(crate) fn check(text: &[u8]) -> Result<(), Refusal> {
     scan(text).map_err(|Broken { at, why }| {
         Refusal::wrong_type(Cow::Owned(format!(
@@ -24,19 +26,21 @@ pub(crate) fn check(text: &[u8]) -> Result<(), Refusal> {
     })
 }
 
-/// The same of many texts, without a word on what is wrong.
+/// Does the same for many texts, without the reason.
 #[cfg(any(feature = "json", feature = "csv"))]
 pub(crate) fn is_json(text: &[u8]) -> bool {
     scan(text).is_ok()
 }
 
-/// What stands open around a place: a bit for each level, set for an object.
+/// The open objects and arrays around a place: one bit for each level, set for an object. Bounds
+/// the memory and avoids recursion.
 struct Open {
     objects: [u64; MAX_DEPTH / 64],
     depth: usize,
 }
 
 impl Open {
+    /// Opens a level. Returns false if there are too many.
     fn push(&mut self, object: bool) -> bool {
         if self.depth == MAX_DEPTH {
             return false;
@@ -51,13 +55,15 @@ impl Open {
         true
     }
 
-    /// Whether the innermost level is an object; none where nothing is open.
+    /// Whether the innermost level is an object; `None` if nothing is open.
     fn innermost(&self) -> Option<bool> {
         let last = self.depth.checked_sub(1)?;
         Some(self.objects[last / 64] & (1 << (last % 64)) != 0)
     }
 }
 
+/// Parses one value and all that is in it, by a loop over its tokens. Each turn of the outer loop
+/// begins a value; the inner loop closes what ends after it.
 fn scan(text: &[u8]) -> Result<(), Broken> {
     let mut open = Open { objects: [0; MAX_DEPTH / 64], depth: 0 };
     let mut at = space(text, 0);
@@ -97,7 +103,7 @@ fn scan(text: &[u8]) -> Result<(), Broken> {
             Some(_) => return broken(at, "expected a value"),
             None => return broken(at, "it ends where a value is expected"),
         }
-        // A value has ended: so have all around it that end here.
+        // A value has ended here, and so may objects and arrays around it.
         loop {
             at = space(text, at);
             match (open.innermost(), text.get(at)) {
@@ -124,14 +130,17 @@ fn scan(text: &[u8]) -> Result<(), Broken> {
     }
 }
 
+/// An error at byte `at`.
 fn broken<T>(at: usize, why: &'static str) -> Result<T, Broken> {
     Err(Broken { at, why })
 }
 
+/// The error of a level too many.
 fn deep<T>(at: usize) -> Result<T, Broken> {
     broken(at, TOO_DEEP)
 }
 
+/// The first place from `at` on that is not space.
 fn space(text: &[u8], mut at: usize) -> usize {
     while text.get(at).copied().is_some_and(is_space) {
         at += 1;
@@ -139,7 +148,7 @@ fn space(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// A field's name and the colon behind it; returns where the value begins.
+/// Parses a field name and its colon. Returns the place where the value begins.
 fn name(text: &[u8], at: usize) -> Result<usize, Broken> {
     if text.get(at) != Some(&b'"') {
         return broken(at, "expected a field name in double quotes");
@@ -151,7 +160,8 @@ fn name(text: &[u8], at: usize) -> Result<usize, Broken> {
     Ok(space(text, at + 1))
 }
 
-/// A part of a text of which no more comes: where that is too short, `why` is what is wrong with it from byte `at` on.
+/// Turns a fault of a part that may go on into an error of a text that is complete: if the part is
+/// too short, `why` is wrong with it at byte `at`.
 fn whole<T>(part: Result<T, Fault>, at: usize, why: &'static str) -> Result<T, Broken> {
     part.map_err(|fault| match fault {
         Fault::Short => Broken { at, why },
@@ -159,16 +169,19 @@ fn whole<T>(part: Result<T, Fault>, at: usize, why: &'static str) -> Result<T, B
     })
 }
 
+/// Matches a word. Returns the place after it.
 fn word(text: &[u8], at: usize, word: &'static [u8]) -> Result<usize, Broken> {
     whole(json_grammar::word(text, at, word), at, "expected a value")
 }
 
+/// Parses a number. Returns the place after it.
 fn number(text: &[u8], start: usize) -> Result<usize, Broken> {
     let number = json_grammar::number(text, start);
     whole(number, text.len(), "a number lacks a digit").map(|(end, _)| end)
 }
 
-/// A string from the byte after its opening quote on; returns what follows its closing quote.
+/// Parses a string from the byte after its opening quote on. Returns the place after its closing
+/// quote.
 fn string(text: &[u8], at: usize) -> Result<usize, Broken> {
     whole(json_grammar::string(text, at), text.len(), "a text is not closed").map(|quoted| quoted.end)
 }
@@ -179,8 +192,8 @@ mod tests {
 
     use super::*;
 
-    /// The same by another reader. It lets half characters pass where it builds nothing, and holds no number beyond those of a double, which
-    /// are taken here as they are written.
+    /// The same answer by another reader. It accepts lone surrogates if it builds nothing, so
+    /// values are built too. It refuses numbers beyond a double, which are valid here.
     fn oracle(text: &str) -> bool {
         if serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() {
             return false;
@@ -265,7 +278,7 @@ mod tests {
             )
         ) {
             let text = pieces.concat();
-            // Where both stand in one text the other reader names only the first.
+            // If a text has both faults, the other reader names only the first.
             prop_assume!(!(text.contains("\\u") && text.contains(['e', 'E'])));
             prop_assert_eq!(is_json(&text), oracle(&text), "{}", text);
         }
@@ -283,7 +296,8 @@ mod tests {
             let at = place.index(changed.len());
             changed[at] = byte;
             if let Ok(changed) = String::from_utf8(changed) {
-                // Of a number that is no double the other reader tells before it comes to half characters, which this text may have.
+                // The other reader reports a number beyond a double first, and never reaches a lone
+                // surrogate after it.
                 let no_double = serde_json::from_str::<serde_json::Value>(&changed)
                     .is_err_and(|error| error.to_string().contains("number out of range"));
                 prop_assume!(!(no_double && changed.contains("\\u")));

@@ -1,35 +1,40 @@
-//! Records over so many lines that others may be in them, because a quote is closed too late.
+//! Counts records that span so many lines that they may have swallowed others, because a quote is
+//! missing or one too many. They are loaded, since RFC 4180 allows them, and a warning points at
+//! the longest. See ADR 0028.
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 
-/// One record in so many is rare.
+/// One long record in so many records is rare.
 const FEW: u64 = 20;
 
-/// Those of one stream.
+/// The long records of one stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LongRecords {
     count: u64,
-    /// Whether the lines of one of them look like records.
+    /// Whether the lines of any of them look like records.
     alike: bool,
     longest: Option<Long>,
 }
 
+/// The longest one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Long {
     file: String,
     /// 1-based line on which it starts.
     line: u64,
+    /// The number of its lines.
     lines: u64,
 }
 
 impl LongRecords {
-    /// Takes one into account that starts on `line` of `file` and goes over so many lines. `alike` says that most of these look like records.
+    /// Counts a record that starts on line `line` of `file` and spans `lines` lines. `alike` says
+    /// that most of these lines look like records.
     pub(crate) fn saw(&mut self, file: &str, line: u64, lines: u64, alike: bool) {
         self.add(Self { count: 1, alike, longest: Some(Long { file: file.to_owned(), line, lines }) });
     }
 
-    /// Takes those into account that another thread has seen, further on in the file.
+    /// Adds the long records that another thread has seen further on in the file.
     pub(crate) fn add(&mut self, other: Self) {
         self.count += other.count;
         self.alike |= other.alike;
@@ -39,7 +44,9 @@ impl LongRecords {
         }
     }
 
-    /// What there is to say of them among so many records. Nothing where many are so long, and their lines are no records: then they are texts.
+    /// The warning about them in a stream of `records` records. Returns `None` if long records are
+    /// frequent and their lines do not look like records, because then they are texts of several
+    /// lines.
     pub(crate) fn notice(self, records: u64) -> Option<Diagnostic> {
         if !self.alike && self.count * FEW > records {
             return None;

@@ -1,10 +1,14 @@
-//! What the sources that read files share: finding and opening files, reading them in blocks, telling the types of columns,
-//! and turning texts into Arrow columns exactly.
+//! What the sources that read files share: finding, opening and decoding files, inferring the types
+//! of columns, and converting cells into Arrow columns exactly.
 //!
-//! A file passes through these hands: [`paths`] finds it, [`input`] opens, unpacks and hashes it, [`encoding`] makes UTF-8 of it, [`window`] holds the part
-//! of it that is being looked at. A format (JSON, CSV, a dump) cuts that into records and hands each cell either to
-//! [`infer`], which works out a column's type, or to [`row`], which appends it to Arrow columns; [`delivery`] sends what
-//! has come together, with the rows that were set aside.
+//! A file passes through these modules in order: [`paths`] finds it, [`input`] opens, unpacks and
+//! hashes it, [`encoding`] converts it to UTF-8, and [`window`] holds the part that is being
+//! parsed. A format (JSON, CSV, a dump) cuts that into records and hands each cell either to
+//! [`infer`], which infers the column's type, or to [`row`], which appends it to Arrow columns.
+//! [`delivery`] sends full batches, together with the quarantined rows.
+//!
+//! [`source`] drives these steps; [`pieces`] spreads them over threads. [`watch`] and [`stamp`]
+//! detect files that change during a read or between two loads.
 
 pub(crate) mod cell;
 pub(crate) mod column;
@@ -62,26 +66,27 @@ pub(crate) mod testing;
 pub(crate) mod watch;
 pub(crate) mod window;
 
-/// Sizes that bound the memory of a read. Tests make them small to meet every border.
+/// Sizes that bound the memory and the threads of a read. Tests use small ones to meet every
+/// border.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// Bytes that are read at a time.
     pub(crate) block: usize,
-    /// Bytes that one record may have.
+    /// The most bytes that one record may have.
     pub(crate) record: usize,
-    /// Rows of a batch.
+    /// The most rows of a batch.
     pub(crate) batch_rows: usize,
-    /// Bytes of source text that make a batch.
+    /// Bytes of source text after which a batch is sent.
     pub(crate) batch_bytes: usize,
-    /// Bytes that a thread takes apart at a time, about, where several do.
+    /// Approximate bytes that one thread parses at a time, if several threads do.
     pub(crate) piece: usize,
-    /// How many threads do; with 1 the one that reads does it.
+    /// Number of parsing threads. With 1, the reading thread parses as well.
     pub(crate) threads: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        // More threads than that wait for the warehouse.
+        // More than four threads only wait for the warehouse.
         let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get().min(4));
         Self {
             block: 1 << 20,

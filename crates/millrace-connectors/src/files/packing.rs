@@ -1,4 +1,8 @@
-//! Files that are packed: gzip (RFC 1952) and Zstandard (RFC 8878), of one or several members or frames.
+//! Unpacks gzip (RFC 1952) and Zstandard (RFC 8878) files of one or several members or frames.
+//!
+//! The suffix of the name decides how a file is packed; without a known suffix its first bytes do.
+//! Damaged data fail with [`Damaged`], which tells a file that ends too early from one that is
+//! corrupt.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -7,6 +11,7 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
+/// Bytes of packed data that are read at a time.
 const BLOCK: usize = 1 << 18;
 
 /// How a file is packed.
@@ -18,7 +23,8 @@ pub(crate) enum Packing {
 }
 
 impl Packing {
-    /// By the file's name or, where that does not say, by how the file starts: no text in any encoding starts so.
+    /// Determines the packing by the file's name or, if the suffix is not known, by its first
+    /// bytes, with which no text in any encoding begins.
     fn of(name: &str, start: &[u8]) -> Self {
         let ending = Path::new(name).extension().map(OsStr::to_ascii_lowercase);
         match ending.as_deref().and_then(OsStr::to_str) {
@@ -33,7 +39,7 @@ impl Packing {
         }
     }
 
-    /// As people write it.
+    /// The name of the packing in messages.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -42,7 +48,7 @@ impl Packing {
         }
     }
 
-    /// How names of such files end.
+    /// The suffix of names of such files, with its dot.
     pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Plain => "",
@@ -52,9 +58,11 @@ impl Packing {
     }
 }
 
+/// A reader whose first bytes were read to determine the packing, and come again.
 type Peeked<R> = Chain<Cursor<Vec<u8>>, R>;
 
-/// A reader of what is packed. Errors of the packed data carry [`Damaged`]; others are the reader's own.
+/// A reader that unpacks. Errors of the packed data carry [`Damaged`]; other errors are those of
+/// the inner reader.
 pub(crate) enum Unpacked<R: Read> {
     Plain(Peeked<R>),
     Gzip(Box<MultiGzDecoder<BufReader<Peeked<R>>>>),
@@ -62,13 +70,14 @@ pub(crate) enum Unpacked<R: Read> {
 }
 
 impl<R: Read> Unpacked<R> {
-    /// Looks at how the file of that name starts.
+    /// Determines the packing from the name and the first four bytes. Fails if the name promises
+    /// packed data and the file is empty.
     pub(crate) fn new(name: &str, mut reader: R) -> io::Result<Self> {
         let mut start = Vec::with_capacity(4);
         (&mut reader).take(4).read_to_end(&mut start)?;
         let packing = Packing::of(name, &start);
         if start.is_empty() && packing != Packing::Plain {
-            // Packed nothing has a few bytes.
+            // Packed data of an empty file have some bytes, so an empty file was cut off.
             let what = "there are none".to_owned();
             let damaged = Damaged { packing, cut_off: true, what };
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, damaged));
@@ -84,7 +93,7 @@ impl<R: Read> Unpacked<R> {
         })
     }
 
-    /// What was read from.
+    /// The inner reader, which stands after the bytes that the decoder has taken from it.
     pub(crate) fn into_inner(self) -> R {
         let peeked = match self {
             Self::Plain(peeked) => peeked,
@@ -105,17 +114,17 @@ impl<R: Read> Read for Unpacked<R> {
     }
 }
 
-/// Packed data that cannot be unpacked.
+/// The error of packed data that cannot be unpacked.
 #[derive(Debug)]
 pub(crate) struct Damaged {
     pub(crate) packing: Packing,
-    /// Whether they end too early.
+    /// Whether the data end too early.
     pub(crate) cut_off: bool,
     what: String,
 }
 
 impl Damaged {
-    /// The error of a decoder, unless it is one of what it reads from.
+    /// Wraps an error of the decoder; passes on an error of the inner reader as it is.
     fn of(packing: Packing, error: io::Error) -> io::Error {
         let is_foreign = error.raw_os_error().is_some()
             || error.kind() == io::ErrorKind::Interrupted

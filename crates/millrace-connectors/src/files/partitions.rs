@@ -1,4 +1,5 @@
-//! Folders that are called `name=value`, as programs write them that take a column out of the files.
+//! Warns of folders called `name=value`, which programs write that move a partition column from the
+//! files into the folder names. Such values are not read.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +9,11 @@ use millrace_core::diagnostic::Diagnostic;
 use millrace_core::name::StreamName;
 use millrace_core::schema::Column;
 
-/// Warnings of columns that are only in the names of folders.
+/// One warning for each column that only folder names have. `position` lists the files of the
+/// stream; names are compared without letter case.
 pub(crate) fn notices(stream: &StreamName, position: Option<&Cursor>, columns: &[Column]) -> Vec<Diagnostic> {
     let Some(Cursor::Files { files, .. }) = position else { return Vec::new() };
+    // Names are compared as warehouses do, without letter case.
     let has = |name: &str| columns.iter().any(|column| column.name.to_lowercase() == name.to_lowercase());
     let names: BTreeSet<&str> =
         files.iter().flat_map(|file| named(&file.path)).filter(|name| !has(name)).collect();
@@ -26,7 +29,8 @@ pub(crate) fn notices(stream: &StreamName, position: Option<&Cursor>, columns: &
     names.into_iter().map(notice).collect()
 }
 
-/// The names in the folders of a path.
+/// The column names in the folders of a path. A name consists of letters, digits and underscores,
+/// and its value is not empty.
 fn named(path: &str) -> impl Iterator<Item = &str> {
     let folders = path.rsplit_once('/').map_or("", |(folders, _)| folders).split('/');
     folders.filter_map(|folder| {

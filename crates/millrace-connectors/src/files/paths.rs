@@ -1,4 +1,7 @@
-//! Which files a stream is made of.
+//! Resolves the setting `path` to the files of a stream.
+//!
+//! `path` names one file or a list, on this machine or on others. Patterns use the crate `glob`,
+//! with the shell's rule for names that begin with a dot (see [`Shown`]).
 
 use std::path::Path;
 
@@ -10,14 +13,15 @@ use crate::files::input_file::{InputFile, Place};
 use crate::files::pattern::Shown;
 use crate::files::remote;
 
-/// The key under which sources and streams name their files.
+/// The key `path` of sources and streams: which files they read.
 pub(crate) const PATH: KeySpec = KeySpec::optional(
     "path",
     KeyKind::Text,
     "File, from the project folder on, or several with `*`, `?` and `**` (`data/orders_*.json`); also `https://…`, and `s3://bucket/…` with patterns. As in a shell, these stand for no name that begins with a dot. A stream's own path goes before its source's. Files packed by gzip or zstd (`.gz`, `.zst`) are unpacked.",
 );
 
-/// The files of the settings' `path`, in the order of their names; at least one.
+/// The files of the setting `path`. Fails with `SourceEmpty` if there are none. The order is that
+/// of [`matching`].
 pub(crate) fn files(project_dir: &Path, settings: &Settings) -> Result<Vec<InputFile>> {
     let files = matching(project_dir, settings)?;
     if files.is_empty() {
@@ -29,7 +33,10 @@ pub(crate) fn files(project_dir: &Path, settings: &Settings) -> Result<Vec<Input
     Ok(files)
 }
 
-/// The same, where a pattern may match nothing. Where `path` is a list, in the order of that, each file once.
+/// The files of the setting `path`; may be none if it is a pattern. Sorted by name; if `path` is a
+/// list, in the order of the list, each file once.
+///
+/// A path without a pattern is returned even if no such file exists: opening it reports that.
 pub(crate) fn matching(project_dir: &Path, settings: &Settings) -> Result<Vec<InputFile>> {
     let mut found: Vec<InputFile> = Vec::new();
     for path in settings.list("path") {
@@ -57,21 +64,23 @@ pub(crate) fn matching(project_dir: &Path, settings: &Settings) -> Result<Vec<In
         return Ok(files);
     }
     let whole = project_dir.join(path);
-    // A file may have an asterisk in its name.
+    // A file name may contain an asterisk itself.
     if !path.contains(['*', '?', '[']) || whole.is_file() {
         return Ok(vec![InputFile { name: name_of(&whole, project_dir), place: Place::Disk(whole) }]);
     }
     let broken = |cause: String| {
         Error::new(ErrorKind::SourceUnreadable, format!("`path: {path}` is no file pattern")).caused_by(cause)
     };
-    // Only the path is a pattern, not the folder in which the project happens to be.
+    // Only `path` is a pattern. The project folder is escaped, because its name may contain special
+    // characters.
     let pattern = if Path::new(path).is_absolute() {
         path.to_owned()
     } else {
         format!("{}/{path}", glob::Pattern::escape(&project_dir.to_string_lossy()))
     };
     let shown = Shown::new(path).map_err(|error| broken(error.to_string()))?;
-    // As the pattern is written: from the project folder on, or from the root.
+    // The name in the form in which the pattern is written: relative to the project folder, or
+    // absolute.
     let written = |found: &Path| {
         if Path::new(path).is_absolute() {
             found.to_string_lossy().into_owned()
@@ -82,7 +91,7 @@ pub(crate) fn matching(project_dir: &Path, settings: &Settings) -> Result<Vec<In
     let mut files = Vec::new();
     for found in glob::glob(&pattern).map_err(|error| broken(error.to_string()))? {
         let found = match found {
-            // What is in a hidden folder is nobody's business here, nor whether it can be read.
+            // An unreadable hidden folder is no error, because the pattern shows nothing in it.
             Err(error) if !shown.leads_to(&written(error.path())) => continue,
             found => found.map_err(|error| {
                 Error::new(ErrorKind::SourceUnreachable, format!("`path: {path}` cannot be looked through"))
@@ -97,6 +106,8 @@ pub(crate) fn matching(project_dir: &Path, settings: &Settings) -> Result<Vec<In
     Ok(files)
 }
 
+/// The name relative to the project folder, with forward slashes; the whole path if it is outside
+/// of that folder.
 fn name_of(path: &Path, project_dir: &Path) -> String {
     let name = path.strip_prefix(project_dir).unwrap_or(path).to_string_lossy().into_owned();
     if std::path::MAIN_SEPARATOR == '/' { name } else { name.replace(std::path::MAIN_SEPARATOR, "/") }
@@ -136,7 +147,7 @@ mod tests {
     #[test]
     fn wildcards_do_not_stand_for_hidden_names() {
         let dir = tempfile::tempdir().expect("a folder");
-        // The project itself may lie in a hidden folder.
+        // The project itself may be in a hidden folder.
         let project = dir.path().join(".work/shop");
         for folder in ["data/.upload/deep", "data/shown", ".data"] {
             std::fs::create_dir_all(project.join(folder)).expect("a folder");

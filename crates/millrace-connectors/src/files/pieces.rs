@@ -1,5 +1,13 @@
-//! One file read by several threads: one reads and cuts, the others each take a piece apart, and what they make of it goes on in the
-//! order of the file.
+//! Parses one file with several threads and delivers the result in the order of the file.
+//!
+//! One thread reads the file and cuts it into pieces at the ends of records ([`Cut::cut`]). Helper
+//! threads parse the pieces ([`Cut::walk_piece`]) into sinks of their own, then wait for their turn
+//! and hand over what they have collected ([`Shared::take_up`]). So rows, quarantine and errors are
+//! those of a read by one thread.
+//!
+//! A cut is a guess, because a text in quotes may contain what looks like the end of a record. A
+//! piece that does not end between two records shows that a guess was wrong. Nothing of that piece
+//! counts then; it and all later pieces are put back into the window and read by one thread.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -12,14 +20,16 @@ use crate::files::Limits;
 use crate::files::fields::Records;
 use crate::files::window::Window;
 
-/// How the records of a format can be taken apart from places within a file.
+/// How the records of a format are parsed from places within a file.
 pub(crate) trait Cut: Send + Sync {
-    /// Where a piece of this text may end: after a record and what follows it, as far as can be told without reading all of it. The text
-    /// starts where a record starts. A wrong guess costs time, not exactness: see [`Self::walk_piece`].
+    /// Where a piece of this text may end: after a record and its separator, as far as can be told
+    /// without parsing all of the text, which starts where a record starts. Returns `None` if no
+    /// such place is found. A wrong guess costs time but not exactness; see [`Self::walk_piece`].
     fn cut(&self, text: &[u8]) -> Option<usize>;
 
-    /// Hands over the records of a piece. False where the piece did not end between two records: then nothing that was handed over counts,
-    /// and the file is read on by one thread from the start of this piece.
+    /// Hands over the records of a piece. Returns false if the piece does not end between two
+    /// records: nothing that was handed over counts then, and one thread reads the file on from the
+    /// start of this piece.
     fn walk_piece<S: Records>(
         &self,
         piece: &mut Window<&[u8]>,
@@ -27,7 +37,7 @@ pub(crate) trait Cut: Send + Sync {
         records: &mut S,
     ) -> Result<bool>;
 
-    /// Hands over the records up to the end of the file, from between two of them on.
+    /// Hands over the records from a place between two records to the end of the file.
     fn walk_rest<R: Read, S: Records>(
         &self,
         window: &mut Window<R>,
@@ -36,61 +46,69 @@ pub(crate) trait Cut: Send + Sync {
     ) -> Result<()>;
 }
 
-/// Records that several threads can collect.
+/// A sink for records that several threads can fill.
 pub(crate) trait Shared: Records + Send {
-    /// What a thread has made of a piece.
+    /// What a thread has collected from one piece.
     type Made: Send;
 
-    /// One for a thread, which knows what this one knows.
+    /// A sink for a helper thread, with the settings and field names of this one.
     fn helper(&self) -> Self;
 
-    /// What has come together since the last call.
+    /// Takes what has been collected since the last call.
     fn made(&mut self) -> Result<Self::Made>;
 
-    /// Takes up what a helper has made. May block.
+    /// Adds what a helper has collected. May block while the warehouse is busy.
     fn take_up(&mut self, made: Self::Made) -> Result<()>;
 }
 
 /// A piece of a file.
 struct Piece {
+    /// Its place in the order of the file, from 0.
     number: u64,
     text: Vec<u8>,
-    /// On which it starts.
+    /// 1-based line on which it starts.
     line: u64,
 }
 
-/// What the threads share.
+/// The state that the threads share, behind the lock of [`Shop`].
 struct Desk<'a, S> {
-    /// Which piece's turn it is.
+    /// The number of the piece that is taken up next.
     turn: u64,
+    /// The sink for the whole file.
     records: &'a mut S,
-    /// A piece that did not end between two records has had its turn.
+    /// Whether a piece that did not end between two records has had its turn.
     wrong_cut: bool,
+    /// The first error in the order of the file, or the panic of a thread.
     failed: Option<Error>,
-    /// From that piece on: what was not taken up, with its line.
+    /// Pieces that were not taken up after a wrong cut or an error: text and first line by number.
     left: BTreeMap<u64, (Vec<u8>, u64)>,
-    /// Room of pieces that are done with.
+    /// Buffers of finished pieces, for reuse.
     spare: Vec<Vec<u8>>,
 }
 
 impl<S> Desk<'_, S> {
+    /// Whether no further piece is taken up.
     fn is_over(&self) -> bool {
         self.wrong_cut || self.failed.is_some()
     }
 }
 
+/// The shared state, and the signal that the turn has passed on.
 struct Shop<'a, S> {
     desk: Mutex<Desk<'a, S>>,
     next: Condvar,
 }
 
 impl<'a, S> Shop<'a, S> {
+    /// Locks the state. A thread that panicked has reported itself as the failure, so poisoning is
+    /// ignored.
     fn desk(&self) -> MutexGuard<'_, Desk<'a, S>> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Hands over all records of a file from between two of them on, by so many threads.
+/// Hands over all records from a place between two records to the end of the file, with
+/// `limits.threads` threads besides the one that reads. Returns after all of them have ended.
 pub(crate) fn walk<R: Read, C: Cut, S: Shared>(
     format: &C,
     window: &mut Window<R>,
@@ -113,17 +131,18 @@ pub(crate) fn walk<R: Read, C: Cut, S: Shared>(
     let (name, encoding) = (window.name().to_owned(), window.encoding());
     let runtime = tokio::runtime::Handle::try_current().ok();
     let read = std::thread::scope(|scope| {
-        // As many pieces wait as are worked at.
+        // At most as many pieces wait as are being parsed, which bounds the memory.
         let (sender, receiver) = sync_channel::<Piece>(limits.threads);
         let receiver = Arc::new(Mutex::new(receiver));
         for mut helper in helpers {
             let (receiver, shop, name, runtime) = (Arc::clone(&receiver), &shop, &name, runtime.clone());
             scope.spawn(move || {
-                // What takes batches up waits on the runtime.
+                // Taking up batches waits on the runtime's queue, so the thread needs its context.
                 let _guard = runtime.as_ref().map(tokio::runtime::Handle::enter);
                 help(format, (name.as_str(), encoding), limits, &receiver, &mut helper, shop);
             });
         }
+        // Only the helpers keep the receiver, so that sending fails once they have ended.
         drop(receiver);
         cut(format, window, limits, &sender, &shop)
     });
@@ -132,13 +151,15 @@ pub(crate) fn walk<R: Read, C: Cut, S: Shared>(
     if let Some(error) = desk.failed {
         return Err(error);
     }
+    // Last piece first, because each is put in front of the rest.
     for (text, line) in desk.left.into_values().rev() {
         window.put_back(&text, line);
     }
     format.walk_rest(window, limits, records)
 }
 
-/// Reads the file and cuts it, until it ends, or what is left cannot be cut.
+/// Reads the file and sends pieces to the helpers, until the file ends, the rest cannot be cut, or
+/// a helper reports the end. What is not cut stays in the window.
 fn cut<R: Read, C: Cut, S>(
     format: &C,
     window: &mut Window<R>,
@@ -149,7 +170,7 @@ fn cut<R: Read, C: Cut, S>(
     let mut number = 0;
     loop {
         while window.rest().len() < limits.piece && window.fill()? {}
-        // None: a record that is longer than a piece, or the end.
+        // `None` means that a record is longer than a piece, or that the file ends.
         let Some(length) = format.cut(window.rest()).filter(|length| *length > 0) else { return Ok(()) };
         let spare = {
             let mut desk = shop.desk();
@@ -161,14 +182,15 @@ fn cut<R: Read, C: Cut, S>(
         let line = window.line();
         let text = window.cut(length, spare);
         if sender.send(Piece { number, text, line }).is_err() {
-            // The threads have ended, which they do only after the sender.
+            // The helpers end only after the sender is dropped, or by a panic.
             return Err(Error::new(ErrorKind::Internal, "the threads that read a file are gone"));
         }
         number += 1;
     }
 }
 
-/// Rung when a thread ends. One that panics never has its turn, and the others would wait for it.
+/// Reports a panic of the thread that holds it, and wakes the others. Its piece would never have
+/// its turn, and the others would wait for it forever.
 struct Bell<'a, 'b, S>(&'a Shop<'b, S>);
 
 impl<S> Drop for Bell<'_, '_, S> {
@@ -181,7 +203,8 @@ impl<S> Drop for Bell<'_, '_, S> {
     }
 }
 
-/// Takes pieces apart until there are no more.
+/// The work of a helper thread: receives pieces, parses each, and takes up the result when its turn
+/// has come. Ends when the sender is dropped.
 fn help<C: Cut, S: Shared>(
     format: &C,
     file: (&str, Option<&'static str>),
@@ -195,11 +218,13 @@ fn help<C: Cut, S: Shared>(
         let received = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Piece { number, text, line }) = received else { return };
         let mut window = Window::of_piece(file, text, line);
+        // After a wrong cut or an error pieces are only collected, so parsing them would be wasted.
         let over = shop.desk().is_over();
         let walked = if over { Ok(false) } else { format.walk_piece(&mut window, limits, records) };
         let made = walked.and_then(|whole| Ok((whole, records.made()?)));
         let text = window.into_piece();
         let mut desk = shop.desk();
+        // Records have to be taken up in the order of the file.
         while desk.turn != number && !desk.is_over() {
             desk = shop.next.wait(desk).unwrap_or_else(PoisonError::into_inner);
         }
@@ -228,7 +253,7 @@ mod tests {
     use super::*;
     use crate::files::profiler::Profiler;
 
-    /// Breaks at the second piece.
+    /// A format that panics at the second piece.
     struct Broken;
 
     impl Cut for Broken {

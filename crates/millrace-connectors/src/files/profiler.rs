@@ -1,4 +1,7 @@
-//! The columns of a stream, worked out from its records.
+//! Discovers the columns of a stream from its records.
+//!
+//! Each field gets a [`Profile`] of its values. Afterwards the profiles of fields that differ in
+//! letter case only are united, and each becomes a column.
 
 use millrace_core::name::StreamName;
 use millrace_core::schema::{Column, StreamSchema};
@@ -12,18 +15,19 @@ use crate::files::infer::Profile;
 use crate::files::pieces::Shared;
 use crate::files::spelling;
 
-/// Works out the columns of a stream from its records.
+/// A sink for records that profiles the values of each field.
 #[derive(Debug, Default)]
 pub(crate) struct Profiler {
     names: FieldNames,
+    /// The profile of each field, by its number.
     profiles: Vec<Profile>,
-    /// Good records.
+    /// The number of good records.
     records: u64,
-    /// Whether the present record is bad.
+    /// Whether the current record is bad.
     bad: bool,
-    /// How many records are enough; all, where it does not say.
+    /// How many good records are enough; `None` profiles all.
     enough: Option<u64>,
-    /// Columns of the key.
+    /// The columns of the key.
     key: Vec<String>,
 }
 
@@ -45,6 +49,7 @@ impl Records for Profiler {
         let good = !std::mem::take(&mut self.bad);
         self.records += u64::from(good);
         if self.has_enough() {
+            // Only an error ends a walk; `has_enough` tells it from a failure.
             return Err(Error::new(ErrorKind::Cancelled, "enough records were seen"));
         }
         Ok(good)
@@ -59,7 +64,7 @@ impl Shared for Profiler {
     }
 
     fn made(&mut self) -> Result<Self> {
-        // A field that only bad records have is a column too, as it is where one thread reads all.
+        // A field that only bad records have is a column too, as with one thread.
         self.make_room();
         let fresh = self.helper();
         Ok(std::mem::replace(self, fresh))
@@ -78,12 +83,12 @@ impl Shared for Profiler {
 }
 
 impl Profiler {
-    /// One that ends the walk, with an error, once it has seen so many good records.
+    /// A profiler that ends the walk with an error once it has seen `records` good records.
     pub(crate) fn sampling(records: u64) -> Self {
         Self { enough: Some(records), ..Self::default() }
     }
 
-    /// The same, of a stream with such a key.
+    /// The same profiler, for a stream with this key.
     pub(crate) fn with_key(self, key: &[String]) -> Self {
         Self { key: key.to_vec(), ..self }
     }
@@ -93,6 +98,7 @@ impl Profiler {
         self.enough.is_some_and(|enough| self.records >= enough)
     }
 
+    /// Adds empty profiles for fields that were named since the last call.
     fn make_room(&mut self) {
         let fields = self.names.all().len();
         if self.profiles.len() < fields {
@@ -100,18 +106,20 @@ impl Profiler {
         }
     }
 
-    /// The columns.
+    /// The columns. Their order is that of the first occurrence of each field.
     pub(crate) fn schema(mut self) -> StreamSchema {
         self.unite_spellings();
         StreamSchema { columns: self.columns().map(|(column, _)| column).collect(), primary_key: Vec::new() }
     }
 
+    /// Whether a column belongs to the key, in any letter case.
     fn is_of_key(&self, name: &str) -> bool {
         self.key.iter().any(|key| spelling::are_alike(key, name))
     }
 
-    /// Makes one column of fields whose names differ in letter case only, where no record has both: neither a warehouse nor a person tells
-    /// them apart. Returns each that is another's, with that one.
+    /// Makes one column of fields whose names differ in letter case only, if no record has both,
+    /// because neither a warehouse nor a person tells them apart. Returns each field that is
+    /// another spelling, with the field that it joined.
     fn unite_spellings(&mut self) -> Vec<(usize, usize)> {
         // A CSV header names columns that no record needs to have.
         self.make_room();
@@ -125,13 +133,13 @@ impl Profiler {
         others
     }
 
-    /// The columns, with what has been seen of each, once spellings are united.
+    /// The columns with their profiles. Called after spellings are united.
     fn columns(&self) -> impl Iterator<Item = (Column, &Profile)> {
         let fields = self.names.all().iter().zip(&self.profiles).enumerate();
         let own = fields.filter(|(field, _)| self.names.other_spelling(*field).is_none());
         own.map(|(_, (name, profile))| {
             let data_type = if self.is_of_key(name) { profile.key_type() } else { profile.data_type() };
-            // What a part of the records all have, the others need not have.
+            // A sample proves nothing about the other records, so its columns are nullable.
             let nullable = profile.has_nulls(data_type)
                 || profile.seen() < self.records
                 || self.records == 0
@@ -140,7 +148,7 @@ impl Profiler {
         })
     }
 
-    /// The columns of a stream, and what is to be said of them.
+    /// The columns of a stream, what their values are, and warnings about their spellings.
     pub(crate) fn discovered(mut self, stream: &StreamName) -> Discovered {
         let others = self.unite_spellings();
         let name = |field: usize| self.names.name(field);

@@ -1,4 +1,4 @@
-//! Rows that are put together cell by cell, wholly or not at all.
+//! Builds rows cell by cell. A row is added as a whole or not at all.
 
 use std::sync::Arc;
 
@@ -12,23 +12,26 @@ use millrace_engine::ports::batch::arrow_schema;
 use crate::files::cell::Refusal;
 use crate::files::column::ColumnBuffer;
 
-/// Why a row is refused that has this character in a text, where the stream says so.
+/// The reason of a row with the character U+0000 in a text, if the stream refuses it.
 pub(crate) const NUL: &str = "the text has the character U+0000";
 
-/// Rows of the columns that were asked for. A row is made by [`Self::column`] for each of its cells and then
-/// [`Self::end_row`]; after any refusal, [`Self::roll_back`].
+/// Rows of the requested columns. For each cell the caller appends to [`Self::column`], and then
+/// calls [`Self::end_row`]. After any refusal it calls [`Self::roll_back`].
 #[derive(Debug)]
 pub(crate) struct RowWriter {
     columns: Vec<Column>,
     schema: Arc<Schema>,
-    /// Whether a NULL is refused, because of the column or because it is part of the key.
+    /// Columns that refuse NULL, because they are not nullable or belong to the key.
     required: Vec<bool>,
+    /// Whether a text with U+0000 refuses its row.
     refuses_nul: bool,
     buffers: Vec<ColumnBuffer>,
+    /// Complete rows. A buffer has one value more if the current row has a cell for it.
     rows: usize,
 }
 
 impl RowWriter {
+    /// An empty writer. `key` names the columns that a row must not lack.
     pub(crate) fn new(columns: &[Column], key: &[String]) -> Self {
         Self {
             schema: arrow_schema(columns),
@@ -40,12 +43,13 @@ impl RowWriter {
         }
     }
 
-    /// The same, but it refuses rows with the character U+0000 in a text where `refuses` is true.
+    /// The same writer, which refuses rows with the character U+0000 in a text if `refuses` is
+    /// true.
     pub(crate) fn refusing_nul(self, refuses: bool) -> Self {
         Self { refuses_nul: refuses, ..self }
     }
 
-    /// An empty one for rows of the same columns.
+    /// An empty writer for rows of the same columns.
     #[cfg(any(feature = "json", feature = "csv"))]
     pub(crate) fn another(&self) -> Self {
         Self {
@@ -58,7 +62,7 @@ impl RowWriter {
         }
     }
 
-    /// Whole rows since the last batch.
+    /// Complete rows since the last batch.
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }
@@ -68,30 +72,32 @@ impl RowWriter {
         &self.columns[index].name
     }
 
-    /// Index of the column of that name.
+    /// The index of the column with this name.
     pub(crate) fn index(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
     }
 
-    /// Index of the only column that differs from that name in letter case at most.
+    /// The index of the column with this name or, if there is none, of the only column whose name
+    /// differs in letter case.
     #[cfg(any(feature = "json", feature = "csv"))]
     pub(crate) fn index_in_any_case(&self, name: &str) -> Option<usize> {
         crate::files::spelling::find(name, self.columns.iter().map(|column| column.name.as_str()))
     }
 
-    /// Where the next cell of a column goes.
+    /// The buffer that takes the next cell of a column.
     pub(crate) fn column(&mut self, index: usize) -> &mut ColumnBuffer {
         &mut self.buffers[index]
     }
 
-    /// Whether the row that has been begun has a cell of a column.
+    /// Whether the current row has a cell for a column.
     #[cfg(any(feature = "json", feature = "csv"))]
     pub(crate) fn has_cell(&self, index: usize) -> bool {
         self.buffers[index].len() > self.rows
     }
 
-    /// Ends the row: columns that got no cell become NULL. Refuses a row in which a cell is empty that may not be, or a text has a
-    /// character that may not be there; the number is its column's.
+    /// Ends the row; columns without a cell become NULL. Refuses the row if a required value is
+    /// missing, or if a text contains U+0000 and this is forbidden. Returns the column's index with
+    /// the refusal.
     pub(crate) fn end_row(&mut self) -> Result<(), (usize, Refusal)> {
         for (index, buffer) in self.buffers.iter_mut().enumerate() {
             if buffer.len() == self.rows {
@@ -108,7 +114,7 @@ impl RowWriter {
         Ok(())
     }
 
-    /// Appends a NULL to a column, unless it may not be empty.
+    /// Appends a NULL to a column, unless the column requires a value.
     pub(crate) fn push_null(&mut self, index: usize) -> Result<(), Refusal> {
         if self.required[index] {
             return Err(Refusal::new(QuarantineCode::MissingValue, "the value is null"));
@@ -117,13 +123,13 @@ impl RowWriter {
         Ok(())
     }
 
-    /// Forgets the row that has been begun.
+    /// Removes the cells of the current row.
     pub(crate) fn roll_back(&mut self) {
         let rows = self.rows;
         self.buffers.iter_mut().for_each(|buffer| buffer.truncate(rows));
     }
 
-    /// All rows since the last call.
+    /// Takes all rows since the last call.
     pub(crate) fn take(&mut self) -> Result<RecordBatch> {
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         self.rows = 0;

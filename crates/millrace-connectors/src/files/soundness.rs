@@ -1,8 +1,10 @@
-//! Broken files by the thousand: whatever became of a file, nothing in it is lost in silence.
+//! Reads thousands of broken files, and checks that nothing in them is lost in silence.
 //!
-//! A file of known records is changed at random and read as the engine reads it, by one thread and by several. What is true of the outcome is told
-//! by looking for words in bytes, which shares nothing with the readers: every record has three words of its own, and each of them that the
-//! file still has is in a row, or in quarantine, or the read has failed. And no line of a text is a row. `MILLRACE_SOUNDNESS=seed,cases` asks for others than the usual ones.
+//! A file of known records is changed at random and read as the engine reads it, by one thread and
+//! by several. The outcome is checked by a search for words in bytes, which shares no code with the
+//! readers. Each record has three words of its own; each of them that the file still contains must
+//! be in a row or in quarantine, or the read must have failed. No line of a text may be a row.
+//! `MILLRACE_SOUNDNESS=seed,cases` sets another seed and number of cases.
 
 mod made;
 mod mutation;
@@ -67,7 +69,7 @@ fn read(
     })
 }
 
-/// Goes through the cases of a format.
+/// Runs the cases of one format.
 fn go_through<F: Format>(format: F, layouts: &[Layout]) {
     let (seed, cases) = millrace_testkit::cases("MILLRACE_SOUNDNESS", 20_261_128, 2000);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -81,7 +83,7 @@ fn go_through<F: Format>(format: F, layouts: &[Layout]) {
         let mut random = fastrand::Rng::with_seed(seed.wrapping_add(case as u64));
         let layout = layouts[case % layouts.len()];
         let made = Made::new(layout, &mut random);
-        // Some are left as they are.
+        // One in fifty files stays unchanged, and must load.
         let untouched = case % 50 == 0;
         let (bytes, packed) = if untouched { (made.bytes.clone(), None) } else { mutate(&made, &mut random) };
         let name = if packed.is_some() { "f.gz" } else { "f" };
@@ -105,7 +107,7 @@ fn go_through<F: Format>(format: F, layouts: &[Layout]) {
             String::from_utf8_lossy(&bytes)
         );
         match (&alone, &together) {
-            // What is packed may end too early as well.
+            // Packed data may also end too early, so the two errors may differ.
             (Err(_), Err(_)) if packed.is_some() => {}
             _ => assert_eq!(alone, together, "one thread and several: {about}"),
         }
@@ -117,14 +119,14 @@ fn go_through<F: Format>(format: F, layouts: &[Layout]) {
         read_to_the_end += 1;
         check(&made, &bytes, &outcome, &about);
     }
-    // Most changes break a file, and not all of it.
+    // Most changes break a file, but not all do.
     assert!(
         cases < 100 || read_to_the_end * 10 > cases,
         "{read_to_the_end} of {cases} were read to their end"
     );
 }
 
-/// What is true of every file that was read to its end.
+/// Asserts what holds for every file that was read to its end.
 fn check(made: &Made, bytes: &[u8], outcome: &Outcome, about: &str) {
     let text = String::from_utf8_lossy(bytes);
     let raws = outcome.quarantined.iter().map(|row| format!("{}\n", row.raw)).collect::<Vec<_>>().concat();
@@ -139,7 +141,8 @@ fn check(made: &Made, bytes: &[u8], outcome: &Outcome, about: &str) {
             "`{word}` stands {count} times in the file and {in_rows} times in rows: {about}"
         );
     }
-    // Records begin where a record begins; what a valid text has swallowed is in the row that has it.
+    // Each beginning of a record is in a row, or counts as a row in quarantine. One within a valid
+    // text is in the row that has the text.
     let records = made.layout.beginnings(&text);
     let in_rows: usize =
         loaded.0.iter().filter(|(word, _)| word.starts_with('r')).map(|(_, count)| count).sum();
@@ -148,7 +151,7 @@ fn check(made: &Made, bytes: &[u8], outcome: &Outcome, about: &str) {
         "{records} records, {in_rows} in rows and {} in quarantine: {about}",
         outcome.quarantined.len()
     );
-    // What nobody has touched is as it was written.
+    // A record that no change has touched is loaded as it was written.
     let mut rows: BTreeMap<&str, Vec<&Vec<Option<String>>>> = BTreeMap::new();
     for row in &outcome.rows {
         rows.entry(row[0].as_deref().unwrap_or_default()).or_default().push(row);
@@ -165,7 +168,7 @@ fn check(made: &Made, bytes: &[u8], outcome: &Outcome, about: &str) {
     }
 }
 
-/// A line within a text is no record, however much it looks like one.
+/// Asserts that no line within a text of this record was loaded as a record of its own.
 fn assert_invents_nothing(record: &Record, all: &Words, outcome: &Outcome, about: &str) {
     for word in record.within.iter().filter(|word| all.0.get(*word) == Some(&1)) {
         let begins = |row: &Vec<Option<String>>| row[0].as_ref().is_some_and(|id| id.contains(word.as_str()));
@@ -173,7 +176,8 @@ fn assert_invents_nothing(record: &Record, all: &Words, outcome: &Outcome, about
     }
 }
 
-/// Texts over several lines as programs write them that know nothing of quotes within quotes: the read fails, or no line of a text is a row.
+/// Texts of several lines, from programs that do not double quotes within quotes: either the read
+/// fails, or no line of a text is a row.
 #[test]
 fn texts_whose_quotes_are_not_doubled() {
     let (seed, cases) = millrace_testkit::cases("MILLRACE_SOUNDNESS", 20_261_129, 300);
@@ -241,7 +245,7 @@ fn emptied_files() {
         assert_eq!(outcome(name, content, false, &none), Ok(0), "no records");
         assert_eq!(outcome(name, content, true, &[]), Ok(0), "no lines");
     }
-    // Whatever is packed has some bytes.
+    // Packed data have some bytes, even of an empty file.
     for name in ["f.gz", "f.zst"] {
         for (ndjson, csv) in [(false, &[][..]), (false, &header), (false, &none), (true, &[])] {
             let error = outcome(name, b"", ndjson, csv).expect_err("no packed file");

@@ -1,4 +1,13 @@
-//! A source whose streams are files of records without a schema.
+//! The [`Source`] implementation shared by formats whose files are records without a schema (JSON,
+//! NDJSON, CSV).
+//!
+//! A connector supplies a [`Format`], which cuts a file into records and each record into cells.
+//! [`FileSource`] does the rest: it selects the files of a load, opens, unpacks, hashes and decodes
+//! each, and passes the records to a [`Records`] sink. The sink is a [`Profiler`] when columns are
+//! discovered and a [`Loader`] when rows are read. All of it runs on a thread that may block.
+//!
+//! A read fails with `SourceChanged` if a file changes while it is read, or if it differs from the
+//! file that its columns were discovered from.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -33,20 +42,21 @@ use crate::files::{Limits, partitions};
 /// Bytes at the beginning of a stream from which its columns are guessed.
 const GLANCE: usize = 2 << 20;
 
-/// The key under which sources and streams say how much of their files `capture` looks at.
+/// The key `sample` of sources and streams: how many records `capture` looks at.
 pub(crate) const SAMPLE: KeySpec = KeySpec::optional(
     "sample",
     KeyKind::Integer(1, i64::MAX),
     "How many records `capture` looks at, from the first file on; all by default. A run still sees what the others have that is not captured.",
 );
 
-/// How a file is cut into records and these into cells.
+/// How a file is cut into records, and a record into cells.
 pub(crate) trait Format: Copy + Send + Sync + 'static {
-    /// How its records can be taken apart by several threads.
+    /// How several threads can split the records of one file among themselves.
     type Cut: Cut;
 
-    /// Hands over what stands before the first record, such as a header, where several threads can take what follows apart. None where one
-    /// thread has to do it all, by [`Self::walk`]: then nothing was handed over.
+    /// Hands over what stands before the first record, such as a header, and returns the cutter by
+    /// which several threads can read the rest. Returns `None` if one thread has to read the whole
+    /// file by [`Self::walk`]; nothing was handed over in that case.
     fn begin<R: Read, S: Records>(
         self,
         settings: &Settings,
@@ -55,7 +65,8 @@ pub(crate) trait Format: Copy + Send + Sync + 'static {
         records: &mut S,
     ) -> Result<Option<Self::Cut>>;
 
-    /// Hands every record of a file to `records`, once, good or bad. An error where the file as a whole cannot be read.
+    /// Hands every record of a file to `records` exactly once, good or bad. Fails if the file as a
+    /// whole cannot be read.
     fn walk<R: Read, S: Records>(
         self,
         settings: &Settings,
@@ -64,32 +75,34 @@ pub(crate) trait Format: Copy + Send + Sync + 'static {
         records: &mut S,
     ) -> Result<()>;
 
-    /// Whether records are handed over as they stand in the file, so that a part of it says what the whole would.
+    /// Whether records are handed over as they stand in the file. Only then do the first bytes of a
+    /// file show the columns that the whole file has.
     fn hands_over_as_is(self, _settings: &Settings) -> bool {
         true
     }
 
-    /// Hands all records of a stream's files to `records`, and gives these back, also where it ends early.
+    /// Hands all records of a stream's files to `records`. Returns `records` even if the walk
+    /// failed, together with the result of the walk.
     fn collect<S: Shared>(self, mut reading: Reading<'_>, mut records: S) -> (S, Result<Vec<FileState>>) {
         let walked = reading.walk(self, &mut records);
         (records, walked)
     }
 }
 
-/// Files of one stream, and how they are read.
+/// The files of one stream, and how they are read.
 pub(crate) struct Reading<'a> {
     pub(crate) settings: &'a Settings,
-    /// Names of fields and columns that nobody wants.
+    /// Names of fields and columns that the project excludes.
     pub(crate) excluded: &'a LeftOut,
-    /// The columns that are asked for; none where they are to be found out.
+    /// The columns to load; `None` if the walk is to discover them.
     pub(crate) wanted: Option<Vec<String>>,
     pub(crate) limits: Limits,
-    /// Opens the files, one after the other.
+    /// Opens the files one after the other.
     pub(crate) files: &'a mut dyn Iterator<Item = Result<Input>>,
 }
 
 impl Reading<'_> {
-    /// Hands over all records of all files, and says what the files were.
+    /// Hands over all records of all files, and returns what each file was when it was read.
     pub(crate) fn walk<F: Format, S: Shared>(
         &mut self,
         format: F,
@@ -99,11 +112,15 @@ impl Reading<'_> {
         while let Some(input) = self.files.next() {
             let input = input?;
             let watch = input.watch();
+            // A write during the read may have caused the error of the format; that is reported
+            // instead.
             states.push(self.file(format, input, records).map_err(|error| watch.cause(error))?);
         }
         Ok(states)
     }
 
+    /// Reads one file to its end: decodes it, hands its records over, and returns its size, hash
+    /// and stamp.
     fn file<F: Format, S: Shared>(&self, format: F, input: Input, records: &mut S) -> Result<FileState> {
         let name = input.name().to_owned();
         let declared = declared(self.settings);
@@ -113,22 +130,25 @@ impl Reading<'_> {
             Some(cut) => pieces::walk(&cut, &mut window, self.limits, records)?,
             None => format.walk(self.settings, &mut window, self.limits, records)?,
         }
-        // The hash is of the very bytes that were read, whatever became of the file since.
+        // The hash is computed over the bytes that were read, whatever happens to the file
+        // afterwards.
         window.into_reader().into_inner().finish()
     }
 }
 
-/// How the beginning of a stream is looked at.
+/// How the beginning of a stream is read by [`glance`].
 pub(crate) struct Glance<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) limits: Limits,
-    /// How much of it is, about.
+    /// Approximate number of bytes to read.
     pub(crate) bytes: usize,
-    /// The stream's key.
+    /// The columns of the stream's key.
     pub(crate) key: &'a [String],
 }
 
-/// The columns as the beginning of a file suggests. None where the format has no place to cut there.
+/// Guesses the columns of a stream from the beginning of a file. Returns `None` if the format
+/// cannot be cut into pieces, or if no cut between two records is found in the bytes that were
+/// read.
 pub(crate) fn glance<F: Format, R: Read>(
     format: F,
     window: &mut Window<R>,
@@ -137,6 +157,7 @@ pub(crate) fn glance<F: Format, R: Read>(
     let mut profiler = Profiler::default().with_key(key);
     let Some(cut) = format.begin(settings, window, limits, &mut profiler)? else { return Ok(None) };
     while window.rest().len() < bytes && window.fill()? {}
+    // A file that ends within these bytes is profiled as a whole, up to its last record.
     let whole = if window.ended() {
         cut.walk_rest(window, limits, &mut profiler)?;
         true
@@ -150,14 +171,16 @@ pub(crate) fn glance<F: Format, R: Read>(
     Ok(whole.then(|| profiler.schema()))
 }
 
-/// The encoding that the project says files have, in the words of [`crate::files::encoding::ENCODING`].
+/// The encoding that the project declares, as the static word that
+/// [`crate::files::encoding::ENCODING`] lists. The static lifetime lets threads and refusals share
+/// it without a copy.
 fn declared(settings: &Settings) -> Option<&'static str> {
     let KeyKind::OneOf(words) = ENCODING.kind else { return None };
     let declared = settings.text(ENCODING.name)?;
     words.iter().find(|word| **word == declared).copied()
 }
 
-/// Files of one format.
+/// A source of files of one format.
 pub(crate) struct FileSource<F> {
     context: SourceContext,
     settings: Settings,
@@ -166,12 +189,12 @@ pub(crate) struct FileSource<F> {
 }
 
 impl<F: Format> FileSource<F> {
-    /// A source that touches nothing yet.
+    /// Makes a source; opens no file yet.
     pub(crate) fn shared(context: SourceContext, settings: &Settings, format: F) -> Arc<dyn Source> {
         Arc::new(Self { context, settings: settings.clone(), format, limits: Limits::default() })
     }
 
-    /// The same with other limits.
+    /// Makes a source with other limits, so that tests meet every block and batch border.
     #[cfg(test)]
     pub(crate) fn limited(
         context: SourceContext,
@@ -182,7 +205,9 @@ impl<F: Format> FileSource<F> {
         Arc::new(Self { context, settings: settings.clone(), format, limits })
     }
 
-    /// Goes through the files of a stream, and runs `work` with what they hold.
+    /// Selects the files of a stream, hands their records to `walk.records`, and then calls `work`
+    /// with that sink and the outcome. Runs on a blocking thread. Fails with `SourceChanged` if
+    /// `walk.seen` is given and the files are not the ones that it describes.
     async fn walk<S: Shared + 'static, T: Send + 'static>(
         &self,
         stream: &StreamRequest,
@@ -210,31 +235,32 @@ impl<F: Format> FileSource<F> {
     }
 }
 
-/// How the files of a stream are gone through.
+/// The parameters of one walk over the files of a stream.
 struct Walk<S> {
-    /// Takes the records.
+    /// The sink for the records.
     records: S,
-    /// The columns that are asked for; none where they are to be found out.
+    /// The columns to load; `None` if the walk is to discover them.
     wanted: Option<Vec<String>>,
     limits: Limits,
-    /// Where the load before ended, which says which files are to be read; none for all.
+    /// The checkpoint of the previous load, which decides which files are read; `None` reads all
+    /// files.
     last: Option<Cursor>,
-    /// What the files were when their columns were worked out, where that has to be the same.
+    /// What the files were when their columns were discovered, if they must not have changed since.
     seen: Option<Cursor>,
 }
 
 impl<S> Walk<S> {
-    /// Through all files, to find out the columns.
+    /// A walk over all files that discovers the columns.
     fn through_all(records: S, limits: Limits) -> Self {
         Self { records, wanted: None, limits, last: None, seen: None }
     }
 }
 
-/// What has been read of a stream.
+/// The outcome of a walk.
 struct Walked {
-    /// Where it ended.
+    /// The position after the last file.
     cursor: Cursor,
-    /// Whether files were left out that an earlier load has read.
+    /// Whether files of an earlier load were skipped.
     is_part: bool,
 }
 
@@ -260,11 +286,13 @@ impl<F: Format> Source for FileSource<F> {
         diagnose(self.context.project_dir.clone(), &self.settings, streams).await
     }
 
-    /// Files have no names for streams; a source with a path of its own is one stream with the source's name.
+    /// Files do not name streams. A source with a `path` of its own has one stream, named like the
+    /// source.
     async fn streams(&self) -> Result<Vec<String>> {
         Ok(self.settings.text("path").map(|_| self.context.name.clone()).into_iter().collect())
     }
 
+    /// Only the first file is read, and only its first `GLANCE` bytes.
     async fn glance(&self, stream: &StreamRequest) -> Result<Option<StreamSchema>> {
         let settings = stream.settings.or(&self.settings);
         if !self.format.hands_over_as_is(&settings) {
@@ -284,6 +312,8 @@ impl<F: Format> Source for FileSource<F> {
         .await
     }
 
+    /// Reads all files from end to end, and adds a warning for each column that only folder names
+    /// have.
     async fn discover(&self, stream: &StreamRequest) -> Result<Discovered> {
         let name = StreamName::new(&self.context.name, &stream.stream);
         let walk = Walk::through_all(Profiler::default().with_key(&stream.key), self.limits);
@@ -302,10 +332,11 @@ impl<F: Format> Source for FileSource<F> {
         let Some(records) = settings.text(SAMPLE.name).and_then(|records| records.parse().ok()) else {
             return Ok(None);
         };
-        // By one thread, so that it is the first ones on every machine.
+        // One thread, so that the sample holds the same first records on every machine.
         let limits = Limits { threads: 1, ..self.limits };
         let name = StreamName::new(&self.context.name, &stream.stream);
         let walk = Walk::through_all(Profiler::sampling(records).with_key(&stream.key), limits);
+        // The profiler ends the walk with an error once it has seen enough; that is not a failure.
         self.walk(stream, walk, move |profiler, walked| match walked {
             Err(error) if !profiler.has_enough() => Err(error),
             _ => Ok(Some(profiler.discovered(&name))),

@@ -1,13 +1,14 @@
 //! Columns whose names differ in letter case only.
 //!
-//! No warehouse tells `ID` from `id` without quotes, and people who write files by hand or by two programs spell one column in two ways. So
-//! the two are one column, as long as nothing has both.
+//! No warehouse tells `ID` from `id` without quotes, and people who write files by hand or with two
+//! programs spell one column in two ways. So two such names are one column, as long as no record
+//! has both.
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
 use millrace_core::name::StreamName;
 
-/// What people should know of a column that is spelled in another way, too.
+/// The warning that a column has another spelling, too.
 pub(crate) fn notice(stream: &StreamName, column: &str, other: &str) -> Diagnostic {
     let message = format!(
         "column `{column}` of stream `{stream}` is spelled `{other}` elsewhere; the two are read as one"
@@ -15,9 +16,9 @@ pub(crate) fn notice(stream: &StreamName, column: &str, other: &str) -> Diagnost
     Diagnostic::warning(Code::SpelledInTwoWays, message)
 }
 
-/// Whether two names differ in letter case at most.
+/// Whether two names are equal without regard to letter case.
 pub(crate) fn are_alike(a: &str, b: &str) -> bool {
-    // Nearly all names are ASCII, and need no room for that.
+    // Nearly all names are ASCII, and are compared without an allocation.
     if a.is_ascii() && b.is_ascii() {
         a.eq_ignore_ascii_case(b)
     } else {
@@ -25,7 +26,8 @@ pub(crate) fn are_alike(a: &str, b: &str) -> bool {
     }
 }
 
-/// Which of some names is that one: the same or, failing that, the only one that differs from it in letter case alone.
+/// The index of the name that equals `name` or, if there is none, of the only one that differs from
+/// it in letter case alone.
 pub(crate) fn find<'a>(name: &str, among: impl Iterator<Item = &'a str> + Clone) -> Option<usize> {
     if let Some(at) = among.clone().position(|other| other == name) {
         return Some(at);
@@ -44,7 +46,7 @@ mod tests {
             ("id", "Ids", false),
             ("É", "é", true),
             ("é", "e", false),
-            // The sign of Kelvin, whose small letter is that of ASCII.
+            // The Kelvin sign, whose lower case is the ASCII letter.
             ("\u{212A}", "k", true),
         ] {
             assert_eq!(super::are_alike(a, b), alike, "{a} {b}");

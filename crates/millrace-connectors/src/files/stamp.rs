@@ -1,37 +1,50 @@
-//! Whether a file can be known without being read.
+//! Stamps of files: texts that change whenever a file changes, so that an unchanged file is
+//! recognized without reading it.
+//!
+//! A file system counts time in ticks, so two changes within one tick may leave the same stamp. A
+//! stamp is therefore used only if the last change of the file is older than a tick; how long that
+//! is, the digits of its time show.
 
 use std::fs::Metadata;
 use std::time::{Duration, SystemTime};
 
-/// The coarsest clock of a file system (FAT's), in whose tick a second change leaves no trace.
+/// The coarsest clock of a file system (FAT): two changes within two seconds may leave the same
+/// time.
 const COARSE: Duration = Duration::from_secs(2);
-/// More than the tick of those that count in less than hundredths of a second: a kernel's clock ticks a hundred times a second or more.
+/// More than one tick of a file system that counts in less than hundredths of a second. The clock
+/// of a kernel ticks a hundred times a second or more.
 const FINE: Duration = Duration::from_millis(100);
-/// What times are multiples of where a file system counts in hundredths of a second (exFAT), or in more.
+/// Nanoseconds of a hundredth of a second. Times are multiples of it on a file system that counts
+/// in hundredths (exFAT) or coarser.
 const HUNDREDTH: u32 = 10_000_000;
 
-/// When a file was changed, and which file it is. On Unix this includes the time of the last change of the file's record (`st_ctime`),
-/// which, unlike the time of its content, no program can set back.
+/// The stamp of a file: when it was changed, and which file it is. On Unix it includes the time of
+/// the last change of the inode (`st_ctime`), which, unlike the modification time, no program can
+/// set back.
+///
+/// Returns `None` if the system does not tell, or if a time is before 1970.
 pub(crate) fn of(metadata: &Metadata) -> Option<String> {
     let (modified, changed, number) = parts(metadata)?;
     let nanos = |time: SystemTime| Some(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_nanos());
     Some(format!("{}/{}/{number}", nanos(modified)?, nanos(changed)?))
 }
 
-/// The stamp of a file that is about to be read; none where it was changed so shortly before `now` that one more change may get the same.
+/// The stamp of a file that is about to be read. Returns `None` if the file was changed so shortly
+/// before `now` that one more change may leave the same stamp.
 pub(crate) fn settled(metadata: &Metadata, now: SystemTime) -> Option<String> {
     let (modified, changed, _) = parts(metadata)?;
-    // A time to come says nothing either.
+    // A time in the future proves nothing either.
     let age = now.duration_since(modified.max(changed)).ok()?;
     if age > tick(changed) { of(metadata) } else { None }
 }
 
-/// In what time a change is sure to get another stamp than the one that came at `changed`.
+/// The longest time within which a second change may get the same stamp as the change at `changed`.
 fn tick(changed: SystemTime) -> Duration {
     let part = changed.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
     if part.is_multiple_of(HUNDREDTH) { COARSE } else { FINE }
 }
 
+/// The modification time, the time of the last change, and device and inode.
 #[cfg(unix)]
 fn parts(metadata: &Metadata) -> Option<(SystemTime, SystemTime, String)> {
     use std::os::unix::fs::MetadataExt as _;
@@ -42,6 +55,7 @@ fn parts(metadata: &Metadata) -> Option<(SystemTime, SystemTime, String)> {
     Some((metadata.modified().ok()?, changed, format!("{}:{}", metadata.dev(), metadata.ino())))
 }
 
+/// The modification time, twice, because other systems tell neither a change time nor an inode.
 #[cfg(not(unix))]
 fn parts(metadata: &Metadata) -> Option<(SystemTime, SystemTime, String)> {
     let modified = metadata.modified().ok()?;

@@ -1,8 +1,10 @@
-//! Records like the one before: each value straight into its column, as soon as it is scanned.
+//! The fast path for records like the one before: each value goes straight into its column while it
+//! is scanned.
 //!
-//! Most records of a file have the same fields in the same order, with values of which looking through the file would make the very columns
-//! that they have. Nothing has to be known of such a record but that it was there. Where anything about it is otherwise it is forgotten, and
-//! handed over again cell by cell, to who decides what becomes of it.
+//! Most records of a file have the same fields in the same order, with values from which discovery
+//! would infer the very types that the columns have. Such a record only has to be counted. If
+//! anything about a record is different, the cells that it has added are removed, and the format
+//! hands it over again, cell by cell, by [`Records::cell`](crate::files::fields::Records::cell).
 
 use millrace_core::schema::DataType;
 
@@ -15,43 +17,48 @@ use crate::files::number::Short;
 use crate::files::row::RowWriter;
 use crate::files::temporal;
 
-/// Records that may be handed over again without a look at their share, which is a fourth at most.
+/// Records that may be handed over again before their share is checked, which may be a fourth.
 const FEW: u64 = 100;
 
-/// Where the values of records with the same fields go, and how many records went there.
+/// The columns of records with the same fields, and counts of the records that took this path.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
+    /// One step for each field, in the order of the record.
     steps: Vec<Step>,
-    /// Records that were kept since the last time that they were settled, and in all; and records that were forgotten.
+    /// Records kept since the last [`Plan::settle`], records kept in all, and records handed over
+    /// again.
     records: u64,
     kept: u64,
     forgotten: u64,
-    /// Steps at which the present record has a null.
+    /// Steps at which the current record has a null.
     nulls: Vec<usize>,
 }
 
-/// A field.
+/// A field of the records.
 #[derive(Debug)]
 struct Step {
-    /// Its column; none where nobody wants it.
+    /// Its column; `None` if the field is not loaded.
     column: Option<usize>,
+    /// Nulls since the last [`Plan::settle`].
     nulls: u64,
 }
 
 impl Plan {
-    /// For records whose fields belong to these columns.
+    /// A plan for records whose fields belong to these columns.
     pub(crate) fn new(columns: impl Iterator<Item = Option<usize>>) -> Self {
         let steps = columns.map(|column| Step { column, nulls: 0 }).collect();
         Self { steps, ..Self::default() }
     }
 
-    /// Whether records can go this way.
+    /// Whether records may take this path. It closes if too many of them had to be handed over
+    /// again, because each of those is scanned twice.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         !self.steps.is_empty() && self.forgotten <= FEW + self.kept / 3
     }
 
-    /// Notes of each column that it was met, and in the guess how many values it has taken, of the records since the last call.
+    /// Accounts for the records since the last call: marks each column as met, and adds its values
+    /// to the guess. Done once for many records, because both are the same for each of them.
     pub(crate) fn settle(&mut self, met: &mut [bool], mut guess: Option<&mut Guess>) {
         let records = std::mem::take(&mut self.records);
         if records == 0 {
@@ -68,8 +75,8 @@ impl Plan {
     }
 }
 
-/// Takes the values of one record, in the order of its fields. Each method says whether it has taken the value; where one has not, the
-/// record has to be forgotten.
+/// Takes the values of one record, in the order of its fields. Each method returns whether it has
+/// taken the value. After a false the caller must call [`Self::forget`].
 pub(crate) struct Straight<'a> {
     plan: &'a mut Plan,
     writer: &'a mut RowWriter,
@@ -77,29 +84,32 @@ pub(crate) struct Straight<'a> {
 }
 
 impl<'a> Straight<'a> {
-    /// For a record whose fields the plan is for. The guess is what says whether a column may lack a value.
+    /// Begins a record whose fields are those of the plan. The guess tells whether a column may
+    /// have nulls.
     #[inline]
     pub(crate) fn new(plan: &'a mut Plan, writer: &'a mut RowWriter, guess: Option<&'a Guess>) -> Self {
         Self { plan, writer, guess }
     }
 
+    /// The column of a step; `None` if its values are dropped.
     #[inline]
     fn column(&mut self, step: usize) -> Option<&mut ColumnBuffer> {
         self.plan.steps[step].column.map(|column| self.writer.column(column))
     }
 
-    /// A number, `source` as it is written.
+    /// Takes a number; `source` is its text.
     #[inline]
     pub(crate) fn number(&mut self, step: usize, number: Option<Short>, source: &[u8]) -> bool {
         let Some(column) = self.column(step) else { return true };
         number.is_some_and(|number| column.push_short(number)) || put(column, Cell::Number(source))
     }
 
-    /// A text without its escapes, `source` with them and its quotes.
+    /// Takes a text without escapes; `source` is the JSON string with escapes and quotes.
     #[inline]
     pub(crate) fn text(&mut self, step: usize, text: &[u8], source: &[u8]) -> bool {
         let Some(column) = self.column(step) else { return true };
         match column.data_type() {
+            // A text that looks like a date counts as one in a profile, so it takes the other path.
             DataType::Text if infer::text_type(text) == DataType::Text => column.push_bytes(text),
             DataType::Date => {
                 let Some(days) = temporal::date(text) else { return false };
@@ -110,17 +120,18 @@ impl<'a> Straight<'a> {
         true
     }
 
-    /// Any other value.
+    /// Takes any other value.
     pub(crate) fn cell(&mut self, step: usize, cell: Cell<'_>) -> bool {
         let Some(column) = self.plan.steps[step].column else { return true };
         if cell != Cell::Null {
             return put(self.writer.column(column), cell);
         }
         self.plan.nulls.push(step);
+        // A null in a column that had none at the beginning of the stream disproves the guess.
         self.guess.is_none_or(|guess| guess.lacks(column)) && self.writer.push_null(column).is_ok()
     }
 
-    /// All values of the record were taken.
+    /// Ends a record whose values were all taken.
     #[inline]
     pub(crate) fn keep(self) {
         let Plan { steps, records, kept, nulls, .. } = self.plan;
@@ -131,7 +142,7 @@ impl<'a> Straight<'a> {
         }
     }
 
-    /// They were not.
+    /// Removes a record with a value that was not taken.
     pub(crate) fn forget(self) {
         self.writer.roll_back();
         self.plan.nulls.clear();
@@ -139,7 +150,7 @@ impl<'a> Straight<'a> {
     }
 }
 
-/// Appends a value where its column takes it, and it is one of the column's own.
+/// Appends a value if its column takes it and would have been inferred from it.
 fn put(column: &mut ColumnBuffer, cell: Cell<'_>) -> bool {
     convert::put(column, cell) == Ok(Spelling::Own)
 }

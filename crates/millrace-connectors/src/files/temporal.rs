@@ -1,22 +1,26 @@
-//! Dates and times as ISO 8601 and MySQL write them.
+//! Parses dates, times and lengths of time as ISO 8601 and MySQL write them.
+//!
+//! Only days that exist in the years 1 to 9999 are accepted. A text with anything before or after
+//! the value is refused.
 
 use millrace_core::value::days_from_civil;
 
+/// Microseconds of a second, and of a day.
 const MICROS: i64 = 1_000_000;
 const DAY: i64 = 86_400 * MICROS;
 
-/// A date and time that was read.
+/// A parsed date and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DateTime {
-    /// Microseconds since 1970-01-01 00:00:00; of UTC where `zoned`.
+    /// Microseconds since 1970-01-01 00:00:00; of UTC if `zoned`.
     pub(crate) micros: i64,
-    /// Whether the text says how far it is from UTC.
+    /// Whether the text states the offset from UTC.
     pub(crate) zoned: bool,
-    /// Whether all digits of the fraction of a second beyond the sixth, which `micros` leaves out, are zeros.
+    /// Whether all digits of the fraction beyond the sixth, which `micros` leaves out, are zeros.
     pub(crate) exact: bool,
 }
 
-/// Days since 1970-01-01 of `YYYY-MM-DD`; none where that is no day of the years 1 to 9999.
+/// Days since 1970-01-01 of `YYYY-MM-DD`. Returns `None` if that is no day of the years 1 to 9999.
 pub(crate) fn date(text: &[u8]) -> Option<i32> {
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else { return None };
     let year = two(y1, y2)? * 100 + two(y3, y4)?;
@@ -24,22 +28,25 @@ pub(crate) fn date(text: &[u8]) -> Option<i32> {
     day_number(year, month, day)
 }
 
-/// Days since 1970-01-01; none where that is no day of the years 1 to 9999.
+/// Days since 1970-01-01. Returns `None` if that is no day of the years 1 to 9999.
 pub(crate) fn day_number(year: u32, month: u32, day: u32) -> Option<i32> {
     let exists =
         (1..=9999).contains(&year) && (1..=12).contains(&month) && day > 0 && day <= days_of(year, month);
     exists.then(|| days_from_civil(i64::from(year), month, day) as i32)
 }
 
-/// `YYYY-MM-DDThh:mm[:ss[.f]]`, also with a space for the `T`, and with `Z`, `±hh:mm`, `±hhmm` or `±hh` behind it.
+/// Parses `YYYY-MM-DDThh:mm[:ss[.f]]`, also with a space instead of the `T`, and with `Z`,
+/// `±hh:mm`, `±hhmm` or `±hh` behind it.
 pub(crate) fn date_time(text: &[u8]) -> Option<DateTime> {
     let (day, rest) = text.split_at_checked(10)?;
     let day = i64::from(date(day)?);
     let (b'T' | b' ', rest) = rest.split_first().map(|(first, rest)| (*first, rest))? else { return None };
+    // The zone begins at the first sign or `Z`; a time contains neither.
     let (time, zone) = match rest.iter().position(|byte| matches!(byte, b'Z' | b'z' | b'+' | b'-')) {
         Some(at) => rest.split_at(at),
         None => (rest, &[][..]),
     };
+    // Seconds and their fraction are optional; a point needs a digit after it.
     let (seconds, fraction) = match *time {
         [h1, h2, b':', m1, m2] => (clock(two(h1, h2)?, two(m1, m2)?, 0)?, &[][..]),
         [h1, h2, b':', m1, m2, b':', s1, s2] => (clock(two(h1, h2)?, two(m1, m2)?, two(s1, s2)?)?, &[][..]),
@@ -59,18 +66,21 @@ pub(crate) fn date_time(text: &[u8]) -> Option<DateTime> {
         _ => return None,
     };
     Some(DateTime {
+        // The offset is east of UTC, so UTC is earlier by it.
         micros: day * DAY + seconds * MICROS + micros - offset.unwrap_or(0) * MICROS,
         zoned: offset.is_some(),
         exact,
     })
 }
 
-/// Microseconds of MySQL's TIME: `[-]h…:mm:ss[.f]`, where the hours go to 838.
+/// Microseconds of MySQL's TIME: `[-]h…:mm:ss[.f]`, with hours up to 838 and up to six digits of a
+/// fraction.
 pub(crate) fn length_of_time(text: &[u8]) -> Option<i64> {
     let (negative, rest) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),
         _ => (false, text),
     };
+    // One to three digits of hours.
     let colon = rest.iter().position(|&byte| byte == b':').filter(|at| (1..=3).contains(at))?;
     let (hours, rest) = rest.split_at(colon);
     let hours = hours
@@ -91,11 +101,13 @@ pub(crate) fn length_of_time(text: &[u8]) -> Option<i64> {
     Some(if negative { -total } else { total })
 }
 
+/// The number of two digits.
 fn two(tens: u8, ones: u8) -> Option<u32> {
     (tens.is_ascii_digit() && ones.is_ascii_digit())
         .then(|| u32::from(tens - b'0') * 10 + u32::from(ones - b'0'))
 }
 
+/// The number of days of a month.
 fn days_of(year: u32, month: u32) -> u32 {
     match month {
         2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
@@ -105,7 +117,7 @@ fn days_of(year: u32, month: u32) -> u32 {
     }
 }
 
-/// Seconds since midnight. A leap second has no number of its own, so it is refused.
+/// Seconds since midnight. A leap second is refused, because it has no number of its own.
 fn clock(hours: u32, minutes: u32, seconds: u32) -> Option<i64> {
     (hours < 24 && minutes < 60 && seconds < 60).then(|| i64::from(hours * 3600 + minutes * 60 + seconds))
 }
@@ -121,7 +133,7 @@ fn offset(sign: u8, hours: u32, minutes: u32) -> Option<i64> {
     }
 }
 
-/// Microseconds of the digits after the point, and whether nothing but zeros was left out.
+/// Microseconds of the digits after the point, and whether only zeros were left out.
 fn fraction_micros(digits: &[u8]) -> Option<(i64, bool)> {
     if !digits.iter().all(u8::is_ascii_digit) {
         return None;

@@ -1,4 +1,4 @@
-//! Formats under test: a file's text in, rows and quarantined rows out.
+//! Runs formats under test: the text of a file in, rows and quarantined rows out.
 
 use arrow_array::{Array, RecordBatch};
 use millrace_core::project::column_choice::LeftOut;
@@ -24,7 +24,7 @@ use crate::files::watch::Watch;
 #[path = "../../tests/it/cell_text.rs"]
 mod cell_text;
 
-/// What a read delivered; cells as texts, none for NULL.
+/// What a read delivered. Cells are texts, `None` for NULL.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Outcome {
     pub(crate) rows: Vec<Vec<Option<String>>>,
@@ -40,7 +40,7 @@ impl Outcome {
         self.rows.iter().map(line).collect()
     }
 
-    /// Quarantined rows as `line code raw`, with the column before the code where there is one.
+    /// Quarantined rows as `line code raw`, with the column before the code if there is one.
     pub(crate) fn set_aside(&self) -> Vec<String> {
         let show = |row: &QuarantinedRow| {
             let column = row.column.as_deref().map(|column| format!("{column}:")).unwrap_or_default();
@@ -50,12 +50,12 @@ impl Outcome {
     }
 }
 
-/// Limits with blocks of so many bytes, and batches of three rows.
+/// Limits with blocks of `block` bytes and batches of three rows.
 pub(crate) fn blocks(block: usize) -> Limits {
     Limits { block, batch_rows: 3, piece: block, threads: 1, ..Limits::default() }
 }
 
-/// Settings from texts; `true` and `false` are truth values, and `a=b` is a mapping.
+/// Settings from texts: `true` and `false` are booleans, and `a=b` is a mapping.
 pub(crate) fn settings(pairs: &[(&str, &str)]) -> Settings {
     Settings::new(pairs.iter().map(|&(key, value)| {
         let setting = match (value.split_once('='), value.parse()) {
@@ -67,7 +67,7 @@ pub(crate) fn settings(pairs: &[(&str, &str)]) -> Settings {
     }))
 }
 
-/// A request for columns, written `name type` or, where they may not be empty, `name type!`.
+/// A request for columns, written `name type`, or `name type!` if they are not nullable.
 pub(crate) fn request(columns: &[&str]) -> ReadRequest {
     let column = |text: &&str| {
         let (name, data_type) = text.split_once(' ').expect("`name type`");
@@ -94,13 +94,13 @@ pub(crate) fn request(columns: &[&str]) -> ReadRequest {
     }
 }
 
-/// A schema as `name type`, with `!` where a column is never empty.
+/// A schema as `name type`, with `!` for a column that is not nullable.
 pub(crate) fn shown(schema: &StreamSchema) -> Vec<String> {
     let show = |c: &Column| format!("{} {}{}", c.name, c.data_type, if c.nullable { "" } else { "!" });
     schema.columns.iter().map(show).collect()
 }
 
-/// Hands a text over as if it were a file.
+/// Reads a text as if it were a file, into the sink `records`.
 fn collected<F: Format, S: Shared>(
     format: F,
     pairs: &[(&str, &str)],
@@ -118,6 +118,7 @@ fn collected<F: Format, S: Shared>(
     walked.map(|_| records)
 }
 
+/// Discovers the columns of a text, by one thread and by several.
 pub(crate) fn discover<F: Format>(
     format: F,
     pairs: &[(&str, &str)],
@@ -129,6 +130,8 @@ pub(crate) fn discover<F: Format>(
     })
 }
 
+/// Reads a text by one thread and by several, on the fast path and cell by cell, and asserts that
+/// all outcomes are equal.
 pub(crate) fn read<F: Format>(
     format: F,
     pairs: &[(&str, &str)],
@@ -162,7 +165,7 @@ fn outcome<T: std::fmt::Debug>(walked: &Result<T>) -> String {
     }
 }
 
-/// Records none of which go straight into their columns.
+/// A loader without the fast path, because it keeps the default of `Records::straight`.
 struct ByCell(Loader);
 
 impl Records for ByCell {
@@ -203,7 +206,7 @@ impl Shared for ByCell {
     }
 }
 
-/// What one thread makes of a file, which several have to make of it too.
+/// Asserts that several threads have the outcome of one thread, with pieces of two sizes.
 pub(crate) fn either_way<T: std::fmt::Debug>(
     limits: Limits,
     walk: impl Fn(Limits) -> Result<T>,
@@ -216,7 +219,7 @@ pub(crate) fn either_way<T: std::fmt::Debug>(
     alone
 }
 
-/// Runs `work` with a sender, and gives what was sent.
+/// Runs `work` with a sender, and returns what was sent.
 pub(crate) fn collect(columns: &[Column], work: impl FnOnce(BatchSender) -> Result<()>) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let (sender, mut receiver) = batch_queue(1 << 40);

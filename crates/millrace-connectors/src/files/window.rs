@@ -1,4 +1,9 @@
-//! The part of a file that is being looked at.
+//! A window over the bytes of a file: the part that is being parsed.
+//!
+//! A parser looks for the end of a record in [`Window::rest`]. If it is not there, it calls
+//! [`Window::fill`] and looks again. After a record it calls [`Window::consume`], which moves on
+//! and counts lines. Memory is bounded by the longest record that the parser lets the window grow
+//! to.
 
 use std::io::Read;
 
@@ -8,28 +13,32 @@ use millrace_engine::error::{Error, ErrorKind, Result};
 use crate::files::cell::Refusal;
 use crate::files::input::unreadable;
 
+/// The byte order mark of UTF-8.
 const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 
-/// A growing and moving window over a file's bytes. Whoever looks for the end of a record in [`Self::rest`] and does not find
-/// it calls [`Self::fill`] and looks again; [`Self::consume`] moves on and counts lines.
+/// A growing and moving window over a file's bytes.
 pub(crate) struct Window<R> {
     reader: R,
     name: String,
     buffer: Vec<u8>,
-    /// Where the rest starts in the buffer, and where the bytes end that were read.
+    /// The bounds of the unconsumed bytes within the buffer. What follows `end` is unused room.
     start: usize,
     end: usize,
+    /// Whether the reader has returned its last byte.
     ended: bool,
+    /// 1-based line on which the unconsumed bytes start.
     line: u64,
-    /// Bytes before the rest.
+    /// Bytes of the file before the unconsumed ones. Kept by [`Window::consume`] only.
     offset: u64,
+    /// The least number of bytes to read at a time.
     block: usize,
+    /// The encoding that the project declares, for the reasons of refusals.
     encoding: Option<&'static str>,
 }
 
 #[cfg(any(feature = "json", feature = "csv"))]
 impl Window<&[u8]> {
-    /// All of a piece of a file that starts on that line.
+    /// A window over one piece of a file that starts on line `line`. It never reads more.
     pub(crate) fn of_piece(
         (name, encoding): (&str, Option<&'static str>),
         piece: Vec<u8>,
@@ -49,14 +58,14 @@ impl Window<&[u8]> {
         }
     }
 
-    /// The piece.
+    /// Gives the buffer back.
     pub(crate) fn into_piece(self) -> Vec<u8> {
         self.buffer
     }
 }
 
 impl<R: Read> Window<R> {
-    /// Starts at the beginning of a file, after its byte order mark. Refuses UTF-16.
+    /// Starts at the beginning of a file, after the byte order mark of UTF-8. Refuses UTF-16.
     pub(crate) fn new(name: &str, reader: R, block: usize) -> Result<Self> {
         let mut window = Self {
             reader,
@@ -84,7 +93,7 @@ impl<R: Read> Window<R> {
         Ok(window)
     }
 
-    /// Starts within a file: at a byte that is so many bytes from its beginning, on that line.
+    /// Starts in the middle of a file: `offset` bytes from its beginning, on line `line`.
     #[cfg(feature = "mysql-dump")]
     pub(crate) fn within(name: &str, reader: R, block: usize, offset: u64, line: u64) -> Self {
         let (name, block) = (name.to_owned(), block.max(1));
@@ -92,7 +101,7 @@ impl<R: Read> Window<R> {
         Self { reader, name, buffer, start: 0, end: 0, ended: false, line, offset, block, encoding: None }
     }
 
-    /// How many bytes of the file were consumed by [`Self::consume`].
+    /// Bytes of the file that [`Self::consume`] has passed.
     #[cfg(feature = "mysql-dump")]
     pub(crate) fn offset(&self) -> u64 {
         self.offset
@@ -103,40 +112,40 @@ impl<R: Read> Window<R> {
         &self.name
     }
 
-    /// The same window, over a file of which the project says how it writes characters.
+    /// The same window, with the encoding that the project declares.
     #[cfg(any(feature = "json", feature = "csv"))]
     pub(crate) fn in_encoding(self, encoding: Option<&'static str>) -> Self {
         Self { encoding, ..self }
     }
 
-    /// How the project says that the file writes characters.
+    /// The encoding that the project declares.
     #[cfg(any(feature = "json", feature = "csv"))]
     pub(crate) fn encoding(&self) -> Option<&'static str> {
         self.encoding
     }
 
-    /// Why a record is refused of which not all bytes are characters.
+    /// The refusal of a record with bytes that are no character.
     #[cfg(any(feature = "json", feature = "csv"))]
     pub(crate) fn not_text(&self) -> Refusal {
         Refusal::not_text(self.encoding)
     }
 
-    /// What has been read and not consumed.
+    /// The bytes that were read and not consumed.
     pub(crate) fn rest(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
-    /// Whether the rest goes to the end of the file.
+    /// Whether [`Self::rest`] goes to the end of the file.
     pub(crate) fn ended(&self) -> bool {
         self.ended
     }
 
-    /// 1-based line on which the rest starts.
+    /// 1-based line on which [`Self::rest`] starts.
     pub(crate) fn line(&self) -> u64 {
         self.line
     }
 
-    /// Makes the rest longer. False at the end of the file.
+    /// Reads more bytes after [`Self::rest`]. Returns false if the file has no more.
     pub(crate) fn fill(&mut self) -> Result<bool> {
         if self.ended {
             return Ok(false);
@@ -146,7 +155,7 @@ impl<R: Read> Window<R> {
             self.end -= self.start;
             self.start = 0;
         }
-        // As much again as there is: a record that needs many fills is looked at a few times only.
+        // Doubles the rest, so that a record that needs many fills is scanned only a few times.
         let wanted = self.end + self.block.max(self.end);
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
@@ -166,7 +175,7 @@ impl<R: Read> Window<R> {
         Ok(self.end > before)
     }
 
-    /// Moves on by `bytes` of the rest.
+    /// Passes `bytes` bytes of the rest and counts their lines.
     pub(crate) fn consume(&mut self, bytes: usize) {
         let end = self.start + bytes;
         self.line += count_lines(&self.buffer[self.start..end]);
@@ -174,7 +183,7 @@ impl<R: Read> Window<R> {
         self.start = end;
     }
 
-    /// Puts text back that stood before the rest, and started on that line.
+    /// Puts bytes back in front of the rest. They start on line `line`.
     #[cfg(any(feature = "json", feature = "csv"))]
     pub(crate) fn put_back(&mut self, text: &[u8], line: u64) {
         self.buffer.splice(..self.start, text.iter().copied());
@@ -183,7 +192,8 @@ impl<R: Read> Window<R> {
         self.line = line;
     }
 
-    /// Moves on by `bytes` of the rest, and gives them away. `spare` is room for what comes next; its content does not matter.
+    /// Passes `bytes` bytes of the rest and returns them, without copying them to a new buffer.
+    /// `spare` becomes the buffer for the following bytes; its content does not matter.
     #[cfg(any(feature = "json", feature = "csv"))]
     pub(crate) fn cut(&mut self, bytes: usize, mut spare: Vec<u8>) -> Vec<u8> {
         let end = self.start + bytes;
@@ -200,7 +210,8 @@ impl<R: Read> Window<R> {
         piece
     }
 
-    /// Moves on by `bytes` of the rest, in which there are so many line feeds.
+    /// Passes `bytes` bytes of the rest that contain `lines` line feeds. For parsers that have
+    /// counted them already.
     #[cfg(any(feature = "json", feature = "csv"))]
     #[inline]
     pub(crate) fn consume_lines(&mut self, bytes: usize, lines: u64) {
@@ -208,13 +219,14 @@ impl<R: Read> Window<R> {
         self.line += lines;
     }
 
-    /// The reader, for what only it knows.
+    /// The reader, for the state that only it knows.
     pub(crate) fn into_reader(self) -> R {
         self.reader
     }
 }
 
-/// The lines of places within a text, each no earlier than the one before: what lies between two of them is looked at once.
+/// Counts the lines of ascending places within a text. Each stretch between two places is scanned
+/// once.
 #[cfg(feature = "json")]
 pub(crate) struct LineCounter<'t> {
     text: &'t [u8],
@@ -224,12 +236,12 @@ pub(crate) struct LineCounter<'t> {
 
 #[cfg(feature = "json")]
 impl<'t> LineCounter<'t> {
-    /// For a text that starts on that line.
+    /// A counter for a text that starts on line `line`.
     pub(crate) fn new(text: &'t [u8], line: u64) -> Self {
         Self { text, at: 0, line }
     }
 
-    /// The line of a place.
+    /// The line of a place, which must not be before the previous one.
     pub(crate) fn line_of(&mut self, place: usize) -> u64 {
         self.line += count_lines(&self.text[self.at..place]);
         self.at = place;
@@ -237,7 +249,7 @@ impl<'t> LineCounter<'t> {
     }
 }
 
-/// Line feeds in a text.
+/// The number of line feeds in a text.
 pub(crate) fn count_lines(text: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', text).count() as u64
 }

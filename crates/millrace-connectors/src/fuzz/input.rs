@@ -1,6 +1,7 @@
-//! What a target makes of the bytes that it is given.
+//! Derives the values of a fuzz target from the bytes that it is given.
 
-/// Takes numbers and texts from the bytes that a target is given; zeros and nothing once there are no more.
+/// Takes numbers and texts from the input. Once it is used up, numbers are zero and texts are
+/// empty.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
 
@@ -17,7 +18,7 @@ impl<'a> Input<'a> {
         std::array::from_fn(|_| self.byte())
     }
 
-    /// As many bytes as the next one says.
+    /// As many bytes as the next byte says, or fewer at the end.
     pub(crate) fn text(&mut self) -> &'a [u8] {
         let length = usize::from(self.byte()).min(self.0.len());
         let (text, rest) = self.0.split_at(length);

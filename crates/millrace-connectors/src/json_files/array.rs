@@ -1,4 +1,8 @@
-//! An array of objects: the document itself, or somewhere within it.
+//! Reads an array of objects: the document itself, or an array somewhere within it.
+//!
+//! A broken element goes to quarantine alone if its end is certain. Otherwise, or if the document
+//! around the elements is broken, the file is an error: it could hide any number of records. See
+//! ADR 28.
 
 use std::io::Read;
 
@@ -14,7 +18,8 @@ use crate::json_files::recovery::{self, Extent, Reach};
 use crate::json_files::scan::{self, Stop, is_space};
 use crate::json_files::{Scratch, hand_over};
 
-/// Hands over the records of a document; `path` are the keys that lead to their array.
+/// Hands over the records of a document. `path` holds the keys that lead to their array. A document
+/// that is one object is a single record if the path is empty.
 pub(super) fn walk<R: Read, S: Records>(
     path: &[String],
     window: &mut Window<R>,
@@ -23,7 +28,7 @@ pub(super) fn walk<R: Read, S: Records>(
 ) -> Result<()> {
     let mut walker = Walker::new(window, limits, records);
     match (walker.peek()?, path) {
-        // Whoever writes it has not come to its first bracket, or has lost what was in it.
+        // The writer has not got to the first bracket yet, or its content was lost.
         (None, _) => Err(empty(walker.window.name())),
         (Some(b'['), []) => {
             walker.window.consume(1);
@@ -41,7 +46,7 @@ fn empty(name: &str) -> Error {
         .hint("Fetch it again. An array without records is `[]`.")
 }
 
-/// Consumes the bracket with which a document starts that is an array; false where it is none.
+/// Consumes the opening bracket of a document that is an array. Returns `false` for any other.
 pub(super) fn begin<R: Read, S: Records>(
     window: &mut Window<R>,
     limits: Limits,
@@ -55,12 +60,13 @@ pub(super) fn begin<R: Read, S: Records>(
     Ok(is_array)
 }
 
-/// Elements of an array that is the whole document.
+/// The reader of the elements of an array that is the whole document.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Elements;
 
 impl Cut for Elements {
-    /// After a comma and a line feed between two objects. Within a record there may be the like, and then the guess is wrong.
+    /// Cuts at the last line feed between `},` and `{`. A record may contain the same sequence; the
+    /// cut is wrong then, and `walk_piece` reports it.
     fn cut(&self, text: &[u8]) -> Option<usize> {
         memchr::memrchr_iter(b'\n', text).map(|at| at + 1).find(|&at| {
             let before = text[..at].trim_ascii_end();
@@ -106,23 +112,25 @@ pub(super) fn not_an_object(text: &[u8]) -> Refusal {
     Refusal::broken(format!("expected an object, found {found}"))
 }
 
-/// Bytes that are no text are the reason that tells most about a broken record.
+/// The reason to report for a broken record: bytes that are not text explain most.
 pub(super) fn encoding_first<R: Read>(refusal: Refusal, record: &[u8], window: &Window<R>) -> Refusal {
     match std::str::from_utf8(record) {
-        // An error without a length is a character that the end of the file has cut.
+        // An error without a length is a character that the end of the record has cut off.
         Err(error) if error.error_len().is_some() => window.not_text(),
         _ => refusal,
     }
 }
 
+/// Reads the elements of one array, or the document around it, from a window.
 struct Walker<'a, R, S> {
     window: &'a mut Window<R>,
     limits: Limits,
     records: &'a mut S,
     scratch: Scratch,
-    /// Whether the window has a piece of the elements, which has to end after a comma between two.
+    /// Whether the window is a piece of the array, which must end after a comma between two
+    /// elements.
     is_piece: bool,
-    /// On which line the last element started that is an object, whole or not; 0 before the first.
+    /// The line of the last element that began with a brace, whole or not; 0 before the first.
     last: u64,
 }
 
@@ -131,7 +139,7 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
         Self { window, limits, records, scratch: Scratch::default(), is_piece: false, last: 0 }
     }
 
-    /// The next byte that is no space; spaces before it are consumed. None at the end of the file.
+    /// Consumes white space and returns the byte after it. Returns `None` at the end of the file.
     #[inline]
     fn peek(&mut self) -> Result<Option<u8>> {
         if let Some(&byte) = self.window.rest().first()
@@ -154,10 +162,11 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
         }
     }
 
-    /// Elements up to the closing bracket, which is consumed. A file that ends before it is an error. Of a piece: elements up to its end;
-    /// false where that does not come after a comma, or where nobody can say without the rest of the file.
+    /// Hands over the elements up to the closing bracket and consumes it. A file that ends before
+    /// it is an error. In a piece: up to its end. Returns `false` if a piece does not end after a
+    /// comma, or if that cannot be decided without the rest of the file.
     fn elements(&mut self) -> Result<bool> {
-        // Whether the next thing is an element, not what separates two of them.
+        // Whether an element has to come next, not a comma.
         let mut due = true;
         let mut after_comma = false;
         loop {
@@ -196,7 +205,7 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
         }
     }
 
-    /// The object that the rest starts with; false where a piece ends before it.
+    /// Hands over the object at the window's start. Returns `false` if a piece ends before it does.
     fn object(&mut self) -> Result<bool> {
         self.last = self.window.line();
         let rest = self.window.rest();
@@ -226,7 +235,7 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
                     if self.is_piece {
                         return Ok(false);
                     }
-                    // Nobody can say how many records that piece holds.
+                    // The truncated rest could hold any number of records.
                     return Err(self.cut_off("the file ends within a record"));
                 }
                 Ok(_) | Err(Stop::Short) => return Err(self.too_large()),
@@ -234,14 +243,14 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
         }
     }
 
-    /// An element that is no object.
+    /// Puts an element that is not an object into quarantine.
     fn stranger(&mut self) -> Result<bool> {
         let refusal = not_an_object(self.window.rest());
         self.skip_broken(refusal)
     }
 
-    /// Puts a broken element into quarantine; false where a piece ends before it does. An error where nobody can say which text is its own:
-    /// it may be that of any number of records.
+    /// Puts a broken element into quarantine. Returns `false` if a piece ends before the element
+    /// does, and an error if its end is unknown: its text may be that of any number of records.
     fn skip_broken(&mut self, refusal: Refusal) -> Result<bool> {
         let mut reach = Reach::default();
         let mut looked_at = 0;
@@ -264,7 +273,7 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
                 None if looked_at > self.limits.record => return Err(self.too_large()),
                 None if self.window.fill()? => {}
                 None if self.is_piece => return Ok(false),
-                // Where a record reaches the end of the file, nobody can say how many records that piece holds.
+                // A record that reaches the end of the file could hide any number of others.
                 None => return Err(self.cut_off("the file ends within a record")),
             }
         }
@@ -273,7 +282,8 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
     /// The error about a broken element whose brackets or quotes do not match.
     fn unknown_extent(&self, refusal: &Refusal) -> Error {
         let follows = !self.window.rest().starts_with(b"{") && self.last > 0;
-        // What is left of an object that was closed too early is no element: the object is what is broken.
+        // The rest of an object that was closed too early is no element; the object is what is
+        // broken.
         let (line, what) = if follows {
             (self.last, "what follows the record is none, as if it had a bracket too many")
         } else {
@@ -286,7 +296,7 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
             .hint("Mend the record that starts on this line, or have the file made anew. Nothing of it was loaded.")
     }
 
-    /// Puts the next bytes into quarantine, without consuming them.
+    /// Puts the next `bytes` bytes into quarantine without consuming them.
     fn quarantine(&mut self, bytes: usize, refusal: Refusal) -> Result<()> {
         self.records.refuse(None, refusal);
         let raw = &self.window.rest()[..bytes];
@@ -294,7 +304,7 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
         self.records.end_record(place).map(|_good| ())
     }
 
-    /// What follows the array could be any number of records.
+    /// Returns an error if anything follows the array: it could be any number of records.
     fn expect_end(&mut self) -> Result<()> {
         match self.peek()? {
             None => Ok(()),
@@ -302,13 +312,13 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
         }
     }
 
-    /// An error about a file that is not whole. Loading what there is would publish a part as if it were all.
+    /// The error about a truncated file. Loading it would publish a part as if it were all.
     fn cut_off(&self, what: &str) -> Error {
         self.unreadable(what)
             .hint("Fetch the file again: it is cut off, or a quote or a bracket is not closed.")
     }
 
-    /// A document that is an object: its only record.
+    /// Hands over a document that is a single object, as its only record.
     fn only_object(&mut self) -> Result<()> {
         const LINES: &str = "Write `type: ndjson` where each line is an object, or `records: $.key` where the records are in an array within the object.";
         loop {
@@ -330,8 +340,8 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
         }
     }
 
-    /// A document with the records somewhere within it. What is not on the way to them is passed over; only its brackets and
-    /// quotes have to match.
+    /// Hands over the records of an array within a document. Of everything that is not on the path
+    /// to the array, only brackets and quotes have to match.
     fn document(&mut self, path: &[String]) -> Result<()> {
         let shown = path.join(".");
         let mut met = vec![false; path.len()];
@@ -396,7 +406,7 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
         )))
     }
 
-    /// A key and the colon behind it.
+    /// Consumes a key and the colon after it. Returns the key, decoded.
     fn key(&mut self) -> Result<Vec<u8>> {
         let key = loop {
             let rest = self.window.rest();
@@ -417,7 +427,7 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
         Ok(key)
     }
 
-    /// Passes over a value of any size.
+    /// Skips a value of any size, also one that is larger than a record may be.
     fn skip_value(&mut self) -> Result<()> {
         let mut depth = 0usize;
         let (mut in_string, mut escape, mut started) = (false, false, false);
@@ -434,7 +444,7 @@ impl<'a, R: Read, S: Records> Walker<'a, R, S> {
                     }
                     _ if in_string => {}
                     b'{' | b'[' => depth += 1,
-                    // The end of what is around a number or word.
+                    // The end of the object or array around a number or a literal.
                     b',' | b'}' | b']' if depth == 0 => {
                         self.window.consume(at);
                         return if started {

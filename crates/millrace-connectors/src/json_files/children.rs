@@ -1,4 +1,10 @@
-//! The elements of an array within each record as rows of their own. See ADR 0018.
+//! Turns the elements of an array within each record into rows of a child stream (ADR 18).
+//!
+//! [`Rows`] is put between the reader of a file and the receiver of its records. It ignores the
+//! cells of a record, and takes the rows from the record's text when the record ends. A bad element
+//! is one quarantined row. A record that is bad as a whole goes to quarantine together with each
+//! object in it that may be a row, so that the share in quarantine is never too small (ADR 28). A
+//! record without the array has no rows.
 
 use std::ops::Range;
 
@@ -16,18 +22,19 @@ use crate::json_files::recovery::parts;
 use crate::json_files::scan::{self, Field, Value, is_space};
 use crate::json_files::value;
 
-/// Rows within records, or the records themselves where nothing is said about rows within them.
+/// Hands on the rows within records, or the records themselves if there are no `children`.
 #[derive(Debug)]
 pub(super) struct Rows<S> {
     inner: S,
-    /// The fields of the records.
+    /// The field names of the records, apart from those of the rows.
     names: FieldNames,
     children: Option<Children>,
-    /// What is wrong with the present record.
+    /// The first thing that is wrong with the present record.
     refusal: Option<Refusal>,
 }
 
 impl<S: Records> Rows<S> {
+    /// `inner` receives the rows.
     pub(super) fn new(inner: S, children: Option<Children>) -> Self {
         Self { inner, names: FieldNames::default(), children, refusal: None }
     }
@@ -36,7 +43,7 @@ impl<S: Records> Rows<S> {
         self.inner
     }
 
-    /// All rows of a record.
+    /// Hands on all rows of a record.
     fn record(&mut self, children: &Children, place: Place<'_>) -> Result<()> {
         let record = place.raw;
         let found = match Found::of(record, children) {
@@ -48,7 +55,7 @@ impl<S: Records> Rows<S> {
         let mut at = past_space(record, found.start + 1);
         let mut index = 1u64;
         while record.get(at) != Some(&b']') {
-            // It is a part of a record that is whole.
+            // Cannot fail, because the record has been scanned as a whole.
             let Ok((end, kind)) = scan::value(record, at, 1) else { break };
             let row = Place { file: place.file, line: lines.line_of(at), raw: &record[at..end] };
             if kind == Value::Nested && record[at] == b'{' {
@@ -72,6 +79,7 @@ impl<S: Records> Rows<S> {
         self.inner.end_record(place)?;
         let text = &place.raw[..rows_within.end];
         let from = rows_within.start;
+        // Any brace may begin a row. Too many rows in quarantine are better than too few.
         let starts: Vec<usize> = memchr::memchr_iter(b'{', &text[from..]).map(|at| from + at).collect();
         let mut lines = LineCounter::new(text, place.line);
         for (start, raw) in parts(text, &starts) {
@@ -81,7 +89,9 @@ impl<S: Records> Rows<S> {
         Ok(())
     }
 
-    /// The cells of one row.
+    /// Hands on the cells of one row: the columns from the record, the index, and its own fields.
+    /// `index` counts from 1. Returns an error if a field of the row has the name of another
+    /// column.
     fn row(
         &mut self,
         children: &Children,
@@ -106,6 +116,7 @@ impl<S: Records> Rows<S> {
         for field in &fields {
             place += 1;
             let key = scan::string_text(&row[field.name.clone()], field.name_escaped, &mut name);
+            // A field of the row must not take the name of a column that the project defines.
             let own = |column: &str| column.as_bytes() == key;
             if own(&children.index) || children.parent.keys().any(|column| own(column)) {
                 let key = String::from_utf8_lossy(key);
@@ -120,6 +131,7 @@ impl<S: Records> Rows<S> {
         Ok(())
     }
 
+    /// Hands on one cell, by the name of its column. Refuses the row if it has the column already.
     fn put(&mut self, place: usize, name: &[u8], cell: Cell<'_>) -> Result<()> {
         match self.inner.names().meet(place, name)? {
             Met::Field(number) => self.inner.cell(number, cell),
@@ -131,41 +143,46 @@ impl<S: Records> Rows<S> {
     }
 }
 
+/// The first place from `at` on that is not white space; the end of the text if there is none.
 fn past_space(text: &[u8], at: usize) -> usize {
     text[at..].iter().position(|&byte| !is_space(byte)).map_or(text.len(), |spaces| at + spaces)
 }
 
-/// Why a record has no rows, though it may have some.
+/// Why the rows of a record cannot be read, although it may have some.
 struct Misfit {
     refusal: Refusal,
-    /// The part of the record in which each object may be one of them.
+    /// The part of the record in which each object may be one of its rows.
     rows_within: Range<usize>,
 }
 
 impl Misfit {
-    /// The record is bad as a whole.
+    /// For a record that is bad as a whole: any object in it, except itself, may be a row.
     fn of(record: &[u8], refusal: Refusal) -> Self {
         Self { refusal, rows_within: record.len().min(1)..record.len() }
     }
 }
 
-/// What a record has of its rows.
+/// The array of rows that was found in a record.
 struct Found {
-    /// Where their array starts.
+    /// The start of the array, in bytes from the start of the record.
     start: usize,
-    /// The fields that are columns of each row, in the order of these columns. Places count from the record's first byte.
+    /// The fields that become columns of each row, in the order of these columns; `None` for a
+    /// field that the record lacks. Ranges count from the start of the record.
     parents: Vec<Option<Field>>,
 }
 
 impl Found {
-    /// None where the record has no such array, or null in its place.
+    /// Follows the path to the array. Returns `None` if the record has no such array, or null
+    /// instead. Returns an error if something else is in its place, or if a field on the path is
+    /// ambiguous.
     fn of(record: &[u8], children: &Children) -> Result<Option<Self>, Misfit> {
         let whole = |refusal| Misfit::of(record, refusal);
         let mut fields = Vec::new();
-        // Whoever hands records over has scanned them.
+        // Cannot fail, because the record was scanned before it was handed over.
         scan::object(record, &mut fields).map_err(|_| whole(Refusal::broken("the record is no object")))?;
         let parent = |from: &String| find(record, &fields, from).map(Option::<&Field>::cloned);
         let parents = children.parent.values().map(parent).collect::<Result<_, _>>().map_err(whole)?;
+        // Ranges of nested fields count from their object, which starts at `offset` in the record.
         let (mut offset, mut inner) = (0, fields.clone());
         for (level, key) in children.path.iter().enumerate() {
             let Some(field) = find(&record[offset..], &inner, key).map_err(whole)? else { return Ok(None) };
@@ -192,8 +209,10 @@ impl Found {
     }
 }
 
-/// The field of that name or, failing that, the one that differs from it in letter case alone.
+/// Finds a field by its name, or the only one that differs from it in letter case alone. Returns
+/// `None` if there is none, and a refusal if several fields match.
 fn find<'f>(object: &[u8], fields: &'f [Field], name: &str) -> Result<Option<&'f Field>, Refusal> {
+    // An exact match counts before one in other letter case.
     let (mut same, mut alike, mut decoded) = (Vec::new(), Vec::new(), Vec::new());
     for field in fields {
         let key = scan::string_text(&object[field.name.clone()], field.name_escaped, &mut decoded);
@@ -206,7 +225,7 @@ fn find<'f>(object: &[u8], fields: &'f [Field], name: &str) -> Result<Option<&'f
     match (same.as_slice(), alike.as_slice()) {
         (&[field], _) | ([], &[field]) => Ok(Some(field)),
         ([], []) => Ok(None),
-        // Which of the two it is nobody can say, and either may have rows.
+        // It cannot be decided which field is meant, and either may have rows.
         _ => Err(Refusal::broken(format!(
             "the record has a field `{name}` twice, perhaps in different letter case"
         ))),
@@ -219,7 +238,7 @@ impl<S: Records> Records for Rows<S> {
     }
 
     fn cell(&mut self, field: usize, cell: Cell<'_>) {
-        // Rows within a record are looked for when the record is whole.
+        // The rows are taken from the text of the record when it ends.
         if self.children.is_none() {
             self.inner.cell(field, cell);
         }
@@ -234,6 +253,7 @@ impl<S: Records> Records for Rows<S> {
     }
 
     fn end_record(&mut self, place: Place<'_>) -> Result<bool> {
+        // Taken out so that `self` can be borrowed mutably while the rows are handed on.
         let Some(children) = self.children.take() else { return self.inner.end_record(place) };
         let ended = match self.refusal.take() {
             Some(refusal) => self.set_aside(Misfit::of(place.raw, refusal), place).map(|()| false),
@@ -247,6 +267,7 @@ impl<S: Records> Records for Rows<S> {
 impl<S: Shared> Shared for Rows<S> {
     type Made = S::Made;
 
+    /// The field names are copied, so that the helper numbers the fields as this one does.
     fn helper(&self) -> Self {
         Self {
             inner: self.inner.helper(),

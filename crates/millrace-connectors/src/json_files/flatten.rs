@@ -1,4 +1,10 @@
-//! Objects within records as columns. See ADR 0018.
+//! Turns the fields of objects within records into columns: `nested: flatten` (ADR 18).
+//!
+//! [`Flatten`] is put between the reader of a file and the receiver of its records, so types,
+//! contracts and quarantine see plain columns. `address.city` becomes `address_city`, down to a
+//! number of levels; arrays and deeper objects stay JSON. Two different paths that would be the
+//! same column are an error. Null for an object means that its fields are empty: a name of which
+//! only nulls are seen becomes a column, unless another record has an object there.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,45 +18,47 @@ use crate::files::pieces::Shared;
 use crate::json_files::scan::{self, Field};
 use crate::json_files::value;
 
-/// Between the names of an object and its field in the name of a column.
+/// Joins the name of an object and that of its field in the name of a column.
 const JOINT: char = '_';
-/// Between them in a path, since no field has it in its name for long.
+/// Joins them in a path: U+001F, a control character that field names hardly ever contain.
 const STEP: char = '\u{1f}';
 
-/// What has been learned of the records' fields.
+/// What was learned about the fields of the records so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Learned {
-    /// The path of each column, by its number.
+    /// The path of each column, by the number of the column; empty if it has not been seen.
     paths: Vec<String>,
-    /// Names of objects that columns were made of.
+    /// The names of objects whose fields became columns.
     objects: BTreeSet<String>,
-    /// Names of which nothing but null was seen: columns, unless they turn out to be objects.
+    /// The names that were null somewhere: they become columns unless they turn out to be objects.
     nulls: BTreeSet<String>,
 }
 
-/// Records whose objects become columns, down to some level.
+/// Hands records on with the fields of their objects as columns, down to `levels` levels.
 #[derive(Debug)]
 pub(super) struct Flatten<S> {
+    /// The receiver, which sees columns only.
     inner: S,
-    /// The fields of the records as they are.
+    /// The top-level field names of the records in the file.
     names: FieldNames,
     levels: usize,
-    /// Columns that nobody wants. Objects among them stay as they are, and are left out as such.
+    /// The excluded columns. An object among them stays as it is, and is excluded as a whole.
     excluded: LeftOut,
-    /// The columns that are asked for; none where they are to be found out.
+    /// The requested columns. `None` during discovery, when the columns are still to be found.
     wanted: Option<Wanted>,
     learned: Learned,
-    /// Columns of the present record so far.
+    /// How many columns of the present record were handed on.
     place: usize,
+    /// The first error in the present record. `cell` cannot return it, so `end_record` does.
     failed: Option<Error>,
 }
 
-/// The columns that are asked for. Their names, as those of objects, are taken for the same in any letter case.
+/// The requested columns. Their names, and those of objects, are compared without letter case.
 #[derive(Debug, Clone)]
 struct Wanted {
-    /// In lower case.
+    /// Their names, in lower case.
     columns: Vec<String>,
-    /// Of names that were null: whether columns are made of the objects of that name.
+    /// For each name that was null: whether it is an object's, cached.
     objects: HashMap<String, bool>,
 }
 
@@ -62,7 +70,7 @@ impl Wanted {
         }
     }
 
-    /// Whether a name is that of no column, but of an object around some.
+    /// Whether a name is not that of a column, but of an object around requested columns.
     fn is_object(&mut self, name: &str) -> bool {
         if let Some(&is_object) = self.objects.get(name) {
             return is_object;
@@ -77,6 +85,7 @@ impl Wanted {
 }
 
 impl<S: Records> Flatten<S> {
+    /// `wanted` holds the names of the requested columns; `None` during discovery.
     pub(super) fn new(inner: S, levels: usize, excluded: &LeftOut, wanted: Option<&[String]>) -> Self {
         let mut flatten = Self {
             inner,
@@ -92,7 +101,8 @@ impl<S: Records> Flatten<S> {
         flatten
     }
 
-    /// The records, with the columns of which nothing but null was seen.
+    /// Returns the receiver, after it was told of the columns in which only nulls were seen. Names
+    /// that turned out to be objects are left out, in any letter case.
     pub(super) fn into_inner(mut self) -> (S, Result<()>) {
         let objects: BTreeSet<String> =
             self.learned.objects.iter().map(|object| object.to_lowercase()).collect();
@@ -101,7 +111,8 @@ impl<S: Records> Flatten<S> {
         (self.inner, named)
     }
 
-    /// A field of an object or of the record, and what is within it. `name` is the column's, `path` the names that lead to it.
+    /// Hands on a field and everything within it. `name` is the name of the column, `path` the path
+    /// of field names that leads to it, `level` the number of objects around it.
     fn field(&mut self, name: &mut String, path: &mut String, level: usize, cell: Cell<'_>) {
         if let Cell::Nested(object @ [b'{', ..]) = cell
             && level < self.levels
@@ -118,7 +129,7 @@ impl<S: Records> Flatten<S> {
         }
     }
 
-    /// False where the text turns out to be no object.
+    /// Hands on the fields of an object. Returns `false` if the text is not an object after all.
     fn object(&mut self, name: &mut String, path: &mut String, level: usize, object: &[u8]) -> bool {
         let (mut fields, mut decoded) = (Vec::<Field>::new(), Vec::new());
         if scan::object(object, &mut fields).is_err() {
@@ -127,6 +138,8 @@ impl<S: Records> Flatten<S> {
         if self.wanted.is_none() && !self.learned.objects.contains(name.as_str()) {
             self.learned.objects.insert(name.clone());
         }
+        // Both are extended for each field and cut back afterwards, which saves a copy for each
+        // level.
         let (name_end, path_end) = (name.len(), path.len());
         for field in &fields {
             let key = scan::string_text(&object[field.name.clone()], field.name_escaped, &mut decoded);
@@ -143,7 +156,7 @@ impl<S: Records> Flatten<S> {
         true
     }
 
-    /// Whether a null of that name stands for an object, whose fields are empty then.
+    /// Whether a null of that name stands for an object, so that its fields are empty.
     fn is_absent_object(&mut self, name: &str) -> bool {
         if self.levels == 0 {
             return false;
@@ -154,12 +167,15 @@ impl<S: Records> Flatten<S> {
                 if !self.learned.nulls.contains(name) {
                     self.learned.nulls.insert(name.to_owned());
                 }
-                // Whether there is such a column is decided at the end; that it may be empty follows from what is missing.
+                // Whether this is a column is decided at the end (`into_inner`). That it may be
+                // empty follows from its missing values.
                 true
             }
         }
     }
 
+    /// Hands on the value of a column. Refuses the record if it has the column twice, and returns
+    /// an error if the column was seen under another path.
     fn column(&mut self, name: &str, path: &str, cell: Cell<'_>) -> Result<()> {
         let met = self.inner.names().meet(self.place, name.as_bytes())?;
         self.place += 1;
@@ -176,7 +192,7 @@ impl<S: Records> Flatten<S> {
 }
 
 impl Learned {
-    /// Takes the path of a column into account. An error where it has another one.
+    /// Records the path of a column. Returns an error if the column has a different path already.
     fn learn(&mut self, number: usize, name: &str, path: &str) -> Result<()> {
         if self.paths.len() <= number {
             self.paths.resize(number + 1, String::new());
@@ -208,7 +224,8 @@ impl<S: Records> Records for Flatten<S> {
     }
 
     fn refuse(&mut self, field: Option<usize>, refusal: Refusal) {
-        // A field that is bad wherever it stands need not be a column.
+        // During discovery the field is not passed on: that would register its name as a column,
+        // and it may be the name of an object.
         let known = field.filter(|_| self.wanted.is_some());
         let number =
             known.and_then(|field| self.inner.names().number(self.names.name(field).as_bytes()).ok());
@@ -227,8 +244,12 @@ impl<S: Records> Records for Flatten<S> {
 }
 
 impl<S: Shared> Shared for Flatten<S> {
+    /// What the receiver has made; name and path of each column, because each helper numbers its
+    /// columns in its own order; and what was learned about objects and nulls.
     type Made = (S::Made, Vec<(String, String)>, Learned);
 
+    /// The helper starts with everything that was learned so far, so that fields of known records
+    /// keep their numbers.
     fn helper(&self) -> Self {
         let mut helper = Self {
             inner: self.inner.helper(),
@@ -249,11 +270,13 @@ impl<S: Shared> Shared for Flatten<S> {
         let paths = self.learned.paths.iter().enumerate().filter(|(_, path)| !path.is_empty());
         let paths = paths.map(|(number, path)| (names.name(number).to_owned(), path.clone())).collect();
         let made = self.inner.made()?;
-        // The inner one may have begun anew.
+        // The receiver may have started over, and has to be ready for the next record.
         self.inner.names().next_record();
         Ok((made, paths, self.learned.clone()))
     }
 
+    /// Adds what a helper has learned. Returns an error if two pieces of a file have one column
+    /// under different paths.
     fn take_up(&mut self, (made, paths, learned): Self::Made) -> Result<()> {
         self.inner.take_up(made)?;
         for (name, path) in paths {

@@ -1,4 +1,4 @@
-//! Any bytes as JSON, in lines and as a document.
+//! Fuzz target: arbitrary bytes as NDJSON and as a JSON document.
 
 use std::fmt;
 
@@ -10,13 +10,17 @@ use crate::files::testing::{Outcome, blocks, discover, read, request, shown};
 use crate::fuzz::input::Input;
 use crate::json_files::{Json, Ndjson};
 
+/// Types whose values `same` compares.
 const COLUMNS: [&str; 4] = ["a int64", "b text", "c json", "d decimal(20,3)"];
 
-/// Blocks, threads and pieces of any size give the same; each line is loaded or set aside, once; what is loaded is what another library
-/// reads there; and what discovery says of a file holds when it is read.
+/// Checks these claims: the result does not depend on the sizes of blocks and pieces or on the
+/// number of threads; each line is loaded or quarantined, exactly once; loaded values are those
+/// that serde_json reads; and the types that discovery finds hold when the file is read.
+///
+/// The first byte chooses the format, the second the block size; the rest is the file.
 ///
 /// # Panics
-/// Where a claim does not hold.
+/// If a claim does not hold.
 pub fn json(data: &[u8]) {
     let mut input = Input(data);
     let (way, block) = (input.byte(), 1 + usize::from(input.byte()));
@@ -34,10 +38,11 @@ pub fn json(data: &[u8]) {
             let columns = shown(&schema);
             let columns: Vec<&str> =
                 columns.iter().map(String::as_str).filter(|column| !column.contains('!')).collect();
-            // A name may have a blank, which this way of writing it has not.
+            // This way of writing columns cannot express a name with a space.
             if columns.iter().all(|column| column.split(' ').count() == 2) {
                 let found =
                     read(Json, pairs, text, &request(&columns), blocks(block)).expect("it was readable");
+                // Only types and ranges were promised; records may still be broken.
                 let misfits = found
                     .quarantined
                     .iter()
@@ -48,15 +53,17 @@ pub fn json(data: &[u8]) {
     }
 }
 
+/// Checks the claims about NDJSON.
 fn lines(text: &[u8], block: usize) {
     let show =
         |block| read(Ndjson, &[], text, &request(&COLUMNS), blocks(block)).map_err(|error| error.to_string());
     let found = show(block);
     assert_eq!(found, show(1 << 20), "blocks of {block}");
     let Ok(Outcome { rows, mut quarantined }) = found else { return };
-    // Beside a broken line stand the objects that may be others on it.
+    // Beside a broken line, the objects that may be others on it are in quarantine too.
     quarantined.dedup_by_key(|row| row.line);
-    // With a mark of UTF-16 the lines are not those of these bytes.
+    // A file with a byte order mark of UTF-16 is decoded, so its lines are not those of these
+    // bytes.
     if text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF") {
         return;
     }
@@ -72,6 +79,7 @@ fn lines(text: &[u8], block: usize) {
         let theirs = serde_json::from_slice::<Value>(line);
         if let Some(row) = aside.next_if(|row| row.line == number) {
             let names = serde_json::from_slice::<Names>(line);
+            // An object that is valid JSON without repeated names must not be called broken.
             let sound = matches!(theirs, Ok(Value::Object(_))) && names.is_ok_and(Names::are_distinct);
             assert!(
                 !sound || row.code != QuarantineCode::BrokenRecord,
@@ -84,7 +92,7 @@ fn lines(text: &[u8], block: usize) {
         match theirs {
             Ok(theirs) => same(&row, &theirs, number),
             Err(error) => {
-                // What it cannot hold, and we keep as it is written.
+                // What serde_json cannot hold, and Millrace keeps as it is written.
                 let beyond =
                     ["number out of range", "surrogate", "unexpected end of hex escape", "recursion limit"];
                 assert!(
@@ -96,10 +104,11 @@ fn lines(text: &[u8], block: usize) {
     }
 }
 
-/// A row that was loaded, beside what another library reads.
+/// Compares a loaded row with what serde_json reads.
 fn same(row: &[Option<String>], theirs: &Value, line: u64) {
     let theirs = |name: &str| theirs.get(name).filter(|value| !value.is_null());
     let number = row[0].as_ref().map(|text| text.parse::<i64>().expect("an integer"));
+    // serde_json reads a whole number such as `1e2` as a double.
     let as_int = |value: &Value| value.as_i64().or_else(|| value.as_f64().map(|float| float as i64));
     assert_eq!(number, theirs("a").and_then(as_int), "line {line}: `a`");
     match theirs("b") {
@@ -114,7 +123,7 @@ fn same(row: &[Option<String>], theirs: &Value, line: u64) {
     }
 }
 
-/// The names of an object.
+/// The names of the fields of an object, with repetitions, which a map of serde_json would lose.
 struct Names(Vec<String>);
 
 impl Names {

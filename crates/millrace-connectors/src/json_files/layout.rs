@@ -1,4 +1,5 @@
-//! What a project says about how records lie in JSON files: where they are, and what becomes of the objects and arrays within them.
+//! The settings that say where the records are in a JSON file, and what is done with the objects
+//! and arrays within them (ADR 18).
 
 use std::collections::BTreeMap;
 
@@ -6,63 +7,74 @@ use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec};
 use millrace_engine::error::{Error, ErrorKind, Result};
 
+/// The key `records` of `type: json`.
 pub(super) const RECORDS: KeySpec = KeySpec::optional(
     "records",
     KeyKind::Text,
     "Where in the document the array of records is: `$` (the default) is the document itself, `$.data.orders` the value of `orders` in the object `data`. `$[*].lines` or `$.data.orders[*].lines` are the elements of the arrays `lines` of all records: a child stream, which needs `parent`.",
 );
 
+/// The key `records` of `type: ndjson`, where no document surrounds the records.
 pub(super) const LINE_RECORDS: KeySpec = KeySpec::optional(
     "records",
     KeyKind::Text,
     "`$` (the default): each line is a record. `$[*].lines`: the elements of the arrays `lines` of all lines' objects are; a child stream, which needs `parent`.",
 );
 
+/// The key `parent` of a child stream.
 pub(super) const PARENT: KeySpec = KeySpec::optional(
     "parent",
     KeyKind::MapOf(&KeyKind::Text),
     "Of a child stream: columns that each row gets from the record that it stands in, by the field that they come from: `{order_id: id}`.",
 );
 
+/// The key `index` of a child stream.
 pub(super) const INDEX: KeySpec = KeySpec::optional(
     "index",
     KeyKind::Text,
     "Of a child stream: name of the column that says which element of its array a row is, from 1 on (`index` by default).",
 );
 
+/// The key `nested`.
 pub(super) const NESTED: KeySpec = KeySpec::optional(
     "nested",
     KeyKind::OneOf(&["keep", "flatten"]),
     "Objects within records: `keep` (the default) leaves each as it is, in a column of JSON; `flatten` makes columns of their fields, `address.city` becomes `address_city`, down to eight levels. Arrays stay JSON.",
 );
 
-/// Levels of objects within a record that are made columns of.
+/// How many levels of nested objects `nested: flatten` turns into columns.
 const LEVELS: usize = 8;
 
-/// How records lie in files.
+/// Where the records of a stream are, and what is done with values within them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
     /// The keys that lead from the document to the array of records, outermost first.
     pub(super) path: Vec<String>,
-    /// Levels of objects within a record that are made columns of.
+    /// Levels of nested objects that become columns; 0 keeps objects as JSON.
     pub(super) levels: usize,
+    /// For a child stream: the rows within the records. `None` if the records themselves are the
+    /// rows.
     pub(super) children: Option<Children>,
 }
 
-/// Rows within records.
+/// The rows of a child stream: the elements of an array within each record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Children {
     /// The keys that lead from a record to the array of its rows, outermost first.
     pub(super) path: Vec<String>,
-    /// Columns from the record, and the fields that they come from.
+    /// The columns that are copied from the record, each with the field that it comes from.
     pub(super) parent: BTreeMap<String, String>,
-    /// The column for a row's place in its array.
+    /// The name of the column with the place of a row in its array, from 1 on.
     pub(super) index: String,
 }
 
 impl Layout {
+    /// Reads the layout from the settings of a JSON stream. Returns an error if `records` is not a
+    /// path, if `parent` or `index` is given without rows within records, if such rows lack
+    /// `parent`, or if `index` is also a column of `parent`.
     pub(super) fn of(settings: &Settings) -> Result<Self> {
         let written = settings.text("records").unwrap_or("$");
+        // `path` leads to the records, `within` from a record to the rows of a child stream.
         let (path, within) = parse(written).ok_or_else(|| {
             Error::new(ErrorKind::SourceUnreadable, format!("`records: {written}` is no path")).hint(
                 "Write `$`, `$.data.orders` with the names of the keys that lead to the array, or `$[*].lines` for an array within each record.",
@@ -104,7 +116,8 @@ impl Layout {
         Ok(Self { path, levels, children })
     }
 
-    /// The same of files of lines, which have no document around the records.
+    /// Reads the layout of an NDJSON stream. In addition, a path to the records is an error,
+    /// because no document surrounds them.
     pub(super) fn of_lines(settings: &Settings) -> Result<Self> {
         let layout = Self::of(settings)?;
         if layout.path.is_empty() {
@@ -114,13 +127,14 @@ impl Layout {
             .hint("Write `records: $[*].lines` for an array within each of them."))
     }
 
-    /// Whether each record is a row as it stands.
+    /// Whether each record is one row, without flattening.
     pub(super) fn is_plain(&self) -> bool {
         self.levels == 0 && self.children.is_none()
     }
 }
 
-/// The keys of a path to records, and those from a record on.
+/// Parses a path such as `$.a[*].b`: the keys that lead to the records, and those that lead from a
+/// record to the rows within it, if it has any. Returns `None` if the text is not such a path.
 fn parse(text: &str) -> Option<(Vec<String>, Option<Vec<String>>)> {
     fn keys(text: &str) -> Option<Vec<String>> {
         if text.is_empty() {

@@ -1,7 +1,12 @@
-//! Files of JSON: an array of objects, perhaps within a document (`type: json`), or an object a line (`type: ndjson`).
+//! JSON files: an array of objects, possibly within a document (`type: json`), or one object a line
+//! (`type: ndjson`, also called JSON Lines).
 //!
-//! Numbers keep their digits: no value passes through a double. Objects and arrays within a record stay the text that they
-//! are in the file.
+//! Numbers keep their digits: no value passes through a double. Objects and arrays within a record
+//! keep the text that they have in the file, unless the settings ask for `flatten` or for rows
+//! within records (ADR 18). Records pass through these modules: `array` or `lines` finds them,
+//! `scan` checks their grammar and lists their fields, `shape` recognizes records like the one
+//! before, `children` and `flatten` turn nested values into rows and columns, and `recovery`
+//! decides what a broken record may hide (ADR 28).
 
 mod array;
 mod children;
@@ -44,21 +49,23 @@ use crate::json_files::lines::Lines;
 use crate::json_files::scan::{Field, Scan, Value};
 use crate::json_files::shape::{Scanned, Shape};
 
+/// The keys of `type: json`, in a source and in a stream.
 static JSON: MapSpec = MapSpec {
     doc: "`type: json`: files that hold one JSON document each.",
     keys: &[PATH, HEADERS, S3, ENCODING, RECORDS, PARENT, INDEX, NESTED, SAMPLE, TYPES],
 };
 
+/// The keys of `type: ndjson`, in a source and in a stream.
 static NDJSON: MapSpec = MapSpec {
     doc: "`type: ndjson`: files with one JSON object a line (also called JSON Lines).",
     keys: &[PATH, HEADERS, S3, ENCODING, LINE_RECORDS, PARENT, INDEX, NESTED, SAMPLE, TYPES],
 };
 
-/// `type: json`.
+/// The connector of `type: json`.
 #[derive(Debug, Clone, Copy)]
 pub struct Json;
 
-/// `type: ndjson`.
+/// The connector of `type: ndjson`.
 #[derive(Debug, Clone, Copy)]
 pub struct Ndjson;
 
@@ -116,6 +123,7 @@ impl Format for Json {
         limits: Limits,
         records: &mut S,
     ) -> Result<Option<Elements>> {
+        // Only an array that is the whole document can be walked in pieces.
         let is_array = Layout::of(settings)?.path.is_empty() && array::begin(window, limits, records)?;
         Ok(is_array.then_some(Elements))
     }
@@ -131,6 +139,7 @@ impl Format for Json {
         array::walk(&path, window, limits, records)
     }
 
+    /// Flattened records and child rows have columns that the beginning of a file does not show.
     fn hands_over_as_is(self, settings: &Settings) -> bool {
         Layout::of(settings).is_ok_and(|layout| layout.is_plain())
     }
@@ -172,13 +181,15 @@ impl Format for Ndjson {
     }
 }
 
-/// Hands all records of a stream's files over, as they lie in them.
+/// Hands over all records of a stream's files, arranged as the layout says: as they are, flattened,
+/// or as the rows within them. Returns `records` also if the walk ends early.
 fn collect<F: Format, S: Shared>(
     format: F,
     layout: Result<Layout>,
     mut reading: Reading<'_>,
     mut records: S,
 ) -> (S, Result<Vec<FileState>>) {
+    // `records` is returned with every error, because the caller goes on with it.
     let layout = match layout {
         Ok(layout) => layout,
         Err(error) => return (records, Err(error)),
@@ -194,8 +205,10 @@ fn collect<F: Format, S: Shared>(
     (records, walked.and_then(|states| named.map(|()| states)))
 }
 
-/// Hands an object over, field by field. `text` is the object.
+/// Hands over the fields of a scanned object. `text` is the object. Refuses the record if it has a
+/// field twice, and learns the shape of an object that differs from the one before.
 fn hand_over<S: Records>(text: &[u8], scratch: &mut Scratch, records: &mut S) -> Result<()> {
+    // The names are looked up only if the shape differs from that of the record before.
     let Scratch { scanned, shape, numbers, is_expected, text: decoded } = scratch;
     if !scanned.is_known {
         numbers.clear();
@@ -213,7 +226,7 @@ fn hand_over<S: Records>(text: &[u8], scratch: &mut Scratch, records: &mut S) ->
         shape.learn(text, &scanned.fields, numbers);
         *is_expected = false;
     } else if !*is_expected {
-        // A record in between may have been refused before it had a shape.
+        // A record in between may have been refused before its shape was learned.
         numbers.clear();
         numbers.extend(shape.numbers());
         records.expect(numbers);
@@ -225,7 +238,7 @@ fn hand_over<S: Records>(text: &[u8], scratch: &mut Scratch, records: &mut S) ->
     Ok(())
 }
 
-/// A field's value. `text` is the object that it is a field of.
+/// The value of a field. `text` is the object; `decoded` holds a text without its escapes.
 #[inline]
 fn value<'a>(text: &'a [u8], field: &Field, decoded: &'a mut Vec<u8>) -> Cell<'a> {
     let source = &text[field.value.clone()];
@@ -242,26 +255,34 @@ fn value<'a>(text: &'a [u8], field: &Field, decoded: &'a mut Vec<u8>) -> Cell<'a
     }
 }
 
-/// Room that is used again for every record, and what is known from those before.
+/// Buffers that are reused for every record, and what is known from the records before.
 #[derive(Debug, Default)]
 struct Scratch {
+    /// The fields of the present record.
     scanned: Scanned,
+    /// The shape of the last record that differed from the one before it.
     shape: Shape,
+    /// The field numbers of that shape.
     numbers: Vec<usize>,
-    /// Whether somebody was told of the shape.
+    /// Whether the receiver of the records was told to expect this shape ([`Records::expect`]).
     is_expected: bool,
-    /// A text without its escapes.
+    /// A decoded text, without its escapes.
     text: Vec<u8>,
 }
 
 impl Scratch {
-    /// Scans the object that starts at the first byte. Returns its length.
+    /// Scans the object at the start of a text. Returns its length.
     fn scan(&mut self, text: &[u8]) -> Scan<usize> {
         self.scanned.object(text, &self.shape)
     }
 
-    /// Hands the object that starts at the first byte over while it is scanned, where its values can go straight into their columns, and
-    /// `ends` says of what follows that nothing else has to be looked at. Returns its length; none where it has to be handed over otherwise.
+    /// The fast path: hands over the values of the object at the start of a text while it is
+    /// scanned.
+    ///
+    /// Works only if the object has the expected shape, if each value goes straight into its
+    /// column, and if `ends` accepts what follows the object. Returns the length of the object;
+    /// otherwise returns `None`, nothing of the object counts, and it has to be handed over the
+    /// slow way.
     #[inline]
     fn read<S: Records>(
         &mut self,

@@ -1,4 +1,5 @@
-//! Where a broken record ends, if anybody can say, and how many records may be in a text of which nobody can. See ADR 0028.
+//! Finds where a broken record ends, if that is certain, and how many records a text may hold if it
+//! is not (ADR 28).
 
 use millrace_engine::error::Result;
 
@@ -8,33 +9,38 @@ use crate::files::fields::Records;
 use crate::files::window::LineCounter;
 use crate::json_files::scan::is_space;
 
-/// What is known of the end of a broken element.
+/// What is known about the end of a broken element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// It has so many bytes: up to the comma or the bracket of the array around it.
+    /// Its length in bytes, up to the comma or bracket of the array around it.
     Known(usize),
-    /// Brackets or quotes do not match, so that its text may be that of several.
+    /// Brackets or quotes do not match, so its text may be that of several elements.
     Unknown,
 }
 
-/// Looks for the end of a broken element of an array by its brackets and quotes. What it says of a text it also says of any longer one.
+/// Looks for the end of a broken array element by its brackets and quotes. It can be fed bytes in
+/// parts; a result for some bytes also holds for any longer text that begins with them.
 ///
-/// A bracket that is too many or lacks is told by where the others stand: each closes the one that was opened last, and each opens where a
-/// value may stand. A quote that is too many or lacks turns texts and what is between them around; then a line feed, or what stands between two
-/// records, is within a text.
+/// A missing or stray bracket is detected by the others: each closing bracket must match the last
+/// one that was opened, and each opening bracket must be where a value may begin. A missing or
+/// stray quote exchanges the inside and the outside of texts; then a text contains a line feed, or
+/// the separator between two records.
 #[derive(Debug, Default)]
 pub(super) struct Reach {
+    /// The brackets that are open, outermost first.
     open: Vec<u8>,
     in_string: bool,
     escape: bool,
-    /// The last byte that was no space, and within a text the last two of `}` and `,`.
+    /// The last byte that was not a space, and within a text also the one before it, to recognize
+    /// `},`.
     previous: u8,
     before: u8,
+    /// Bytes that were fed before.
     seen: usize,
 }
 
 impl Reach {
-    /// Goes on with what follows. None where the element does not end in it.
+    /// Continues with the bytes that follow. Returns `None` if the element does not end in them.
     pub(super) fn feed(&mut self, text: &[u8]) -> Option<Extent> {
         for &byte in text {
             let at = self.seen;
@@ -44,6 +50,7 @@ impl Reach {
                     _ if self.escape => self.escape = false,
                     b'\\' => self.escape = true,
                     b'"' => self.in_string = false,
+                    // JSON allows no control characters in a text: a quote is missing or stray.
                     0..0x20 => return Some(Extent::Unknown),
                     b'{' if (self.before, self.previous) == (b'}', b',') => return Some(Extent::Unknown),
                     _ => {}
@@ -56,6 +63,8 @@ impl Reach {
             let around = self.open.last().copied();
             match (byte, around) {
                 (b'{' | b'[', _) => {
+                    // The element itself must be the first byte; a value follows a colon, a comma
+                    // or a bracket.
                     let is_value = match around {
                         None => at == 0,
                         Some(b'{') => self.previous == b':',
@@ -68,10 +77,11 @@ impl Reach {
                 }
                 (b'}', Some(b'{')) | (b']', Some(b'[')) => _ = self.open.pop(),
                 (b',' | b']', None) => return Some(Extent::Known(at)),
-                // A key stands in an object: a bracket before it was one too many.
+                // A colon outside of any object: a bracket before it closed the object too early.
                 (b'}' | b']', _) | (b':', None) => return Some(Extent::Unknown),
                 (b'"', _) => (self.in_string, self.before) = (true, 0),
-                // A text is a key or a value, and then comes a mark. What comes here was meant to be within quotes.
+                // After a text only `:`, `,` or a closing bracket may come. Anything else was meant
+                // to be quoted.
                 (_, _) if self.previous == b'"' && !is_space(byte) && !matches!(byte, b':' | b',') => {
                     return Some(Extent::Unknown);
                 }
@@ -85,8 +95,9 @@ impl Reach {
     }
 }
 
-/// Puts into quarantine, beside a broken line or element that is there, each object in it that may be another record: a line feed that lacks, or a
-/// bracket, must not hide how many they are.
+/// Puts each object within a broken line or element that may be another record into quarantine too,
+/// beside the broken one: a missing line feed or bracket must not hide how many records are
+/// missing.
 pub(super) fn set_aside_others<S: Records>(place: Place<'_>, records: &mut S) -> Result<()> {
     let starts = others(place.raw);
     let mut lines = LineCounter::new(place.raw, place.line);
@@ -101,13 +112,15 @@ pub(super) fn set_aside_others<S: Records>(place: Place<'_>, records: &mut S) ->
     Ok(())
 }
 
-/// Where further records may start in a broken one: nowhere if it is an object whose brackets and quotes are those of one.
+/// Where further records may start within a broken one. Nowhere, if it begins with a brace and its
+/// brackets and quotes are consistent up to its end.
 fn others(text: &[u8]) -> Vec<usize> {
     let is_object = text.starts_with(b"{");
     if is_object && Reach::default().feed(text).is_none() {
         return Vec::new();
     }
-    // The last bytes that were no spaces: behind a colon stands a value, or an array that is one.
+    // The last bytes that were not spaces. After a colon, or a colon and a bracket, an object is a
+    // value within the record, not a record.
     let (mut before, mut previous) = (0, 0);
     let mut starts = Vec::new();
     for (at, &byte) in text.iter().enumerate() {
@@ -122,7 +135,7 @@ fn others(text: &[u8]) -> Vec<usize> {
     starts
 }
 
-/// The parts of a text from each of these places on to the next one, with the places.
+/// Splits a text at the places `starts`. Yields each place and the text from there to the next one.
 pub(super) fn parts<'t>(text: &'t [u8], starts: &'t [usize]) -> impl Iterator<Item = (usize, &'t [u8])> {
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
     starts.iter().zip(ends).map(move |(&start, end)| (start, &text[start..end]))
@@ -140,7 +153,7 @@ mod tests {
             (r#"{"a": "],}\"", x}, 1]"#, Some(Extent::Known(17))),
             ("abc, 1]", Some(Extent::Known(3))),
             ("]", Some(Extent::Known(0))),
-            // A bracket that lacks, or is too many.
+            // A missing or stray bracket.
             (r#"{"a": [1, 2}, {"b": 2}]"#, Some(Extent::Unknown)),
             (r#"{"a": 1 ]"#, Some(Extent::Unknown)),
             (r#"{"a": 1, {"b": 2}, {"b": 3}}]"#, Some(Extent::Unknown)),
@@ -148,7 +161,7 @@ mod tests {
             (r#"{"a": [1 {"b": 2}]}]"#, Some(Extent::Unknown)),
             (r#""a": 1, {"b": 3}]"#, Some(Extent::Unknown)),
             ("}}, 1]", Some(Extent::Unknown)),
-            // A quote.
+            // A missing or stray quote.
             (r#"{"a": "x}, {"b": 2}]"#, Some(Extent::Unknown)),
             (r#"{"a": "x"", "b": "y"},{"b": 2}]"#, Some(Extent::Unknown)),
             (r#"{"a": "x{"a": "y"},{"b": 2}]"#, Some(Extent::Unknown)),

@@ -1,5 +1,9 @@
-//! Objects and values of JSON (RFC 8259) over bytes, strictly: what is passed here is a value from its first byte to its last, in UTF-8,
-//! and without halves of surrogate pairs. Texts are not decoded and numbers not converted on the way.
+//! Scans objects and values of JSON (RFC 8259) in bytes, strictly.
+//!
+//! A scanned value is valid from its first byte to its last, in UTF-8, and without unpaired
+//! surrogates in its escapes. Texts are not decoded and numbers are not converted on the way. A
+//! value that is cut off ([`Stop::Short`]) is kept apart from one that is broken, so that the
+//! caller can read more bytes and scan again.
 
 use std::ops::Range;
 
@@ -13,7 +17,7 @@ use crate::files::number::Short;
 pub(super) enum Stop {
     /// The bytes end before the value does.
     Short,
-    /// The bytes are no JSON.
+    /// The bytes are not JSON.
     Broken(Refusal),
 }
 
@@ -26,41 +30,42 @@ impl From<Fault> for Stop {
     }
 }
 
-/// What a scan comes to.
+/// The result of a scan.
 pub(super) type Scan<T> = Result<T, Stop>;
 
 fn broken<T>(reason: &'static str) -> Scan<T> {
     Err(Stop::Broken(Refusal::broken(reason)))
 }
 
-/// A field of an object. Ranges count from the object's first byte.
+/// A field of an object. Ranges count from the start of the object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Field {
-    /// The name as it is written, without its quotes.
+    /// The name as it is written, without its quotes and not decoded.
     pub(super) name: Range<usize>,
-    /// Whether there are escapes in it.
+    /// Whether the name contains escapes.
     pub(super) name_escaped: bool,
-    /// Kind of the value.
+    /// The kind of the value.
     pub(super) kind: Value,
-    /// The value as it is written.
+    /// The value as it is written, with its quotes or brackets.
     pub(super) value: Range<usize>,
 }
 
-/// Kind of a value.
+/// The kind of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Value {
     Null,
     Boolean(bool),
-    /// Read already where it is a short one.
+    /// A number, already converted if it is a short one.
     Number(Option<Short>),
     Text {
-        /// Whether there are escapes in it.
+        /// Whether the text contains escapes.
         escaped: bool,
     },
+    /// An object or an array.
     Nested,
 }
 
-/// The first place from `at` on that is no space.
+/// The first place from `at` on that is not white space.
 fn skip_space(text: &[u8], mut at: usize) -> Scan<usize> {
     loop {
         match text.get(at) {
@@ -71,7 +76,8 @@ fn skip_space(text: &[u8], mut at: usize) -> Scan<usize> {
     }
 }
 
-/// Scans the object that starts at the first byte and lists its fields. Returns its length.
+/// Scans the object at the start of a text, whose first byte must be the brace, and lists its
+/// fields. Returns its length.
 pub(super) fn object(text: &[u8], fields: &mut Vec<Field>) -> Scan<usize> {
     fields.clear();
     let mut at = skip_space(text, 1)?;
@@ -104,8 +110,8 @@ fn colon(text: &[u8], at: usize) -> Scan<usize> {
     skip_space(text, at + 1)
 }
 
-/// Scans the value that starts at `at` and returns where it ends. A number that goes to the end of the text is short: it may
-/// have more digits.
+/// Scans the value at `at`. `depth` is the number of levels around it. Returns where it ends, and
+/// its kind. A number at the very end of the text is short, because more digits may follow.
 pub(super) fn value(text: &[u8], at: usize, depth: usize) -> Scan<(usize, Value)> {
     match text.get(at) {
         None => Err(Stop::Short),
@@ -119,7 +125,8 @@ pub(super) fn value(text: &[u8], at: usize, depth: usize) -> Scan<(usize, Value)
     }
 }
 
-/// Scans an object or array within a record. `depth` is the number of levels around it.
+/// Scans an object or array within a record. `depth` is the number of levels around it. Nesting
+/// beyond [`MAX_DEPTH`] levels is refused.
 fn nested(text: &[u8], mut at: usize, depth: usize) -> Scan<usize> {
     if depth >= MAX_DEPTH {
         return broken(TOO_DEEP);
@@ -147,15 +154,16 @@ fn nested(text: &[u8], mut at: usize, depth: usize) -> Scan<usize> {
     }
 }
 
-/// One that goes to the end of the text may have more digits.
+/// Scans a number. One at the very end of the text is short, because more digits may follow.
 #[inline]
 fn number(text: &[u8], start: usize) -> Scan<(usize, Option<Short>)> {
     let (end, short) = json_grammar::number(text, start)?;
     if end == text.len() { Err(Stop::Short) } else { Ok((end, short)) }
 }
 
-/// Scans a string from the byte after its opening quote on. Returns where it ends, after its closing quote, and whether there
-/// are escapes in it.
+/// Scans a string; `start` is the byte after its opening quote. Returns the place after its closing
+/// quote, and whether it contains escapes. Bytes that are not UTF-8 break the record as
+/// `bad-encoding`.
 #[inline]
 pub(super) fn string(text: &[u8], start: usize) -> Scan<(usize, bool)> {
     let quoted = json_grammar::string(text, start)?;
@@ -168,7 +176,8 @@ pub(super) fn string(text: &[u8], start: usize) -> Scan<(usize, bool)> {
     Ok((quoted.end, quoted.escaped))
 }
 
-/// The text of a scanned string (without its quotes); `scratch` holds it where there are escapes.
+/// The decoded text of a scanned string without its quotes. It is built in `scratch` if the string
+/// contains escapes.
 pub(super) fn string_text<'a>(source: &'a [u8], escaped: bool, scratch: &'a mut Vec<u8>) -> &'a [u8] {
     if !escaped {
         return source;
@@ -185,7 +194,8 @@ pub(super) fn string_text<'a>(source: &'a [u8], escaped: bool, scratch: &'a mut 
     scratch
 }
 
-/// The character of an escape that was scanned, and its bytes after the backslash.
+/// Decodes an escape that was scanned before: the number of its bytes after the backslash, and its
+/// character. A surrogate pair is one escape of eleven bytes.
 fn unescaped(text: &[u8]) -> (usize, char) {
     let code = |at| hex(text, at).unwrap_or(0);
     match text.first() {
@@ -195,6 +205,7 @@ fn unescaped(text: &[u8]) -> (usize, char) {
         Some(b'r') => (1, '\r'),
         Some(b't') => (1, '\t'),
         Some(b'u') => match code(1) {
+            // The scan made sure that the low surrogate follows, as another `\u` escape.
             high @ 0xD800..0xDC00 => {
                 let both = 0x10000 + ((high - 0xD800) << 10) + (code(7) - 0xDC00);
                 (11, char::from_u32(both).unwrap_or(char::REPLACEMENT_CHARACTER))
@@ -217,7 +228,8 @@ mod tests {
         text.first() == Some(&b'{') && object(text, &mut Vec::new()) == Ok(text.len())
     }
 
-    /// The same by another reader. It lets half characters pass where it skips a text, so it has to build the value.
+    /// The same by `serde_json`. It accepts unpaired surrogates in a text that it skips, so it has to
+    /// build the value.
     fn oracle(text: &[u8]) -> bool {
         text.first() == Some(&b'{')
             && text.last() == Some(&b'}')
@@ -301,7 +313,7 @@ mod tests {
             )
         ) {
             let text = format!("{{\"k\":{}}}", text.concat());
-            // The other reader takes numbers for doubles, and refuses `1e999`.
+            // serde_json converts numbers to doubles, and refuses `1e999`.
             let too_large = |error: serde_json::Error| error.to_string().starts_with("number out of range");
             prop_assume!(!serde_json::from_str::<serde_json::Value>(&text).is_err_and(too_large));
             prop_assert_eq!(is_object(text.as_bytes()), oracle(text.as_bytes()), "{}", text);

@@ -1,22 +1,23 @@
-//! What records mostly repeat: the same fields in the same order, with the same spaces between them.
+//! Recognizes records with the same fields, in the same order and with the same white space, as the
+//! record before. Their field names need not be scanned or looked up again.
 
 use crate::files::cell::Cell;
 use crate::files::straight::Straight;
 use crate::files::window::count_lines;
 use crate::json_files::scan::{self, Field, Scan, Value};
 
-/// The text around the values of a record, and which fields they are.
+/// The text around the values of a record, and the numbers of its fields.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
-    /// For each value: what stands before it (from the end of the one before), and the number of its field.
+    /// For each value: the text before it, from the end of the value before, and its field number.
     steps: Vec<(Lead, usize)>,
-    /// What stands after the last one.
+    /// The text after the last value.
     tail: Lead,
-    /// Line feeds in all these.
+    /// The number of line feeds in all these texts.
     lines: u64,
 }
 
-/// A text that is expected. One of up to sixteen bytes is compared at once.
+/// An expected text. Up to sixteen bytes of it are compared in one step, as a masked integer.
 #[derive(Debug, Default)]
 struct Lead {
     text: Vec<u8>,
@@ -25,6 +26,7 @@ struct Lead {
 }
 
 impl Lead {
+    /// Bytes that are compared in one step.
     const WIDTH: usize = size_of::<u128>();
 
     fn new(text: &[u8]) -> Self {
@@ -36,10 +38,12 @@ impl Lead {
         Self { text: text.to_vec(), first: u128::from_le_bytes(first), mask: u128::from_le_bytes(mask) }
     }
 
-    /// Where it ends if it starts at `at`.
+    /// Where this text ends, if `text` has it at `at`.
     #[inline]
     fn end(&self, text: &[u8], at: usize) -> Option<usize> {
         let rest = text.get(at..)?;
+        // Near the end of the text there may be fewer than sixteen bytes; then the bytes are
+        // compared.
         let starts = match rest.first_chunk::<{ Self::WIDTH }>() {
             Some(chunk) if u128::from_le_bytes(*chunk) & self.mask != self.first => false,
             Some(_) if self.text.len() <= Self::WIDTH => true,
@@ -50,7 +54,8 @@ impl Lead {
 }
 
 impl Shape {
-    /// Scans an object of this very shape and lists its fields, without their names. None for any other.
+    /// Scans an object of exactly this shape and lists its fields without their names. Returns its
+    /// length, or `None` for an object of any other shape.
     pub(super) fn scan(&self, text: &[u8], fields: &mut Vec<Field>) -> Option<usize> {
         if self.steps.is_empty() {
             return None;
@@ -66,7 +71,9 @@ impl Shape {
         self.tail.end(text, at)
     }
 
-    /// Hands the values of an object of this very shape over while it is scanned. None for any other, and where a value is not taken.
+    /// Hands over the values of an object of exactly this shape while it is scanned. Returns its
+    /// length, or `None` if the shape differs or a value is not taken; the record has to be
+    /// forgotten then.
     pub(super) fn read(
         &self,
         text: &[u8],
@@ -81,17 +88,17 @@ impl Shape {
         self.tail.end(text, at)
     }
 
-    /// Line feeds in an object that was read.
+    /// The number of line feeds in any object that [`Self::read`] has read.
     pub(super) fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// The number of the field at a place.
+    /// The field numbers, in the order of the values.
     pub(super) fn numbers(&self) -> impl Iterator<Item = usize> {
         self.steps.iter().map(|(_, number)| *number)
     }
 
-    /// Takes the shape of an object whose fields have these numbers.
+    /// Learns the shape of an object. `numbers` are the numbers of its fields.
     pub(super) fn learn(&mut self, object: &[u8], fields: &[Field], numbers: &[usize]) {
         self.steps.clear();
         let mut at = 0;
@@ -105,7 +112,8 @@ impl Shape {
     }
 }
 
-/// Hands a value over while it is scanned. Returns where it ends, unless it is not taken.
+/// Scans the value at `start` and hands it over. Returns where it ends, or `None` if it is broken
+/// or is not taken.
 #[inline]
 fn read_value(
     text: &[u8],
@@ -124,23 +132,25 @@ fn read_value(
         }
         Value::Boolean(value) => values.cell(step, Cell::Boolean(value)),
         Value::Null => values.cell(step, Cell::Null),
-        // Within one there may be line feeds, which somebody has to count.
+        // `lines` counts only the text between values, so a nested value with line feeds is not
+        // taken.
         Value::Nested => count_lines(source) == 0 && values.cell(step, Cell::Nested(source)),
     };
     taken.then_some(end)
 }
 
-/// An object that has been scanned.
+/// The result of scanning an object.
 #[derive(Debug, Default)]
 pub(super) struct Scanned {
     /// Its fields.
     pub(super) fields: Vec<Field>,
-    /// Whether it has the shape that is known, so that its fields lack their names.
+    /// Whether it has the known shape, so that its fields lack their names.
     pub(super) is_known: bool,
 }
 
 impl Scanned {
-    /// Scans the object that starts at the first byte. Returns its length.
+    /// Scans the object at the start of a text, comparing it with the known shape first. Returns
+    /// its length.
     pub(super) fn object(&mut self, text: &[u8], shape: &Shape) -> Scan<usize> {
         if let Some(length) = shape.scan(text, &mut self.fields) {
             self.is_known = true;
@@ -176,7 +186,7 @@ mod tests {
             assert_eq!(scanned.is_known, known, "{}", String::from_utf8_lossy(text));
         }
         assert_eq!(shape.numbers().collect::<Vec<_>>(), [7, 3]);
-        // What follows the object is not its own.
+        // What follows the object does not belong to it.
         assert_eq!(scanned.object(br#"{"a": 1, "b" :2}, {"a": 3"#, &shape), Ok(16));
         assert_eq!(scanned.object(br#"{"a": 1, "b" :2"#, &shape), Err(Stop::Short));
     }

@@ -47,7 +47,7 @@ fn arrays() {
         ),
         ("[{\"a\":1,\"a\":2},{\"a\":3}]", &["3"], &["1 a:broken-record {\"a\":1,\"a\":2}"]),
         ("[{\"a\":1,\"\\u0061\":2}]", &[], &["1 a:broken-record {\"a\":1,\"\\u0061\":2}"]),
-        // A record that is broken within leaves its neighbours alone.
+        // A record that is broken inside leaves its neighbours alone.
         ("[{\"a\":1},\n{\"a\":[1, 2x]},\n{\"a\":3}]", &["1", "3"], &["2 broken-record {\"a\":[1, 2x]}"]),
         ("[{\"a\":1},\n{\"a\":01},\n{\"a\":3}]", &["1", "3"], &["2 broken-record {\"a\":01}"]),
         ("[{\"a\":1 \"b\":2},{\"a\":3}]", &["3"], &["1 broken-record {\"a\":1 \"b\":2}"]),
@@ -84,7 +84,7 @@ fn a_file_that_is_cut_off_is_never_taken_for_a_whole_one() {
 #[test]
 fn a_broken_record_hides_no_others() {
     for (text, expected) in [
-        // A brace lacks, or a bracket.
+        // A missing brace or bracket.
         (
             "[{\"a\":1},\n{\"a\":2,\n{\"a\":3},\n{\"a\":4}]",
             "line 2: the record is broken: expected a field name",
@@ -92,7 +92,7 @@ fn a_broken_record_hides_no_others() {
         ("[{\"a\":1},\n{\"a\":{\"b\":2},\n{\"a\":3},\n{\"a\":4}]", "line 2: the record is broken"),
         ("[{\"a\":1},\n{\"a\":[1, 2},\n{\"a\":3}]", "line 2: the record is broken"),
         ("[{\"a\":1},{\"a\":2,{\"a\":3},{\"a\":4}]", "line 1: the record is broken"),
-        // One is too many: what is left of the record is no element.
+        // A stray one: the rest of the record is not an element.
         (
             "[{\"a\":1},\n{\"a\":2},\"b\":3},\n{\"a\":4}]",
             "line 2: the record is broken: expected an object, found a text",
@@ -100,7 +100,7 @@ fn a_broken_record_hides_no_others() {
         ("[{\"a\":1},\n{\"a\":2},\"b\":3,\n{\"a\":4}]", "line 2: the record is broken"),
         ("[{\"a\":1},\n{\"a\":2\n}},\n{\"a\":4}]", "line 2: the record is broken"),
         ("[{\"a\":1},\n{\"a\":2}],\n{\"a\":4}]", "line 2: something follows the end of the array"),
-        // A quote.
+        // A missing quote.
         ("[{\"a\":1},\n{\"a\":\"x},\n{\"a\":\"y\"},\n{\"a\":4}]", "line 2: the record is broken"),
         ("[{\"a\":1},{\"a\":\"x},{\"a\":\"y},{\"a\":4}]", "line 1: the record is broken"),
         ("[{\"a\":1},{\"a\":\"x},{\"a\":3}]", "line 1: the record is broken"),
@@ -151,7 +151,7 @@ fn objects_over_several_lines_are_no_lines() {
         assert!(message.contains("go over several lines"), "{message}");
         discover(Ndjson, &[], text.as_bytes(), blocks(3)).expect_err("no lines");
     }
-    // One of many that was cut in two.
+    // One of many elements that was cut in two.
     let (rows, set_aside) = ndjson("{\"a\":1,\n\"b\":2}\n{\"a\":3}\n", &["a int64"]);
     assert_eq!((rows.len(), set_aside.len()), (1, 2));
 }
@@ -198,7 +198,7 @@ fn lines() {
         ("[{\"a\":1}]\n{\"a\":2}", &["2"], &["1 broken-record [{\"a\":1}]", "1 broken-record {\"a\":1}]"]),
         ("[1]\n", &[], &["1 broken-record [1]"]),
         ("{\"a\":1}\n{\"a\":2", &["1"], &["2 broken-record {\"a\":2"]),
-        // An array's bracket further down, where a piece may begin, is a bad line and no more.
+        // An opening bracket further down, where a piece may begin, is only a bad line.
         (
             "{\"a\":1}\n{\"a\":2222222222222222222222}\n[\n{\"a\":3}\n[\n",
             &["1", "3"],
@@ -213,7 +213,8 @@ fn lines() {
 
 #[test]
 fn an_array_is_cut_in_pieces_only_between_its_elements() {
-    // What looks like the end of a record, within records: the test's reader takes pieces of any size apart, and compares.
+    // Records contain what looks like the end of a record. The helper reads with pieces of any size
+    // and compares the results.
     let nested = "[\n{\"a\": 1, \"b\": [{\"c\": 1},\n{\"c\": 2},\n{\"c\": 3}]},\n{\"a\": 2, \"b\": []},\n"
         .to_owned()
         + &"{\"a\": 3, \"b\": [{\"c\": 1},\n{\"c\": 2}]},\n".repeat(20)
@@ -313,7 +314,7 @@ fn columns_are_told_from_all_records() {
     );
     assert_eq!(outcome.quarantined.len(), 1);
     assert_eq!(shown(&discover(Json, &[], b"[]", blocks(9)).expect("readable")), [""; 0]);
-    // Also a field that no good record has, whoever takes the piece apart in which it stands.
+    // Also a field that no good record has, whichever thread walks the piece with it.
     let bad = b"[{\"a\":0,\"a\":0},\n{\"b\":1},\n{\"b\":2}]";
     assert_eq!(shown(&discover(Json, &[], bad, blocks(16)).expect("readable")), ["a text", "b int64!"]);
 }
@@ -349,7 +350,7 @@ fn value() -> impl Strategy<Value = serde_json::Value> {
     ]
 }
 
-/// Bytes that often are JSON, and often nearly.
+/// Bytes that are often JSON, and often almost JSON.
 fn near_json() -> impl Strategy<Value = Vec<u8>> {
     let token = prop::sample::select(vec![
         "[",
@@ -409,7 +410,7 @@ proptest! {
         prop_assert_eq!(&parsed(read(Ndjson, &[], lines.as_bytes(), &wanted, blocks(block)).expect("readable")), &expected);
     }
 
-    /// What discovery says of a file holds when it is read: nothing goes to quarantine but what is broken or a stranger.
+    /// The types that discovery finds hold when the file is read: nothing goes to quarantine.
     #[test]
     fn discovered_types_fit(rows in prop::collection::vec(prop::collection::vec(value(), 2), 0..15)) {
         let objects: Vec<serde_json::Value> = rows.iter().map(|row| serde_json::json!({"a": row[0], "b": row[1]})).collect();
@@ -421,7 +422,7 @@ proptest! {
         prop_assert_eq!(outcome.rows.len(), rows.len());
     }
 
-    /// No bytes make it panic, and the size of blocks does not matter.
+    /// No bytes make the reader panic, and the block size does not matter.
     #[test]
     fn any_bytes(text in near_json(), block in 1usize..40) {
         let wanted = request(&["a int64!", "b text"]);

@@ -1,18 +1,24 @@
-//! Where a server is and as whom it is asked: `mysql://user:password@host:3306/database?ssl-mode=VERIFY_IDENTITY`, or over a socket of this
+//! Parses the address of a server:
+//! `mysql://user:password@host:3306/database?ssl-mode=VERIFY_IDENTITY`, or over a socket of this
 //! machine `mysql://user@%2Frun%2Fmysqld%2Fmysqld.sock/database`.
 //!
-//! No message repeats a part of the URL beyond its parameters' names: where a password has a character that a URL can't have,
-//! any part may be a piece of it.
+//! Keys of the source may stand for the user, the password, the socket and the TLS files. Giving
+//! one of them in both places is an error.
+//!
+//! Invariant: no error message repeats a part of the URL other than the names of its parameters. If
+//! a password contains a character that a URL cannot have, any part of the URL may be a piece of
+//! it.
 
 use millrace_core::suggest::did_you_mean;
 use millrace_engine::error::{Error, ErrorKind, Result};
 
+/// The default port of MySQL.
 const PORT: u16 = 3306;
 
-/// The parameters that a URL may have.
+/// The parameters that a URL may have, in the spelling for messages.
 const PARAMETERS: [&str; 5] = ["ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "socket"];
 
-/// MySQL's names of how a connection is protected.
+/// MySQL's names of the TLS modes.
 const MODES: [(&str, SslMode); 5] = [
     ("DISABLED", SslMode::Disabled),
     ("PREFERRED", SslMode::Preferred),
@@ -21,51 +27,52 @@ const MODES: [(&str, SslMode); 5] = [
     ("VERIFY_IDENTITY", SslMode::VerifyIdentity),
 ];
 
-/// How a connection is protected.
+/// The TLS mode of a connection, with the meaning that MySQL's own clients give it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SslMode {
-    /// Not at all.
+    /// No TLS.
     Disabled,
-    /// Encrypted, except where the server has no TLS.
+    /// TLS, unless the server has none.
     Preferred,
-    /// Encrypted; whoever answers is believed.
+    /// TLS without a check of the certificate.
     Required,
-    /// Encrypted, with a certificate that a trusted authority signed.
+    /// TLS with a certificate that a trusted authority signed.
     VerifyCa,
-    /// The same, and the certificate names the host.
+    /// The same, and the certificate must name the host.
     VerifyIdentity,
 }
 
 impl SslMode {
-    /// MySQL's name.
+    /// MySQL's name of the mode.
     pub(super) fn name(self) -> &'static str {
         MODES.iter().find(|(_, mode)| *mode == self).map_or("", |(name, _)| name)
     }
 
-    /// Whether the server's certificate is looked at.
+    /// Whether the server's certificate is checked.
     pub(super) fn verifies(self) -> bool {
         matches!(self, Self::VerifyCa | Self::VerifyIdentity)
     }
 }
 
-/// A server, a database and a user. Holds a password, so it has no `Debug`.
+/// A server, a database and a user. It holds a password, so it does not implement `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) host: String,
     pub(super) port: u16,
-    /// Path of its socket on this machine. Then host and port count for nothing.
+    /// Path of the server's socket on this machine. If it is set, host and port mean nothing.
     pub(super) socket: Option<String>,
     pub(super) user: String,
     pub(super) password: Option<String>,
     pub(super) database: String,
     pub(super) ssl_mode: SslMode,
-    /// File with the certificates of authorities, as it is written.
+    /// PEM file with the trusted authorities, as the project writes the path.
     pub(super) ssl_ca: Option<String>,
-    /// Files with this side's certificate and its key.
+    /// PEM files with the client certificate and its key.
     pub(super) client: Option<(String, String)>,
 }
 
-/// What the settings of a source say beside the URL, each in the place of a part of it. Holds a password, so it has no `Debug`.
+/// Settings of a source that replace parts of its URL. It may hold a password, so it does not
+/// implement `Debug`.
 #[derive(Clone, Copy, Default)]
 pub(super) struct UrlOverrides<'a> {
     pub(super) user: Option<&'a str>,
@@ -77,7 +84,7 @@ pub(super) struct UrlOverrides<'a> {
 }
 
 impl Address {
-    /// Reads a URL and what stands beside it.
+    /// Parses a URL and the settings beside it. Every error is of kind `Misconfigured`.
     pub(super) fn parse(url: &str, overrides: UrlOverrides<'_>) -> Result<Self> {
         let scheme = ["mysql://", "mariadb://"].iter().find_map(|scheme| url.strip_prefix(scheme));
         let rest = scheme.ok_or_else(|| wrong("`url` does not begin with `mysql://`"))?;
@@ -87,6 +94,7 @@ impl Address {
                 wrong("`url` names no database")
                     .hint("Write it behind the host: `mysql://user@host/database`.")
             })?;
+        // The last `@` separates the host, because a password may contain others.
         let (user, host) = match authority.rsplit_once('@') {
             Some((user, host)) => (Some(user), host),
             None if overrides.user.is_some() => (None, authority),
@@ -100,6 +108,7 @@ impl Address {
             Some((user, password)) => (Some(user), Some(decoded(password)?).filter(|text| !text.is_empty())),
             None => (None, None),
         };
+        // Such a character means that one before it, perhaps in the password, was not escaped.
         if database.contains(['/', '@', '#']) || user.is_some_and(str::is_empty) {
             return Err(wrong("`url` is no address of a database"));
         }
@@ -110,6 +119,7 @@ impl Address {
             port: PORT,
             socket: None,
             user: user.filter(|user| !user.is_empty()).ok_or_else(|| wrong("`user` is empty"))?,
+            // An empty password is no password.
             password: password.filter(|password| !password.is_empty()),
             database: decoded(database)?,
             ssl_mode: SslMode::Preferred,
@@ -121,7 +131,9 @@ impl Address {
         Ok(address)
     }
 
-    /// Takes the host, which may be a socket's path, or be left out beside one.
+    /// Takes the host, which may be the path of a socket or, beside the key `socket`, `localhost`
+    /// or empty. Called after the parameters, which may name a socket and a TLS mode: a socket
+    /// excludes the modes that require encryption.
     fn take_host(&mut self, text: &str) -> Result<()> {
         if let Some(path) = Some(decoded(text)?).filter(|host| host.starts_with('/')) {
             self.socket = once("socket", Some(path), self.socket.as_deref())?;
@@ -152,10 +164,13 @@ impl Address {
                 "Leave it out: nothing that goes over a socket leaves this machine.",
             ));
         }
+        // What goes over a socket does not leave this machine.
         self.ssl_mode = SslMode::Disabled;
         Ok(())
     }
 
+    /// Takes the URL's parameters. Refuses combinations that would give less protection than they
+    /// seem to: authorities that are not asked, or a client certificate that may not be sent.
     fn take_parameters(&mut self, parameters: &str, overrides: UrlOverrides<'_>) -> Result<()> {
         let (mut mode, mut socket) = (None, None);
         let (mut authority, mut certificate, mut key) = (None, None, None);
@@ -174,7 +189,7 @@ impl Address {
         self.ssl_ca = once("ssl_ca", authority, overrides.ca)?;
         let certificate = once("ssl_cert", certificate, overrides.cert)?;
         let key = once("ssl_key", key, overrides.key)?;
-        // As the clients of MySQL have it: who names an authority wants it asked.
+        // MySQL's clients do the same: naming an authority means that it should be checked.
         let default = if self.ssl_ca.is_some() { SslMode::VerifyCa } else { SslMode::Preferred };
         self.ssl_mode = mode.unwrap_or(default);
         if self.ssl_ca.is_some() && !self.ssl_mode.verifies() {
@@ -205,7 +220,7 @@ impl Address {
         Ok(())
     }
 
-    /// The server, for messages.
+    /// The server in the form for messages: the path of its socket, or host and port.
     pub(super) fn server(&self) -> String {
         if let Some(path) = &self.socket {
             path.clone()
@@ -217,7 +232,7 @@ impl Address {
     }
 }
 
-/// What a URL says, or what a key of that name says beside it: one of them.
+/// Returns the value from the URL or from the key beside it; both at once are an error.
 fn once(name: &str, in_url: Option<String>, beside: Option<&str>) -> Result<Option<String>> {
     match (in_url, beside) {
         (Some(_), Some(_)) => Err(refused(
@@ -232,14 +247,17 @@ fn refused(message: String, hint: &str) -> Error {
     Error::new(ErrorKind::Misconfigured, message).hint(hint)
 }
 
+/// An error about the URL as a whole, with a hint that shows its form.
 fn wrong(message: &str) -> Error {
     Error::new(ErrorKind::Misconfigured, message).hint(
         "Write `mysql://user:${PASSWORD}@host:3306/database`; in a password `@` is %40, `:` %3A, `/` %2F, `?` %3F, `#` %23 and `%` %25.",
     )
 }
 
+/// The error for an unknown parameter, with the nearest known one.
 fn unknown_parameter(name: &str) -> Error {
-    // Longer ones are hardly names.
+    // A longer text, or one with other characters, is unlikely to be a name and may be a piece of a
+    // password.
     if name.len() > 32 || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
         return wrong("`url` has a parameter that is not known");
     }
@@ -247,6 +265,7 @@ fn unknown_parameter(name: &str) -> Error {
     error.hint(did_you_mean(name, PARAMETERS, "the parameters are").unwrap_or_default())
 }
 
+/// Parses a TLS mode; letter case and `-` or `_` do not matter.
 fn ssl_mode(text: &str) -> Result<SslMode> {
     let name = text.to_ascii_uppercase().replace('-', "_");
     let found = MODES.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode);
@@ -256,9 +275,10 @@ fn ssl_mode(text: &str) -> Result<SslMode> {
     })
 }
 
+/// Splits a host and an optional port from 1 to 65535. IPv6 addresses are in brackets.
 fn host_and_port(text: &str) -> Result<(String, u16)> {
     let (host, port) = match text.strip_prefix('[') {
-        // An address of IPv6 has colons of its own.
+        // An IPv6 address contains colons itself.
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or_else(|| wrong("the host in `url` does not end"))?;
             (host, port)
@@ -278,7 +298,7 @@ fn host_and_port(text: &str) -> Result<(String, u16)> {
     Ok((decoded(host)?, port))
 }
 
-/// Replaces `%41`.
+/// Decodes percent escapes (`%41`). The result must be UTF-8.
 fn decoded(text: &str) -> Result<String> {
     let broken = || wrong("`url` has a `%` that is not followed by two hexadecimal digits of a character");
     let mut bytes = Vec::with_capacity(text.len());

@@ -1,4 +1,7 @@
-//! One connection, set up for reading.
+//! One connection to a server, with its session set up for reading.
+//!
+//! All statements of the connector go through [`Connection`]. It bounds the wait for each answer by
+//! `read_timeout` and turns the driver's errors into the engine's (`failure.rs`).
 
 use std::path::Path;
 use std::pin::pin;
@@ -17,33 +20,38 @@ use crate::mysql::failure;
 use crate::mysql::reach::{Unreached, reach};
 use crate::mysql::tunnel::Tunnel;
 
-/// Time for the server to take leave.
+/// How long [`Connection::close`] waits for the server to end the session.
 const DISCONNECT: Duration = Duration::from_secs(2);
 
-/// How long a server may say nothing, where the project does not say: longer than it is at work on what it is asked for before the first
-/// row, unless it has to look at all of a very large table.
+/// Default of `read_timeout`: how long the server may send nothing while an answer is expected. It
+/// is longer than a server works on a statement before the first row, unless that statement has to
+/// scan a very large table.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// The session: moments in UTC, texts in UTF-8, and none of the modes and limits that make a read differ or end early
-/// (`PAD_CHAR_TO_FULL_LENGTH`, `ANSI_QUOTES`, `sql_select_limit`). A slow warehouse may keep the server waiting.
+/// Statements that set the session up: timestamps in UTC, texts in UTF-8, repeatable reads, and
+/// none of the modes and limits that change what a read returns or end it early
+/// (`PAD_CHAR_TO_FULL_LENGTH`, `ANSI_QUOTES`, `sql_select_limit`). `net_write_timeout` is a day
+/// because a slow warehouse may keep the server from sending for that long.
 const SET_UP: [&str; 3] = [
     "SET NAMES utf8mb4",
     "SET SESSION time_zone = '+00:00', sql_mode = '', sql_select_limit = 18446744073709551615, sql_big_selects = 1, sql_quote_show_create = 1, net_write_timeout = 86400",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 ];
 
-/// An open connection. [`Self::close`] takes leave of the server; dropping it cuts the connection.
+/// An open connection. [`Self::close`] ends the session with the server; dropping the value closes
+/// the socket at once, without reading what is left of a result.
 pub(super) struct Connection {
-    /// Gone only while it is closed.
+    /// `None` only while the connection is being closed.
     driver: Option<Conn>,
-    /// What leads it to the server, where that is in TLS.
+    /// The TLS tunnel to the server, if the connection uses TLS.
     tunnel: Option<Tunnel>,
     address: Address,
-    /// How long the server may say nothing while something is expected of it.
+    /// How long the server may send nothing while an answer or a row is expected.
     read_timeout: Duration,
 }
 
-/// Where the answers of a connection come from, and how long each may take to come.
+/// Waits for answers of one connection. Separate from [`Connection`] because the driver is borrowed
+/// mutably while an answer is awaited.
 #[derive(Clone, Copy)]
 pub(super) struct Answers<'a> {
     address: &'a Address,
@@ -51,7 +59,9 @@ pub(super) struct Answers<'a> {
 }
 
 impl Answers<'_> {
-    /// Waits for an answer: of a statement, or the next row of one. `doing` is what fails with it, `table` what it is about.
+    /// Waits for the answer to a statement or for the next row of a result, at most `read_timeout`.
+    /// `doing` says in an error message what could not be done; `table` is the table that the
+    /// statement is about. A timeout becomes an error of kind `SourceLost`.
     pub(super) async fn wait<T>(
         self,
         doing: &str,
@@ -59,7 +69,7 @@ impl Answers<'_> {
         answer: impl Future<Output = mysql_async::Result<T>>,
     ) -> Result<T> {
         let mut answer = pin!(answer);
-        // Most rows are there already: only one that has to be waited for costs a timer.
+        // Most rows have already arrived. Only a row that has to be waited for costs a timer.
         let answered = match poll!(answer.as_mut()) {
             Poll::Ready(answered) => Ok(answered),
             Poll::Pending => timeout(self.read_timeout, answer).await,
@@ -72,12 +82,12 @@ impl Answers<'_> {
 }
 
 impl Connection {
-    /// Connects and sets the session up.
+    /// Connects and runs the statements that set the session up.
     pub(super) async fn open(address: &Address, project_dir: &Path, read_timeout: Duration) -> Result<Self> {
         Self::try_open(address, project_dir, read_timeout).await.map_err(|unreached| unreached.error)
     }
 
-    /// The same, with what is missing where it fails.
+    /// Like [`Self::open`], but an error also names the layer that failed, for `doctor`.
     pub(super) async fn try_open(
         address: &Address,
         project_dir: &Path,
@@ -93,40 +103,42 @@ impl Connection {
         Ok(connection)
     }
 
-    /// The driver's connection, and what waits for its answers.
+    /// Returns the driver's connection and the value that waits for its answers.
     pub(super) fn parts(&mut self) -> Result<(&mut Conn, Answers<'_>)> {
         let gone = || Error::new(ErrorKind::Internal, "a connection was used after it was closed");
         let answers = Answers { address: &self.address, read_timeout: self.read_timeout };
         Ok((self.driver.as_mut().ok_or_else(gone)?, answers))
     }
 
-    /// Where it leads.
+    /// The address of the server.
     pub(super) fn address(&self) -> &Address {
         &self.address
     }
 
-    /// Runs a statement that gives no rows.
+    /// Runs a statement that returns no rows.
     pub(super) async fn run(&mut self, statement: &str) -> Result<()> {
         let (driver, answers) = self.parts()?;
         answers.wait("the session cannot be set up", None, driver.query_drop(statement)).await
     }
 
-    /// The rows of a small question; `doing` is what fails with it.
+    /// Runs a query with few rows and returns all of them. `doing` says in an error message what
+    /// could not be done.
     pub(super) async fn ask(&mut self, sql: &str, doing: &str) -> Result<Vec<Row>> {
         let (driver, answers) = self.parts()?;
         answers.wait(doing, None, driver.query(sql)).await
     }
 
-    /// The same for a question about a table, whose name is its parameter.
+    /// Like [`Self::ask`], for a query about a table. The table's name is bound as the only
+    /// parameter.
     pub(super) async fn ask_of(&mut self, sql: &str, table: &str, doing: &str) -> Result<Vec<Row>> {
         let (driver, answers) = self.parts()?;
         answers.wait(doing, Some(table), driver.exec(sql, (table,))).await
     }
 
-    /// Takes leave. A server that does not answer is left alone.
+    /// Ends the session with the server. Waits at most two seconds and ignores errors.
     pub(super) async fn close(mut self) {
         if let Some(driver) = self.driver.take() {
-            // Nothing is to be saved any more, so nothing can fail that matters.
+            // Nothing is read after this point, so a failure loses nothing.
             let _ = timeout(DISCONNECT, async {
                 let _ = driver.disconnect().await;
                 if let Some(tunnel) = self.tunnel.take() {
@@ -139,8 +151,9 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// The driver, dropped where a runtime is, would go on in the background and read what is left of a result to its end, all
-    /// of a large table perhaps. Dropped where there is none, it closes the socket.
+    /// If the driver is dropped inside a Tokio runtime, it continues in the background and reads
+    /// the rest of the current result, which may be most of a large table. Dropped on a thread
+    /// without a runtime, it only closes the socket.
     fn drop(&mut self) {
         if let Some(driver) = self.driver.take() {
             std::thread::scope(|scope| {

@@ -1,4 +1,9 @@
-//! Values from the wire into typed columns: the value that the server has, or a refusal.
+//! Converts values of the binary protocol into typed columns, exactly or not at all.
+//!
+//! A value whose column has another type than the table (because a captured schema says so) is
+//! appended only if the column holds exactly that value. Otherwise the value is refused and its row
+//! goes to quarantine. A zero or partial date is reported to the caller, which decides whether it
+//! becomes NULL.
 
 use std::borrow::Cow;
 
@@ -15,18 +20,23 @@ use crate::mysql::table::Origin;
 use crate::mysql::written;
 use crate::mysql_types::stored::{self, Form, Pushed};
 
+/// Microseconds of a day.
 const DAY: i64 = 86_400_000_000;
 
-/// A TIME goes to 838:59:59.999999.
+/// Most days of a TIME, which ranges from -838:59:59.999999 to 838:59:59.999999.
 const MOST_DAYS: u32 = 34;
 
-/// Whether it is a time of day. The protocol has room for more.
+/// Returns whether the parts are a valid time of day. The protocol's fields can hold larger
+/// numbers.
 fn is_clock(hour: u8, minute: u8, second: u8, micros: u32) -> bool {
     hour < 24 && minute < 60 && second < 60 && micros < 1_000_000
 }
 
-/// Appends a value that is not NULL to a column. Nearly always the column is of the very type that the table has; where a
-/// captured schema says another, only what is exactly a value of that goes in. A refusal leaves the column as it was.
+/// Appends a value to a column. The column nearly always has the table's own type; if a captured
+/// schema says another type, only a value that this type holds exactly is appended.
+///
+/// `scratch` is a buffer for values that are written as text first. A refusal leaves the column
+/// unchanged, and so does [`Pushed::ZeroDate`].
 pub(super) fn push(
     column: &mut ColumnBuffer,
     value: &Value,
@@ -57,6 +67,7 @@ pub(super) fn push(
     Ok(Pushed::Value)
 }
 
+/// Appends an integer to a column of integers that holds it, else as a number in text form.
 fn integer(
     column: &mut ColumnBuffer,
     number: i128,
@@ -70,6 +81,7 @@ fn integer(
     as_number(column, value, origin, scratch)
 }
 
+/// Appends a FLOAT. Each one is exact in a column of 64-bit floats.
 fn float(
     column: &mut ColumnBuffer,
     number: f32,
@@ -88,6 +100,8 @@ fn float(
     if pushed { Ok(()) } else { as_number(column, value, origin, scratch) }
 }
 
+/// Appends a DOUBLE. A column of 32-bit floats takes only values that keep all their bits, so that
+/// even the sign of zero survives.
 fn double(
     column: &mut ColumnBuffer,
     number: f64,
@@ -112,7 +126,7 @@ fn double(
     if fits { Ok(()) } else { Err(numeric::out_of_range(data_type)) }
 }
 
-/// A number in a column that is not of its kind: exactly, or not at all.
+/// Appends a number to a column of another kind by way of its text: exactly, or not at all.
 fn as_number(
     column: &mut ColumnBuffer,
     value: &Value,
@@ -124,7 +138,8 @@ fn as_number(
     convert::push(column, Cell::Number(scratch))
 }
 
-/// A date or time in a column that is none: as the server writes it, in a column of texts.
+/// Appends a date or time to a text column, spelled as the server writes it. Any other type is
+/// refused.
 fn as_text(
     column: &mut ColumnBuffer,
     value: &Value,
@@ -140,7 +155,8 @@ fn as_text(
     Ok(Pushed::Value)
 }
 
-/// A date, or a date and time.
+/// Appends a DATE, DATETIME or TIMESTAMP. Returns [`Pushed::ZeroDate`] and appends nothing if the
+/// year, month or day is zero.
 fn moment(
     column: &mut ColumnBuffer,
     value: &Value,
@@ -151,7 +167,8 @@ fn moment(
         return Err(wrong_type(column, origin));
     };
     let to = column.data_type();
-    // A DATE is also the beginning of its day. Whether a moment has a zone is not for us to say.
+    // A DATE may become a timestamp at midnight. No other conversion between these types is made:
+    // whether a timestamp has a time zone cannot be told from its value.
     let is_moment = matches!(to, DataType::Date | DataType::Timestamp | DataType::TimestampTz);
     let fits = to == origin.data_type || (origin.data_type, to) == (DataType::Date, DataType::Timestamp);
     if !(is_moment && fits) {
@@ -160,7 +177,7 @@ fn moment(
     if year == 0 || month == 0 || day == 0 {
         return Ok(Pushed::ZeroDate);
     }
-    // With `ALLOW_INVALID_DATES` a table may have the 31st of February.
+    // With the SQL mode `ALLOW_INVALID_DATES` a table may hold February 31st.
     let days = day_number(year.into(), month.into(), day.into())
         .filter(|_| is_clock(hour, minute, second, micros))
         .ok_or_else(|| Refusal::wrong_type("expected a date or a date and time that exists"))?;
@@ -173,6 +190,9 @@ fn moment(
     Ok(Pushed::Value)
 }
 
+/// Appends a value that the protocol sends as bytes: BIT, geometry, binary, decimal, text and JSON.
+/// The declared type decides how the bytes are read. Refuses text that is not valid UTF-8 or, for a
+/// JSON column, not valid JSON.
 fn bytes(column: &mut ColumnBuffer, bytes: &[u8], origin: Origin) -> Result<(), Refusal> {
     let to = column.data_type();
     match (origin.form, origin.data_type) {
@@ -189,11 +209,13 @@ fn bytes(column: &mut ColumnBuffer, bytes: &[u8], origin: Origin) -> Result<(), 
             Ok(())
         }
         (Form::Plain, DataType::Decimal { .. }) => {
-            // Nearly all of them, and quicker than by the grammar of numbers.
+            // Fast path for nearly all decimals; the general number grammar is slower.
             if to == origin.data_type && Short::parse(bytes).is_some_and(|number| column.push_short(number)) {
                 return Ok(());
             }
             match stored::normalized(bytes) {
+                // Text that is no number even after normalization is not what the catalogue
+                // declared.
                 Cow::Owned(number) if Number::parse(&number).is_none() => Err(wrong_type(column, origin)),
                 number => convert::push(column, Cell::Number(&number)),
             }
@@ -204,7 +226,8 @@ fn bytes(column: &mut ColumnBuffer, bytes: &[u8], origin: Origin) -> Result<(), 
             }
             match to {
                 DataType::Text => column.push_bytes(bytes),
-                // Servers take for JSON what others do not, and a captured schema may say so of any text.
+                // MySQL and MariaDB accept texts as JSON that other systems reject, and a captured
+                // schema may declare any text column as JSON.
                 DataType::Json => {
                     json_text::check(bytes)?;
                     column.push_bytes(bytes);
@@ -227,7 +250,7 @@ mod tests {
 
     use super::*;
 
-    /// How a value of a type arrives in a column of another.
+    /// The text of a value of one type after it was pushed into a column of another.
     fn arrives(from: &str, value: &Value, to: &str) -> Result<String, QuarantineCode> {
         let (from, form) = match from.split_once(' ') {
             Some(("bit", rest)) => (rest, Form::Bits),
@@ -307,7 +330,7 @@ mod tests {
             ("interval", Value::Time(true, 34, 22, 59, 59, 999_999), "interval", Ok("-3020399999999us")),
             ("interval", Value::Time(true, 0, 0, 0, 1, 0), "text", Ok("-00:00:01.000")),
             ("interval", Value::Time(true, 0, 0, 0, 1, 0), "int32", Err(WrongType)),
-            // What no server has.
+            // Values that no server can send.
             ("interval", Value::Time(false, u32::MAX, 0, 0, 0, 0), "interval", Err(OutOfRange)),
             ("interval", Value::Time(false, 1, 24, 0, 0, 0), "interval", Err(OutOfRange)),
             ("timestamp", Value::Date(2024, 2, 29, 24, 0, 0, 0), "timestamp", Err(WrongType)),
@@ -334,7 +357,7 @@ mod tests {
             ("geometry bytes", Value::Bytes(vec![1, 0, 0, 0, 9]), "bytes", Ok("\\x09")),
             ("geometry bytes", Value::Bytes(vec![1]), "bytes", Err(WrongType)),
             ("geometry bytes", Value::Bytes(vec![1, 0, 0, 0, 9]), "text", Err(WrongType)),
-            // Not what the catalogue promised.
+            // Values of another kind than the catalogue declares.
             ("int32", text("5"), "int32", Err(WrongType)),
             ("int32", Value::Date(2024, 2, 29, 0, 0, 0, 0), "int32", Err(WrongType)),
             ("decimal(9,2)", Value::Bytes(vec![0xE9]), "text", Err(WrongType)),

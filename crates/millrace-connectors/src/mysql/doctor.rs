@@ -1,4 +1,9 @@
-//! What `doctor` says of a server, from its name to its settings.
+//! Checks for `doctor` how far a server can be reached: settings, name, port, TLS, login, database,
+//! privileges, and the server's settings.
+//!
+//! Each layer rests on those before it. Up to the database, the first one that fails ends the
+//! check, and the later ones are noted as not looked at. The check of TLS sends neither user nor
+//! password.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,14 +29,15 @@ use crate::reachability::{self, LAYERS, LOOK, Place};
 use crate::tls::Refusal;
 use crate::tls::chain::{Judged, judge};
 
-/// What is said of this side when it asks for TLS: that, `CLIENT_PROTOCOL_41` and `CLIENT_SECURE_CONNECTION`, of which every server wants
-/// to hear.
+/// Capabilities in the request for TLS: `CLIENT_SSL`, and `CLIENT_PROTOCOL_41` and
+/// `CLIENT_SECURE_CONNECTION`, which every server expects.
 const CAPABILITIES: u32 = TLS | 0x0200 | 0x8000;
 
-/// How long an answer may take: those that are asked for here take no time.
+/// How long an answer may take. All queries here are cheap.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Looks at the way to a server, as far as it goes.
+/// Checks the layers one after the other, as far as they work. An error in the settings is the
+/// first finding. `read_timeout` counts only if it is shorter than [`ANSWER`].
 pub(super) async fn diagnose(
     reached: Result<(Address, Duration)>,
     project_dir: &Path,
@@ -65,7 +71,8 @@ pub(super) async fn diagnose(
             connection.close().await;
         }
         Err(Unreached { layer, error }) => {
-            // What lies below was as it should be a moment ago.
+            // The lower layers worked a moment ago, so an error of theirs is shown as one of the
+            // login.
             let layer = layer.max(Layer::Authentication);
             if layer > Layer::Authentication {
                 found.good(Layer::Authentication, format!("user `{}` is let in", address.user));
@@ -76,7 +83,7 @@ pub(super) async fn diagnose(
     found
 }
 
-/// Whether somebody answers at a socket of this machine.
+/// Checks whether a server listens at a socket of this machine.
 async fn over_a_socket(found: &mut Diagnosis, path: &str, address: &Address) -> bool {
     found.good(Layer::Dns, "no name is looked up: the server is reached over a socket of this machine");
     let opened = timeout(LOOK, UnixStream::connect(path)).await;
@@ -93,13 +100,15 @@ async fn over_a_socket(found: &mut Diagnosis, path: &str, address: &Address) -> 
     }
 }
 
-/// Whether there is as much of TLS as was asked for.
+/// Checks whether TLS works as the mode requires. Returns false if the connection would fail
+/// because of it.
 async fn encryption(found: &mut Diagnosis, address: &Address, project_dir: &Path) -> bool {
     let mode = format!("ssl-mode={}", address.ssl_mode.name());
     if address.ssl_mode == SslMode::Disabled {
         found.good(Layer::Tls, format!("none, as `{mode}` asks"));
         return true;
     }
+    // A server that stalls would keep the handshake from ending.
     let late = || failure::unreachable(&io::ErrorKind::TimedOut.into(), address).into();
     let judged = match timeout(LOOK, papers(address, project_dir)).await.unwrap_or_else(|_| Err(late())) {
         Ok(Some(judged)) => judged,
@@ -126,7 +135,8 @@ async fn encryption(found: &mut Diagnosis, address: &Address, project_dir: &Path
     trusted
 }
 
-/// Asks for the server's certificates, whatever they are; none where it has no TLS. Sends neither user nor password.
+/// Makes a TLS handshake that accepts any certificate and judges what the server sent. Returns
+/// `None` if the server has no TLS. Sends neither user nor password.
 async fn papers(address: &Address, project_dir: &Path) -> Result<Option<Judged>, Unreached> {
     let tls = |error| Unreached { layer: Layer::Tls, error };
     let unencrypted = |error: io::Error| tls(failure::unencrypted(&error, address));
@@ -140,7 +150,7 @@ async fn papers(address: &Address, project_dir: &Path) -> Result<Option<Judged>,
     let config = blocking(move || own.onlooker()).await.map_err(tls)?;
     let mut request = vec![0; REQUEST];
     request[..4].copy_from_slice(&CAPABILITIES.to_le_bytes());
-    // The largest packet, and a character set that all servers have.
+    // The largest packet (16 MiB), and `utf8` (33), a character set that all servers have.
     request[4..8].copy_from_slice(&(1u32 << 24).to_le_bytes());
     request[8] = 33;
     let request = Packet { number: greeting.number.wrapping_add(1), body: request };
@@ -152,7 +162,8 @@ async fn papers(address: &Address, project_dir: &Path) -> Result<Option<Judged>,
     judged.map(Some).map_err(tls)
 }
 
-/// What a session sees.
+/// Checks what a session can see: tables, privileges and settings. An error in one of these does
+/// not end the others.
 async fn inside(
     found: &mut Diagnosis,
     connection: &mut Connection,
@@ -185,12 +196,13 @@ async fn inside(
     }
 }
 
+/// Runs a query for one number; 0 if the answer is not a number.
 async fn number(connection: &mut Connection, sql: &str) -> Result<u64> {
     let rows = connection.ask(sql, "the server cannot be asked").await?;
     Ok(rows.into_iter().find_map(|row| from_row_opt::<(u64,)>(row).ok()).map_or(0, |(number,)| number))
 }
 
-/// Variables of the server by name, as far as it has them.
+/// Returns the server's variables by name. Those that the server does not have are left out.
 async fn variables(connection: &mut Connection) -> Result<BTreeMap<String, String>> {
     let sql = "show global variables where variable_name in ('version', 'version_comment', 'log_bin', 'binlog_format', \
                'binlog_row_image', 'gtid_mode', 'gtid_strict_mode', 'sql_mode', 'time_zone', 'system_time_zone', \
@@ -199,6 +211,8 @@ async fn variables(connection: &mut Connection) -> Result<BTreeMap<String, Strin
     Ok(rows.into_iter().filter_map(|row| from_row_opt::<(String, String)>(row).ok()).collect())
 }
 
+/// Adds findings about the version, the binary log, the SQL mode, the time zone and limits on the
+/// time of a statement.
 fn server(found: &mut Diagnosis, settings: &BTreeMap<String, String>) {
     let get = |name: &str| settings.get(name).map_or("", String::as_str);
     found.good(Layer::Server, format!("{} ({})", get("version"), get("version_comment")));
@@ -228,6 +242,7 @@ fn server(found: &mut Diagnosis, settings: &BTreeMap<String, String>) {
     }
     let zone = if get("time_zone") == "SYSTEM" { get("system_time_zone") } else { get("time_zone") };
     found.good(Layer::Server, format!("time zone `{zone}`; moments are read in UTC"));
+    // MariaDB counts in seconds, MySQL in milliseconds.
     let limits = [("max_statement_time", 1_000.0), ("max_execution_time", 1.0)];
     for (name, unit) in limits {
         let milliseconds = get(name).parse::<f64>().unwrap_or_default() * unit;

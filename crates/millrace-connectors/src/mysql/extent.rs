@@ -1,10 +1,14 @@
-//! How far a cursor has grown, and which of its values are ahead of the server's clock.
+//! Finds how far a cursor column has grown, and which of its values are ahead of the server's
+//! clock.
 //!
-//! One row of the year 2099 must not keep what changes until then from being read. So a read ends at the greatest value that is not ahead of
-//! the clock, and what is ahead is read each time. A column without a zone may hold UTC or the server's wall clock, which goes back by an hour
-//! in autumn: an hour before the one that is behind counts, and reads only read more where that is too early.
+//! One row of the year 2099 must not hide everything that changes until then. So a read ends at the
+//! greatest value that is not ahead of the clock, and the rows ahead of it are read each time.
 //!
-//! Whole numbers have no clock: the greatest one is where the column has come to, however great it is.
+//! A column without a time zone may hold UTC or the server's local time, and local time goes back
+//! by an hour in autumn. So the limit is the earlier of the two clocks less one hour. A limit that
+//! is too early only makes reads larger.
+//!
+//! Whole numbers have no clock: their greatest value is the extent, however large it is.
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
@@ -16,24 +20,25 @@ use crate::mysql::incremental::literal;
 use crate::mysql::quoted;
 use crate::mysql::table::text;
 
-/// Seconds by which a wall clock may be ahead of UTC.
+/// Seconds by which the local time of any zone may be ahead of UTC.
 const EAST: u64 = 14 * 60 * 60;
 
 /// How a cursor's values are compared with the server's clock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
-    /// Whether they are days.
+    /// Whether the values are dates.
     pub(super) is_date: bool,
-    /// Whether they may be those of another zone than UTC.
+    /// Whether the values may be in another time zone than UTC.
     pub(super) is_local: bool,
-    /// Seconds by which clocks may differ without a word.
+    /// Seconds by which clocks may differ before a warning is given.
     pub(super) lag: u64,
 }
 
 impl Clock {
-    /// What the clock says, and how far a read may count on it, for a statement of a session in UTC.
+    /// Two SQL expressions for a session in UTC: what the clock says, and the limit above which
+    /// values count as ahead.
     fn now(self) -> [String; 2] {
-        // NULL where the server's zone is one that its tables do not have.
+        // `convert_tz` returns NULL for a named zone if the server's time zone tables lack it.
         let local = |utc: &str| {
             format!("least({utc}, coalesce(convert_tz({utc}, '+00:00', @@global.time_zone), {utc}))")
         };
@@ -43,7 +48,7 @@ impl Clock {
             Self { .. } => "utc_timestamp(6)".to_owned(),
         };
         let limit = match self {
-            // A wall clock goes back by an hour in autumn.
+            // Local time goes back by an hour in autumn.
             Self { is_date: false, is_local: true, .. } => format!("{now} - interval 1 hour"),
             Self { .. } => now.clone(),
         };
@@ -51,38 +56,41 @@ impl Clock {
     }
 }
 
-/// How far a cursor has grown.
+/// How far a cursor column has grown.
 #[derive(Debug, Default)]
 pub(super) struct Extent {
-    /// The greatest value that is not ahead; none where there is no value, or all are ahead.
+    /// The greatest value that is not ahead of the clock; `None` if there is no value or if all
+    /// values are ahead.
     pub(super) greatest: Option<String>,
-    /// What is ahead; none where nothing is.
+    /// The values that are ahead of the clock; `None` if there are none.
     ahead: Option<Ahead>,
-    /// What the clock says, where the column has one.
+    /// What the clock says; `None` for a column of numbers.
     now: Option<String>,
 }
 
+/// Values ahead of the clock.
 #[derive(Debug)]
 struct Ahead {
-    /// Values above it are ahead.
+    /// Values above this limit are ahead.
     limit: String,
     /// Rows that are ahead by more than clocks may differ.
     rows: u64,
 }
 
 impl Extent {
-    /// Whether no row has a value.
+    /// Whether the column has no value at all.
     pub(super) fn is_empty(&self) -> bool {
         self.greatest.is_none() && self.ahead.is_none()
     }
 
     /// Whether a value is ahead of the clock.
     pub(super) fn is_ahead(&self, value: &str) -> bool {
-        // Both as the server writes them, so that texts sort as moments do.
+        // Both texts are in the server's notation, in which dates and timestamps sort as texts.
         self.now.as_ref().is_some_and(|now| value > now.as_str())
     }
 
-    /// What is true of all rows that have a value now, whatever comes meanwhile.
+    /// A condition that holds for all rows that have a value at this moment, whatever is inserted
+    /// meanwhile.
     pub(super) fn condition(&self, column: &str) -> Result<String> {
         let up_to = match &self.greatest {
             Some(greatest) => Some(format!("{column} <= {}", literal(greatest)?)),
@@ -99,7 +107,8 @@ impl Extent {
         })
     }
 
-    /// What people should know of rows that are ahead.
+    /// A warning about rows that are ahead of the clock by more than clocks may differ. It names
+    /// their number, never their values.
     pub(super) fn notice(&self, table: &str, column: &str) -> Option<Diagnostic> {
         let rows = self.ahead.as_ref().map(|ahead| ahead.rows).filter(|rows| *rows > 0)?;
         let moment = self.now.as_ref()?.split('.').next().unwrap_or_default();
@@ -113,7 +122,8 @@ impl Extent {
     }
 }
 
-/// How far a column (in quotes) has grown.
+/// Asks how far a column has grown. `column` is quoted, `table` is not. Without `clock`, as for
+/// whole numbers, no value counts as ahead.
 pub(super) async fn extent(
     connection: &mut Connection,
     column: &str,
@@ -128,6 +138,7 @@ pub(super) async fn extent(
     let (Some(clock), Some(limit)) = (clock, limit) else {
         return Ok(Extent { greatest, ..Extent::default() });
     };
+    // The common case: nothing is ahead, and one query was enough.
     if greatest.as_ref().is_none_or(|greatest| *greatest <= limit) {
         return Ok(Extent { greatest, ahead: None, now });
     }
@@ -142,7 +153,7 @@ pub(super) async fn extent(
     Ok(Extent { greatest, ahead: Some(Ahead { limit, rows }), now })
 }
 
-/// The texts of a row; none for NULL and for a text of nothing.
+/// Runs a query that returns one row of `N` texts. NULL and the empty text become `None`.
 async fn texts<const N: usize>(
     connection: &mut Connection,
     sql: &str,

@@ -1,7 +1,9 @@
-//! What the driver says went wrong, in our words.
+//! Turns errors of the driver and the server into the engine's errors, with a hint on what to do.
 //!
-//! Numbers are those of the server's error reference
-//! (<https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>).
+//! Each error gets a kind, which decides about retries. Error numbers are those of the server's
+//! error reference (<https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>).
+//! No message contains a value from a table: server messages that may repeat values are left out,
+//! and errors of the driver are shown only if their text holds none.
 
 use std::io;
 use std::time::Duration;
@@ -17,7 +19,7 @@ use crate::reachability;
 use crate::timeouts::shown;
 use crate::tls::Refusal;
 
-/// An error while a connection is made.
+/// Converts an error of the driver while it connects and logs in.
 pub(super) fn connecting(error: &mysql_async::Error, address: &Address) -> Error {
     let server = address.server();
     match error {
@@ -36,17 +38,17 @@ pub(super) fn connecting(error: &mysql_async::Error, address: &Address) -> Error
     }
 }
 
-/// What a statement about a table fails at.
+/// What could not be done if a statement that reads `table` fails.
 pub(super) fn cannot_be_read(table: &str) -> String {
     format!("table `{table}` cannot be read")
 }
 
-/// Whether a driver's error is no more than that the other end is gone.
+/// Whether an error of the driver says only that the other end closed the connection.
 pub(super) fn is_gone(error: &mysql_async::Error) -> bool {
     matches!(error, mysql_async::Error::Io(_) | mysql_async::Error::Driver(DriverError::ConnectionClosed))
 }
 
-/// The network does not lead there.
+/// The server cannot be reached; the kind of the I/O error decides the hint.
 pub(super) fn unreachable(io: &io::Error, address: &Address) -> Error {
     let hint = match io.kind() {
         io::ErrorKind::NotFound if address.socket.is_some() => {
@@ -73,7 +75,7 @@ pub(super) fn unreachable(io: &io::Error, address: &Address) -> Error {
     Error::new(ErrorKind::SourceUnreachable, message).caused_by(reachability::words(io)).hint(hint)
 }
 
-/// The server wants something of a password that is not known here.
+/// The server asks for an authentication method that is not supported.
 pub(super) fn unknown_method(name: Option<&str>, address: &Address) -> Error {
     let asked = name.map_or_else(|| "another way to log in".to_owned(), |name| format!("`{name}`"));
     let message =
@@ -82,7 +84,7 @@ pub(super) fn unknown_method(name: Option<&str>, address: &Address) -> Error {
         .hint("Give the user a password of `caching_sha2_password`, `mysql_native_password` or `ed25519`.")
 }
 
-/// The server has no TLS, where it is asked for.
+/// The server has no TLS, and the mode requires it.
 pub(super) fn without_tls(address: &Address) -> Error {
     let (server, mode) = (address.server(), address.ssl_mode.name());
     let message = format!("`{server}` has no TLS, which `ssl-mode={mode}` asks for");
@@ -90,13 +92,13 @@ pub(super) fn without_tls(address: &Address) -> Error {
         .hint("Set TLS up in the server, or, in a network that you trust, write `ssl-mode=DISABLED`.")
 }
 
-/// TLS does not know such hosts, and so no certificate can name it.
+/// The host is not a valid name in TLS, so no certificate can name it.
 pub(super) fn nameless(address: &Address) -> Error {
     let message = format!("no certificate can name the host `{}`", address.host);
     Error::new(ErrorKind::SourceUnreachable, message).hint("Use the server's name, or `ssl-mode=VERIFY_CA`.")
 }
 
-/// What is missing where a server refuses with that number.
+/// The layer that failed if the server refuses a login with this error number.
 pub(super) fn layer(code: u16) -> Layer {
     match code {
         // ER_SECURE_TRANSPORT_REQUIRED
@@ -107,7 +109,7 @@ pub(super) fn layer(code: u16) -> Layer {
     }
 }
 
-/// No TLS came about.
+/// The TLS handshake failed, perhaps because the certificate was refused.
 pub(super) fn unencrypted(error: &io::Error, address: &Address) -> Error {
     let message = format!("no encrypted connection to `{}` could be made", address.server());
     let found = Error::new(ErrorKind::SourceUnreachable, message);
@@ -119,7 +121,7 @@ pub(super) fn unencrypted(error: &io::Error, address: &Address) -> Error {
     }
 }
 
-/// What to do about a certificate that is refused.
+/// The hint for a certificate that is refused.
 pub(super) fn advice(refusal: &Refusal, address: &Address) -> String {
     match refusal {
         Refusal::Unknown { .. } => match &address.ssl_ca {
@@ -143,7 +145,8 @@ pub(super) fn advice(refusal: &Refusal, address: &Address) -> String {
     }
 }
 
-/// The server answers, and does not let us in.
+/// The server answers and refuses the login with this error number. Other numbers than those listed
+/// get a general message.
 pub(super) fn refused(code: u16, said: String, address: &Address) -> Error {
     let (user, database, server) = (&address.user, &address.database, address.server());
     let (message, hint) = match code {
@@ -209,7 +212,9 @@ pub(super) fn refused(code: u16, said: String, address: &Address) -> Error {
     Error::new(ErrorKind::SourceUnreachable, message).caused_by(said).hint(hint)
 }
 
-/// An error of a statement. `doing` is what could not be done: `table `clients` cannot be read`.
+/// Converts an error of a statement. `doing` says what could not be done, such as: table `clients`
+/// cannot be read. The kind decides about retries: `SourceUnreachable`, `SourceLost` and `TimedOut`
+/// may be tried again, `SourceUnreadable` never is.
 pub(super) fn asking(
     error: &mysql_async::Error,
     doing: &str,
@@ -223,11 +228,12 @@ pub(super) fn asking(
         1142 | 1143 => failed(ErrorKind::SourceUnreadable).hint(grant(table, address)),
         // ER_VIEW_INVALID
         1356 => failed(ErrorKind::SourceUnreadable).hint(broken_view(table)),
-        // ER_NO_SUCH_TABLE, of a table that was there when it was described, or of one behind a view
+        // ER_NO_SUCH_TABLE, for a table that existed when it was described, or for one behind a
+        // view
         1146 => failed(ErrorKind::SourceUnreadable)
             .hint("It was there a moment ago: did somebody drop or rename it? Run again when it is back, or leave the stream out."),
-        // ER_BAD_FIELD_ERROR, of a column that was there when the table was described. ER_TABLE_DEF_CHANGED: an ALTER TABLE came between the
-        // snapshot and the first row.
+        // ER_BAD_FIELD_ERROR, for a column that existed when the table was described.
+        // ER_TABLE_DEF_CHANGED: an ALTER TABLE came between the snapshot and the first row.
         1054 | 1412 => failed(ErrorKind::SourceUnreachable).hint("The table was changed just now. Run again."),
         // ER_NET_PACKET_TOO_LARGE, ER_WARN_ALLOWED_PACKET_OVERFLOWED
         1153 | 1301 => failed(ErrorKind::SourceUnreadable)
@@ -244,14 +250,14 @@ pub(super) fn asking(
         // ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
         1205 | 1213 => failed(ErrorKind::SourceUnreachable)
             .hint("Another session holds a lock on the table, `lock tables` or `alter table` perhaps. Run again when it is done."),
-        // ER_USER_LIMIT_REACHED, of statements in an hour
+        // ER_USER_LIMIT_REACHED, for statements in an hour
         1226 => failed(ErrorKind::SourceUnreachable)
             .hint("The server lets this user ask only so often in an hour. Run again later, or raise the limit."),
         _ => failed(ErrorKind::SourceUnreadable),
     }
 }
 
-/// The server has said nothing for so long over a connection that, as far as the system can tell, is open.
+/// The server has sent nothing for `time` over a connection that the system still takes for open.
 pub(super) fn silent(doing: &str, time: Duration, address: &Address) -> Error {
     let server = address.server();
     Error::new(ErrorKind::SourceLost, doing)
@@ -261,14 +267,14 @@ pub(super) fn silent(doing: &str, time: Duration, address: &Address) -> Error {
         )
 }
 
-/// The statement that lets the user read.
+/// A hint with the statement that lets the user read a table, or all of them.
 pub(super) fn grant(table: Option<&str>, address: &Address) -> String {
     let table = table.map_or_else(|| "*".to_owned(), quoted);
     let (database, user) = (quoted(&address.database), literal(&address.user));
     format!("Run on the server: grant select on {database}.{table} to {user}@'%'")
 }
 
-/// The statement that lets the user lock what it reads.
+/// A hint with the statement that lets the user lock the tables that it reads.
 pub(super) fn grant_lock(address: &Address) -> String {
     let (database, user) = (quoted(&address.database), literal(&address.user));
     format!(
@@ -276,23 +282,25 @@ pub(super) fn grant_lock(address: &Address) -> String {
     )
 }
 
-/// The statement that lets the user see where the server is in its binlog.
+/// A hint with the statement that lets the user see the server's binlog position.
 pub(super) fn grant_place(address: &Address) -> String {
     format!("Run on the server: grant replication client on *.* to {}@'%'", literal(&address.user))
 }
 
-/// A name in quotes, in a statement for people to run.
+/// Quotes a name in a statement that people run; both backslash and quote are escaped.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-/// The connection broke, or what came over it makes no sense.
+/// The connection broke, or the bytes that arrived make no sense. A broken connection is a
+/// `SourceLost`, which may be tried again; the others are `SourceUnreadable`.
 fn broken(error: &mysql_async::Error, doing: &str) -> Error {
     let (kind, cause) = match error {
         mysql_async::Error::Io(IoError::Io(io)) if io.kind() == io::ErrorKind::TimedOut => {
             (ErrorKind::SourceLost, "nothing that was sent reached the server any more".to_owned())
         }
-        // The codec's; a connection is of no use after it, and another one would come to the same.
+        // The codec's error. The connection cannot be used after it, and another connection would
+        // fail in the same way.
         mysql_async::Error::Driver(DriverError::PacketTooLarge) => {
             return too_large(doing);
         }
@@ -306,25 +314,27 @@ fn broken(error: &mysql_async::Error, doing: &str) -> Error {
             | DriverError::UnexpectedPacket { .. }
             | DriverError::CantParseServerVersion { .. },
         ) => (ErrorKind::SourceUnreadable, "what came is no answer of a MySQL server".to_owned()),
-        // Some of the driver's errors hold values; none of those shows them.
+        // Some of the driver's errors hold values, but the text of these does not show them.
         mysql_async::Error::Driver(driver) => (ErrorKind::SourceUnreadable, driver.to_string()),
         _ => (ErrorKind::SourceUnreadable, "the driver does not say why".to_owned()),
     };
     Error::new(kind, doing).caused_by(cause)
 }
 
-/// A row of more than a gigabyte, which the protocol does not have.
+/// A row of more than a gigabyte, which the protocol cannot transfer.
 fn too_large(doing: &str) -> Error {
     Error::new(ErrorKind::SourceUnreadable, doing)
         .caused_by("a row has more than a gigabyte, which is more than the protocol holds")
         .hint("Leave its largest columns out: `exclude_columns: [name]`.")
 }
 
+/// Whether an I/O error is the codec's error about a packet that is too large. Its text is the only
+/// sign.
 fn is_too_large(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.to_string().contains("max_allowed_packet"))
 }
 
-/// What to do about a view that the server itself cannot read.
+/// The hint for a view that the server itself cannot read.
 fn broken_view(table: Option<&str>) -> String {
     let name = written(table.unwrap_or("name"));
     format!(
@@ -332,7 +342,8 @@ fn broken_view(table: Option<&str>) -> String {
     )
 }
 
-/// What the server said. Its messages about data (SQLSTATE 22 and 23) repeat values.
+/// The server's error as text. Messages of SQLSTATE classes 22 and 23 are about data and repeat
+/// values, so only their number is kept.
 fn told(error: &ServerError) -> String {
     let ServerError { code, state, message } = error;
     if state.starts_with("22") || state.starts_with("23") {

@@ -1,4 +1,4 @@
-//! Any bytes as a URL, and any values from the wire.
+//! Fuzz targets of this connector: any bytes as a URL, and any values of the binary protocol.
 
 use std::fmt::Write as _;
 
@@ -13,17 +13,20 @@ use crate::mysql::table::Origin;
 use crate::mysql::{convert, written};
 use crate::mysql_types::stored::{Form, Pushed};
 
-/// What no message may repeat. It is no name of a parameter, which messages do repeat.
+/// A text that no message may repeat. It is not the name of a parameter, which messages may repeat.
 const SECRET: &str = "s3~cr3t";
 
-/// No message has a part of the URL, and what was read, written again, is read the same.
+/// Checks that no message repeats a part of the URL, and that an address which was parsed, written
+/// and parsed again is the same.
 ///
 /// # Panics
-/// Where a claim does not hold.
+///
+/// If one of these claims does not hold.
 pub fn mysql_url(data: &[u8]) {
     let mut input = Input(data);
     let place = usize::from(input.byte());
     let Ok(text) = std::str::from_utf8(input.0) else { return };
+    // The secret is inserted where the first byte of the input says, at a character boundary.
     let at = (0..=place.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     let with_secret = format!("{}{SECRET}{}", &text[..at], &text[at..]);
     for url in
@@ -42,6 +45,7 @@ pub fn mysql_url(data: &[u8]) {
     }
 }
 
+/// Writes an address as a URL, with every byte escaped that is not a letter or digit.
 fn url_of(address: &Address) -> String {
     let encoded = |text: &str| {
         text.bytes().fold(String::new(), |mut out, byte| {
@@ -73,6 +77,7 @@ fn url_of(address: &Address) -> String {
     )
 }
 
+/// Types of columns; each byte of the input chooses one.
 const TYPES: [DataType; 22] = [
     DataType::Boolean,
     DataType::Int8,
@@ -98,15 +103,18 @@ const TYPES: [DataType; 22] = [
     DataType::Text,
 ];
 
-/// Any value into a column of any type: one is appended, or none where it is refused or a zero date; a number keeps its value; and what
-/// quarantine would keep of the row is JSON.
+/// Pushes any value into a column of any type. Checks that exactly one value is appended, or none
+/// if the value is refused or a zero date; that a number keeps its value; and that what quarantine
+/// would keep of the row is JSON.
 ///
 /// # Panics
-/// Where a claim does not hold.
+///
+/// If one of these claims does not hold.
 pub fn mysql_values(data: &[u8]) {
     let mut input = Input(data);
     let mut scratch = Vec::new();
     let mut cells = Vec::new();
+    // At most 32 values, which make one row for quarantine.
     while !input.0.is_empty() && cells.len() < 32 {
         let data_type = |byte: u8| TYPES[usize::from(byte) % TYPES.len()];
         let (from, to) = (data_type(input.byte()), data_type(input.byte()));
@@ -130,12 +138,12 @@ pub fn mysql_values(data: &[u8]) {
     if row.ends_with(b"}")
         && let Err(error) = serde_json::from_slice::<serde_json::Value>(&row)
     {
-        // JSON has larger numbers than the other library holds.
+        // JSON may have larger numbers than `serde_json` can hold.
         assert!(error.to_string().contains("number out of range"), "quarantine keeps JSON: {error}");
     }
 }
 
-/// A number that was appended is the same number.
+/// Checks that an appended number is the same number.
 fn kept(value: &Value, origin: Origin, to: DataType, found: &str) {
     let whole = match *value {
         Value::Int(number) => i128::from(number),
@@ -150,7 +158,7 @@ fn kept(value: &Value, origin: Origin, to: DataType, found: &str) {
     };
     match to {
         DataType::Boolean => assert_eq!(found, if whole == 1 { "true" } else { "false" }),
-        // A float is exact where the shortest text of it is the number's.
+        // A float is exact if its shortest text is that of the integer.
         DataType::Float32 | DataType::Float64 => assert_eq!(found, whole.to_string()),
         DataType::Decimal { .. } => assert_eq!(found.split('.').next().map(str::parse), Some(Ok(whole))),
         DataType::Date
@@ -164,6 +172,7 @@ fn kept(value: &Value, origin: Origin, to: DataType, found: &str) {
     }
 }
 
+/// Makes a value of any kind from the input.
 fn value(input: &mut Input<'_>) -> Value {
     match input.byte() % 8 {
         0 => Value::NULL,
@@ -171,7 +180,8 @@ fn value(input: &mut Input<'_>) -> Value {
         2 => Value::UInt(u64::from_le_bytes(input.bytes())),
         3 => Value::Float(f32::from_le_bytes(input.bytes())),
         4 => Value::Double(f64::from_le_bytes(input.bytes())),
-        // As far as the protocol lets them be: each part is a number of its own.
+        // As wide as the protocol allows: each part is a number of its own, with no check of its
+        // range.
         5 => Value::Date(
             u16::from_le_bytes(input.bytes()),
             input.byte(),

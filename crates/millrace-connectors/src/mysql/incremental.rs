@@ -1,9 +1,14 @@
-//! A table read only as far as a column of it, its cursor, has grown since the last load.
+//! Incremental reads: a table is read only as far as its cursor column has grown since the last
+//! load (ADR 12).
 //!
-//! The greatest value is fixed before the first row is read. Of dates and moments it is the greatest that the server's clock has come to: a row
-//! that is ahead of it would otherwise keep all others from being read for as long (`extent.rs`). A transaction that began earlier may commit rows with smaller values later, so
-//! each read begins some way back, by the lag, and what it finds again is merged by the key. Whether anything is new is told by the greatest
-//! value and a sum over the rows within the lag, which a late row changes too. See ADR 0012.
+//! The greatest value of the cursor is fixed before the first row is read. For dates and timestamps
+//! it is the greatest value that the server's clock has reached (`extent.rs`); otherwise one row
+//! with a date in the future would hide all rows until that date.
+//!
+//! A transaction that began earlier may commit rows with smaller values later. So each read begins
+//! below the last value by the lag, and rows that it reads again are merged by the key. Whether
+//! anything is new is decided by the greatest value and by a checksum over the rows within the lag,
+//! which a row that was committed late changes too.
 
 use std::time::Duration;
 
@@ -22,34 +27,40 @@ use crate::mysql::failure::cannot_be_read;
 use crate::mysql::quoted;
 use crate::mysql::table::{Table, text};
 
+/// The key `cursor` of a stream.
 pub(super) const CURSOR: KeySpec = KeySpec::optional(
     "cursor",
     KeyKind::Text,
     "With `mode: incremental`, the column that grows with each new or changed row: a whole number, a date or a moment, such as `updated_at`.",
 );
 
+/// The key `lag` of a stream.
 pub(super) const LAG: KeySpec = KeySpec::optional(
     "lag",
     KeyKind::Text,
     "How far below the cursor's greatest value a read begins again, for rows that were committed late: `10m` (the default; there are s, m, h and d) or, for whole numbers, `1000` (the default).",
 );
 
-/// What the lag is where the project does not say.
+/// Default lag for dates and timestamps.
 const LAG_TIME: Duration = Duration::from_mins(10);
+/// Default lag for whole numbers.
 const LAG_NUMBER: i128 = 1000;
 
+/// Seconds of a day.
 const DAY: u64 = 24 * 60 * 60;
 
-/// How a table grows.
+/// How a stream follows the growth of its table.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Growth {
-    /// As the server spells it.
+    /// The cursor column, as the server spells its name.
     column: String,
     lag: Lag,
-    /// Whether its moments have no zone, so that whoever writes them may mean another than UTC.
+    /// Whether the cursor has no time zone (DATETIME), so that its writers may mean another zone
+    /// than UTC.
     is_local: bool,
 }
 
+/// How far below the last value a read begins. A date lag is in whole days, rounded up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lag {
     Number(i128),
@@ -57,19 +68,20 @@ enum Lag {
     Seconds(u64),
 }
 
-/// What one read asks for.
+/// The rows that one read asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Part {
-    /// What `where` says; empty for all rows.
+    /// The filter without the word `where`; empty for all rows.
     pub(super) condition: String,
-    /// Where it ends.
+    /// The cursor at the end of the read.
     pub(super) cursor: Option<Cursor>,
-    /// What people should know of it.
+    /// Warnings for the user.
     pub(super) notices: Vec<Diagnostic>,
 }
 
 impl Growth {
-    /// As the stream's settings say.
+    /// Reads `cursor` and `lag` from the stream's settings. Returns `ContractBroken` if the table
+    /// has no such column, if its type cannot be a cursor, or if the lag does not fit its type.
     pub(super) fn of(table: &Table, settings: &Settings) -> Result<Self> {
         let wanted = settings.text("cursor").unwrap_or_default();
         let named = |column: &&crate::mysql::table::TableColumn| column.name.eq_ignore_ascii_case(wanted);
@@ -110,7 +122,8 @@ impl Growth {
         Ok(Self { column: column.name.clone(), lag, is_local: data_type == DataType::Timestamp })
     }
 
-    /// What to read that has come since `last`; all rows where there is no last time, or it says nothing of this column.
+    /// Returns what to read since `last`. All rows are read if there is no last cursor or if it
+    /// belongs to another column.
     pub(super) async fn part(
         &self,
         connection: &mut Connection,
@@ -125,18 +138,20 @@ impl Growth {
         }
         let window = self.window(connection, table, excluded, &extent).await?;
         let up_to = extent.condition(&column)?;
-        // One that is ahead is of an earlier version, which took such a value for how far it had come: what it missed is not known.
+        // A stored value that is ahead of the clock comes from a release that accepted such values
+        // as progress. Which rows that release missed is unknown, so all rows are read.
         let last = self.last(last).filter(|last| !extent.is_ahead(last));
         let condition = match last.and_then(|last| self.after(last)) {
             Some(after) => format!("{after} and {up_to}"),
-            // Rows without a value are seen this once.
+            // Rows without a value in the cursor are read only with the whole table.
             None => format!("{up_to} or {column} is null"),
         };
         let notices = extent.notice(&table.name, &self.column).into_iter().collect();
         Ok(Part { condition, cursor: Some(self.cursor(extent.greatest, window)), notices })
     }
 
-    /// Where a read would end now, as far as that tells it from `last`.
+    /// Returns the cursor at which a read would end. The checksum is computed only if the greatest
+    /// value equals that of `last`; otherwise the cursors differ anyway.
     pub(super) async fn position(
         &self,
         connection: &mut Connection,
@@ -153,10 +168,12 @@ impl Growth {
         Ok(self.cursor(extent.greatest, window))
     }
 
+    /// The cursor to store: the greatest value and the checksum over the rows within the lag.
     fn cursor(&self, value: Option<String>, window: String) -> Cursor {
         Cursor::Column { column: self.column.clone(), value, window }
     }
 
+    /// The value of the last cursor, if it belongs to this column.
     fn last<'a>(&self, last: Option<&'a Cursor>) -> Option<&'a str> {
         match last {
             Some(Cursor::Column { column, value, .. }) if *column == self.column => value.as_deref(),
@@ -164,7 +181,8 @@ impl Growth {
         }
     }
 
-    /// How far the column has grown, by the server's clock where it is a date or a moment.
+    /// Returns how far the column has grown, compared with the server's clock if it is a date or a
+    /// timestamp. A DATE may hold the days of any time zone.
     async fn extent(&self, connection: &mut Connection, table: &Table) -> Result<Extent> {
         let clock = match self.lag {
             Lag::Number(_) => None,
@@ -174,7 +192,8 @@ impl Growth {
         extent(connection, &quoted(&self.column), &table.name, clock).await
     }
 
-    /// A sum over what the rows within the lag hold, and those that are ahead of the clock.
+    /// Returns a checksum over the rows within the lag and those ahead of the clock: their number
+    /// and the sum of their CRC-32. Excluded columns do not count.
     async fn window(
         &self,
         connection: &mut Connection,
@@ -183,7 +202,8 @@ impl Growth {
         extent: &Extent,
     ) -> Result<String> {
         let columns = table.columns.iter().filter(|column| !excluded.contains(&column.name));
-        // As bytes: texts of several character sets cannot be put together otherwise.
+        // Values are cast to bytes because texts of different character sets cannot be
+        // concatenated. `isnull` tells NULL from an empty text, since `concat_ws` skips NULL.
         let cells = columns.map(|column| {
             let name = quoted(&column.name);
             format!("isnull({name}), cast({name} as binary)")
@@ -200,12 +220,13 @@ impl Growth {
         rows.first().map_or(Ok(String::new()), |row| text(row, 0))
     }
 
-    /// Above that value less the lag; none where it cannot be counted back from.
+    /// The condition for rows above `value` less the lag, or `None` if the lag cannot be subtracted
+    /// from it.
     fn after(&self, value: &str) -> Option<String> {
         let column = quoted(&self.column);
         match self.lag {
             Lag::Number(lag) => Some(format!("{column} > {}", value.parse::<i128>().ok()? - lag)),
-            // No calendar has a year 0 to count back in.
+            // There is no date to count back from in the year 0, nor in a text without `-`.
             _ if value.starts_with("0000") || !value.contains('-') => None,
             Lag::Days(days) => {
                 Some(format!("{column} > date({}) - interval {days} day", literal(value).ok()?))
@@ -217,7 +238,8 @@ impl Growth {
     }
 }
 
-/// A number or moment that the server has written, for a statement.
+/// Writes a number, date or timestamp that the server has sent as an SQL literal. Refuses any other
+/// text, so nothing in the value can end the literal.
 pub(super) fn literal(value: &str) -> Result<String> {
     if value.bytes().all(|byte| byte.is_ascii_digit() || b"-: .".contains(&byte)) {
         let is_number = value.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
@@ -229,12 +251,13 @@ pub(super) fn literal(value: &str) -> Result<String> {
     ))
 }
 
+/// Whether a type is an integer of any width.
 pub(super) fn is_whole(data_type: DataType) -> bool {
     use DataType::{Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64};
     matches!(data_type, Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64)
 }
 
-/// `90s`, `10m`, `2h`, `1d`, in seconds.
+/// Parses a lag such as `90s`, `10m`, `2h` or `1d` into seconds.
 fn seconds(text: &str) -> Option<u64> {
     let unit = text.chars().last()?;
     let seconds = match unit {
@@ -244,7 +267,7 @@ fn seconds(text: &str) -> Option<u64> {
         'd' => DAY,
         _ => return None,
     };
-    // A year and more ago is no lag.
+    // A lag of more than 400 days is taken for a mistake.
     text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(seconds).filter(|seconds| *seconds <= 400 * DAY)
 }
 

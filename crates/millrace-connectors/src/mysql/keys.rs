@@ -1,4 +1,10 @@
-//! The keys of a table: what they sum up to, and those of some parts. See ADR 0014.
+//! Sums and reads the keys of a table, for the comparison by which the engine finds deleted rows,
+//! and reads rows by their keys (ADR 14).
+//!
+//! The server hashes the text of each key and sums the hashes by part, so that only parts which
+//! differ from the warehouse are read. The text of a key must be the same on both sides, which
+//! holds for whole numbers and texts only. The form of the hash is defined in
+//! `millrace_engine::ports::keys`.
 
 use std::sync::Arc;
 
@@ -19,10 +25,11 @@ use crate::mysql::read::Reader;
 use crate::mysql::table::{Table, text};
 use crate::mysql_types::stored::Form;
 
-/// Rows that are asked for by one statement.
+/// Number of keys that one statement asks for.
 const AT_ONCE: usize = 200;
 
-/// SQL for the hash of a row's key; none where the text of a column is not the same here as in a warehouse.
+/// SQL for the hash of a row's key. Returns `None` if a column's text may differ from that in a
+/// warehouse.
 fn key_hash(table: &Table, columns: &[Column], by: KeyHash) -> Option<String> {
     let texts = columns.iter().map(|column| {
         let own = table.columns.iter().find(|own| own.name == column.name)?;
@@ -34,7 +41,8 @@ fn key_hash(table: &Table, columns: &[Column], by: KeyHash) -> Option<String> {
     }))
 }
 
-/// The hash that the server has: MD5 or, as MySQL from 9.6 on has that only as a component, SHA-256. None of neither.
+/// The hash function that the server has: MD5, or SHA-256 because MySQL from 9.6 on has MD5 only as
+/// a component. Returns `None` if it has neither.
 async fn own_hash(connection: &mut Connection, doing: &str) -> Result<Option<KeyHash>> {
     for (hash, sql) in [(KeyHash::Md5, "select md5('')"), (KeyHash::Sha256, "select sha2('', 256)")] {
         match connection.ask(sql, doing).await {
@@ -51,10 +59,11 @@ async fn own_hash(connection: &mut Connection, doing: &str) -> Result<Option<Key
     Ok(None)
 }
 
+/// SQL for the text of a column, or `None` for a type whose text differs between databases.
 fn text_of(name: &str, data_type: DataType, form: Form) -> Option<String> {
     use DataType::{Int8, Int16, Int32, Int64, Text, UInt8, UInt16, UInt32, UInt64};
     match (data_type, form) {
-        // As a number: with ZEROFILL its text would begin with zeros.
+        // Adding 0 makes it a plain number: with ZEROFILL the text would begin with zeros.
         (Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64, _) => {
             Some(format!("cast({name} + 0 as char)"))
         }
@@ -63,7 +72,9 @@ fn text_of(name: &str, data_type: DataType, form: Form) -> Option<String> {
     }
 }
 
-/// The sums of a table's keys, in one statement and so of one moment.
+/// Returns the number and sum of a table's keys by part, named by the first `digits` hex digits of
+/// their hashes. One statement, so they are of one moment. Returns `None` if the server has no hash
+/// function or cannot hash such a key; the engine then compares all keys.
 pub(super) async fn sums(
     connection: &mut Connection,
     table: &Table,
@@ -73,12 +84,14 @@ pub(super) async fn sums(
     let doing = doing(table);
     let Some(by) = own_hash(connection, &doing).await? else { return Ok(None) };
     let Some(hash) = key_hash(table, columns, by) else { return Ok(None) };
+    // The digits that are summed are a 64-bit number in hex. `conv` reads it, and the sum is exact.
     let (first, count) = SUMMED;
     let sql = format!(
         "select substr({hash}, 1, {digits}), count(*), sum(cast(conv(substr({hash}, {first}, {count}), 16, 10) as unsigned)) from {} group by 1",
         quoted(&table.name)
     );
     let rows = connection.ask(&sql, &doing).await?;
+    // The sums are integers; anything else is not an answer to this query.
     let strange =
         || Error::new(ErrorKind::SourceUnreadable, "the sums of a table's keys are not as they should be");
     let sum = |row: &Row| {
@@ -100,6 +113,7 @@ pub(super) async fn read(
 ) -> Result<()> {
     let unknown = || Error::new(ErrorKind::Internal, "parts of keys were asked for that have none");
     let hash = key_hash(table, &request.columns, parts.hash).ok_or_else(unknown)?;
+    // Part names are glued into the statement, so nothing but hex digits may get there.
     let is_hex = |name: &&String| name.bytes().all(|byte| byte.is_ascii_hexdigit());
     let names: Vec<String> = parts.names.iter().filter(is_hex).map(|name| format!("'{name}'")).collect();
     let mut reader = Reader::new(table, &request.of_all_rows(), zero_dates_to_null, Arc::default());
@@ -109,7 +123,8 @@ pub(super) async fn read(
     reader.send(batches).await
 }
 
-/// Sends the rows of some keys, in the transaction that is under way.
+/// Sends the rows of some keys, within the current transaction. Returns the lossy conversions. Rows
+/// that are gone are left out; in a case-insensitive collation rows of similar keys may be added.
 pub(super) async fn rows(
     connection: &mut Connection,
     table: &Table,
@@ -121,7 +136,7 @@ pub(super) async fn rows(
     let mut reader = Reader::new(table, request, zero_dates_to_null, Arc::default());
     let columns: Vec<String> = keys.columns.iter().map(|column| quoted(&column.name)).collect();
     for some in keys.rows.chunks(AT_ONCE) {
-        // A condition for each key, which every server looks up in its index.
+        // One condition per key, because every server can look that up in an index.
         let key = |row: &Vec<Value>| {
             let equal =
                 columns.iter().zip(row).map(|(column, value)| Ok(format!("{column} = {}", literal(value)?)));
@@ -135,7 +150,8 @@ pub(super) async fn rows(
     Ok(reader.conversions())
 }
 
-/// A value of a key as it stands in a statement, in which nothing in it can end it.
+/// Writes a value of a key as an SQL literal. Texts and bytes are in hex, so nothing in them can
+/// end the literal.
 fn literal(value: &Value) -> Result<String> {
     Ok(match value {
         Value::Int(number) => number.to_string(),
@@ -151,6 +167,7 @@ fn literal(value: &Value) -> Result<String> {
     })
 }
 
+/// What could not be done, in error messages.
 fn doing(table: &Table) -> String {
     format!("the keys of table `{}` cannot be read", table.name)
 }

@@ -1,6 +1,8 @@
-//! What a table is cut by, its primary key, and values of that: as they stand in a statement, and what lies in the middle between two of them.
+//! The primary key by which a table is cut into ranges, and the values of its columns: how they are
+//! written as SQL literals, and what lies in the middle between two of them.
 //!
-//! All of them are texts, as the server writes them; bytes are in hex. Only the server compares them, each in its column's own collation.
+//! All values are texts in the server's notation; bytes are in hex. Only the server compares them,
+//! each in the collation of its column.
 
 use millrace_core::cursor::Cursor;
 use millrace_core::schema::DataType;
@@ -13,12 +15,12 @@ use crate::mysql::incremental;
 use crate::mysql::table::text;
 use crate::mysql_types::logical::TypeName;
 
-/// What a table is cut by, and about how large it is.
+/// The key by which a table is cut, and the size of its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
-    /// The columns of the primary key, as far as they can be cut by; at least one.
+    /// The leading columns of the primary key by which the table can be cut; at least one.
     pub(super) key: Vec<KeyColumn>,
-    /// Bytes of a row, as the server's statistics have them; at least one.
+    /// Average bytes of a row by the server's statistics, at least one; 100 if they have none.
     pub(super) row_bytes: u64,
 }
 
@@ -29,24 +31,27 @@ pub(super) struct KeyColumn {
     pub(super) kind: KeyKind,
 }
 
-/// How values of a column stand in a statement.
+/// How values of a key column are written in SQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyKind {
     Integer,
     Decimal,
     /// As `2026-11-24`.
     Day,
-    /// As `2026-11-24 12:00:00.000001`, in UTC where the column has a zone.
+    /// As `2026-11-24 12:00:00.000001`, in UTC if the column has a time zone.
     Moment,
-    /// In UTF-8, whatever the column's own charset is.
+    /// In UTF-8, whatever the column's own character set is.
     Text,
     Binary,
 }
 
 impl Layout {
-    /// Of a table. None where it has no transactions, no primary key, or one whose first column cannot be cut by.
+    /// Describes the key of a table. Returns `None` if the engine is not `InnoDB` (the table has no
+    /// transactions), if there is no primary key, or if the table cannot be cut by its first
+    /// column.
     pub(super) async fn of(connection: &mut Connection, table: &str) -> Result<Option<Self>> {
-        // A key may be on the beginning of a text only, or run backwards.
+        // A key column may cover only a prefix of a text (`sub_part`) or be in descending order
+        // (`D`). The table is cut by the columns before it.
         let sql = "select s.column_name, c.column_type, c.character_set_name, s.sub_part, s.collation, t.engine, t.avg_row_length, s.table_name, c.table_name, t.table_name
              from information_schema.statistics s, information_schema.columns c, information_schema.tables t
              where s.table_schema = database() and s.table_name = ? and s.index_name = 'PRIMARY'
@@ -54,12 +59,13 @@ impl Layout {
              and t.table_schema = database() and t.table_name = ? order by s.seq_in_index";
         let doing = format!("table `{table}` cannot be described");
         let (driver, answers) = connection.parts()?;
-        // Each of the three is looked up by the name, so that no other table has to be opened.
+        // Each of the three catalogue tables is filtered by the name itself, so that the server
+        // opens no other table.
         let rows: Vec<Row> =
             answers.wait(&doing, Some(table), driver.exec(sql, (table, table, table))).await?;
         let mut layout = Self { key: Vec::new(), row_bytes: 100 };
         for row in &rows {
-            // The catalogue may compare names without regard to letter case.
+            // The catalogue may compare names case-insensitively and return another table's rows.
             if [7, 8, 9].into_iter().any(|at| text(row, at).ok().as_deref() != Some(table)) {
                 continue;
             }
@@ -76,20 +82,21 @@ impl Layout {
         Ok((!layout.key.is_empty()).then_some(layout))
     }
 
-    /// Whether a read can be gone on with that was cut by the same key.
+    /// Whether an unfinished read was cut by the same key, so that it can be resumed.
     pub(super) fn goes_on(&self, unfinished: &Cursor) -> bool {
         matches!(unfinished, Cursor::Ranges { key, .. } if *key == self.names())
     }
 
-    /// The columns of the key with their kinds, as a load that is gone on with later remembers them.
+    /// The columns of the key with their kinds, as they are stored in [`Cursor::Ranges`].
     pub(super) fn names(&self) -> Vec<String> {
         self.key.iter().map(|column| format!("{} {:?}", column.name, column.kind)).collect()
     }
 }
 
 impl KeyKind {
-    /// Of a column of that type. None for types whose order is not that of their values as they are written: an ENUM is ordered by its
-    /// numbers, a FLOAT has more digits than it shows.
+    /// The kind for a column type. Returns `None` for types whose order is not that of their
+    /// written values: an ENUM is ordered by its numbers, and a FLOAT has more digits than it
+    /// shows.
     fn of(column_type: &str, charset: &str) -> Option<Self> {
         let type_name = TypeName::parse(column_type);
         match (type_name.word, type_name.data_type().ok()?.0) {
@@ -104,7 +111,7 @@ impl KeyKind {
         }
     }
 
-    /// A value of the column that the server has sent; bytes in hex.
+    /// A value of the column from a row of the server; bytes are returned in hex.
     pub(super) fn value(self, row: &Row, index: usize) -> Result<String> {
         match (self, row.as_ref(index)) {
             (Self::Binary, Some(Value::Bytes(bytes))) => Ok(hex(bytes)),
@@ -112,14 +119,15 @@ impl KeyKind {
         }
     }
 
-    /// A value as it stands in a statement. Refuses what is none of the kind.
+    /// Writes a value as an SQL literal. Refuses text that is not a value of this kind, so nothing
+    /// in it can end the literal.
     pub(super) fn literal(self, value: &str) -> Result<String> {
         let of = |allowed: &[u8]| value.bytes().all(|byte| byte.is_ascii_digit() || allowed.contains(&byte));
         match self {
             Self::Integer if of(b"-") => Ok(value.to_owned()),
             Self::Decimal if of(b"-.") => Ok(value.to_owned()),
             Self::Day | Self::Moment if of(b"-: .") => Ok(format!("'{value}'")),
-            // In hex, nothing in a text can end it.
+            // Hex digits contain nothing that could end the literal.
             Self::Text => Ok(format!("_utf8mb4 x'{}'", hex(value.as_bytes()))),
             Self::Binary if value.len().is_multiple_of(2) && value.bytes().all(|b| b.is_ascii_hexdigit()) => {
                 Ok(format!("x'{value}'"))
@@ -128,8 +136,8 @@ impl KeyKind {
         }
     }
 
-    /// A value above `least` and not above `greatest` that has about as much room below it as above. None where there is none that can be
-    /// told without asking the server.
+    /// A value above `least` and not above `greatest`, with about as many possible values below it
+    /// as above. Returns `None` if there is no such value, or if only the server can find one.
     pub(super) fn middle(self, least: &str, greatest: &str) -> Option<String> {
         let between = |least: i128, greatest: i128| least + (greatest - least).div_euclid(2) + 1;
         match self {
@@ -153,14 +161,16 @@ fn hex(bytes: &[u8]) -> String {
     millrace_core::digest::hex(bytes)
 }
 
-/// Year, month, day, hour, minute, second and microsecond, also of moments that no calendar has: they are ordered by these numbers.
+/// Year, month, day, hour, minute, second and microsecond. Also holds dates that do not exist,
+/// since the server orders them by these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Instant([i128; 7]);
 
-/// How many values each of the numbers has.
+/// How many values each of these numbers can have.
 const VALUES: [i128; 7] = [10_000, 13, 32, 24, 60, 60, 1_000_000];
 
 impl Instant {
+    /// Parses a date or, with `clock`, a timestamp. Returns `None` for any other text.
     fn parse(text: &str, clock: bool) -> Option<Self> {
         let mut numbers = [0; 7];
         let parts = text.split(['-', ' ', ':', '.']);
@@ -177,16 +187,19 @@ impl Instant {
         wanted.contains(&count).then_some(Self(numbers))
     }
 
+    /// How many of the numbers count.
     fn numbers(clock: bool) -> usize {
         if clock { 7 } else { 3 }
     }
 
-    /// Its place among all.
+    /// Its position in the order of all possible values. Dates that do not exist have positions
+    /// too.
     fn place(self, clock: bool) -> i128 {
         let numbers = self.0.iter().zip(VALUES).take(Self::numbers(clock));
         numbers.fold(0, |sum, (number, values)| sum * values + number)
     }
 
+    /// The value at a position; the inverse of [`Self::place`].
     fn at(mut place: i128, clock: bool) -> Self {
         let mut numbers = [0; 7];
         for index in (0..Self::numbers(clock)).rev() {
@@ -196,13 +209,15 @@ impl Instant {
         Self(numbers)
     }
 
-    /// The same, on a day that exists in every month.
+    /// Moves the day into the range 1 to 28, which exists in every month, so that the server
+    /// accepts it.
     fn existing(mut self) -> Self {
         self.0[1] = self.0[1].max(1);
         self.0[2] = self.0[2].clamp(1, 28);
         self
     }
 
+    /// The text that [`Self::parse`] reads.
     fn write(self, clock: bool) -> String {
         let [year, month, day, hour, minute, second, micros] = self.0;
         let date = format!("{year:04}-{month:02}-{day:02}");
@@ -226,7 +241,7 @@ mod tests {
             (Day, "2024-01-01", "2024-01-02", Some("2024-01-02")),
             (Day, "0000-00-00", "2024-12-31", Some("1012-06-16")),
             (Day, "2024-02-29", "2024-03-01", Some("2024-03-01")),
-            // Only the server knows the days of such a month.
+            // The middle would be moved to February 28th, which is not above the least value.
             (Day, "2024-02-30", "2024-02-31", None),
             (Moment, "2024-01-01 00:00:00", "2024-01-01 00:00:01", Some("2024-01-01 00:00:00.500001")),
             (

@@ -1,8 +1,11 @@
-//! MySQL and MariaDB servers.
+//! Source connector for MySQL and MariaDB servers (`type: mysql`).
 //!
-//! A read is one statement in one transaction with a consistent snapshot, or, for a large table, several over connections whose snapshots
-//! are of the same moment, so that what it gives is of one moment. It asks for rows in the binary protocol, because FLOAT loses digits in
-//! the text one, and never holds more than a batch of them for each connection.
+//! A read is one SELECT in a transaction with a consistent snapshot. A large table is read with
+//! several SELECTs over connections whose snapshots show the same moment (`snapshot.rs`). So
+//! everything that one read delivers is of one moment.
+//!
+//! Rows are requested in the binary protocol because the text protocol loses digits of FLOAT
+//! values. Each connection holds at most one batch of rows in memory.
 
 mod address;
 mod connection;
@@ -57,12 +60,14 @@ use crate::mysql::snapshot::{BEGIN, SNAPSHOT};
 use crate::mysql_types::zero_dates::{self, ZERO_DATES};
 use crate::timeouts::length;
 
+/// The key `read_timeout`.
 const READ_TIMEOUT: KeySpec = KeySpec::optional(
     "read_timeout",
     KeyKind::Text,
     "How long the server may say nothing while a row or an answer is expected, before the connection counts as stalled and the load begins again: `10m` (the default; there are ms, s, m and h). Longer than its longest statement takes to its first row.",
 );
 
+/// Keys of a source file with `type: mysql`. The reference page is generated from these texts.
 static SOURCE: MapSpec = MapSpec {
     doc: "`type: mysql`: a MySQL or MariaDB server. The streams are the tables and views of the database.",
     keys: &[
@@ -107,6 +112,7 @@ static SOURCE: MapSpec = MapSpec {
     ],
 };
 
+/// Keys of one stream of such a source. Some of them override the source's key of the same name.
 static STREAM: MapSpec = MapSpec {
     doc: "A table or view of a MySQL server.",
     keys: &[
@@ -128,7 +134,7 @@ static STREAM: MapSpec = MapSpec {
     ],
 };
 
-/// `type: mysql`.
+/// The connector behind `type: mysql`.
 #[derive(Debug, Clone, Copy)]
 pub struct Mysql;
 
@@ -146,6 +152,8 @@ impl SourceConnector for Mysql {
     }
 
     fn connection_keys(&self) -> &'static [&'static str] {
+        // Keys that decide which rows a load has, such as `table`, `cursor` and `zero_dates`, are
+        // not listed: a change of these loads the stream again.
         &[
             "url",
             "user",
@@ -170,15 +178,18 @@ impl SourceConnector for Mysql {
     }
 }
 
-/// A server. Connects for each call and keeps nothing open in between.
+/// A configured server. Each call opens its own connections, and none stays open between calls.
 struct Server {
     context: SourceContext,
     settings: Settings,
 }
 
 impl Server {
+    /// Parses `url` and the keys that replace parts of it. Returns `Misconfigured` if `url` is
+    /// empty or the parts contradict each other.
     fn address(&self) -> Result<Address> {
-        // Commands that never connect get along without a URL, which may be in a variable that is not set.
+        // `url` is checked here and not when the project is loaded, because commands that never
+        // connect must work although `url` may come from an environment variable that is not set.
         let url = self.settings.text("url").unwrap_or_default();
         if url.is_empty() {
             let message = format!("`url` of source `{}` is empty", self.context.name);
@@ -197,6 +208,7 @@ impl Server {
             .map_err(|error| error.context(format!("source `{}` cannot be reached", self.context.name)))
     }
 
+    /// `read_timeout` of the source, or the default.
     fn read_timeout(&self) -> Result<Duration> {
         let said = self.settings.text("read_timeout");
         said.map_or(Ok(connection::READ_TIMEOUT), |text| {
@@ -204,17 +216,19 @@ impl Server {
         })
     }
 
+    /// Opens a connection and sets its session up for reading.
     async fn connect(&self) -> Result<Connection> {
         Connection::open(&self.address()?, &self.context.project_dir, self.read_timeout()?).await
     }
 }
 
-/// Name of the table that a stream reads.
+/// Returns the name of the table that a stream reads: its setting `table`, else the stream's name.
 fn wanted<'a>(stream: &'a StreamRequest, settings: &'a Settings) -> &'a str {
     settings.text("table").unwrap_or(&stream.stream)
 }
 
-/// An identifier as MySQL reads it, whatever is in it.
+/// Quotes an identifier for MySQL. Doubled backticks escape those in the name, so no name can end
+/// the quoting.
 fn quoted(name: impl AsRef<str>) -> String {
     format!("`{}`", name.as_ref().replace('`', "``"))
 }
@@ -226,6 +240,7 @@ impl Source for Server {
     }
 
     async fn diagnose(&self, streams: &[StreamRequest]) -> Diagnosis {
+        // An error in the settings becomes the first finding, so this function itself never fails.
         let reached = self.address().and_then(|address| Ok((address, self.read_timeout()?)));
         doctor::diagnose(reached, &self.context.project_dir, &self.settings, streams).await
     }
@@ -253,7 +268,9 @@ impl Source for Server {
         let mut connection = self.connect().await?;
         let table = table::find(&mut connection, wanted(stream, &settings)).await?;
         let table = table::describe(&mut connection, table, &stream.excluded).await?;
-        // The catalogue also shows what may be written and not read: the server checks a statement when it is prepared.
+        // The catalogue also lists tables that the user may write but not read. The server checks
+        // the SELECT privilege when it prepares a statement, so a missing grant is found here and
+        // not by the load.
         let names = table.columns.iter().map(|column| column.name.as_str());
         let select = table.select(names.filter(|name| !stream.excluded.contains(name)));
         let (driver, answers) = connection.parts()?;
@@ -265,6 +282,8 @@ impl Source for Server {
     }
 
     async fn position(&self, stream: &StreamRequest, last: &Cursor) -> Result<Option<Cursor>> {
+        // A full read has no position that can be asked for cheaply. A mark of an unfinished load
+        // is answered with itself if the primary key is still the one by which the load was cut.
         let is_unfinished = matches!(last, Cursor::Ranges { .. });
         if stream.mode != ReadMode::Incremental && !is_unfinished {
             return Ok(None);
@@ -289,6 +308,7 @@ impl Source for Server {
         let mut connection = self.connect().await?;
         let table = table::find(&mut connection, wanted(&request.stream, &settings)).await?;
         let table = table::describe(&mut connection, table, &request.stream.excluded).await?;
+        // One statement sees one moment, so no transaction is begun here or in `read_keys`.
         let sums = keys::sums(&mut connection, &table, &request.columns, digits).await?;
         connection.close().await;
         Ok(sums)
@@ -301,6 +321,7 @@ impl Source for Server {
         batches: BatchSender,
     ) -> Result<()> {
         let Some(parts) = parts else {
+            // Without hashed parts there is nothing to filter by, so the keys of all rows are read.
             return self.read(request.of_all_rows(), batches).await.map(|_| ());
         };
         let settings = request.stream.settings.or(&self.settings);
@@ -325,6 +346,7 @@ impl Source for Server {
     ) -> Result<ReadOutcome> {
         let settings = request.stream.settings.or(&self.settings);
         let mut connection = self.connect().await?;
+        // The keys take several statements, which must all see the same moment.
         connection.run(BEGIN).await?;
         let table = table::find(&mut connection, wanted(&request.stream, &settings)).await?;
         let table = table::describe(&mut connection, table, &request.stream.excluded).await?;

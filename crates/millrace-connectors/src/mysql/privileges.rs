@@ -1,4 +1,5 @@
-//! What `doctor` says of what a user may do: which of the project's tables it may read, and whether over several connections.
+//! Checks for `doctor` what the user may do: which of the project's tables it may read, and whether
+//! several connections can read one table.
 
 use millrace_core::project::settings::Settings;
 use millrace_engine::error::{ErrorKind, Result};
@@ -13,10 +14,11 @@ use crate::mysql::snapshot::{NO_PLACE, Way, way};
 use crate::mysql::table::{self, text};
 use crate::mysql::{failure, quoted, wanted};
 
-/// How many tables are named.
+/// Number of tables that a finding names.
 const NAMED: usize = 5;
 
-/// Whether each stream's table may be read.
+/// Checks whether the table of each stream can be read. Adds one finding for all of them; other
+/// errors, such as a lost connection, end the check.
 pub(super) async fn tables(
     found: &mut Diagnosis,
     connection: &mut Connection,
@@ -28,7 +30,7 @@ pub(super) async fn tables(
         let settings = stream.settings.or(settings);
         let name = match table::find(connection, wanted(stream, &settings)).await {
             Ok(table) => table.name,
-            // Whoever may do nothing with a table does not see it.
+            // A user without any privilege on a table does not see it in the catalogue.
             Err(error) if error.kind() == ErrorKind::SourceUnreadable => {
                 lacking.push(format!("`{}`", wanted(stream, &settings)));
                 first.get_or_insert_with(|| wanted(stream, &settings).to_owned());
@@ -38,7 +40,7 @@ pub(super) async fn tables(
         };
         let doing = cannot_be_read(&name);
         let (driver, answers) = connection.parts()?;
-        // The server looks at privileges when a statement is prepared.
+        // The server checks privileges when a statement is prepared, so no row is read.
         let prepared = driver.prep(format!("select 1 from {}", quoted(&name)));
         match answers.wait(&doing, Some(&name), prepared).await {
             Ok(_) => {}
@@ -67,7 +69,8 @@ pub(super) async fn tables(
     Ok(())
 }
 
-/// Whether large tables can be read over several connections that see one moment.
+/// Checks whether several connections can read a large table at one moment, and adds a finding with
+/// the reason if they cannot.
 pub(super) async fn moment(
     found: &mut Diagnosis,
     connection: &mut Connection,
@@ -75,6 +78,7 @@ pub(super) async fn moment(
     streams: &[StreamRequest],
 ) -> Result<()> {
     let all: Vec<Settings> = streams.iter().map(|stream| stream.settings.or(settings)).collect();
+    // A source without streams is judged by its own settings.
     let all = if all.is_empty() { vec![settings.clone()] } else { all };
     if all.iter().all(|settings| connections(settings) == 1) {
         found.good(Layer::Server, "large tables are read over one connection, as `connections: 1` says");
@@ -83,12 +87,14 @@ pub(super) async fn moment(
     let mut one = |why: &str, hint: String| {
         found.doubtful(Layer::Server, format!("large tables are read over one connection: {why}"), hint);
     };
+    // With a limit of one there is never a second connection, whatever the binlog tells.
     let limit = "show variables where variable_name = 'max_user_connections'";
     let rows = connection.ask(limit, "the server's state cannot be seen").await?;
     if rows.first().map(|row| text(row, 1)).transpose()?.as_deref() == Some("1") {
         one("the server lets this user have no more", "Raise the user's `max_user_connections`.".to_owned());
         return Ok(());
     }
+    // A lock makes the common moment without the binlog, so only its privilege is checked.
     if all.iter().any(|settings| settings.text("snapshot") == Some("lock")) {
         if !may_lock(connection).await? {
             found.doubtful(
@@ -118,7 +124,7 @@ pub(super) async fn moment(
     Ok(())
 }
 
-/// Whether the user's grants name the privilege, or all.
+/// Returns whether the user's grants contain `LOCK TABLES` or all privileges.
 async fn may_lock(connection: &mut Connection) -> Result<bool> {
     for row in connection.ask("show grants", "the user's privileges cannot be seen").await? {
         let grant = text(&row, 0)?;

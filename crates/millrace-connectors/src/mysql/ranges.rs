@@ -1,10 +1,15 @@
-//! A table cut into ranges of its primary key, which readers take one after the other.
+//! Cuts a table into ranges of its primary key, which several readers take one after the other.
 //!
-//! A range is cut when it is taken, as long as it has more rows than a reader should read at once, by what the server's own look at its
-//! index says. So keys may be spread as they like: where all rows are in a tiny part of the key's range, that part is cut, and the rest is a
-//! few ranges without rows. Whatever the values at which it is cut, each row is in exactly one range, because the server compares.
+//! A range is cut only when it is taken, and only while the server's estimate from its index says
+//! that it has more rows than a reader should read at once. So the distribution of the keys does
+//! not matter: if all rows are in a tiny part of the key's range, that part is cut further, and the
+//! rest becomes a few ranges without rows.
 //!
-//! What is left is also where a load can be gone on with that a run has not brought to its end: see ADR 0021.
+//! Invariant: each row is in exactly one range, whatever the bounds are. Neighbouring ranges share
+//! one bound, and only the server compares values, in the collation of the column.
+//!
+//! The ranges that nobody has read are also the mark from which an interrupted load can be resumed
+//! (ADR 21).
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -22,46 +27,49 @@ use crate::mysql::quoted;
 use crate::mysql::table::text;
 use crate::mysql_types::zero_dates::ZERO_DATE;
 
-/// What the ranges of a read are cut from.
+/// What is cut: a table, its key and the rows that are wanted.
 #[derive(Debug)]
 pub(super) struct Cut {
     pub(super) table: String,
     pub(super) layout: Layout,
-    /// Which rows are wanted, without `where`; empty for all.
+    /// The filter without the word `where`; empty for all rows.
     pub(super) condition: String,
-    /// Rows of a range, about.
+    /// Approximate number of rows of a range.
     pub(super) range_rows: u64,
 }
 
-/// The ranges of a read.
+/// The ranges of one read, shared by all of its readers.
 #[derive(Debug)]
 pub(super) struct Ranges {
     cut: Cut,
-    /// After how many rows a load may be committed; none for never.
+    /// Rows after which the load may be committed in part; `None` if only at its end.
     part_rows: Option<u64>,
-    /// Where the load will end.
+    /// The cursor that the load ends with.
     end: Option<Box<Cursor>>,
-    /// Held while a range is cut, so that whoever comes meanwhile waits for the parts.
+    /// The lock is held while a range is cut, so that other readers wait for the parts instead of
+    /// cutting the same range.
     state: Mutex<Progress>,
-    /// Told after each mark.
+    /// Notified after each mark.
     marked: Notify,
 }
 
-/// How far the readers are.
+/// Progress of the readers.
 #[derive(Debug, Default)]
 struct Progress {
-    /// What nobody has taken; the next one is the last.
+    /// Ranges that no reader has taken. The next one is the last of the list.
     left: Vec<KeyRange>,
-    /// Ranges that are being read.
+    /// Number of ranges that are being read.
     taken: usize,
     /// Rows since the last mark.
     rows: u64,
-    /// Lossy conversions, by column.
+    /// Rows with a lossy conversion, by column.
     converted: BTreeMap<String, u64>,
 }
 
 impl Ranges {
-    /// All of the table or, where a load is gone on with, what is left. The position is one for which [`Layout::goes_on`] is true.
+    /// Starts with the whole table or, for a load that is resumed, with the ranges that it left.
+    /// `unfinished` must be a cursor for which [`Layout::goes_on`] is true; its end replaces `end`,
+    /// so that the load still ends where it was meant to end at first.
     pub(super) fn new(
         cut: Cut,
         part_rows: Option<u64>,
@@ -78,8 +86,9 @@ impl Ranges {
         Self { cut, part_rows, end, state, marked: Notify::new() }
     }
 
-    /// Takes the next range; none where all are taken. It is cut over the connection of whoever asks. Each one has to be followed by
-    /// [`Self::done`].
+    /// Takes the next range, or returns `None` if all are taken. A range that is too large is cut
+    /// over the caller's connection. The caller must call [`Self::done`] after each range. While a
+    /// part of the load waits for its mark, this waits too.
     pub(super) async fn next(&self, connection: &mut Connection) -> Result<Option<KeyRange>> {
         loop {
             let mut state = self.state.lock().await;
@@ -88,7 +97,8 @@ impl Ranges {
                 state.taken += usize::from(range.is_some());
                 return Ok(range);
             }
-            // Before the lock is let go, so that the mark cannot come in between.
+            // Registers for the notification before the lock is released, so that a mark in between
+            // is not missed.
             let mut marked = pin!(self.marked.notified());
             marked.as_mut().enable();
             drop(state);
@@ -96,8 +106,11 @@ impl Ranges {
         }
     }
 
-    /// Says that all rows of a range were sent: so many, with those conversions. Where enough has come together for a part of the load, no
-    /// further range is taken until all that are being read are done, and then whoever is last says so.
+    /// Reports that all rows of a range were sent, with their number and conversions.
+    ///
+    /// Once a part of the load has enough rows, no further range is handed out until all readers
+    /// are done with theirs. The last of them then sets the mark, because no batch may be in flight
+    /// at that moment.
     pub(super) async fn done(
         &self,
         rows: u64,
@@ -124,12 +137,13 @@ impl Ranges {
         Ok(())
     }
 
-    /// What follows a list of columns, to read a range of them.
+    /// SQL that follows the list of columns and reads the rows of a range.
     pub(super) fn clause(&self, range: &KeyRange) -> Result<String> {
         self.cut.clause(range)
     }
 
-    /// Where the read has ended, and the lossy conversions of all who took part.
+    /// Returns the cursor at the end of the read and the lossy conversions of all readers. Fails if
+    /// a reader still holds the lock.
     pub(super) fn ended(&self) -> Result<(Option<Cursor>, Vec<Conversion>)> {
         let under_way = |_| Error::new(ErrorKind::Internal, "a read has ended, but still reads");
         let converted = std::mem::take(&mut self.state.try_lock().map_err(under_way)?.converted);
@@ -137,14 +151,18 @@ impl Ranges {
         Ok((self.end.as_deref().cloned(), converted.into_iter().map(conversion).collect()))
     }
 
-    /// Whether it is time for a mark. After the last range there is none: the load itself ends.
+    /// Returns whether a mark is due. None is set after the last range, because the load itself
+    /// ends there.
     fn is_full(&self, state: &Progress) -> bool {
         !state.left.is_empty() && self.part_rows.is_some_and(|part_rows| state.rows >= part_rows)
     }
 
+    /// Pops the next range and cuts it until it is small enough. The other parts go back to the
+    /// list, the next one last.
     async fn take(&self, state: &mut Progress, connection: &mut Connection) -> Result<Option<KeyRange>> {
         while let Some(range) = state.left.last().cloned() {
-            // Should the connection break here, the range is still left, for a mark that another reader may set.
+            // The range is popped only after the query: if the connection breaks here, the range is
+            // still in the list, and a mark of another reader includes it.
             let mut parts = self.cut.parts(connection, &range).await?;
             state.left.pop();
             let Some(first) = parts.first.take() else { return Ok(Some(range)) };
@@ -158,22 +176,29 @@ impl Ranges {
     }
 }
 
-/// What a range was cut into.
+/// The result of one cut.
 #[derive(Debug, Default)]
 struct Parts {
-    /// None where it stays whole.
+    /// The part to continue with; `None` if the range is not cut.
     first: Option<KeyRange>,
+    /// The parts after it, in key order.
     rest: Vec<KeyRange>,
-    /// Whether the first one is as small as it should be.
+    /// Whether the first part is known to be small enough.
     is_small: bool,
 }
 
 impl Cut {
-    /// Rows of the table, about.
+    /// Approximate number of rows of the table.
     pub(super) async fn rows(&self, connection: &mut Connection) -> Result<u64> {
         self.estimate(connection, &KeyRange::default()).await
     }
 
+    /// Cuts a range once, if it has too many rows.
+    ///
+    /// Integers, dates and timestamps are halved in the middle between the first and the last
+    /// value. For other types the bound is the value that is `range_rows` rows further on. Rows
+    /// that share one value are told apart by the next column of the key. A range that fixes all
+    /// columns of the key stays whole.
     async fn parts(&self, connection: &mut Connection, range: &KeyRange) -> Result<Parts> {
         let whole = Parts::default();
         let Some(column) = self.layout.key.get(range.equal.len()) else { return Ok(whole) };
@@ -193,7 +218,8 @@ impl Cut {
                 return Ok(Parts { first: Some(below), rest: vec![from], is_small: false });
             }
         }
-        // As many rows on as there should be in a range. The server passes over them in its index.
+        // The value as many rows further on as a range should have. The server skips rows in its
+        // index.
         let columns = self.clause(range)?;
         let sql = format!(
             "select {} {columns} order by {} limit 1 offset {}",
@@ -209,25 +235,29 @@ impl Cut {
         if !connection.ask(&sql, &cannot_be_read(&self.table)).await?.is_empty() {
             return Ok(Parts { first: Some(below), rest: vec![from], is_small: true });
         }
-        // All of them have the same value, as the server compares it.
+        // No row of the range is below the bound, so all rows up to it have the same value in the
+        // column's collation.
         let from = Some(Bound { value: value.clone(), included: false });
         let above = KeyRange { from, ..range.clone() };
         Ok(Parts { first: Some(with_equal(range, value)), rest: vec![above], is_small: false })
     }
 
-    /// Rows of a range, as the server expects them from a look at the pages of its index.
+    /// Returns the server's estimate of a range's rows, which it makes from a few pages of its
+    /// index.
     async fn estimate(&self, connection: &mut Connection, range: &KeyRange) -> Result<u64> {
-        // MySQL 9 draws a tree of it unless told otherwise, and from 8.0 on looks at no page of an index that it is forced to take.
+        // MySQL 9 prints a tree unless the traditional format is requested. From 8.0 on MySQL looks
+        // at no page of an index that is forced, so this is `use index`.
         let from = self.from("use", &self.limits(range)?);
         let sql = format!("explain format=traditional select 1 {from}");
         let rows = connection.ask(&sql, &cannot_be_read(&self.table)).await?;
         let Some(row) = rows.first() else { return Ok(0) };
         let at = row.columns_ref().iter().position(|column| column.name_ref() == b"rows");
-        // There is none where the server can tell from the key alone.
+        // There is no such column if the server can answer from the key alone.
         at.map_or(Ok(0), |at| Ok(text(row, at)?.parse().unwrap_or(0)))
     }
 
-    /// The first and last value of a column within a range.
+    /// Returns the first and last value of a column within a range, or `None` if the range is
+    /// empty.
     async fn ends(
         &self,
         connection: &mut Connection,
@@ -244,13 +274,14 @@ impl Cut {
         Ok(Some((column.kind.value(least, 0)?, column.kind.value(greatest, 0)?)))
     }
 
-    /// The order of the key, which is that of the index.
+    /// The columns of the key for `order by`, which is the order of the index.
     fn order(&self, direction: &str) -> String {
         let columns = self.layout.key.iter().map(|column| format!("{}{direction}", quoted(&column.name)));
         columns.collect::<Vec<_>>().join(", ")
     }
 
-    /// Conditions for the rows of a range.
+    /// The conditions that select the rows of a range: one equality for each fixed column, then up
+    /// to two bounds of the next column.
     fn limits(&self, range: &KeyRange) -> Result<Vec<String>> {
         let mut columns = self.layout.key.iter();
         let mut limits = Vec::new();
@@ -272,13 +303,16 @@ impl Cut {
         Ok(limits)
     }
 
-    /// `hint` is `use`, so that no other index is looked at, or `force`, so that rows come by the key.
+    /// The FROM clause of a range. `hint` is `use` to keep the server from considering other
+    /// indexes, or `force` to make it read rows in the order of the key.
     fn from(&self, hint: &str, limits: &[String]) -> String {
         let filter =
             if limits.is_empty() { String::new() } else { format!(" where {}", limits.join(" and ")) };
         format!("from {} {hint} index (primary){filter}", quoted(&self.table))
     }
 
+    /// The FROM clause of a range, with the filter of the read. Parentheses keep an `or` in the
+    /// filter from escaping the bounds.
     fn clause(&self, range: &KeyRange) -> Result<String> {
         let mut limits = self.limits(range)?;
         if !self.condition.is_empty() {
@@ -288,13 +322,13 @@ impl Cut {
     }
 }
 
-/// Those with that value in the next column of the key.
+/// The rows of `range` that have this value in the next column of the key.
 fn with_equal(range: &KeyRange, value: String) -> KeyRange {
     let equal = range.equal.iter().cloned().chain([value]).collect();
     KeyRange { equal, from: None, below: None }
 }
 
-/// What is below a value, and the rest.
+/// Splits a range at a value: the rows below it, and all others.
 fn halves(range: &KeyRange, value: String) -> [KeyRange; 2] {
     let from = Some(Bound { value: value.clone(), included: true });
     [KeyRange { below: Some(value), ..range.clone() }, KeyRange { from, ..range.clone() }]

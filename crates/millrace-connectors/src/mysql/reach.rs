@@ -1,4 +1,8 @@
-//! From an address to a connection that is as protected as it was asked for.
+//! Connects to a server with the protection that its address asks for.
+//!
+//! With TLS, this module connects and reads the greeting, and the driver talks to a tunnel
+//! (`tunnel.rs`, ADR 16). Without TLS, the driver connects itself. An error names the layer that
+//! failed, so that `doctor` can say how far the connection came.
 
 use std::io;
 use std::path::Path;
@@ -19,27 +23,27 @@ use crate::mysql::tunnel::{Ended, Tunnel};
 use crate::mysql::wire::{Greeting, Packet};
 use crate::timeouts::{INTERVAL, KEEPALIVE, RETRIES, UNACKNOWLEDGED};
 
-/// Time for a connection to be there, with TLS and the password.
+/// Time to connect, including the TLS handshake and the login.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
 
-/// Bytes of a row at most, as the protocol has it.
+/// Most bytes of a row, which is the limit of the protocol: 1 GiB.
 const LARGEST: usize = 1 << 30;
 
-/// Why there is no connection, and what of it is missing.
+/// Why there is no connection, and which layer failed.
 pub(super) struct Unreached {
     pub(super) layer: Layer,
     pub(super) error: Error,
 }
 
-/// What fails before the server has said anything.
+/// An error before the server has sent anything belongs to the TCP layer.
 impl From<Error> for Unreached {
     fn from(error: Error) -> Self {
         Self { layer: Layer::Tcp, error }
     }
 }
 
-/// Connects as an address asks, and in no other way: without TLS only where none is asked for, or where it is preferred and the server
-/// says that it has none.
+/// Connects as the address asks, within [`CONNECT`]. It goes without TLS only if the mode is
+/// `DISABLED`, or if it is `PREFERRED` and the server's greeting says that it has no TLS.
 pub(super) async fn reach(
     address: &Address,
     project_dir: &Path,
@@ -49,6 +53,8 @@ pub(super) async fn reach(
     timeout(CONNECT, connect(address, project_dir)).await.unwrap_or_else(|_| Err(late().into()))
 }
 
+/// Connects without TLS or through a tunnel. Nothing about the user is sent before the server's
+/// certificate has been accepted.
 async fn connect(address: &Address, project_dir: &Path) -> Result<(Conn, Option<Tunnel>), Unreached> {
     let plain = || async { Ok((log_in(plain(address), address).await?, None)) };
     if address.ssl_mode == SslMode::Disabled {
@@ -72,7 +78,7 @@ async fn connect(address: &Address, project_dir: &Path) -> Result<(Conn, Option<
     let options = builder(address).socket(Some(tunnel.socket()));
     match driver(options).await {
         Ok(driver) => Ok((driver, Some(tunnel))),
-        // Where the driver only sees that the tunnel has ended, that knows why.
+        // The driver only sees that its end of the tunnel was closed. The tunnel knows the reason.
         Err(Failed::Driver(error)) if failure::is_gone(&error) => Err(match tunnel.ended() {
             Some(Ended::Tls(error)) => tls(failure::unencrypted(error, address)),
             Some(Ended::Method(name)) => Unreached {
@@ -86,7 +92,8 @@ async fn connect(address: &Address, project_dir: &Path) -> Result<(Conn, Option<
     }
 }
 
-/// A connection of TCP, what the server said first, and whether it has TLS.
+/// Opens a TCP connection and reads the greeting. Also returns whether the server has TLS. Sends
+/// nothing.
 pub(super) async fn dial(address: &Address) -> Result<(TcpStream, Packet, bool), Unreached> {
     let unreachable = |error: io::Error| Unreached::from(failure::unreachable(&error, address));
     let mut server = tcp(address).await.map_err(unreachable)?;
@@ -103,6 +110,8 @@ pub(super) async fn dial(address: &Address) -> Result<(TcpStream, Packet, bool),
     }
 }
 
+/// Opens a TCP connection with keepalive and, on Linux, a timeout for unacknowledged data, so that
+/// a server that vanished from the network is noticed (ADR 24).
 async fn tcp(address: &Address) -> io::Result<TcpStream> {
     let server = TcpStream::connect((address.host.as_str(), address.port)).await?;
     server.set_nodelay(true)?;
@@ -114,7 +123,8 @@ async fn tcp(address: &Address) -> io::Result<TcpStream> {
     Ok(server)
 }
 
-/// What the driver is told of a connection without TLS. It makes that by itself, and takes no more than the first of the keepalive's times.
+/// Options for a connection without TLS, over TCP or a socket. The driver opens it and takes only
+/// the first of the keepalive's times; the system's defaults apply to the others.
 fn plain(address: &Address) -> OptsBuilder {
     if let Some(path) = &address.socket {
         return builder(address).socket(Some(path.as_str()));
@@ -125,17 +135,20 @@ fn plain(address: &Address) -> OptsBuilder {
         .tcp_keepalive(Some(KEEPALIVE))
 }
 
+/// Options that both kinds of connection share.
 fn builder(address: &Address) -> OptsBuilder {
     OptsBuilder::default()
         .user(Some(address.user.as_str()))
         .pass(address.password.as_deref())
         .db_name(Some(address.database.as_str()))
-        // A server sends rows that are larger than the largest packet that it takes.
+        // A server may send rows that are larger than the largest packet that it accepts.
         .max_allowed_packet(Some(LARGEST))
-        // The server's own socket, on this machine, may lead to another user.
+        // Otherwise the driver would switch to the server's socket on this machine, where the login
+        // may belong to another user.
         .prefer_socket(false)
 }
 
+/// Lets the driver connect, with the layer of a failure.
 async fn log_in(options: OptsBuilder, address: &Address) -> Result<Conn, Unreached> {
     driver(options).await.map_err(|failed| failed.said(address))
 }
@@ -143,11 +156,13 @@ async fn log_in(options: OptsBuilder, address: &Address) -> Result<Conn, Unreach
 /// Why the driver has no connection.
 enum Failed {
     Driver(mysql_async::Error),
-    /// It gave up without an error, as it does where a server asks for a way to log in that it knows by name only.
+    /// It panicked, as it does if a server asks for an authentication method that it knows by name
+    /// only.
     Panicked,
 }
 
 impl Failed {
+    /// The error with its layer.
     fn said(&self, address: &Address) -> Unreached {
         match self {
             Self::Driver(error) => {
@@ -166,7 +181,7 @@ impl Failed {
 }
 
 async fn driver(options: OptsBuilder) -> Result<Conn, Failed> {
-    // In a task, where a panic of it ends nothing else; ended with its set, should nobody wait for it any more.
+    // A panic of the driver ends only this task. The set aborts the task if the caller is dropped.
     let mut task = JoinSet::new();
     task.spawn(Conn::new(options));
     match task.join_next().await {

@@ -1,4 +1,8 @@
-//! The rows of a table, of one moment, as they come over the wire.
+//! Reads the rows of a table at one moment and turns them into batches.
+//!
+//! [`read`] chooses between one SELECT and several over ranges of the primary key (`parallel.rs`).
+//! A [`Reader`] converts rows as they arrive, so it holds at most one batch. A row with a value
+//! that does not fit its column goes to the batch's quarantined rows, as JSON of limited length.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,14 +29,17 @@ use crate::mysql::{Server, convert, parallel, quoted, table, written};
 use crate::mysql_types::stored::Pushed;
 use crate::mysql_types::zero_dates::{self, ZeroDates};
 
-/// Rows and bytes of a batch.
+/// A batch has at most 16,384 rows and about 4 MiB. The other limits are for files and mean nothing
+/// here.
 const LIMITS: Limits =
     Limits { block: 0, record: 0, batch_rows: 1 << 14, batch_bytes: 4 << 20, piece: 0, threads: 1 };
 
-/// Bytes that a value of a fixed width counts for.
+/// Bytes counted for a value of a fixed width.
 const FIXED: usize = 8;
 
-/// Reads a table from end to end or, where that is asked for, as far as it has grown.
+/// Reads a table from end to end or, for incremental streams, as far as it has grown. Returns the
+/// cursor at its end and, if that is worth telling, over how many connections it was read or why
+/// only over one.
 pub(super) async fn read(
     server: &Server,
     wanted: &str,
@@ -41,11 +48,13 @@ pub(super) async fn read(
     batches: &BatchSender,
 ) -> Result<ReadOutcome> {
     let mut connection = server.connect().await?;
-    // The statement is one moment by itself; with a snapshot it is that of the transaction.
+    // One SELECT sees one moment anyway. The snapshot makes the catalogue's answers, the cursor's
+    // extent and the rows belong to the same transaction.
     connection.run(BEGIN).await?;
     let named = table::find(&mut connection, wanted).await?;
     let table = table::describe(&mut connection, named.clone(), &request.stream.excluded).await?;
     let mut how = None;
+    // A plan exists only for tables that are worth several connections or commits in parts.
     if let Some(plan) = parallel::plan(&mut connection, &table, request, settings).await? {
         let (mut connections, why) = plan.open(server, connection, settings).await?;
         how = match (why, connections.len()) {
@@ -56,6 +65,7 @@ pub(super) async fn read(
             let outcome = parallel::read(connections, named, plan, request, settings, batches).await?;
             return Ok(ReadOutcome { how, ..outcome });
         }
+        // The plan came to nothing: one connection is left, and it has begun its transaction again.
         connection = connections.swap_remove(0);
     }
     let part = part(&mut connection, &table, request, settings).await?;
@@ -68,7 +78,7 @@ pub(super) async fn read(
     Ok(ReadOutcome { cursor: part.cursor, conversions: reader.conversions(), how, notices: part.notices })
 }
 
-/// Which rows to read, in the transaction that is under way.
+/// Decides which rows to read, within the current transaction: all, or those since the last cursor.
 pub(super) async fn part(
     connection: &mut Connection,
     table: &Table,
@@ -82,31 +92,35 @@ pub(super) async fn part(
     growth.part(connection, table, &request.stream.excluded, request.cursor.as_ref()).await
 }
 
-/// A column that is read.
+/// A column of the SELECT.
 #[derive(Debug)]
 struct WantedCell {
     name: String,
     origin: Origin,
-    /// Its number among the columns that were asked for. None for one that the contract does not let in.
+    /// Its index among the requested columns; `None` for a column that the contract does not
+    /// accept.
     index: Option<usize>,
 }
 
-/// Puts the cells of rows into columns, and sends them on.
+/// Converts rows into columns and sends them in batches.
 pub(super) struct Reader {
-    /// In the order of the statement.
+    /// The columns in the order of the SELECT.
     cells: Vec<WantedCell>,
     gathered: Gathered,
     zero_dates: ZeroDates,
     table: String,
-    /// Rows that were read since the last batch.
+    /// Rows read since the last batch.
     rows: u64,
-    /// Rows that were sent, by this reader and others of the same table.
+    /// Rows sent by all readers of the same table.
     sent: Arc<AtomicU64>,
+    /// Buffer for values that are converted by way of text.
     scratch: Vec<u8>,
 }
 
 impl Reader {
-    /// For rows of a table, as a request wants them. `sent` counts those of all readers of one read.
+    /// Makes a reader for the columns that `request` asks for. If the contract quarantines unknown
+    /// columns, the other columns are read too, so that their rows are refused. `sent` counts the
+    /// rows of all readers of one read.
     pub(super) fn new(
         table: &Table,
         request: &ReadRequest,
@@ -135,8 +149,9 @@ impl Reader {
         }
     }
 
-    /// Reads rows, given by what follows the columns in the statement; returns how many. Those that make no batch are left for
-    /// [`Self::send`].
+    /// Runs a SELECT, given what follows the list of columns, and returns the number of rows. Full
+    /// batches are sent on the way; the rest waits for [`Self::send`]. The time that the warehouse
+    /// takes for a batch does not count against `read_timeout`.
     pub(super) async fn read(
         &mut self,
         connection: &mut Connection,
@@ -146,6 +161,7 @@ impl Reader {
         let list = table::select_list(self.cells.iter().map(|cell| cell.name.as_str()));
         let (doing, table) = (cannot_be_read(&self.table), self.table.clone());
         let (driver, answers) = connection.parts()?;
+        // `exec_iter` prepares the statement, which makes the server answer in the binary protocol.
         let select = format!("select {list} {rest}");
         let mut rows = answers.wait(&doing, Some(&table), driver.exec_iter(select, ())).await?;
         let mut count = 0;
@@ -159,19 +175,22 @@ impl Reader {
         Ok(count)
     }
 
-    /// Sends what has been read. Rows are numbered as they are sent.
+    /// Sends the rows that wait, if any. Quarantined rows are numbered in the order in which all
+    /// readers send.
     pub(super) async fn send(&mut self, batches: &BatchSender) -> Result<()> {
         let Some(mut batch) = self.gathered.take()? else { return Ok(()) };
+        // The count of all readers makes the numbers of quarantined rows unique within a load.
         let before = self.sent.fetch_add(std::mem::take(&mut self.rows), Ordering::Relaxed);
         batch.quarantined.iter_mut().for_each(|row| row.line += before);
         batches.send(batch).await
     }
 
-    /// Lossy conversions since the last call.
+    /// Returns the lossy conversions since the last call.
     pub(super) fn conversions(&mut self) -> Vec<Conversion> {
         self.zero_dates.take(&self.gathered.writer)
     }
 
+    /// Appends a row, or puts it into quarantine as JSON with the column and reason.
     fn row(&mut self, row: &Row) {
         self.rows += 1;
         if let Err((column, refusal)) = self.cells(row) {
@@ -184,12 +203,14 @@ impl Reader {
         }
     }
 
-    /// Appends a row, or says which column refuses it.
+    /// Appends a row. If a value does not fit, returns the column and the reason, and the caller
+    /// rolls the row back.
     fn cells(&mut self, row: &Row) -> Result<(), (String, Refusal)> {
         self.zero_dates.begin_row();
         let mut bytes = 0;
         for (at, cell) in self.cells.iter().enumerate() {
             let Some(index) = cell.index else {
+                // Such a column refuses every row of the table, as `columns: quarantine` asks.
                 let reason = "the stream's contract does not let this column in";
                 return Err((cell.name.clone(), Refusal::new(QuarantineCode::UnknownColumn, reason)));
             };

@@ -1,9 +1,11 @@
-//! Several connections that see a table at one moment.
+//! Gives several connections the same view of a table (ADR 15).
 //!
-//! Each begins a transaction with a consistent snapshot. Whether nothing was committed in between is told by where the server is in its
-//! binlog. MariaDB and Percona's server say that of a session's snapshot itself. MySQL says where it is now, which is before a transaction
-//! shows its rows: what was on its way is waited for. Where that cannot be told, a lock can hold writers off for as long as it takes, if the
-//! project says so. See ADR 0015.
+//! Each connection begins a transaction with a consistent snapshot. The server's position in its
+//! binlog tells whether another transaction was committed in between. MariaDB and Percona Server
+//! report that position for the snapshot of each session. MySQL reports only its current position,
+//! which a transaction reaches before its rows become visible, so transactions on their way have to
+//! be waited for. If the position cannot tell, one connection reads, unless the project allows a
+//! table lock that holds writers off while the connections begin.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,26 +25,32 @@ pub(super) const SNAPSHOT: KeySpec = KeySpec::optional(
     "How several connections come to see a table at one moment. `binlog` (the default): by the server's position in its binlog; where that cannot be told, one connection reads. `lock`: writers to the table wait for some milliseconds while the connections begin (`LOCK TABLES … READ`, which needs the privilege `LOCK TABLES`).",
 );
 
-/// What begins a read.
+/// Begins the transaction of every read.
 pub(super) const BEGIN: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 
-/// How often snapshots are taken before one connection reads.
+/// Number of attempts before the read falls back to one connection.
 const TRIES: u32 = 20;
-/// Longer than a transaction takes from the binlog to its rows: a write to the disk.
+/// Longer than a transaction takes from the binlog to visible rows, which is a write to the disk.
 const SETTLED: Duration = Duration::from_millis(100);
-/// How often that is waited for.
+/// Number of attempts on a server that needs this wait.
 const SETTLED_TRIES: u32 = 5;
-/// How often each session has to say the same of its snapshot. MariaDB 10.11 writes down what it says of one in a place that it shares
-/// with all who ask at the same time, so one answer in a hundred or so may be another session's.
+/// How often each session is asked for the position of its snapshot. MariaDB 10.11 keeps the answer
+/// in a place that is shared by all sessions that ask at the same time, so about one answer in a
+/// hundred may belong to another session. One answer that differs rejects the attempt.
 const ROUNDS: u32 = 3;
-/// How long a lock may keep others waiting, in seconds.
+/// How long to wait for the table lock, in seconds. Other sessions that want to write to the table
+/// wait behind this request.
 const LOCK: u32 = 5;
 
-/// Whether all connections have begun to see the same, or why not, in words.
+/// `Ok` if all connections see the same moment, else the reason in words for the user.
 pub(super) type Together = std::result::Result<(), &'static str>;
 
-/// Begins a transaction in each connection, so that all see a table at one moment. Without that moment each has a transaction all the same.
-/// `other` is for a lock.
+/// Begins a transaction in each connection so that all of them see `table` at one moment.
+///
+/// If that fails with a reason, each connection may still have a transaction of its own, and the
+/// caller has to do without the common moment. `other` opens one more connection; it is awaited
+/// only for `snapshot: lock`, because beginning a transaction releases the table locks of its
+/// session.
 pub(super) async fn together(
     connections: &mut [Connection],
     table: &str,
@@ -60,16 +68,18 @@ pub(super) async fn together(
     }
 }
 
-/// How a server tells that connections see the same.
+/// How a server's binlog position shows that all connections see the same moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Each session says where its snapshot is.
+    /// Each session reports the binlog position of its own snapshot (MariaDB, Percona Server).
     Session,
-    /// The server says where it is, and with GTIDs also of transactions on their way.
+    /// Only the server's current position is known (MySQL). With GTIDs (`tells`) the server also
+    /// reports transactions that are not visible yet.
     Server { tells: bool },
 }
 
-/// How this server tells it to this user, or why it does not, in words.
+/// Finds out which way works on this server for this user. The inner error is a reason in words for
+/// the user; `doctor` shows it too.
 pub(super) async fn way(connection: &mut Connection) -> Result<std::result::Result<Way, &'static str>> {
     let server = Variables::of(connection).await?;
     if server.get("log_bin") != Some("ON") {
@@ -81,10 +91,11 @@ pub(super) async fn way(connection: &mut Connection) -> Result<std::result::Resu
     if server.get("Binlog_snapshot_file").is_some() {
         return Ok(Ok(Way::Session));
     }
-    // What waits for a replica's answer may take as long as it likes between binlog and rows.
+    // With semi-synchronous replication a transaction may wait for a replica between the binlog and
+    // its visibility, for any length of time.
     let waits_for_others =
         ["rpl_semi_sync_master_enabled", "rpl_semi_sync_source_enabled"].map(|name| server.get(name));
-    // With GTIDs the server tells of transactions on their way.
+    // With GTIDs the server also reports transactions that are not visible yet.
     let tells = server.get("gtid_mode") == Some("ON");
     if !tells && waits_for_others.contains(&Some("ON")) {
         return Ok(Err("the server has no GTIDs, and waits for replicas"));
@@ -92,10 +103,10 @@ pub(super) async fn way(connection: &mut Connection) -> Result<std::result::Resu
     Ok(if place(connection).await?.is_none() { Err(NO_PLACE) } else { Ok(Way::Server { tells }) })
 }
 
-/// Why a user without `REPLICATION CLIENT` reads over one connection.
+/// The reason for a user without the privilege `REPLICATION CLIENT`.
 pub(super) const NO_PLACE: &str = "the user may not see the server's binlog position";
 
-/// Each session knows where in the binlog its snapshot was taken.
+/// Takes snapshots until all sessions report the same binlog position for theirs.
 async fn by_session(connections: &mut [Connection]) -> Result<Together> {
     for _ in 0..TRIES {
         begin(connections).await?;
@@ -106,8 +117,8 @@ async fn by_session(connections: &mut [Connection]) -> Result<Together> {
     Ok(Err("too much is written to the server"))
 }
 
-/// Whether the sessions' snapshots were taken at one place of the binlog. They are asked one after the other, so that at least they do not
-/// get in each other's way.
+/// Returns whether the snapshots of all sessions were taken at the same binlog position. Sessions
+/// are asked one after the other so that they do not overwrite each other's answers.
 async fn all_at_one_place(connections: &mut [Connection]) -> Result<bool> {
     let mut first = None;
     for _ in 0..ROUNDS {
@@ -123,7 +134,9 @@ async fn all_at_one_place(connections: &mut [Connection]) -> Result<bool> {
     Ok(true)
 }
 
-/// The server is at the same place of its binlog before and after.
+/// Takes snapshots until the server's binlog position is the same before and after, with no
+/// transaction on its way to visibility. That is known from an empty `gtid_owned` with GTIDs, and
+/// from a position that has not moved for [`SETTLED`] without.
 async fn by_server(connections: &mut [Connection], tells: bool) -> Result<Together> {
     for _ in 0..if tells { TRIES } else { SETTLED_TRIES } {
         let before = place(&mut connections[0]).await?;
@@ -148,9 +161,13 @@ async fn by_server(connections: &mut [Connection], tells: bool) -> Result<Togeth
     Ok(Err("too much is written to the server"))
 }
 
-/// Whoever writes to the table waits while the connections begin.
+/// Begins the transactions while `other` holds a read lock on the table, so that no session can
+/// write to it meanwhile. A lock that is not granted in time is a reason to fall back; a missing
+/// privilege is an error.
 async fn locked(connections: &mut [Connection], table: &str, mut other: Connection) -> Result<Together> {
-    // Whoever has written and not committed holds the table: it is waited for, and new writers wait behind.
+    // A session with uncommitted writes holds a metadata lock on the table. The request waits for
+    // it, and later writers queue behind the request: without a timeout this could block an
+    // application.
     other.run(&format!("SET SESSION lock_wait_timeout = {LOCK}, innodb_lock_wait_timeout = {LOCK}")).await?;
     let doing = format!("table `{table}` cannot be locked");
     if let Err(error) = other.ask(&format!("lock tables {} read", quoted(table)), &doing).await {
@@ -159,26 +176,29 @@ async fn locked(connections: &mut [Connection], table: &str, mut other: Connecti
         }
         return Err(error.hint(failure::grant_lock(other.address())));
     }
+    // The lock must be released even if a transaction could not begin.
     let begun = begin(connections).await;
     other.run("UNLOCK TABLES").await?;
     other.close().await;
     begun.map(Ok)
 }
 
+/// Begins the transactions at the same time, which keeps the window for other commits small.
 async fn begin(connections: &mut [Connection]) -> Result<()> {
     try_join_all(connections.iter_mut().map(|connection| connection.run(BEGIN))).await?;
     Ok(())
 }
 
+/// What could not be done, in the error messages of this file.
 const DOING: &str = "the server's state cannot be seen";
 
-/// A session's snapshot: the file, and the position in it.
+/// Two rows: the binlog file of the session's snapshot, and the position in it.
 const SESSION_PLACE: &str =
     "show session status where variable_name in ('Binlog_snapshot_file', 'Binlog_snapshot_position')";
 
-/// Where the server is in its binlog. None where it does not say so to this user.
+/// Returns the file and position of the server's binlog, or `None` if this user may not see it.
 async fn place(connection: &mut Connection) -> Result<Option<(String, String)>> {
-    // The one is an error from MySQL 8.4 on, the other one before 8.2.
+    // `show binary log status` exists from MySQL 8.2 on, `show master status` before MySQL 8.4.
     for sql in ["show binary log status", "show master status"] {
         match connection.ask(sql, DOING).await {
             Ok(rows) => {
@@ -192,10 +212,12 @@ async fn place(connection: &mut Connection) -> Result<Option<(String, String)>> 
     Ok(None)
 }
 
-/// What a server says of itself and of a session, by name; which of these there are depends on its kind and version.
+/// Status values of the session and variables of the server, by name. Which of them exist depends
+/// on the product and its version.
 struct Variables(BTreeMap<String, String>);
 
 impl Variables {
+    /// Asks for everything that [`way`] looks at.
     async fn of(connection: &mut Connection) -> Result<Self> {
         let mut values = BTreeMap::new();
         for sql in [
@@ -214,15 +236,17 @@ impl Variables {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Whether whatever changes is in the binlog: a replica may leave out what comes from its primary.
+    /// Returns whether every change is in this server's binlog. A replica may leave out what it
+    /// receives from its primary.
     fn logs_all(&self) -> bool {
         let updates = ["log_slave_updates", "log_replica_updates"].map(|name| self.get(name));
         let replicates = match self.get("Slaves_running").or(self.get("Slave_running")) {
             Some(running) => !["0", "OFF"].contains(&running),
-            // A server that may be written to is hardly a replica.
+            // This user may not see the replica's state. A server that accepts writes is unlikely
+            // to be a replica.
             None => self.get("read_only") != Some("OFF"),
         };
-        // A node of a Galera cluster gets what the others commit.
+        // A Galera node applies what the other nodes commit, as a replica does.
         updates.contains(&Some("ON")) || !(replicates || self.get("wsrep_on") == Some("ON"))
     }
 }

@@ -1,4 +1,7 @@
-//! Tables and views of a database, as its catalogue describes them.
+//! Tables and views of a database, as `information_schema` describes them.
+//!
+//! The catalogue shows a user only what that user has a privilege on. Some servers compare names
+//! case-insensitively in its WHERE clauses, so each row's table name is compared again here.
 
 use millrace_core::project::column_choice::LeftOut;
 use millrace_core::project::yaml::written;
@@ -15,7 +18,7 @@ use crate::mysql_types::logical::TypeName;
 use crate::mysql_types::stored::Form;
 use crate::mysql_types::zero_dates::may_be_empty;
 
-/// A table or view.
+/// A table or view with its columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Table {
     /// As the server spells it.
@@ -24,7 +27,7 @@ pub(super) struct Table {
     pub(super) primary_key: Vec<String>,
 }
 
-/// A column, invisible and generated ones too.
+/// A column, including invisible and generated ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TableColumn {
     pub(super) name: String,
@@ -37,12 +40,12 @@ pub(super) struct TableColumn {
 pub(super) struct Origin {
     pub(super) data_type: DataType,
     pub(super) form: Form,
-    /// Digits of the fraction of a second.
+    /// Digits of the fraction of a second, 0 to 6.
     pub(super) decimals: usize,
 }
 
 impl Table {
-    /// The columns that can be read.
+    /// The schema of the stream. A column with dates is nullable if zero dates become NULL.
     pub(super) fn schema(&self, zero_dates_to_null: bool) -> StreamSchema {
         let column = |column: &TableColumn| {
             let in_key = self.primary_key.contains(&column.name);
@@ -59,20 +62,20 @@ impl Table {
         }
     }
 
-    /// A statement that reads some of the columns.
+    /// A SELECT of some of the columns, without a filter.
     pub(super) fn select<'a>(&self, columns: impl Iterator<Item = &'a str>) -> String {
         format!("select {} from {}", select_list(columns), quoted(&self.name))
     }
 }
 
-/// Columns as a statement lists them.
+/// The list of columns of a SELECT.
 pub(super) fn select_list<'a>(columns: impl Iterator<Item = &'a str>) -> String {
     let list: Vec<String> = columns.map(quoted).collect();
-    // A table of which nothing is wanted still has rows.
+    // If no column is wanted, the rows still count.
     if list.is_empty() { "1".to_owned() } else { list.join(", ") }
 }
 
-/// A table or view by name.
+/// The name of a table or view.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Named {
     /// As the server spells it.
@@ -80,9 +83,9 @@ pub(super) struct Named {
     pub(super) is_view: bool,
 }
 
-/// The tables and views, by name.
+/// Lists the tables and views of the database, sorted by name.
 pub(super) async fn list(connection: &mut Connection) -> Result<Vec<Named>> {
-    // Sequences and the server's temporary tables are none.
+    // Sequences and the server's temporary tables are not streams.
     let sql = "select table_name, table_type from information_schema.tables where table_schema = database()
          and table_type in ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED')";
     let rows = connection.ask(sql, "the tables of the database cannot be listed").await?;
@@ -92,7 +95,8 @@ pub(super) async fn list(connection: &mut Connection) -> Result<Vec<Named>> {
     Ok(list)
 }
 
-/// The table of that name: as it is written or, failing that, the only one that differs in letter case.
+/// Finds a table by name: the exact name, else the only table whose name differs in letter case
+/// alone. Returns `SourceUnreadable` if there is none or more than one.
 pub(super) async fn find(connection: &mut Connection, wanted: &str) -> Result<Named> {
     let tables = list(connection).await?;
     if let Some(table) = tables.iter().find(|table| table.name == wanted) {
@@ -118,17 +122,19 @@ pub(super) async fn find(connection: &mut Connection, wanted: &str) -> Result<Na
     }
 }
 
-/// Describes a table. Excluded columns may be of any type; those that are not known are left out.
+/// Reads a table's columns and primary key from the catalogue. An excluded column of an unknown
+/// type is left out; any other column of an unknown type is an error.
 pub(super) async fn describe(connection: &mut Connection, table: Named, excluded: &LeftOut) -> Result<Table> {
     let Named { name, is_view } = table;
     let doing = format!("table `{name}` cannot be described");
+    // A view has no CHECK constraints, and its definition is not a list of columns.
     let checked = if is_view { Vec::new() } else { json_checks(connection, &name, &doing).await? };
     let sql = "select column_name, column_type, is_nullable, datetime_precision, character_set_name, table_name
          from information_schema.columns where table_schema = database() and table_name = ? order by ordinal_position";
     let rows = connection.ask_of(sql, &name, &doing).await?;
     let mut columns = Vec::with_capacity(rows.len());
     for row in &rows {
-        // The catalogue may compare names without regard to letter case.
+        // The catalogue may compare names case-insensitively and return another table's rows.
         if text(row, 5)? != name {
             continue;
         }
@@ -144,7 +150,8 @@ pub(super) async fn describe(connection: &mut Connection, table: Named, excluded
         columns.push(TableColumn { name: column, origin: Origin { data_type, form, decimals }, nullable });
     }
     if columns.is_empty() {
-        // Of a view that the server cannot read the catalogue has no columns; the server says why where it is asked for its rows.
+        // The catalogue has no columns for a view that the server cannot read. Preparing a SELECT
+        // makes the server say why.
         let (driver, answers) = connection.parts()?;
         let prepared = driver.prep(format!("select * from {}", quoted(&name)));
         answers.wait(&cannot_be_read(&name), Some(&name), prepared).await?;
@@ -155,7 +162,8 @@ pub(super) async fn describe(connection: &mut Connection, table: Named, excluded
     Ok(Table { name, columns, primary_key })
 }
 
-/// What a column holds. An error where that is not known; none where it is not known and not wanted.
+/// The logical type and stored form of a column. Returns `None` if the type is unknown and the
+/// column is excluded, and an error if it is unknown and wanted.
 fn known_type(
     table: &str,
     column: &String,
@@ -175,25 +183,29 @@ fn known_type(
     }
 }
 
-/// Columns whose texts the server checks to be JSON: that is what MariaDB's type JSON is. They stand in the definition, because
-/// `information_schema.check_constraints` is empty for one who may only select.
+/// Columns whose text the server checks with `json_valid`, which is what MariaDB's type JSON is.
+/// They are read from `show create table`, because `information_schema.check_constraints` is empty
+/// for a user who may only select.
 async fn json_checks(connection: &mut Connection, table: &str, doing: &str) -> Result<Vec<String>> {
     match connection.ask(&format!("show create table {}", quoted(table)), doing).await {
         Ok(rows) => {
             let definition = rows.first().map(|row| text(row, 1)).transpose()?;
             Ok(definition.as_deref().map(checked_columns).unwrap_or_default())
         }
-        // Who may select from some columns only does not see the definition; JSON is text then.
+        // A user who may select only some of the columns does not see the definition. JSON then
+        // arrives as text.
         Err(error) if error.kind() == ErrorKind::SourceUnreadable => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }
 
-/// Columns of a definition, which has a line for each, with a check that begins with `json_valid`.
+/// The columns of a table definition (one line each) with a CHECK that begins with `json_valid`. A
+/// constraint of the table itself does not count.
 fn checked_columns(definition: &str) -> Vec<String> {
     let column = |line: &str| {
         let name = line.trim_start().strip_prefix('`')?;
         let mut end = name.find('`')?;
+        // A doubled backtick is part of the name.
         while name[end + 1..].starts_with('`') {
             end += 2 + name[end + 2..].find('`')?;
         }
@@ -203,7 +215,8 @@ fn checked_columns(definition: &str) -> Vec<String> {
     definition.lines().filter_map(column).collect()
 }
 
-/// A part of a definition without the texts in it, which may say anything.
+/// Removes the string literals from a part of a definition, because defaults and comments may
+/// contain any text. Backslash escapes are recognized.
 fn without_texts(part: &str) -> String {
     let (mut out, mut within, mut escaped) = (String::new(), false, false);
     for c in part.chars() {
@@ -218,6 +231,7 @@ fn without_texts(part: &str) -> String {
     out
 }
 
+/// The columns of the primary key in their order; empty if there is none.
 async fn primary_key(connection: &mut Connection, table: &str, doing: &str) -> Result<Vec<String>> {
     let sql = "select column_name, table_name from information_schema.statistics
          where table_schema = database() and table_name = ? and index_name = 'PRIMARY' order by seq_in_index";
@@ -230,7 +244,7 @@ async fn primary_key(connection: &mut Connection, table: &str, doing: &str) -> R
     Ok(columns)
 }
 
-/// A cell of the catalogue as a text; NULL is empty.
+/// A cell as text; NULL becomes the empty text. Fails for other types than texts and integers.
 pub(super) fn text(row: &Row, index: usize) -> Result<String> {
     match row.as_ref(index) {
         Some(Value::Bytes(bytes)) => Ok(String::from_utf8_lossy(bytes).into_owned()),

@@ -1,4 +1,4 @@
-//! What MySQL's modes ask of TLS.
+//! Translates MySQL's TLS modes into what is checked in `crate::tls`.
 
 use std::path::Path;
 
@@ -11,7 +11,8 @@ use crate::mysql::address::{Address, SslMode};
 use crate::tls::{Asked, Check, Roots};
 
 impl Address {
-    /// With a file of authorities those alone are trusted, otherwise Mozilla's, which are in the program, and the system's.
+    /// What the connection requires of the server's certificate. With a file of authorities only
+    /// those are trusted; otherwise those of Mozilla, which are built in, and of the system.
     pub(super) fn asked(&self, project_dir: &Path) -> Asked {
         Asked {
             check: match self.ssl_mode {
@@ -30,7 +31,9 @@ impl Address {
         }
     }
 
-    /// The host as TLS knows it. Where no name is asked for, one that TLS does not know will do under another.
+    /// The host as a name for TLS. TLS accepts no other host names than DNS names and IP addresses.
+    /// If the mode does not check the name, such a host is replaced by a placeholder, else the
+    /// result is `None`.
     pub(super) fn server_name(&self) -> Option<ServerName<'static>> {
         let name = ServerName::try_from(self.host.clone()).ok();
         let unseen = || ServerName::try_from("unknown.invalid").ok();
@@ -38,7 +41,7 @@ impl Address {
     }
 }
 
-/// Makes TLS as it was asked for, or none.
+/// Makes the TLS connector for an address. Reads certificate files on a thread that may block.
 pub(super) async fn connector(address: &Address, project_dir: &Path) -> Result<TlsConnector> {
     let asked = address.asked(project_dir);
     Ok(TlsConnector::from(blocking(move || asked.config()).await?))

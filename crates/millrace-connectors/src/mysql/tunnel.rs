@@ -1,8 +1,14 @@
-//! TLS for the driver, whose own cannot leave the name unseen and reads no certificate of X.509 version 1.
+//! Makes TLS for the driver, whose own TLS cannot skip the check of the name and cannot read X.509
+//! certificates of version 1 (ADR 16).
 //!
-//! The driver is given a socket in a folder that only this user may enter, with one connection; behind it is the server, in TLS as this
-//! program makes it. Over a socket the driver sends passwords as they are, which the TLS around them keeps. Nothing of it leaves this
-//! process before the server's certificate is what was asked for (ADR 16).
+//! The driver gets a Unix socket in a folder that only this user may enter, and the socket accepts
+//! one connection of this process. Behind it this module speaks TLS with the server. Over a Unix
+//! socket the driver sends passwords in the clear; the TLS connection protects them. Nothing that
+//! the driver says about the user leaves this process before the server's certificate has been
+//! accepted.
+//!
+//! While the user logs in, packets are forwarded one by one with their numbers adjusted. After
+//! that, bytes are copied.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -19,28 +25,30 @@ use tokio_rustls::client::TlsStream;
 
 use crate::mysql::wire::{Packet, REQUEST, TLS};
 
-/// Buffers for what goes to the server, and for what comes.
+/// Buffer for bytes that go to the server.
 const SENT: usize = 1 << 14;
+/// Buffer for bytes that come from the server.
 const RECEIVED: usize = 1 << 18;
 
-/// The longest path of a socket that every system takes.
+/// The longest path of a socket that every system accepts, in bytes.
 const PATH: usize = 100;
 
-/// What the driver knows how to answer. Asked for another, it would end, with or without an error.
+/// The authentication methods that the driver can answer. It would end, with or without an error,
+/// if it were asked for another.
 const METHODS: [&str; 3] = ["mysql_native_password", "caching_sha2_password", "client_ed25519"];
 
-/// Why a tunnel ended before somebody was logged in.
+/// Why a tunnel ended before the user was logged in.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// No TLS came about.
+    /// The TLS handshake failed.
     Tls(io::Error),
-    /// The server asks for a way to log in that the driver does not have.
+    /// The server asks for an authentication method that the driver does not have.
     Method(String),
     /// The connection broke.
     Broken(io::Error),
 }
 
-/// A tunnel, open as long as this lives.
+/// A tunnel. Dropping it ends its task and removes its socket.
 pub(super) struct Tunnel {
     folder: Folder,
     ended: Arc<OnceLock<Ended>>,
@@ -48,7 +56,8 @@ pub(super) struct Tunnel {
 }
 
 impl Tunnel {
-    /// Leads to a server that has sent its greeting.
+    /// Starts a tunnel to a server that has already sent its greeting. The TLS handshake runs in
+    /// the background, once the driver has connected to [`Self::socket`].
     pub(super) fn open(
         server: TcpStream,
         greeting: Packet,
@@ -60,7 +69,8 @@ impl Tunnel {
         let ended = Arc::new(OnceLock::new());
         let word = Arc::clone(&ended);
         let task = tokio::spawn(async move {
-            // Said before the driver's end is closed, so that whoever sees that closed finds it.
+            // The reason is stored before the driver's end is closed, so that whoever sees it
+            // closed finds the reason.
             let mut driver = match only(&listener).await {
                 Ok(driver) => driver,
                 Err(error) => {
@@ -70,7 +80,8 @@ impl Tunnel {
             };
             drop(listener);
             match log_in(&mut driver, server, &greeting, &connector, name).await {
-                // How it ends is the driver's to see: the server may hang up on it as on any client.
+                // How the session ends is for the driver to see: the server may close the
+                // connection as with any client.
                 Ok(mut server) => {
                     let _ = copy_bidirectional_with_sizes(&mut driver, &mut server, SENT, RECEIVED).await;
                 }
@@ -82,17 +93,17 @@ impl Tunnel {
         Ok(Self { folder, ended, task })
     }
 
-    /// The socket at its near end.
+    /// Path of the socket for the driver.
     pub(super) fn socket(&self) -> String {
         self.folder.socket().display().to_string()
     }
 
-    /// Why it ended, where nobody could log in through it.
+    /// Why the tunnel ended; `None` if the login has not failed in it.
     pub(super) fn ended(&self) -> Option<&Ended> {
         self.ended.get()
     }
 
-    /// Waits until both sides have hung up.
+    /// Waits until both sides have closed the connection.
     pub(super) async fn close(mut self) {
         let _ = (&mut self.task).await;
     }
@@ -104,10 +115,12 @@ impl Drop for Tunnel {
     }
 }
 
-/// A folder for one socket.
+/// A temporary folder with one socket, removed when this is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
+    /// Makes a folder of mode 0700 with a random name. `/tmp` is the second choice, because the
+    /// temporary folder of a user may have a path that is too long for a socket.
     fn new() -> io::Result<Self> {
         let mut failed = None;
         for base in [std::env::temp_dir(), PathBuf::from("/tmp")] {
@@ -141,7 +154,8 @@ fn remove(folder: &Path, socket: &Path) -> io::Result<()> {
     std::fs::remove_dir(folder)
 }
 
-/// The driver's connection: the one that comes from this process.
+/// Accepts the driver's connection. Connections of other processes are dropped, if the system tells
+/// the peer's process.
 async fn only(listener: &UnixListener) -> io::Result<UnixStream> {
     loop {
         let (stream, _) = listener.accept().await?;
@@ -152,8 +166,11 @@ async fn only(listener: &UnixListener) -> io::Result<UnixStream> {
     }
 }
 
-/// Lets the driver and the server talk until one has let the other in. Each packet has a number; the request for TLS, of which the driver
-/// knows nothing, puts the server's numbers ahead by one until then.
+/// Forwards packets until the server has accepted or refused the user, and returns the encrypted
+/// stream.
+///
+/// The request for TLS is a packet that the driver does not know about. So until the login ends,
+/// the server's packet numbers are ahead of the driver's by one.
 async fn log_in(
     driver: &mut UnixStream,
     mut server: TcpStream,
@@ -171,7 +188,8 @@ async fn log_in(
     };
     let flags = TLS.to_le_bytes();
     head.iter_mut().zip(flags).for_each(|(byte, flag)| *byte |= flag);
-    // The server takes the answer's beginning for what the answer will begin with.
+    // The request for TLS equals the first bytes of the answer, with the flag for TLS. The server
+    // takes the capabilities from here.
     let request = Packet { number: answer.number, body: head.to_vec() };
     request.write(&mut server).await.map_err(Ended::Broken)?;
     let mut server = connector.connect(name, server).await.map_err(Ended::Tls)?;
@@ -186,9 +204,10 @@ async fn log_in(
         }
         forward(packet, u8::MAX, driver).await?;
         match (first, second) {
-            // Let in, or turned away.
+            // OK or error: the login has ended.
             (Some(0x00 | 0xff), _) => return Ok(server),
-            // A password that the server has seen before: it goes on by itself.
+            // Fast authentication of `caching_sha2_password`: the server knows the password and
+            // sends the next packet without an answer.
             (Some(0x01), Some(0x03)) => {}
             _ => {
                 let packet = Packet::read(driver).await.map_err(Ended::Broken)?;
@@ -198,18 +217,21 @@ async fn log_in(
     }
 }
 
-/// What a server hangs up with after TLS is there may still be TLS: a certificate of this side that it does not take.
+/// Classifies an error after the handshake. It may still be an error of TLS: the server may refuse
+/// the client certificate only then.
 fn ended(error: io::Error) -> Ended {
     let is_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
     if is_tls { Ended::Tls(error) } else { Ended::Broken(error) }
 }
 
-/// The name of the method in a request to log in by another.
+/// The name of the method in a request to switch the authentication method; `None` if there is no
+/// valid name.
 fn method(body: &[u8]) -> Option<&str> {
     let name = body.get(1..)?.split(|byte| *byte == 0).next()?;
     std::str::from_utf8(name).ok().filter(|name| !name.is_empty())
 }
 
+/// Sends a packet with its number increased by `by`, modulo 256.
 async fn forward(packet: Packet, by: u8, to: &mut (impl tokio::io::AsyncWrite + Unpin)) -> Result<(), Ended> {
     let packet = Packet { number: packet.number.wrapping_add(by), ..packet };
     packet.write(to).await.map_err(Ended::Broken)

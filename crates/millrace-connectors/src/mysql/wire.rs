@@ -1,27 +1,33 @@
-//! As much of MySQL's protocol as comes before the driver: packets, the server's greeting, and its word when it refuses at once.
-//! <https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html>
+//! The part of MySQL's protocol that is needed before the driver takes over: packets, the server's
+//! greeting, and the error of a server that refuses a connection at once.
+//!
+//! Format: <https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html>. A packet is a
+//! length of three bytes (little-endian), a number of one byte, and the body.
 
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// `CLIENT_SSL`, in the capabilities of both sides.
+/// The flag `CLIENT_SSL` in the capabilities of both sides.
 pub(super) const TLS: u32 = 0x0800;
 
-/// What a `HandshakeResponse` begins with, and all that a request for TLS has: capabilities, the largest packet, the character set.
+/// Bytes of a request for TLS, which are also the first bytes of a `HandshakeResponse`:
+/// capabilities, the largest packet, the character set, and zeros.
 pub(super) const REQUEST: usize = 32;
 
-/// Packets are small until somebody is logged in.
+/// Most bytes of a packet here. Packets are small until a user is logged in, so a larger one is
+/// another protocol.
 const LARGEST: usize = 1 << 20;
 
-/// A packet: its number and its contents.
+/// A packet: its number and its body.
 pub(super) struct Packet {
     pub(super) number: u8,
     pub(super) body: Vec<u8>,
 }
 
 impl Packet {
-    /// The next packet of a stream. Must not be dropped half-way.
+    /// Reads the next packet. Not cancel-safe: if the future is dropped half-way, the bytes read so
+    /// far are lost.
     pub(super) async fn read(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
         let [a, b, c, number] = {
             let mut head = [0; 4];
@@ -37,6 +43,7 @@ impl Packet {
         Ok(Self { number, body })
     }
 
+    /// Writes the packet and flushes the stream.
     pub(super) async fn write(&self, to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         let length = u32::try_from(self.body.len()).unwrap_or(u32::MAX).to_le_bytes();
         let mut bytes = vec![length[0], length[1], length[2], self.number];
@@ -46,37 +53,39 @@ impl Packet {
     }
 }
 
-/// What a server says first.
+/// The first packet of a server.
 pub(super) enum Greeting {
-    /// It takes connections.
+    /// The server accepts connections.
     Open {
-        /// Whether it has TLS.
+        /// Whether the server has TLS.
         tls: bool,
     },
-    /// It takes none from here, or none now.
+    /// The server accepts no connection from this machine, or none at this moment.
     Refused {
-        /// Its number of the error.
+        /// The error number.
         code: u16,
-        /// Its words.
+        /// The error message.
         message: String,
     },
 }
 
 impl Greeting {
-    /// Reads the first packet of a server; none where it is something else.
+    /// Parses the first packet of a server (protocol version 10, or an error). Returns `None` for
+    /// anything else.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
         let (&kind, rest) = body.split_first()?;
         match kind {
             10 => {
                 let end = rest.iter().position(|byte| *byte == 0)?;
-                // Behind its version the connection's number, eight bytes of the challenge and a zero come before the lower half of the capabilities.
+                // After the version follow the connection's number (4 bytes), 8 bytes of the
+                // challenge, a zero, and the lower half of the capabilities.
                 let lower = rest.get(end + 1 + 4 + 8 + 1..)?.first_chunk::<2>()?;
                 let tls = u32::from(u16::from_le_bytes(*lower)) & TLS != 0;
                 Some(Self::Open { tls })
             }
             0xff => {
                 let (code, message) = rest.split_first_chunk::<2>()?;
-                // Its SQLSTATE, where it gives one.
+                // The SQLSTATE, if the server sends one, is `#` and five characters.
                 let message = if message.first() == Some(&b'#') { message.get(6..)? } else { message };
                 let message = String::from_utf8_lossy(message).into_owned();
                 Some(Self::Refused { code: u16::from_le_bytes(*code), message })

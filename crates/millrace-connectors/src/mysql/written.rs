@@ -1,4 +1,4 @@
-//! Values as the server writes them: for columns of texts, and for what quarantine keeps of a row.
+//! Writes values as text, for text columns and for the raw row that quarantine keeps.
 
 use std::io::Write as _;
 
@@ -10,9 +10,10 @@ use crate::files::number::{Number, small_integer};
 use crate::mysql::table::Origin;
 use crate::mysql_types::stored::{self, Form};
 
-/// Appends a date, time or number as the server writes it. Texts and bytes are appended as they are, NULL not at all.
+/// Appends a date or time as the server writes it, or a number in its shortest decimal form. Texts
+/// and bytes are appended unchanged. NULL appends nothing.
 pub(super) fn write(value: &Value, origin: Origin, out: &mut Vec<u8>) {
-    // Writing to memory does not fail.
+    // Writing to a vector cannot fail.
     let _ = match *value {
         Value::NULL => Ok(()),
         Value::Bytes(ref bytes) => out.write_all(bytes),
@@ -36,6 +37,7 @@ pub(super) fn write(value: &Value, origin: Origin, out: &mut Vec<u8>) {
     };
 }
 
+/// Appends the fraction of a second with as many digits as the column has.
 fn fraction(micros: u32, decimals: usize, out: &mut Vec<u8>) -> std::io::Result<()> {
     let digits = format!("{micros:06}");
     match digits.get(..decimals.min(6)) {
@@ -44,10 +46,12 @@ fn fraction(micros: u32, decimals: usize, out: &mut Vec<u8>) -> std::io::Result<
     }
 }
 
-/// A row as a JSON object, cut off once it is longer than quarantine keeps. Bytes are in hex, as `"\\x00ff"`.
+/// Returns a row as a JSON object. It is cut off, and then no valid JSON, once it is longer than
+/// quarantine keeps. Bytes are in hex, as `"\\x00ff"`.
 pub(super) fn row<'a>(cells: impl Iterator<Item = (&'a str, &'a Value, Origin)>) -> Vec<u8> {
     let mut out = vec![b'{'];
     for (name, value, origin) in cells {
+        // Checked before each value, so the result exceeds the limit by one value at most.
         if out.len() > RAW_LIMIT {
             return out;
         }
@@ -62,6 +66,8 @@ pub(super) fn row<'a>(cells: impl Iterator<Item = (&'a str, &'a Value, Origin)>)
     out
 }
 
+/// Appends a value as JSON: numbers as numbers if JSON has them, everything else as a string. Only
+/// as many bytes of a value as quarantine keeps are converted.
 fn cell(value: &Value, origin: Origin, out: &mut Vec<u8>) {
     match (value, origin.form) {
         (Value::NULL, _) => out.extend_from_slice(b"null"),
@@ -71,6 +77,7 @@ fn cell(value: &Value, origin: Origin, out: &mut Vec<u8>) {
         (Value::Bytes(bytes), Form::Plain) if origin.data_type != DataType::Bytes => {
             let shown = &bytes[..bytes.len().min(RAW_LIMIT)];
             match stored::normalized(shown) {
+                // A decimal is a JSON number if its normalized text is one, else a string.
                 number if matches!(origin.data_type, DataType::Decimal { .. }) && is_json(&number) => {
                     out.extend_from_slice(&number);
                 }
@@ -84,7 +91,7 @@ fn cell(value: &Value, origin: Origin, out: &mut Vec<u8>) {
             }
             out.push(b'"');
         }
-        // Neither is a number in JSON, and no server should have one.
+        // JSON has no such number, and no server should send one.
         (Value::Float(number), _) if !number.is_finite() => text(&number.to_string(), out),
         (Value::Double(number), _) if !number.is_finite() => text(&number.to_string(), out),
         (Value::Date(..) | Value::Time(..), _) => {
@@ -96,11 +103,12 @@ fn cell(value: &Value, origin: Origin, out: &mut Vec<u8>) {
     }
 }
 
-/// Whether a text is a number as JSON writes it.
+/// Whether a text is a valid JSON number.
 fn is_json(number: &[u8]) -> bool {
     small_integer(number).is_some() || Number::parse(number).is_some()
 }
 
+/// Appends a JSON string.
 fn text(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
 }

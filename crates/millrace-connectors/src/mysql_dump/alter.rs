@@ -1,21 +1,22 @@
-//! What ALTER TABLE does to a table, as far as dumps have it: keys, and attributes of columns that change no value.
+//! Applies ALTER TABLE to a table's definition, as far as dumps use it: keys, and attributes of
+//! columns that change no stored value.
 
 use crate::mysql_dump::column::TableColumn;
 use crate::mysql_dump::script::Word;
 use crate::mysql_dump::table::{Table, top_level};
 
-/// What became of a part of an ALTER TABLE.
+/// The result of one part of an ALTER TABLE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Altered {
-    /// It changes no row.
+    /// It was applied and changes no row.
     Followed,
-    /// It drops a key, under which the table had one row until then.
+    /// It was applied and drops a primary or unique key, to which the rows so far were subject.
     KeyDropped,
-    /// It changes columns.
+    /// It changes columns or does something unknown.
     NotFollowed,
 }
 
-/// Carries a part of an ALTER TABLE out.
+/// Applies one part of an ALTER TABLE to the definition. Parts are separated by commas.
 pub(super) fn alter(table: &mut Table, part: &[Word]) -> Altered {
     let [verb, rest @ ..] = part else { return Altered::Followed };
     let next =
@@ -43,9 +44,11 @@ pub(super) fn alter(table: &mut Table, part: &[Word]) -> Altered {
         | "KEY_BLOCK_SIZE" | "MAX_ROWS" | "MIN_ROWS" | "AVG_ROW_LENGTH" | "PACK_KEYS" | "CHECKSUM"
         | "STATS_PERSISTENT" | "STATS_AUTO_RECALC" | "STATS_SAMPLE_PAGES" | "DELAY_KEY_WRITE"
         | "TRANSACTIONAL" | "PAGE_CHECKSUM" | "PAGE_COMPRESSED" | "ENCRYPTED" | "SECONDARY_ENGINE" => true,
+        // Engines that keep the rows of the table as they are.
         "ENGINE" => rest
             .iter()
             .any(|word| word.is_any(&["InnoDB", "MyISAM", "Aria", "MEMORY", "RocksDB", "TokuDB", "ARCHIVE"])),
+        // The constraint is not removed from the definition: rows so far were subject to it.
         "DROP" if next(&["FOREIGN", "CHECK"]) => true,
         "DROP" if next(&["PRIMARY", "KEY", "INDEX", "CONSTRAINT"]) => {
             let name = if next(&["PRIMARY"]) {
@@ -58,6 +61,7 @@ pub(super) fn alter(table: &mut Table, part: &[Word]) -> Altered {
             }
             true
         }
+        // A later DROP may use the new name.
         "RENAME" if next(&["KEY", "INDEX"]) => {
             if let [_, from, to, name, ..] = rest
                 && to.is("TO")
@@ -74,10 +78,11 @@ pub(super) fn alter(table: &mut Table, part: &[Word]) -> Altered {
     if is_followed { Altered::Followed } else { Altered::NotFollowed }
 }
 
-/// Takes a column's definition anew, which may differ from the one before in what changes no value. False where it does in more.
+/// Applies MODIFY. Returns `false` if the new definition changes stored values: another type or
+/// rule, or another position of the column.
 fn modify(table: &mut Table, words: &[Word]) -> bool {
     let Some(name) = words.first().and_then(Word::name) else { return false };
-    // Rows without names of columns would mean others.
+    // Rows without a column list would assign their values to other columns.
     if top_level(&words[1..]).iter().any(|word| word.is_any(&["FIRST", "AFTER"])) {
         return false;
     }

@@ -1,30 +1,32 @@
-//! Charsets of connections and columns, by their names.
+//! Charsets of connections and columns, by their names, and the conversion of text to UTF-8.
 
 use crate::files::cell::Refusal;
 use millrace_core::quarantine::QuarantineCode;
 
-/// A charset, as far as a dump needs to know it.
+/// A charset, as far as the reader distinguishes charsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Charset {
-    /// Nobody has said which.
+    /// The dump does not name it.
     Unknown,
     /// `utf8mb4`: all of Unicode.
     Utf8,
-    /// `utf8`, `utf8mb3`: characters of up to three bytes.
+    /// `utf8`, `utf8mb3`: UTF-8 with characters of up to three bytes.
     Utf8Short,
     Ascii,
-    /// `latin1`, which is Windows' 1252 with control characters where that has none.
+    /// `latin1`, which is Windows-1252 with control characters at the places that it leaves
+    /// undefined.
     Latin1,
-    /// Bytes without characters.
+    /// `binary`: bytes without characters.
     Binary,
-    /// Another one in which the bytes of ASCII mean what they do there.
+    /// Another charset in which ASCII bytes have their usual meaning.
     Other,
-    /// Another one in which they do not: `utf16`, `ucs2`, `utf32`, `swe7`.
+    /// Another charset in which they do not: `utf16`, `ucs2`, `utf32`, `swe7`.
     Foreign,
 }
 
 impl Charset {
-    /// By its name; none for a word that is no name of a charset.
+    /// Returns the charset of a name, in any letter case. Returns `None` if no charset has the
+    /// name.
     pub(super) fn named(name: &str) -> Option<Self> {
         Some(match name.to_ascii_lowercase().as_str() {
             "utf8mb4" => Self::Utf8,
@@ -41,20 +43,23 @@ impl Charset {
         })
     }
 
-    /// The charset of a collation, which starts with its name.
+    /// Returns the charset of a collation, whose name begins with that of the charset.
     pub(super) fn of_collation(name: &str) -> Option<Self> {
         Self::named(name.split('_').next().unwrap_or_default()).or_else(|| {
-            // MariaDB's collations of Unicode 14 go without the charset.
+            // MariaDB's collations of Unicode 14 omit the charset.
             name.to_ascii_lowercase().starts_with("uca1400_").then_some(Self::Utf8)
         })
     }
 
-    /// Whether its bytes are UTF-8.
+    /// Returns whether all texts in this charset are valid UTF-8.
     pub(super) fn is_utf8(self) -> bool {
         matches!(self, Self::Utf8 | Self::Utf8Short | Self::Ascii)
     }
 
-    /// Makes UTF-8 of bytes that are in this charset, which is none of UTF-8. An error, and an unfinished `out`, where that cannot be told.
+    /// Converts bytes of this charset, which must not be one of UTF-8, to UTF-8 in `out`.
+    ///
+    /// If the charset cannot be converted, the bytes are refused and `out` is incomplete. Of most
+    /// charsets, only ASCII text can be converted.
     pub(super) fn decode(self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
         out.clear();
         match self {
@@ -70,7 +75,7 @@ impl Charset {
         Ok(())
     }
 
-    /// Whether a column of this charset holds a text. True where nobody knows.
+    /// Returns whether a column of this charset can hold a text. Returns `true` if that is unknown.
     pub(super) fn holds(self, text: &str) -> bool {
         match self {
             Self::Utf8Short => text.chars().all(|c| c < '\u{10000}'),
@@ -80,23 +85,25 @@ impl Charset {
         }
     }
 
-    /// Bytes that a text has in a column of this charset; where that is not known, at least so many.
+    /// Returns the size in bytes of a text in this charset, or a lower bound if that is unknown.
     pub(super) fn bytes_of(self, text: &str) -> usize {
         if self.is_utf8() { text.len() } else { text.chars().count() }
     }
 }
 
-/// A text that is not UTF-8 in a dump that is.
+/// The refusal of a text that is not UTF-8 in a dump that is.
 pub(super) fn not_utf8() -> Refusal {
     Refusal::new(QuarantineCode::BadEncoding, "the text is not UTF-8")
 }
 
-/// What Windows' 1252 has from 80 to 9F. The server has control characters where that has nothing.
+/// The characters of Windows-1252 from 0x80 to 0x9F. MySQL's `latin1` has control characters where
+/// Windows-1252 is undefined.
 const FROM_80: [char; 32] = [
     '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8D}', 'Ž', '\u{8F}', '\u{90}',
     '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9D}', 'ž', 'Ÿ',
 ];
 
+/// Appends the character of a byte of `latin1` in UTF-8.
 fn put_latin1(byte: u8, out: &mut Vec<u8>) {
     let character = match byte {
         0..0x80 => return out.push(byte),
@@ -106,6 +113,7 @@ fn put_latin1(byte: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
+/// Returns whether MySQL's `latin1` has a character.
 pub(super) fn in_latin1(character: char) -> bool {
     matches!(character, '\0'..='\u{7F}' | '\u{A0}'..='\u{FF}') || FROM_80.contains(&character)
 }

@@ -1,23 +1,27 @@
-//! Charsets and collations of definitions, and which texts a collation takes for the same.
+//! Charsets and collations of definitions, and which texts a collation considers equal.
+//!
+//! The comparison is an approximation from the collation's name, used to find out whether a row may
+//! repeat a key.
 
 use crate::mysql_dump::charset::Charset;
 use crate::mysql_dump::script::Word;
 
-/// What a collation tells apart, as far as its name says.
+/// What a collation distinguishes, as far as its name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Collation {
-    /// Whether texts that differ in letter case alone are different ones (`…_bin`, `…_cs`).
+    /// Whether texts that differ only in letter case are distinct (`…_bin`, `…_cs`).
     pub(super) case_sensitive: bool,
-    /// Whether texts that differ in accents alone are different ones (`…_bin`, `…_as_ci`).
+    /// Whether texts that differ only in accents are distinct (`…_bin`, `…_as_ci`).
     pub(super) accent_sensitive: bool,
-    /// Whether blanks at the end count (NO PAD).
+    /// Whether trailing blanks are significant (NO PAD).
     pub(super) keeps_blanks: bool,
 }
 
 impl Collation {
-    /// What a word of a definition names, in lower case.
+    /// Returns the collation of a name in lower case.
     fn named(name: &str) -> Self {
-        // The end says what it tells apart; `cs` before that is the Czech language (`utf8mb4_cs_0900_ai_ci`).
+        // The suffixes say what the collation distinguishes. A `cs` before them is the Czech
+        // language (`utf8mb4_cs_0900_ai_ci`).
         let ends = |wanted: &str| {
             name.rsplit('_')
                 .take_while(|part| matches!(*part, "ai" | "as" | "ci" | "cs" | "ks" | "bin" | "nopad"))
@@ -32,17 +36,20 @@ impl Collation {
         }
     }
 
-    /// That of the BINARY attribute.
+    /// Returns the collation of a column with the attribute BINARY: the same padding, but compared
+    /// by bytes.
     pub(super) fn by_bytes(self) -> Self {
         Self { case_sensitive: true, accent_sensitive: true, ..self }
     }
 
-    /// Appends what is the same for texts that it may take for the same: by letter case, accents of Latin letters, and blanks at the end.
+    /// Appends a form of a text that is equal for texts which the collation may consider equal:
+    /// without letter case, accents of Latin letters, and trailing blanks, as far as the collation
+    /// ignores these.
     pub(super) fn fold(self, text: &str, out: &mut Vec<u8>) {
         let text = if self.keeps_blanks { text } else { text.trim_end_matches(' ') };
         let mut put = |letter: char| out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
         for letter in text.chars() {
-            // Accents may be letters of their own.
+            // Accents may be separate characters (combining diacritical marks).
             if !self.accent_sensitive && matches!(letter, '\u{300}'..='\u{36F}') {
                 continue;
             }
@@ -56,7 +63,8 @@ impl Collation {
     }
 }
 
-/// The letter of ASCII that a Latin letter is without its accents.
+/// Returns the ASCII letter that a Latin letter is without its accents, in the same letter case.
+/// Other characters stay as they are.
 fn without_accent(letter: char) -> char {
     const GROUPS: [(&str, char); 15] = [
         ("àáâãäåāăąæ", 'a'),
@@ -78,7 +86,7 @@ fn without_accent(letter: char) -> char {
     if letter.is_ascii() {
         return letter;
     }
-    // Of İ the first is an i, and the second an accent.
+    // `İ` becomes two characters in lower case: an `i` and a combining dot.
     let lower = letter.to_lowercase().next().unwrap_or(letter);
     let group = GROUPS.iter().find(|(letters, _)| letters.contains(lower)).map(|(_, base)| *base);
     match group.or_else(|| lower.is_ascii().then_some(lower)) {
@@ -88,7 +96,7 @@ fn without_accent(letter: char) -> char {
     }
 }
 
-/// The charset that columns have where they name none, and how their texts compare.
+/// The charset and collation of columns that name none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DefaultCollation {
     pub(super) charset: Charset,
@@ -96,15 +104,16 @@ pub(super) struct DefaultCollation {
 }
 
 impl DefaultCollation {
-    /// Nobody has said anything.
+    /// The dump names neither.
     pub(super) const UNKNOWN: Self = Self {
         charset: Charset::Unknown,
         collation: Collation { case_sensitive: false, accent_sensitive: false, keeps_blanks: false },
     };
 
-    /// What words of a definition say, or what held before where they say nothing.
+    /// Returns the charset and collation that the tokens of a definition name, or `before` if they
+    /// name none.
     pub(super) fn of(words: &[&Word], before: Self) -> Self {
-        // `CHARACTER SET x`, `CHARSET=x`, `COLLATE = y`; the last one counts.
+        // `CHARACTER SET x`, `CHARSET=x`, `COLLATE = y`. The last one of each counts.
         let value =
             |at: usize| words.get(at + usize::from(words.get(at).is_some_and(|word| word.is_symbol(b'='))));
         let mut found = before;
@@ -115,6 +124,7 @@ impl DefaultCollation {
                 found = Self { charset, collation: Collation::default() };
             }
         }
+        // In a second pass, because COLLATE takes precedence wherever it stands.
         for (at, word) in words.iter().enumerate() {
             if let Some(name) = value(at + 1).filter(|_| word.is("COLLATE")) {
                 let name = name.text.to_ascii_lowercase();

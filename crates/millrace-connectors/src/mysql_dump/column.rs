@@ -1,4 +1,7 @@
-//! A column as `CREATE TABLE` describes it.
+//! Parses the definition of a column in `CREATE TABLE`.
+//!
+//! The result says which logical type the column has, how it stores values ([`Rule`]), and what a
+//! row gets that leaves the column out or gives NULL.
 
 use millrace_core::schema::DataType;
 
@@ -11,31 +14,34 @@ use crate::mysql_dump::script::Word;
 use crate::mysql_dump::table::{closing, top_level};
 use crate::mysql_types::logical::TypeName;
 
-/// Labels that a SET may have.
+/// The maximum number of labels of a SET.
 const MOST_LABELS: usize = 64;
 
-/// A column.
+/// The definition of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TableColumn {
     pub(super) name: String,
     pub(super) data_type: DataType,
-    /// How its values are stored.
+    /// How the column stores values.
     pub(super) rule: Rule,
     pub(super) nullable: bool,
-    /// Worked out by the server; dumps leave its values out.
+    /// Whether the server computes the values (GENERATED). Dumps leave them out.
     pub(super) generated: bool,
-    /// Not meant by an INSERT that names no columns.
+    /// Whether an INSERT without a column list leaves the column out (INVISIBLE).
     pub(super) invisible: bool,
-    /// Whether a row that leaves it out gets a value rather than NULL.
+    /// Whether a row that leaves the column out gets a value other than NULL.
     pub(super) has_default: bool,
-    /// Whether some servers keep the present moment in the place of NULL: a TIMESTAMP that is declared without NULL.
+    /// Whether some servers store the current time in place of NULL: a TIMESTAMP that is declared
+    /// without NULL.
     pub(super) null_differs: bool,
-    /// Whether the server numbers rows that have 0 there.
+    /// Whether the server assigns a number to rows that have 0 in this column (`AUTO_INCREMENT`).
     pub(super) auto_increment: bool,
 }
 
 impl TableColumn {
-    /// Reads what follows a column's name. An error goes on after the column's name: `has the type …`.
+    /// Parses the type and attributes that follow a column's name. `default` is the default
+    /// collation of the table. The error continues a sentence that begins with the column:
+    /// `has the type …`.
     pub(super) fn parse(name: &str, words: &[Word], default: DefaultCollation) -> Result<Self, String> {
         let word = words
             .first()
@@ -45,7 +51,8 @@ impl TableColumn {
             .to_ascii_lowercase();
         let mut attributes = &words[1..];
         let mut arguments = &[][..];
-        // `character varying(9)`, `national char(9)`, `double precision`, `long varchar`.
+        // Types of several words: `character varying(9)`, `national char(9)`, `double precision`,
+        // `long varchar`. `CHARACTER SET` is not part of a type.
         let mut varying = false;
         while let [word, rest @ ..] = attributes
             && (word.is_any(&["VARYING", "PRECISION", "VARCHAR", "VARCHARACTER", "VARBINARY", "CHAR"])
@@ -59,6 +66,8 @@ impl TableColumn {
             arguments = &attributes[1..end];
             attributes = &attributes[end + 1..];
         }
+        // Only tokens outside of parentheses are attributes: CHECK and AS expressions may contain
+        // the same keywords.
         let flat = top_level(attributes);
         let has = |keyword: &str| flat.iter().any(|word| word.is(keyword));
         let pair =
@@ -77,13 +86,13 @@ impl TableColumn {
         let is_char = matches!(word.as_str(), "char" | "character" | "varchar");
         let type_name = TypeName {
             word: &word,
-            // The comma between the two is an argument too.
+            // The comma between the two lengths is an argument too.
             lengths: [number(0), number(2)],
             unsigned,
             binary: default.charset == Charset::Binary || (has("BYTE") && is_char),
         };
         let (mut data_type, form) = type_name.data_type()?;
-        // MariaDB's JSON is a text with this check.
+        // MariaDB stores JSON as a text column with this CHECK.
         let json_check = attributes
             .windows(3)
             .any(|words| words[0].is("CHECK") && words[1].is_symbol(b'(') && words[2].is("json_valid"));
@@ -102,12 +111,14 @@ impl TableColumn {
         if matches!(&rule, Rule::Set(labels) if labels.names.len() > MOST_LABELS) {
             return Err(format!("is a SET of more than {MOST_LABELS} labels, which no server takes"));
         }
+        // SERIAL implies NOT NULL, AUTO_INCREMENT and UNIQUE.
         let is_serial = word == "serial" || has("SERIAL");
         let not_null = pair("NOT", "NULL") || column_keys(words).primary || is_serial;
         let may_be_null =
             flat.iter().enumerate().any(|(at, word)| word.is("NULL") && !(at > 0 && flat[at - 1].is("NOT")));
         let generated = has("GENERATED") || has("AS");
-        // `explicit_defaults_for_timestamp`, which is off up to MySQL 5.7 and MariaDB 10.9, decides.
+        // This depends on the server's `explicit_defaults_for_timestamp`, which is off up to MySQL
+        // 5.7 and MariaDB 10.9.
         let null_differs = word == "timestamp" && !not_null && !may_be_null && !generated;
         let auto_increment = has("AUTO_INCREMENT") || is_serial;
         Ok(Self {
@@ -118,13 +129,16 @@ impl TableColumn {
             generated,
             invisible: has("INVISIBLE"),
             auto_increment,
+            // A NOT NULL column never becomes NULL: it gets a default, if only the implicit one of
+            // its type.
             has_default: not_null || auto_increment || null_differs || has_default(attributes),
             null_differs,
         })
     }
 }
 
-/// Whether DEFAULT gives something else than NULL. It may stand in brackets: `DEFAULT (uuid())`.
+/// Returns whether DEFAULT gives a value other than NULL. It may be an expression in parentheses:
+/// `DEFAULT (uuid())`.
 fn has_default(attributes: &[Word]) -> bool {
     let mut depth = 0i64;
     let default = attributes.iter().position(|word| {

@@ -1,4 +1,8 @@
-//! The value that a column stores of a literal.
+//! Computes the value that a column stores for a literal.
+//!
+//! The input is a literal of a row, the column's definition and the session's settings. The output
+//! is the value that a server has after it ran the statement. If servers differ in that value,
+//! round or truncate it, or refuse it, the literal is refused and its row goes to quarantine.
 
 use std::borrow::Cow;
 
@@ -19,34 +23,37 @@ use crate::mysql_dump::rule::{Rule, Texts};
 use crate::mysql_dump::session::{Session, Written};
 use crate::mysql_types::stored;
 
-/// The bounds of MEDIUMINT.
+/// The bounds of MEDIUMINT, an integer of three bytes.
 const MEDIUM_LEAST: i128 = -(1 << 23);
 const MEDIUM_UNSIGNED: i128 = (1 << 24) - 1;
 
-/// What a server keeps of a literal.
+/// The value that a server stores for a literal.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum ColumnValue<'a> {
-    /// A number as JSON writes it.
+    /// A number in the notation of JSON.
     Number(Cow<'a, [u8]>),
-    /// UTF-8.
+    /// A text in UTF-8.
     Text(Cow<'a, [u8]>),
     Bytes(Cow<'a, [u8]>),
+    /// The number that a BIT value stands for.
     Bits(u64),
     /// Days since 1970-01-01.
     Days(i32),
-    /// Microseconds, since 1970-01-01 or of a length of time.
+    /// Microseconds: since 1970-01-01 00:00:00 (DATETIME, TIMESTAMP), or a duration (TIME).
     Micros(i64),
+    /// A zero or partial date, such as `2024-00-10`.
     ZeroDate,
 }
 
-/// Room to work in.
+/// Reusable buffers for unescaped and decoded bytes.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     plain: Vec<u8>,
     decoded: Vec<u8>,
 }
 
-/// Reads a literal that is not NULL for a column. `row` is what its range counts in. What servers differ in, or refuse, is refused.
+/// Returns the value that a column stores for a literal that is not NULL. The literal's range is an
+/// offset into `row`. The refusal is the reason for quarantine.
 pub(super) fn read<'a>(
     literal: &Literal,
     row: &'a [u8],
@@ -55,6 +62,7 @@ pub(super) fn read<'a>(
     scratch: &'a mut Scratch,
 ) -> Result<ColumnValue<'a>, Refusal> {
     let refused = || wrong_type(column, literal.kind);
+    // Only the server knows the default.
     if literal.kind == LiteralKind::Default {
         return Err(refused());
     }
@@ -80,7 +88,8 @@ pub(super) fn read<'a>(
             text_value(text, &column.rule, is_bytes)
         }
         Rule::Text(texts) if is_number => {
-            // A number that is stored as a text is written anew by the server; these are the ones that stay as they are.
+            // The server formats a number that is stored as text. Only numbers whose notation this
+            // does not change are accepted.
             let digits = number_of(literal, row, &mut scratch.plain);
             let kept = |number: Number<'_>| {
                 let (before, after) = number.shape();
@@ -92,6 +101,7 @@ pub(super) fn read<'a>(
             let text = String::from_utf8_lossy(digits).into_owned();
             fitted(Cow::Owned(text.into_bytes()), texts).map(ColumnValue::Text)
         }
+        // A number names a label by its position, or several labels by its bits.
         Rule::Enum(list) if is_number => {
             let label = labels::by_number(list, number_of(literal, row, &mut scratch.plain))?;
             Ok(ColumnValue::Text(Cow::Owned(label.into_bytes())))
@@ -106,6 +116,7 @@ pub(super) fn read<'a>(
                 return Err(Refusal::out_of_range("the value is longer than its column"));
             }
             Ok(ColumnValue::Bytes(match pad {
+                // BINARY pads with zeros.
                 Some(length) if bytes.len() < *length => {
                     let mut bytes = bytes.to_vec();
                     bytes.resize(*length, 0);
@@ -125,16 +136,19 @@ pub(super) fn read<'a>(
                 return Err(Refusal::out_of_range("the number is below zero, and its column is unsigned"));
             }
             let bounds = if *unsigned { 0..=MEDIUM_UNSIGNED } else { MEDIUM_LEAST..=-MEDIUM_LEAST - 1 };
+            // The logical type, a 32-bit integer, would accept more.
             if *medium && number.integer().is_ok_and(|whole| !bounds.contains(&whole)) {
                 return Err(Refusal::out_of_range("the number is out of the range of MEDIUMINT"));
             }
             if number.has_exponent() && matches!(column.data_type, DataType::Decimal { .. }) {
-                // Servers go by a double there.
+                // Servers convert such a number through a double.
                 return Err(Refusal::out_of_range("a number with an exponent is no exact decimal"));
             }
+            // Minus zero becomes zero.
             if text.starts_with(b"-") && !text.iter().any(|byte| matches!(byte, b'1'..=b'9')) {
                 return Ok(ColumnValue::Number(Cow::Owned(text[1..].to_vec())));
             }
+            // A server would round a number with more digits than FLOAT(p,s) has.
             if let Some((precision, scale)) = digits {
                 number
                     .scaled((*precision).min(38), *scale)
@@ -150,15 +164,18 @@ pub(super) fn read<'a>(
     }
 }
 
+/// Returns the charset in which a column stores text.
 fn charset_of(rule: &Rule) -> Charset {
     match rule {
         Rule::Text(texts) => texts.charset,
         Rule::Enum(labels) | Rule::Set(labels) => labels.charset,
-        // JSON of MySQL's and MariaDB's is UTF-8.
+        // Both MySQL and MariaDB store JSON as UTF-8.
         _ => Charset::Utf8,
     }
 }
 
+/// Returns the value that a column stores for a text. `is_bytes` says that the literal was written
+/// in hexadecimal digits; labels of ENUM and SET are then compared by their exact bytes.
 fn text_value<'a>(text: Cow<'a, [u8]>, rule: &Rule, is_bytes: bool) -> Result<ColumnValue<'a>, Refusal> {
     Ok(ColumnValue::Text(match rule {
         Rule::Text(texts) => fitted(text, texts)?,
@@ -176,7 +193,10 @@ fn text_value<'a>(text: Cow<'a, [u8]>, rule: &Rule, is_bytes: bool) -> Result<Co
     }))
 }
 
-/// A text as a column of texts keeps it.
+/// Returns a text as a text column stores it, without the trailing blanks that the column drops.
+///
+/// Refuses a text that is longer than the column, or that has a character which the charset of the
+/// column lacks.
 fn fitted<'a>(mut text: Cow<'a, [u8]>, texts: &Texts) -> Result<Cow<'a, [u8]>, Refusal> {
     let too_long = || Refusal::out_of_range("the text is longer than its column");
     let whole = std::str::from_utf8(&text).map_err(|_| not_utf8())?;
@@ -186,8 +206,9 @@ fn fitted<'a>(mut text: Cow<'a, [u8]>, texts: &Texts) -> Result<Cow<'a, [u8]>, R
     let mut end = whole.len();
     if texts.trimmed {
         end = whole.trim_end_matches(' ').len();
+    // A text cannot have more characters than bytes, so most texts need no counting.
     } else if let Some(most) = texts.characters.filter(|most| whole.len() > *most) {
-        // Blanks beyond the end are cut off, whatever the mode.
+        // The server truncates trailing blanks beyond the length in any `sql_mode`.
         if let Some((at, _)) = whole.char_indices().nth(most)
             && whole[at..].bytes().all(|byte| byte == b' ')
         {
@@ -208,7 +229,7 @@ fn fitted<'a>(mut text: Cow<'a, [u8]>, texts: &Texts) -> Result<Cow<'a, [u8]>, R
     Ok(text)
 }
 
-/// The bytes of a literal as they stand between its quotes, or are meant by its digits.
+/// Returns the bytes of a literal: unescaped, or decoded from hexadecimal digits.
 fn plain_of<'a>(literal: &Literal, row: &'a [u8], session: &Session, scratch: &'a mut Vec<u8>) -> &'a [u8] {
     let source = &row[literal.range.clone()];
     match literal.kind {
@@ -225,6 +246,8 @@ fn plain_of<'a>(literal: &Literal, row: &'a [u8], session: &Session, scratch: &'
     }
 }
 
+/// Returns the text of a number. Truth values are 1 and 0. A minus sign that was separated by
+/// blanks is put before the digits.
 fn number_of<'a>(literal: &Literal, row: &'a [u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
     let source = &row[literal.range.clone()];
     match literal.kind {
@@ -240,7 +263,12 @@ fn number_of<'a>(literal: &Literal, row: &'a [u8], scratch: &'a mut Vec<u8>) -> 
     }
 }
 
-/// The characters of a text, in UTF-8.
+/// Returns the characters of a text literal, in UTF-8. Refuses a text whose bytes or characters
+/// cannot be determined.
+///
+/// The charset of the bytes is that of the introducer (`_latin1'…'`); without one, that of the
+/// column for `_binary` and hexadecimal literals; else that of the client or, if the client has
+/// none, that of `CONVERT('…' USING …)`.
 fn text_of<'a>(
     literal: &Literal,
     row: &'a [u8],
@@ -262,6 +290,7 @@ fn text_of<'a>(
             Written::Unread(_) => Charset::Foreign,
         },
     };
+    // ASCII bytes mean the same in every charset but those that are `Foreign`.
     if bytes.is_ascii() && charset != Charset::Foreign {
         return Ok(Cow::Borrowed(bytes));
     }
@@ -276,6 +305,8 @@ fn text_of<'a>(
         charset.decode(bytes, decoded)?;
         &decoded[..]
     };
+    // The server converts texts of the client to the charset of the connection. If that is unknown,
+    // only characters of `latin1` are certain to survive.
     let is_narrowed = session.lossy_connection_charset
         && literal.introducer == Introducer::Client
         && literal.kind != LiteralKind::Hex;
@@ -286,7 +317,8 @@ fn text_of<'a>(
     Ok(Cow::Borrowed(text))
 }
 
-/// The bytes that a column without a charset keeps of a literal.
+/// Returns the bytes that a column without a charset stores. Refuses a text that the server would
+/// convert to an unknown charset first.
 fn bytes_of<'a>(
     literal: &Literal,
     row: &'a [u8],
@@ -302,16 +334,18 @@ fn bytes_of<'a>(
     Ok(bytes)
 }
 
+/// Decodes hexadecimal digits into `out`.
 fn bytes_of_hex(digits: &[u8], out: &mut Vec<u8>) {
     let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or(0) as u8;
     out.clear();
-    // An odd number of digits has a zero before it.
+    // An odd number of digits counts as if a zero preceded them.
     let (first, rest) = digits.split_at(digits.len() % 2);
     out.extend(first.iter().map(|&byte| digit(byte)));
     out.extend(rest.chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])));
 }
 
-/// The number that a BIT value is: dumps write it as bytes, most significant first.
+/// Returns the number that a BIT value stands for. Dumps write it as bytes, most significant first.
+/// Returns `None` if it has more than 64 bits or the literal is none of bits.
 fn bits_of(literal: &Literal, row: &[u8], session: &Session, scratch: &mut Scratch) -> Option<u64> {
     let source = &row[literal.range.clone()];
     match literal.kind {
@@ -329,6 +363,8 @@ fn bits_of(literal: &Literal, row: &[u8], session: &Session, scratch: &mut Scrat
     }
 }
 
+/// Returns a geometry as well-known binary. Dumps write it in the stored form (reference system,
+/// then binary), or with a function from text or binary. Returns `None` for any other literal.
 fn geometry_of<'a>(
     literal: &Literal,
     row: &'a [u8],
@@ -352,7 +388,8 @@ fn geometry_of<'a>(
     }
 }
 
-/// A year from 1901 to 2155, or 0. Of one or two digits it is one from 1970 to 2069, but for the number 0.
+/// Parses a year from 1901 to 2155, or 0. A year of one or two digits is from 1970 to 2069, except
+/// for the number 0.
 fn year(text: &[u8], is_text: bool) -> Result<u32, Refusal> {
     let out = || Refusal::out_of_range("expected a year from 1901 to 2155");
     let digits = Some(text).filter(|text| !text.is_empty() && text.iter().all(u8::is_ascii_digit));
@@ -368,6 +405,8 @@ fn year(text: &[u8], is_text: bool) -> Result<u32, Refusal> {
     }
 }
 
+/// Parses a date, a date and time, or a TIME. A TIMESTAMP becomes an instant by the session's time
+/// zone. Refuses fractions of a second that the column would round.
 fn moment_value(text: &[u8], rule: &Rule, session: &Session) -> Result<ColumnValue<'static>, Refusal> {
     let too_fine = || Refusal::out_of_range("the fraction of a second has more digits than its column");
     if let Rule::Time { fraction } = rule {
@@ -398,7 +437,8 @@ fn moment_value(text: &[u8], rule: &Rule, session: &Session) -> Result<ColumnVal
     }
 }
 
-/// As the server writes it.
+/// Returns a UUID in the notation of the server: 36 characters in lower case. Returns `None` for
+/// any other text.
 fn uuid(text: &[u8]) -> Option<Vec<u8>> {
     let shaped = text.len() == 36
         && text.iter().enumerate().all(|(at, byte)| match at {
@@ -408,6 +448,8 @@ fn uuid(text: &[u8]) -> Option<Vec<u8>> {
     shaped.then(|| text.to_ascii_lowercase())
 }
 
+/// Returns whether a text is an IP address in the notation of the server, which would rewrite any
+/// other. An IPv6 address with a dotted part is accepted as it is.
 fn is_address(text: &[u8], six: bool) -> bool {
     let text = std::str::from_utf8(text).unwrap_or_default();
     if six {
@@ -418,7 +460,7 @@ fn is_address(text: &[u8], six: bool) -> bool {
     }
 }
 
-/// The refusal of a literal that a column cannot hold.
+/// The refusal of a literal whose kind the column cannot store.
 pub(super) fn wrong_type(column: &TableColumn, kind: LiteralKind) -> Refusal {
     let found = match kind {
         LiteralKind::Null => "NULL",

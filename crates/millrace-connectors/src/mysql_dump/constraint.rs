@@ -1,21 +1,23 @@
-//! Keys, foreign keys and checks of tables, as definitions name them.
+//! Parses the keys and constraints of a table's definition.
 
 use crate::mysql_dump::script::Word;
 use crate::mysql_dump::table::{closing, split, top_level};
 
-/// A key under which a table has one row.
+/// A primary or unique key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Key {
-    /// Its name, where the definition says one.
+    /// The name, if the definition has one.
     pub(super) name: Option<String>,
-    /// Its columns, and how many characters of each count, where not all do.
+    /// The columns, each with the length of its prefix if only a prefix is part of the key:
+    /// characters of a text, bytes of a binary value.
     pub(super) columns: Vec<(String, Option<usize>)>,
-    /// Whether it has a part that is no column.
+    /// Whether a part of the key is an expression.
     pub(super) computed: bool,
 }
 
 impl Key {
-    /// The key whose columns stand in the first brackets. `words` follow PRIMARY or UNIQUE; `symbol` is the name of the constraint.
+    /// Parses the key whose columns are in the first parentheses. `words` follow PRIMARY or UNIQUE;
+    /// `symbol` is the name of the constraint, which the key has if it has no name of its own.
     pub(super) fn of(symbol: Option<&str>, words: &[Word]) -> Self {
         let open = words.iter().position(|word| word.is_symbol(b'('));
         let before = &words[..open.unwrap_or(words.len())];
@@ -38,26 +40,28 @@ impl Key {
         key
     }
 
-    /// The key of one column.
+    /// Returns a key of one whole column.
     pub(super) fn of_column(name: &str) -> Self {
         Self { columns: vec![(name.to_owned(), None)], ..Self::default() }
     }
 
-    /// Whether a statement that drops this name drops the key. Without a name of its own it has that of its first column.
+    /// Returns whether the key has this name, in any letter case. A key without a name has that of
+    /// its first column.
     pub(super) fn is_named(&self, name: &str) -> bool {
         let own = self.name.as_deref().or_else(|| self.columns.first().map(|(column, _)| column.as_str()));
         own.is_some_and(|own| own.eq_ignore_ascii_case(name))
     }
 }
 
-/// What the definition of a column says of keys.
+/// The keys that the definition of a column declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ColumnKeys {
     pub(super) primary: bool,
     pub(super) unique: bool,
 }
 
-/// The keys that the words behind a column's name make: `PRIMARY KEY` or `KEY` alone, `UNIQUE` or `UNIQUE KEY`, `SERIAL`.
+/// Finds the keys that a column's definition declares: `PRIMARY KEY` or `KEY` alone, `UNIQUE` or
+/// `UNIQUE KEY`, and `SERIAL`, which is unique. `words` follow the column's name.
 pub(super) fn column_keys(words: &[Word]) -> ColumnKeys {
     let flat = top_level(words);
     let is_primary = |at: usize| flat[at].is("KEY") && !(at > 0 && flat[at - 1].is("UNIQUE"));
@@ -70,14 +74,16 @@ pub(super) fn column_keys(words: &[Word]) -> ColumnKeys {
 /// A foreign key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ForeignKey {
-    /// The table that it refers to, without its database.
+    /// The referenced table, without its database.
     pub(super) parent: String,
-    /// Whether rows go or change with those that they refer to (`ON DELETE CASCADE`, `ON UPDATE SET NULL`).
+    /// Whether rows are deleted or changed with the rows that they refer to (`ON DELETE CASCADE`,
+    /// `ON UPDATE SET NULL`).
     pub(super) cascades: bool,
 }
 
 impl ForeignKey {
-    /// The foreign key that an element of a definition makes, be it of a column.
+    /// Parses the foreign key of an element of a definition or of a column. Returns `None` if there
+    /// is none.
     pub(super) fn of(words: &[Word]) -> Option<Self> {
         let at = words.iter().position(|word| word.is("REFERENCES"))?;
         let rest = &words[at + 1..];
@@ -95,7 +101,8 @@ impl ForeignKey {
     }
 }
 
-/// Whether words have a CHECK that a server enforces. That a text is JSON is held here too, and need not count.
+/// Returns whether an element has a CHECK that the server enforces. If `but_json`, a CHECK that the
+/// text is JSON does not count, because the reader checks that itself.
 pub(super) fn has_check(words: &[Word], but_json: bool) -> bool {
     let mut depth = 0i64;
     for (at, word) in words.iter().enumerate() {
@@ -106,7 +113,7 @@ pub(super) fn has_check(words: &[Word], but_json: bool) -> bool {
         let end = words.get(at + 1).filter(|word| word.is_symbol(b'(')).and_then(|_| closing(words, at + 1));
         let after = end.map_or(&[][..], |end| &words[end + 1..]);
         let is_off = matches!(after, [not, enforced, ..] if not.is("NOT") && enforced.is("ENFORCED"));
-        // `CHECK (json_valid(c))`, and nothing else in the brackets.
+        // `CHECK (json_valid(c))`, with nothing else in the parentheses.
         let is_json = but_json && end == Some(at + 6) && words[at + 2].is("json_valid");
         if !is_off && !is_json {
             return true;
@@ -115,7 +122,8 @@ pub(super) fn has_check(words: &[Word], but_json: bool) -> bool {
     false
 }
 
-/// Whether the options of a table divide its rows so that some values have no partition.
+/// Returns whether a table is partitioned in such a way that some values belong to no partition, so
+/// that the server rejects their rows.
 pub(super) fn has_gaps(options: &[Word]) -> bool {
     let by = options.windows(2).position(|pair| pair[0].is("PARTITION") && pair[1].is("BY"));
     by.is_some_and(|by| {

@@ -1,4 +1,10 @@
-//! The bytes of a dump's files, from any place on.
+//! Reads the bytes of a dump's files from any offset.
+//!
+//! A file that is uncompressed and on this machine is read in place. It must not change between the
+//! two passes: its version is compared when a part is opened and when the end of a part is read.
+//! Any other file is decompressed or downloaded once, and copied into a scratch file of compressed
+//! blocks (ADR 0030). Offsets count uncompressed bytes. A file that changed is an error, and so is
+//! a scratch file that cannot be written.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
@@ -13,30 +19,31 @@ use crate::files::input_file::{InputFile, Place};
 use crate::files::stamp;
 use crate::files::watch::changed;
 
-/// Bytes of a file that are packed together in the scratch file.
+/// The number of uncompressed bytes of a block in the scratch file.
 const BLOCK: usize = 4 << 20;
-/// The fastest level of the packer.
+/// The compression level of zstd: the fastest one.
 const LEVEL: i32 = 1;
 
-/// A file that was read once.
+/// The content of a file that was read once.
 #[derive(Debug)]
 pub(super) enum Content {
-    /// It lies on this machine as it is read.
+    /// The file is on this machine and uncompressed.
     Plain {
         name: String,
         path: PathBuf,
-        /// What it was when it was read.
+        /// The version of the file when it was read.
         stamp: Option<String>,
     },
-    /// What it holds is in a scratch file, because it is packed or of another machine.
+    /// The content is in a scratch file, because the file is compressed or on another machine.
     Kept(Kept),
-    /// Bytes of a test.
+    /// Bytes given by a test.
     #[cfg(any(test, feature = "fuzz"))]
     Given(Vec<u8>),
 }
 
 impl Content {
-    /// Opens a file to be read from its beginning. What [`Opened::finish`] gives then reads from other places.
+    /// Opens a file for reading from its beginning. After that, [`Opened::finish`] returns the
+    /// content for reading from any offset. `scratch` is the folder for scratch files.
     pub(super) fn open(file: &InputFile, scratch: &Path) -> Result<Opened> {
         let input = Input::open(file)?;
         let (place, keeper) = match &file.place {
@@ -49,7 +56,8 @@ impl Content {
         Ok(Opened { name: file.name.clone(), input, place, keeper })
     }
 
-    /// The bytes from one place to another.
+    /// Returns a reader of the bytes from `start` to `end`, both in bytes from the beginning of the
+    /// content.
     pub(super) fn part(&self, start: u64, end: u64) -> Result<Box<dyn Read + '_>> {
         match self {
             Self::Plain { name, path, stamp } => {
@@ -64,6 +72,8 @@ impl Content {
                         opened
                     },
                 };
+                // The metadata are those of the opened file, so a file that replaced it at its path
+                // is noticed.
                 if *stamp != version(&metadata) {
                     return Err(changed(name));
                 }
@@ -76,17 +86,19 @@ impl Content {
     }
 }
 
-/// What a file is: when it was changed, which one it is, and how large.
+/// Returns what identifies a version of a file: its modification time, its identity and its size.
+/// `None` if the system does not tell.
 fn version(metadata: &Metadata) -> Option<String> {
     stamp::of(metadata).map(|stamp| format!("{stamp}/{}", metadata.len()))
 }
 
+/// The error for a scratch file that cannot be written.
 fn full(name: &str, error: &io::Error) -> Error {
     let message = format!("what file `{name}` holds cannot be written to the project's folder `.millrace`");
     Error::new(ErrorKind::Resources, message).caused_by(error)
 }
 
-/// A part of a file as it lies on the disk.
+/// A reader of a part of a file in place.
 struct Part<'a> {
     name: &'a str,
     path: &'a Path,
@@ -100,7 +112,7 @@ impl Read for Part<'_> {
         let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         let n = self.file.read(&mut buffer[..most])?;
         self.left -= n as u64;
-        // Cut shorter, or changed since: what was read may be of two moments.
+        // The file was truncated or changed: the bytes that were read may come from two versions.
         if n == 0 || self.left == 0 {
             let now = std::fs::metadata(self.path)?;
             if (n == 0 && most > 0) || version(&now) != *self.stamp {
@@ -111,10 +123,11 @@ impl Read for Part<'_> {
     }
 }
 
-/// A file that is being read from its beginning.
+/// A file that is read from its beginning, and copied to a scratch file if necessary.
 pub(super) struct Opened {
     name: String,
     input: Input,
+    /// The path and version of a file that can be read in place.
     place: Option<(PathBuf, Option<String>)>,
     keeper: Option<Keeper>,
 }
@@ -130,7 +143,7 @@ impl Read for Opened {
 }
 
 impl Opened {
-    /// What the file was, and its content.
+    /// Returns the state of the file for the checkpoint, and its content.
     pub(super) fn finish(self) -> Result<(FileState, Content)> {
         let state = self.input.finish()?;
         let content = match (self.place, self.keeper) {
@@ -148,16 +161,19 @@ impl Opened {
     }
 }
 
-/// Packs what is read, block by block, so that it can be read from any place on.
+/// Compresses what is read into blocks of a scratch file, so that it can be read from any offset.
 struct Keeper {
     file: File,
+    /// The uncompressed bytes of the current block.
     block: Vec<u8>,
-    /// Where each block starts in the scratch file.
+    /// The offset of each block in the scratch file.
     starts: Vec<u64>,
+    /// The size of the scratch file.
     end: u64,
 }
 
 impl Keeper {
+    /// Creates an unnamed scratch file, which the operating system removes with the process.
     fn new(scratch: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(scratch)?;
         let file = tempfile::tempfile_in(scratch)?;
@@ -176,6 +192,7 @@ impl Keeper {
         Ok(())
     }
 
+    /// Writes the current block, compressed.
     fn pack(&mut self) -> io::Result<()> {
         let packed = zstd::bulk::compress(&self.block, LEVEL)?;
         self.file.write_all(&packed)?;
@@ -194,22 +211,23 @@ impl Keeper {
     }
 }
 
-/// What a file held, in a scratch file that goes with it.
+/// The content of a file in a scratch file, which ends with this value.
 #[derive(Debug)]
 pub(super) struct Kept {
     file: Arc<Mutex<File>>,
-    /// Where each block starts, and where the last one ends.
+    /// The offset of each block in the scratch file, and the end of the last block.
     starts: Vec<u64>,
 }
 
 impl Kept {
-    /// Unpacks a block.
+    /// Returns a block, decompressed. It is empty for a number beyond the last block.
     fn block(&self, number: usize) -> io::Result<Vec<u8>> {
         let (Some(&start), Some(&end)) = (self.starts.get(number), self.starts.get(number + 1)) else {
             return Ok(Vec::new());
         };
         let mut packed = vec![0; (end - start) as usize];
         {
+            // The lock covers position and read together: several streams may share the file.
             let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
             file.seek(SeekFrom::Start(start))?;
             file.read_exact(&mut packed)?;
@@ -218,11 +236,13 @@ impl Kept {
     }
 }
 
+/// A reader of a part of the content in a scratch file.
 struct KeptPart<'a> {
     kept: &'a Kept,
     at: u64,
     end: u64,
-    /// The block in which `at` is, from `from` on; empty before there is one.
+    /// The block that contains the offset `at`, and begins at the offset `from`. Empty before the
+    /// first read.
     block: Vec<u8>,
     from: u64,
 }

@@ -1,4 +1,4 @@
-//! Values of a dump into typed columns.
+//! Appends values of a dump to typed columns.
 
 use millrace_core::schema::DataType;
 use millrace_core::value::Value;
@@ -12,8 +12,11 @@ use crate::mysql_dump::moment::{Moment, date_time};
 use crate::mysql_dump::rule::Rule;
 use crate::mysql_types::stored::{self, Pushed};
 
-/// Appends a value to a column. Nearly always the column is of the very type that the table has; where a captured schema says another, only
-/// what is exactly a value of that goes in. A refusal leaves the column as it was.
+/// Appends a value to a column.
+///
+/// The column nearly always has the type of the table's column. If a captured schema has another
+/// type, only values that are exactly values of that type are accepted. A refusal leaves the column
+/// unchanged. A zero date is not appended; the caller decides what becomes of it.
 pub(super) fn push(
     column: &mut ColumnBuffer,
     value: &ColumnValue<'_>,
@@ -28,6 +31,7 @@ pub(super) fn push(
         ColumnValue::Text(text) => match data_type {
             DataType::Text => column.push_bytes(text),
             DataType::Json => {
+                // Values of JSON columns were checked when they were read.
                 if *rule != Rule::Json {
                     json_text::check(text)?;
                 }
@@ -35,6 +39,7 @@ pub(super) fn push(
             }
             DataType::Date | DataType::Timestamp => match date_time(text).ok_or_else(wrong)? {
                 Moment::Zero => return Ok(Pushed::ZeroDate),
+                // A text with a time of day is not exactly a date.
                 Moment::At { days, time: 0, .. } if data_type == DataType::Date => column.push_days(days),
                 Moment::At { days, time, .. } if data_type == DataType::Timestamp => {
                     column.push_micros(Moment::micros(days, time));
@@ -53,6 +58,7 @@ pub(super) fn push(
             DataType::Text => column.push_bytes(Value::Date(*days).to_string().as_bytes()),
             _ => return Err(wrong()),
         },
+        // A local time, an instant and a duration are never converted into each other.
         ColumnValue::Micros(micros) => match (rule, data_type) {
             (Rule::Time { .. }, DataType::Interval)
             | (Rule::Moment { zoned: false, .. }, DataType::Timestamp)
@@ -64,6 +70,7 @@ pub(super) fn push(
     Ok(Pushed::Value)
 }
 
+/// Appends a number to a column of any type that can hold it exactly.
 fn number(column: &mut ColumnBuffer, text: &[u8]) -> Result<(), Refusal> {
     let data_type = column.data_type();
     let refused = || Refusal::wrong_type(format!("the value is none of {data_type}"));
@@ -74,6 +81,7 @@ fn number(column: &mut ColumnBuffer, text: &[u8]) -> Result<(), Refusal> {
         }
         DataType::Boolean => {
             let flag = match small_integer(text).ok_or_else(refused)? {
+                // Only 0 and 1 are truth values.
                 0 => false,
                 1 => true,
                 _ => return Err(numeric::out_of_range(data_type)),
@@ -86,8 +94,8 @@ fn number(column: &mut ColumnBuffer, text: &[u8]) -> Result<(), Refusal> {
         _ => return Err(refused()),
     }
     Number::parse(text).ok_or_else(refused)?;
-    // The dump's digits are the server's rendering of a binary number, so the nearest one is the value itself. A FLOAT is read as a
-    // DOUBLE first, as the server does.
+    // The dump's digits are the server's notation of a binary number, so the nearest binary number
+    // is the value itself. A FLOAT is parsed as a DOUBLE first, as the server does.
     let double =
         std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok()).ok_or_else(refused)?;
     let fits = column.push_with(|values| match values {
@@ -97,6 +105,7 @@ fn number(column: &mut ColumnBuffer, text: &[u8]) -> Result<(), Refusal> {
         Values::Float64(list) => Some(double).filter(|x| x.is_finite()).map(|x| list.push(x)).is_some(),
         _ => false,
     });
+    // Infinity means that the number is too large for the type.
     if fits { Ok(()) } else { Err(numeric::out_of_range(data_type)) }
 }
 
@@ -112,7 +121,8 @@ mod tests {
     use crate::mysql_dump::session::Variables;
     use crate::mysql_dump::zone::Zone;
 
-    /// How a literal arrives in a column of a definition: as a text, or why it does not.
+    /// Returns the value of a literal in a column of this definition, as text, or the code of its
+    /// refusal.
     fn arrives(definition: &str, sql: &str) -> Result<String, QuarantineCode> {
         let row = format!("({sql})");
         let mut literals = Vec::new();

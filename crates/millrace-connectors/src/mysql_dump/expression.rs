@@ -1,4 +1,7 @@
-//! Values of the expressions that dumps set variables to.
+//! Evaluates the expressions that dumps assign to variables.
+//!
+//! Only constants, variables and a few text functions are evaluated. Anything else is
+//! [`Value::Unknown`].
 
 use crate::mysql_dump::lexer::Kind;
 use crate::mysql_dump::script::Word;
@@ -7,24 +10,24 @@ use crate::mysql_dump::table::{closing, split};
 /// The value of a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
-    /// What the server sets at the start of a session.
+    /// The value that the server sets at the start of a session.
     Initial,
     Null,
-    /// A text, a number as it is written, or a word.
+    /// A text, a number in its notation, or a keyword.
     Text(String),
-    /// What only a server can work out.
+    /// A value that only a server can determine.
     Unknown,
 }
 
-/// Brackets and calls within each other that are worked out.
+/// The maximum nesting depth of parentheses and calls, which bounds the recursion.
 const DEEPEST: usize = 32;
 
-/// Works out an expression; `read` gives the value of the variable that words name.
+/// Evaluates an expression. `read` returns the value of the variable that its tokens name.
 pub(super) fn evaluate(words: &[Word], read: &mut dyn FnMut(&[Word]) -> Value) -> Value {
     within(words, read, DEEPEST)
 }
 
-/// The same, with so many levels to go.
+/// Evaluates an expression of at most `levels` nested levels.
 fn within(words: &[Word], read: &mut dyn FnMut(&[Word]) -> Value, levels: usize) -> Value {
     let Some(below) = levels.checked_sub(1) else { return Value::Unknown };
     let words = match words {
@@ -32,6 +35,7 @@ fn within(words: &[Word], read: &mut dyn FnMut(&[Word]) -> Value, levels: usize)
         words => words,
     };
     let Some(first) = words.first() else { return Value::Unknown };
+    // Whether the parenthesis at `open` is closed by the last token, so that it encloses the rest.
     let is_last = |open: usize| closing(words, open).is_some_and(|end| end + 1 == words.len());
     if first.is_symbol(b'(') && is_last(0) {
         return within(&words[1..words.len() - 1], read, below);
@@ -50,6 +54,7 @@ fn within(words: &[Word], read: &mut dyn FnMut(&[Word]) -> Value, levels: usize)
             }
             _ => Value::Unknown,
         },
+        // A charset introducer: `_utf8'…'`.
         [introducer, word] if introducer.kind == Kind::Word && introducer.text.starts_with('_') => {
             within(std::slice::from_ref(word), read, below)
         }
@@ -63,8 +68,10 @@ fn within(words: &[Word], read: &mut dyn FnMut(&[Word]) -> Value, levels: usize)
     }
 }
 
+/// Evaluates a function call with evaluated arguments.
 fn call(name: &str, arguments: &[Value]) -> Value {
-    // The texts of a mode that nobody has set are not known, but none of those that matter is among them.
+    // The initial `sql_mode` is unknown, but none of the modes that matter here is in it. So an
+    // empty text stands for it.
     let text = |value: &Value| match value {
         Value::Initial => Some(String::new()),
         Value::Text(text) => Some(text.clone()),

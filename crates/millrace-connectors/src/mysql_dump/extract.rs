@@ -1,4 +1,8 @@
-//! The rows of one table, out of a dump into columns.
+//! Converts the rows of one table into batches of typed columns.
+//!
+//! Each row is checked for a repeated key, then its cells are converted one by one. A row that
+//! cannot be loaded exactly goes to quarantine with its code and reason. If it is uncertain which
+//! rows a server would have (REPLACE and INSERT IGNORE), the reading ends with an error instead.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,46 +28,52 @@ use crate::mysql_dump::table::Table;
 use crate::mysql_types::stored::Pushed;
 use crate::mysql_types::zero_dates::ZeroDates;
 
+/// The reason if keys are unknown.
 const CANNOT_COMPARE: &str =
     "REPLACE or INSERT IGNORE may meet a row whose key is there already, and the keys cannot be compared";
 
-/// What a statement does with rows whose key is there.
+/// What a statement does with a row whose key exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
-    /// It fails.
+    /// The statement fails.
     Insert,
-    /// It passes over the row (INSERT IGNORE), or puts it in the place of the other (REPLACE).
+    /// The statement skips the row (INSERT IGNORE), or replaces the existing one (REPLACE).
     ReplaceOrIgnore,
 }
 
-/// Where a value of a row goes.
+/// The destination of a value of a row.
 #[derive(Debug, Clone, Copy)]
 enum Slot {
-    /// Into a column of that index; its number in the table.
+    /// The column `index` of the batch; `number` is the index of the column in the table.
     Column { index: usize, number: usize },
-    /// Excluded, generated or not asked for.
+    /// The value is not loaded: the column is excluded, generated or not requested.
     Ignored,
-    /// A column that the contract does not let in, by its number in the table.
+    /// The row is refused: the contract does not allow the column. The number is its index in the
+    /// table.
     Refused(usize),
 }
 
-/// Takes the rows of a table.
+/// Receives the rows of one table and sends batches.
 #[derive(Debug)]
 pub(super) struct Extract {
     delivery: Delivery,
     excluded: LeftOut,
+    /// Whether a column that is neither requested nor excluded puts its rows into quarantine.
     refuse_unknown: bool,
     zero_dates: ZeroDates,
-    /// None where a row of a key that was there takes the place of the other.
+    /// The keys of earlier rows. `None` if no statement of the table replaces or skips rows and the
+    /// load keeps the rows of earlier loads, so that a repeated key is left to the load.
     keys: Option<KeyWatch>,
     statement: Option<Statement>,
+    /// The destination of each value of the current statement's rows.
     slots: Vec<Slot>,
-    /// What refuses every row of the present statement: a column that it leaves to a default.
+    /// The column and reason that refuse every row of the current statement: it leaves the column
+    /// to a default.
     missing: Option<(usize, Refusal)>,
     scratch: Scratch,
 }
 
-/// How the rows of the present statement are read.
+/// How to read the rows of the current statement.
 #[derive(Debug, Clone)]
 pub(super) struct Statement {
     pub(super) table: Arc<Table>,
@@ -72,6 +82,8 @@ pub(super) struct Statement {
 }
 
 impl Extract {
+    /// Prepares a read of the table `found`. `request` names the columns and says what goes to
+    /// quarantine.
     pub(super) fn new(
         found: &DumpTable,
         request: &ReadRequest,
@@ -94,8 +106,9 @@ impl Extract {
         }
     }
 
-    /// Starts an INSERT: `columns` are the names that it gives, none for all visible columns. An error says what the statement names and
-    /// the table lacks.
+    /// Starts an INSERT. `columns` are the names in its column list; without a list, its rows have
+    /// a value for each visible column. It is an error if the statement names an unknown column, or
+    /// a column twice.
     pub(super) fn begin(&mut self, statement: Statement, columns: Option<&[String]>) -> Result<(), String> {
         let table = &statement.table;
         let numbers: Vec<usize> = match columns {
@@ -124,6 +137,7 @@ impl Extract {
             }
         };
         self.slots = numbers.iter().map(slot).collect();
+        // A requested column that gets its default: only the server knows the value.
         self.missing = table.columns.iter().enumerate().find_map(|(number, column)| {
             let index =
                 writer.index(&column.name).filter(|_| column.has_default && !numbers.contains(&number))?;
@@ -137,7 +151,8 @@ impl Extract {
         Ok(())
     }
 
-    /// Takes a row. An error of its own says why what a server has cannot be told.
+    /// Loads a row or puts it into quarantine. The inner error says that it is unknown which rows a
+    /// server would have; the outer error is one of delivery.
     pub(super) fn row(&mut self, literals: &[Literal], place: Place<'_>) -> Result<Result<(), &'static str>> {
         let Some(Statement { table, session, verb }) = self.statement.clone() else { return Ok(Ok(())) };
         if literals.len() != self.slots.len() {
@@ -145,6 +160,8 @@ impl Extract {
             return self.broken(format!("expected {expected} values, found {found}"), place);
         }
         let row = KeyedRow { literals, raw: place.raw, table: &table, session: &session };
+        // The key is recorded even if a cell refuses the row below, because the server may have the
+        // row.
         let keys = self.keys.as_mut();
         match (keys.map_or(Met::New, |keys| keys.row(verb, &row, &mut self.scratch)), verb) {
             (Met::Before, Verb::Insert) => {
@@ -184,6 +201,8 @@ impl Extract {
         Ok(Ok(()))
     }
 
+    /// Converts one value and appends it to its column. Refuses values that a server would replace:
+    /// NULL or 0 in an `AUTO_INCREMENT` column, and NULL in some TIMESTAMP columns.
     fn cell(
         &mut self,
         index: usize,
@@ -217,8 +236,8 @@ impl Extract {
         }
     }
 
-    /// A row that cannot be read. An error of its own as in [`Self::row`]: a server may have put it in the place of another, or may have it
-    /// where a later one is passed over.
+    /// Puts a row that cannot be parsed into quarantine. The inner error is as in [`Self::row`]: a
+    /// server may have the row in place of another, or a later row may be skipped because of it.
     pub(super) fn broken(
         &mut self,
         reason: impl Into<Cow<'static, str>>,
@@ -231,12 +250,12 @@ impl Extract {
         }
     }
 
-    /// The file ends within the statement.
+    /// Records in quarantine that the file ends within the statement.
     pub(super) fn cut_off(&mut self, place: Place<'_>) -> Result<()> {
         self.delivery.refuse(place, None, Refusal::broken("the file ends before the statement does"))
     }
 
-    /// Sends what is left, and says which zero dates became NULL.
+    /// Sends the remaining rows and returns how many zero dates became NULL, by column.
     pub(super) fn finish(self) -> Result<Vec<Conversion>> {
         let conversions = self.zero_dates.conversions(&self.delivery.gathered.writer);
         self.delivery.finish()?;
@@ -244,6 +263,7 @@ impl Extract {
     }
 }
 
+/// Returns whether a value is the number zero.
 fn is_zero(value: &ColumnValue<'_>) -> bool {
     matches!(value, ColumnValue::Number(text) if !text.iter().any(|byte| matches!(byte, b'1'..=b'9')))
 }

@@ -1,5 +1,12 @@
-//! Statement by statement: what a dump defines, where its rows are, and what about them cannot be followed. An allow-list says which
-//! statements change no row; all others end the reading.
+//! The first pass over a dump: follows each statement and records what the dump defines and where
+//! its rows are.
+//!
+//! [`Follower`] takes the statements of all files in order, with the state of the session:
+//! databases, temporary tables, transactions, settings. An allow-list (`statement_effect.rs`) names
+//! the statements that change no row; any other statement ends the reading with an error. A
+//! statement that changes rows of a table in the dump only makes that table unreadable
+//! ([`Refused`]). If it is uncertain which table or row a statement affects, the follower assumes
+//! the case that cannot load wrong rows.
 
 mod changes;
 mod create;
@@ -22,56 +29,62 @@ use crate::mysql_dump::script::{Script, Word, runs_on};
 use crate::mysql_dump::session::{Session, Variables, Written};
 use crate::mysql_dump::statement_effect::{StatementEffect, effect};
 
-/// What is known of a dump that was followed to its end.
+/// The result of the first pass.
 #[derive(Debug)]
 pub(super) struct Followed {
     pub(super) tables: Vec<DumpTable>,
-    /// The table within whose rows the file ends.
+    /// The index of the table within whose rows a file ends, and the error for all other tables.
     pub(super) cut: Option<(usize, Refused)>,
-    /// Whether it locks tables, as dump programs do before rows.
+    /// Whether the dump locks tables, as dump programs do before rows.
     pub(super) locks: bool,
 }
 
-/// What is known of a dump, as far as it was followed.
+/// The state of the first pass.
 #[derive(Debug)]
 pub(super) struct Follower {
     tables: Tables,
-    /// The table within whose rows the file ends.
+    /// The index of the table within whose rows a file ends, and the error for all other tables.
     cut: Option<(usize, Refused)>,
-    /// Number of the present file.
+    /// The index of the current file.
     file: usize,
     file_name: String,
-    /// Names of all files up to this one.
+    /// The names of all files up to the current one.
     files: Vec<String>,
     variables: Variables,
+    /// The current settings, shared with the `index::Rows` that were written under them.
     session: Arc<Session>,
-    /// Changes whenever a name may come to mean another table, or begins to be written in another way.
+    /// A counter that increases whenever a name may begin to mean another table, or to be written
+    /// in another notation. Rows of different generations are never read as one part.
     name_generation: u64,
-    /// Tables of the session alone: database and name.
+    /// Temporary tables of the session: database and name.
     temporary: BTreeSet<(Option<String>, String)>,
-    /// Names in lower case.
+    /// View names in lower case.
     views: BTreeSet<String>,
-    /// Tables of this file whose rows make the server do more.
+    /// Names, in lower case, of tables with an INSERT trigger that this file has created.
     triggers: BTreeSet<String>,
+    /// Names, in lower case, of functions that the dump defines. They may change rows.
     functions: BTreeSet<String>,
-    /// Databases by their names in lower case, and the charset of tables that name none.
+    /// Databases by their names in lower case, with the default collation of their tables.
     databases: BTreeMap<String, DefaultCollation>,
-    /// Whether rows of a table go or change with those of another.
+    /// Whether any table has a foreign key with a cascading action.
     has_cascades: bool,
+    /// Whether an explicit transaction is open.
     in_transaction: bool,
-    /// Whether LOCK TABLES holds any.
+    /// Whether LOCK TABLES is in effect.
     has_locked: bool,
-    /// The first line of rows that are not committed.
+    /// The line of the first rows of the open transaction.
     uncommitted: Option<u64>,
-    /// Whether the statement ends otherwise than by a semicolon.
+    /// Whether the current statement stands between `DELIMITER` commands.
     in_block: bool,
-    /// Whether that statement is a definition whose semicolons end no statement.
+    /// Whether that statement is a definition with a body, whose semicolons do not end it.
     has_body: bool,
+    /// The number of statements that were followed, in all files.
     pub(super) statements: u64,
     locks: bool,
 }
 
 impl Follower {
+    /// Creates the state before the first file.
     pub(super) fn new(variables: Variables) -> Self {
         Self {
             tables: Tables::default(),
@@ -98,7 +111,11 @@ impl Follower {
         }
     }
 
-    /// Follows a file to its end. Each is a session of its own.
+    /// Follows a file to its end. Each file is a session of its own, with `variables` as its
+    /// initial settings.
+    ///
+    /// It is an error if the file looks cut off: the end comment of a dump program is missing, rows
+    /// are not committed, or a saved setting is not restored.
     pub(super) fn follow<R: Read>(
         &mut self,
         number: usize,
@@ -120,6 +137,7 @@ impl Follower {
             } else {
                 self.statement(script)?;
             }
+            // The statement may have changed the session.
             self.take_up(script);
         }
         if script.unfinished() {
@@ -142,7 +160,9 @@ impl Follower {
         Ok(())
     }
 
-    /// The session may write strings, names and texts in another way from here on, or be in another database.
+    /// Passes the settings of the session on to the script, because they decide how the next
+    /// statement is tokenized. Starts a new name generation if the notation or the default database
+    /// has changed.
     fn take_up<R: Read>(&mut self, script: &mut Script<'_, R>) {
         let session = &self.variables.session;
         if *self.session != *session {
@@ -159,7 +179,8 @@ impl Follower {
         };
     }
 
-    /// A statement between `DELIMITER` commands.
+    /// Follows a statement between `DELIMITER` commands. It is cut out and read as a script of its
+    /// own, in which it ends with a semicolon.
     fn block<R: Read>(&mut self, script: &mut Script<'_, R>) -> Result<()> {
         let line = script.start().line;
         let (mut statement, open) = script.block_statement()?;
@@ -173,7 +194,8 @@ impl Follower {
         let mut followed = Ok(());
         if inner.next_statement()? {
             followed = self.statement(&mut inner);
-            // The server would take several one by one.
+            // The client would send several statements as one, and the server would run them one by
+            // one.
             if followed.is_ok() && !self.has_body && inner.next_statement()? {
                 followed = Err(inner.unreadable("several statements stand before a delimiter"));
             }
@@ -182,6 +204,7 @@ impl Follower {
         followed
     }
 
+    /// Follows one statement by its verb.
     fn statement<R: Read>(&mut self, script: &mut Script<'_, R>) -> Result<()> {
         let verb = script.next()?;
         if verb.kind != Kind::Word {
@@ -228,7 +251,7 @@ impl Follower {
                     return Err(self.error(script, "a ROLLBACK takes rows back, and is not followed"));
                 }
                 let words = script.rest_of_statement()?;
-                // One to a SAVEPOINT ends no transaction.
+                // ROLLBACK TO SAVEPOINT does not end the transaction.
                 if !words.iter().any(|word| word.is("TO")) {
                     self.in_transaction = chains(&words);
                 }
@@ -253,12 +276,12 @@ impl Follower {
         }
     }
 
-    /// The table that a statement names.
+    /// Returns the index of the table that a name means in the current session.
     fn find(&self, database: Option<&String>, name: &str) -> Option<usize> {
         self.tables.find(database.or(self.variables.session.database.as_ref()), name)
     }
 
-    /// Whether a name means a table of the session alone. An error where only a server can tell.
+    /// Returns whether a name means a temporary table. It is an error if only a server can tell.
     fn is_temporary<R: Read>(
         &self,
         script: &Script<'_, R>,
@@ -270,7 +293,8 @@ impl Follower {
         })
     }
 
-    /// The same; none where it may: some servers tell letter case apart, and the database is not always said.
+    /// Returns whether a name means a temporary table, or `None` if that is uncertain: some servers
+    /// distinguish letter case, and the dump does not always name the database.
     fn temporary(&self, database: Option<&String>, name: &str) -> Option<bool> {
         let database = database.or(self.variables.session.database.as_ref());
         let mut may_be = false;
@@ -285,25 +309,28 @@ impl Follower {
         (!may_be).then_some(false)
     }
 
+    /// The error at the line of the current statement, which ends the reading of the dump.
     fn error<R: Read>(&self, script: &Script<'_, R>, what: &str) -> millrace_engine::error::Error {
         crate::mysql_dump::script::unreadable(&self.file_name, script.start().line, what)
     }
 
+    /// The reason to refuse a table because of the current statement.
     fn refused<R: Read>(&self, script: &Script<'_, R>, what: String, hint: Option<&'static str>) -> Refused {
         Refused { file: self.file_name.clone(), line: script.start().line, what, hint }
     }
 
+    /// Records that the open transaction is committed.
     fn commit(&mut self) {
         self.uncommitted = None;
         self.in_transaction = false;
     }
 
-    /// `LOCK` and `UNLOCK TABLES`; those of the INSTANCE end no transaction.
+    /// Follows `LOCK TABLES` and `UNLOCK TABLES`. `LOCK INSTANCE` does not commit.
     fn lock<R: Read>(&mut self, script: &mut Script<'_, R>, locks: bool) -> Result<()> {
         let next = script.peek()?;
         if next.is_any(&["TABLES", "TABLE"]) {
             self.locks = true;
-            // UNLOCK TABLES ends a transaction only where tables are locked.
+            // UNLOCK TABLES commits only if tables are locked.
             if locks || self.has_locked {
                 self.commit();
             }
@@ -314,6 +341,8 @@ impl Follower {
         script.end_statement()
     }
 
+    /// Follows `BEGIN` and `START TRANSACTION`. Other forms of START concern replication and change
+    /// no row.
     fn begin<R: Read>(&mut self, script: &mut Script<'_, R>, verb: &Word) -> Result<()> {
         let next = script.peek()?;
         let is_transaction = if verb.is("START") {
@@ -328,18 +357,20 @@ impl Follower {
             return Err(self
                 .error(script, &format!("{} of something is not followed", verb.text.to_ascii_uppercase())));
         }
+        // Beginning a transaction commits the one that is open.
         self.uncommitted = None;
-        // It unlocks tables, too.
+        // Beginning a transaction also releases table locks.
         (self.in_transaction, self.has_locked) = (true, false);
         script.end_statement()
     }
 
-    /// `USE x`, which the client takes without a semicolon too.
+    /// Follows `USE x`. The client also accepts it without a semicolon, at the end of its line.
     fn use_database<R: Read>(&mut self, script: &mut Script<'_, R>) -> Result<()> {
         let name = script.next()?;
         let Some(name) = name.name() else { return Err(self.error(script, "USE names no database")) };
         self.variables.session.database = Some(name.to_owned());
-        // Whoever reads rows on both sides would take it for the beginning of a statement that ends by a semicolon.
+        // The second pass would read a USE without a semicolon as the beginning of a statement that
+        // goes on to the next semicolon. So the rows before and after it must not be one part.
         self.name_generation += 1;
         if script.ends_line()? {
             return Ok(());
@@ -350,7 +381,8 @@ impl Follower {
         script.next().map(|_| ())
     }
 
-    /// A query changes nothing, unless it calls a function that does, or sets a variable.
+    /// Follows a query. It changes no row unless it calls a function of the dump, which is an
+    /// error. User variables that it names become unknown, because it may set them.
     fn select<R: Read>(&mut self, script: &mut Script<'_, R>) -> Result<()> {
         let words = script.rest_of_statement()?;
         for pair in words.windows(2) {
@@ -371,7 +403,7 @@ impl Follower {
     }
 }
 
-/// Whether a COMMIT or ROLLBACK begins the next transaction at once: `AND CHAIN`.
+/// Returns whether a COMMIT or ROLLBACK begins the next transaction at once (`AND CHAIN`).
 fn chains(words: &[Word]) -> bool {
     words.windows(2).any(|pair| pair[0].is("AND") && pair[1].is("CHAIN"))
 }

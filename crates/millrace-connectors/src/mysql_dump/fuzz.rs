@@ -1,4 +1,5 @@
-//! Any bytes as a dump, and any texts in one.
+//! The claims that fuzzing checks: any bytes can be read as a dump, and any text survives being
+//! written into one.
 
 use std::fmt::Write as _;
 
@@ -15,10 +16,11 @@ const COLUMNS: [&str; 5] = ["id int32!", "name text", "day date", "bits uint64",
 
 const TABLE: &str = "CREATE TABLE `t` (id INT PRIMARY KEY, name TEXT, day DATE, bits BIT(9), price DECIMAL(12,2)) CHARSET=utf8mb4;\n";
 
-/// Blocks of any size give the same of any bytes, and a text that is written into a dump comes back.
+/// Reads any bytes as a dump with blocks of different sizes, which must give the same result. Or
+/// writes texts into a dump, which must be read back unchanged.
 ///
 /// # Panics
-/// Where a claim does not hold.
+/// If a claim does not hold.
 pub fn dump(data: &[u8]) {
     let mut input = Input(data);
     let (way, block) = (input.byte(), 1 + usize::from(input.byte()));
@@ -37,10 +39,12 @@ pub fn dump(data: &[u8]) {
     assert_eq!(show(block), show(1 << 20), "blocks of {block}");
 }
 
+/// The table `t` in any letter case.
 fn wanted() -> Wanted {
     Wanted { name: "t".to_owned(), exact: false, database: None }
 }
 
+/// Reads the rows of `t` with blocks of this size.
 fn read(sql: &[u8], block: usize, zero_dates_to_null: bool) -> Result<Outcome> {
     let request = request(&COLUMNS);
     collect(&request.columns, |sender| {
@@ -51,6 +55,7 @@ fn read(sql: &[u8], block: usize, zero_dates_to_null: bool) -> Result<Outcome> {
     })
 }
 
+/// Checks that texts which are written into a dump are read back unchanged.
 fn texts(mut input: Input<'_>) {
     let block = 1 + usize::from(input.byte());
     let mut sql = format!("{TABLE}INSERT INTO `t` VALUES ");
@@ -72,7 +77,7 @@ fn texts(mut input: Input<'_>) {
     assert_eq!(names, expected);
 }
 
-/// As `mysqldump` writes a text, which is as `mysql_real_escape_string` does.
+/// Escapes a text as `mysqldump` does, which is as `mysql_real_escape_string` does.
 fn escaped(text: &str) -> String {
     text.chars().fold(String::new(), |mut out, c| {
         match c {

@@ -1,9 +1,14 @@
-//! Geometries as text (WKT) into well-known binary: <https://www.ogc.org/standard/sfa/>, section 7 and 8.
+//! Converts geometries from well-known text (WKT) to well-known binary (WKB):
+//! <https://www.ogc.org/standard/sfa/>, sections 7 and 8.
+//!
+//! A geometry in WKB is a byte order, a type number, and its parts; each list of parts is preceded
+//! by its length.
 
-/// Nested collections that are followed.
+/// The maximum nesting depth of collections, which bounds the recursion.
 const DEEPEST: usize = 32;
 
-/// The well-known binary of a text, little-endian as MySQL stores it. None for what is no geometry of two dimensions.
+/// Returns the well-known binary of a text, little-endian as MySQL stores it. Returns `None` if the
+/// text is no geometry of two dimensions.
 pub(super) fn of_text(text: &[u8]) -> Option<Vec<u8>> {
     let mut reader = Reader { rest: std::str::from_utf8(text).ok()?.trim() };
     let mut out = Vec::new();
@@ -11,11 +16,13 @@ pub(super) fn of_text(text: &[u8]) -> Option<Vec<u8>> {
     reader.rest.is_empty().then_some(out)
 }
 
+/// The part of the text that is not parsed yet, without blanks before it.
 struct Reader<'a> {
     rest: &'a str,
 }
 
 impl Reader<'_> {
+    /// Parses a geometry with its keyword. The `kind` is the type number of WKB.
     fn geometry(&mut self, out: &mut Vec<u8>, depth: usize) -> Option<()> {
         if depth > DEEPEST {
             return None;
@@ -44,7 +51,7 @@ impl Reader<'_> {
             3 => self.list(out, &mut |reader, out| reader.list(out, &mut Self::point)),
             4 => self.list(out, &mut |reader, out| {
                 head(1, out);
-                // The brackets around each may be left out.
+                // The parentheses around each point are optional.
                 let bracket = reader.take('(').is_some();
                 reader.point(out)?;
                 if bracket { reader.take(')') } else { Some(()) }
@@ -61,7 +68,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `(x, x, …)`, with the number of its parts before them.
+    /// Parses `(x, x, …)`. Writes the number of parts, then the parts.
     fn list(
         &mut self,
         out: &mut Vec<u8>,
@@ -81,6 +88,7 @@ impl Reader<'_> {
         self.take(')')
     }
 
+    /// Parses two coordinates, which have to be finite.
     fn point(&mut self, out: &mut Vec<u8>) -> Option<()> {
         for _ in 0..2 {
             let end = self.rest.find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'))?;
@@ -92,12 +100,14 @@ impl Reader<'_> {
         Some(())
     }
 
+    /// Takes a symbol and the blanks after it.
     fn take(&mut self, symbol: char) -> Option<()> {
         self.rest = self.rest.strip_prefix(symbol)?.trim_start();
         Some(())
     }
 }
 
+/// Writes the byte order (1: little-endian) and the type number of a geometry.
 fn head(kind: u32, out: &mut Vec<u8>) {
     out.push(1);
     out.extend_from_slice(&kind.to_le_bytes());

@@ -1,4 +1,8 @@
-//! What a dump holds: its tables, and where their rows are. See ADR 0030.
+//! The result of the first pass: the tables of a dump, and where their rows are. See ADR 0030.
+//!
+//! Rows are recorded as parts of files, each with the session settings and the table definition
+//! that were in effect. The index also knows which tables cannot be read, and why; [`Index::table`]
+//! returns that as an error.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -14,23 +18,25 @@ use crate::mysql_dump::session::{Session, Written};
 use crate::mysql_dump::table::Table;
 use crate::mysql_dump::zone::Zone;
 
-/// Bytes of other statements that are read with a table's rather than skipped.
+/// The maximum number of bytes of other statements between two statements of a part. They are read
+/// with the part and skipped then.
 const NEAR: u64 = 64 << 10;
-/// Places at which a table's rows are looked for, about.
+/// The approximate maximum number of parts of a table. Beyond it, parts grow over any distance.
 const MOST: usize = 4096;
 
-/// Which table is wanted.
+/// The table that a stream reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) name: String,
-    /// Whether the name has to be spelled so. The name of a stream need not; that of the setting `table` has to.
+    /// Whether the name has to match exactly. The setting `table` has to; the name of a stream
+    /// matches in any letter case.
     pub(super) exact: bool,
-    /// The database that it is in, where that is said.
+    /// The database of the table, if the setting `database` names one.
     pub(super) database: Option<String>,
 }
 
 impl Wanted {
-    /// Whether a table is the wanted one.
+    /// Returns whether a table matches.
     fn is(&self, table: &DumpTable) -> bool {
         let named =
             if self.exact { self.name == table.name } else { self.name.eq_ignore_ascii_case(&table.name) };
@@ -38,16 +44,19 @@ impl Wanted {
     }
 }
 
-/// A statement that is not followed, and where it is.
+/// The reason why a table cannot be read, and the statement that causes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) file: String,
+    /// The 1-based line on which the statement starts.
     pub(super) line: u64,
+    /// The cause in the error message.
     pub(super) what: String,
     pub(super) hint: Option<&'static str>,
 }
 
 impl Refused {
+    /// Returns the error for the user.
     pub(super) fn error(&self) -> Error {
         let error = unreadable(&self.file, self.line, &self.what);
         match self.hint {
@@ -57,57 +66,64 @@ impl Refused {
     }
 }
 
-/// Statements that insert rows of one table, with others between them.
+/// A part of a file with INSERT statements of one table. It may contain other statements, too.
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
-    /// Number of the file.
+    /// The index of the file.
     pub(super) file: usize,
     pub(super) start: Start,
-    /// Where they end: bytes from the beginning of the file.
+    /// The end of the part, in bytes from the beginning of the file.
     pub(super) end: u64,
+    /// The session settings in effect for the whole part.
     pub(super) session: Arc<Session>,
-    /// The table as it was defined then; none where it is in another file.
+    /// The definition that was in effect. `None` if no definition came before these rows.
     pub(super) table: Option<Arc<Table>>,
-    /// How these statements name it. Elsewhere the same name may mean another table.
+    /// The names of the table in these statements. Elsewhere, the same names may mean other tables.
     pub(super) names: Vec<(Option<String>, String)>,
-    /// Changes when a name may come to mean another table, or begins to be written in another way.
+    /// The generation of names. It increases when a name may begin to mean another table, or to be
+    /// written in another notation.
     pub(super) name_generation: u64,
 }
 
-/// A table of a dump.
+/// A table of a dump, as far as the dump has been followed.
 #[derive(Debug, Default)]
 pub(super) struct DumpTable {
     pub(super) database: Option<String>,
     pub(super) name: String,
-    /// As it is when the dump is through.
+    /// The definition at the end of the dump.
     pub(super) definition: Option<Arc<Table>>,
-    /// The file that defines it.
+    /// The index of the file that defines the table.
     pub(super) defined_in: Option<usize>,
-    /// Why its definition cannot be read.
+    /// Why the definition cannot be read.
     pub(super) definition_error: Option<String>,
+    /// The parts of files with rows of the table, in order.
     pub(super) rows: Vec<Rows>,
-    /// Whether a statement replaces rows or passes over them.
+    /// Whether a statement replaces or skips rows (REPLACE, INSERT IGNORE).
     pub(super) replaces: bool,
-    /// An INSERT IGNORE that came before the definition, and whether foreign keys were held to then.
+    /// An INSERT IGNORE that came before the definition, and whether the session enforced foreign
+    /// keys then.
     pub(super) ignored: Option<(Refused, bool)>,
-    /// The first statement that changes rows of it and, by their foreign keys, of other tables.
+    /// The first statement that changes rows of this table and, through foreign keys, of other
+    /// tables.
     pub(super) changed: Option<Refused>,
-    /// Why its rows are not what a server has.
+    /// Why the rows in the dump are not those that a server would have.
     pub(super) refused: Option<Refused>,
 }
 
 impl DumpTable {
-    /// Whether the dump defines it, be it in a way that cannot be read.
+    /// Returns whether the dump defines the table, even if the definition cannot be read.
     pub(super) fn is_defined(&self) -> bool {
         self.definition.is_some() || self.definition_error.is_some()
     }
 
-    /// Says why its rows are not what a server has. The first reason is kept.
+    /// Records why the rows in the dump are not those that a server would have. The first reason is
+    /// kept.
     pub(super) fn refuse(&mut self, refused: Refused) {
         self.refused.get_or_insert(refused);
     }
 
-    /// Takes a statement up that inserts rows.
+    /// Adds a statement that inserts rows. It extends the last part if both can be read together:
+    /// the same file, settings, definition and name generation, and a short distance.
     pub(super) fn add(&mut self, rows: Rows) {
         if let Some(last) = self.rows.last_mut() {
             let same_session = Arc::ptr_eq(&last.session, &rows.session) || last.session == rows.session;
@@ -135,20 +151,20 @@ impl DumpTable {
     }
 }
 
-/// What a dump of one or several files holds.
+/// The index of a dump of one or several files.
 #[derive(Debug)]
 pub(super) struct Index {
     pub(super) files: Vec<Content>,
     pub(super) states: Vec<FileState>,
     pub(super) tables: Vec<DumpTable>,
-    /// The table within whose rows a file ends, and the error for all others.
+    /// The table within whose rows a file ends, and the error for all other tables.
     pub(super) cut: Option<(usize, Refused)>,
-    /// Whether a program has written definitions and says of no table that its rows follow.
+    /// Whether a dump program wrote definitions of tables but announced rows of none (`--no-data`).
     pub(super) definitions_only: bool,
 }
 
 impl Index {
-    /// The position of the files.
+    /// Returns the checkpoint: the states of all files, sorted by path, each file once.
     pub(super) fn cursor(&self) -> Cursor {
         let mut files = self.states.clone();
         files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -156,7 +172,8 @@ impl Index {
         Cursor::Files { files, kept: false }
     }
 
-    /// Names of the tables of a database, or of all, in the dump's order; then those whose definitions cannot be read.
+    /// Returns the names of the tables of a database, or of all databases, in the dump's order.
+    /// Tables whose definition cannot be read come last.
     pub(super) fn names(&self, database: Option<&str>) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         let mut there = HashSet::new();
@@ -171,7 +188,11 @@ impl Index {
         names
     }
 
-    /// The table that is wanted: as it is spelled or, failing that and where that is allowed, in other letter case; and its definition.
+    /// Returns the wanted table and its definition. An exact spelling is preferred to another
+    /// letter case, if the latter is allowed.
+    ///
+    /// It is an error if no table or several tables match, if a file ends within rows of another
+    /// table, or if the table cannot be read.
     pub(super) fn table(&self, wanted: &Wanted) -> Result<(&DumpTable, &Arc<Table>)> {
         let mut found: Vec<usize> =
             (0..self.tables.len()).filter(|&at| wanted.is(&self.tables[at])).collect();
@@ -193,6 +214,7 @@ impl Index {
             }
         };
         let table = &self.tables[at];
+        // A dump that was cut off may lack rows of any table.
         if let Some((cut, refused)) = &self.cut
             && *cut != at
         {
@@ -218,7 +240,9 @@ impl Index {
         }
     }
 
+    /// The error for a table that the dump does not have, with a similar name as a hint.
     fn missing(&self, wanted: &Wanted) -> Error {
+        // A dump that was cut off may have had the table.
         if let Some((_, refused)) = &self.cut {
             return refused.error();
         }
@@ -233,7 +257,9 @@ impl Index {
         }
     }
 
-    /// An error where rows of a table are written in a way that is not read, as far as columns are concerned that are wanted.
+    /// Checks that the notation of a table's rows can be read, as far as the columns matter for
+    /// which `is_wanted` is true: the charset is supported, and the time zone of TIMESTAMP columns
+    /// is known.
     pub(super) fn check(
         &self,
         found: &DumpTable,

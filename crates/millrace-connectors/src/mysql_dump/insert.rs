@@ -1,4 +1,8 @@
-//! The rows of an INSERT, one at a time: a statement may be larger than memory.
+//! Reads the rows of an INSERT one at a time, because a statement may be larger than memory.
+//!
+//! Only a whole row has to fit into the window. A row that is valid SQL but not a list of literals
+//! goes to quarantine. If the end of such a row cannot be determined, reading ends with an error,
+//! because rows after it would be lost.
 
 use std::io::Read;
 
@@ -10,7 +14,8 @@ use crate::mysql_dump::lexer::{Kind, Stop};
 use crate::mysql_dump::literal::{Literal, end_of_broken_row, row};
 use crate::mysql_dump::script::Script;
 
-/// Words between INSERT and the table. True where IGNORE is among them.
+/// Consumes the keywords between INSERT or REPLACE and the table. Returns whether IGNORE is among
+/// them.
 pub(super) fn skip_modifiers<R: Read>(script: &mut Script<'_, R>) -> Result<bool> {
     let mut ignores = false;
     for optional in ["LOW_PRIORITY", "DELAYED", "HIGH_PRIORITY", "IGNORE", "INTO"] {
@@ -19,7 +24,7 @@ pub(super) fn skip_modifiers<R: Read>(script: &mut Script<'_, R>) -> Result<bool
     Ok(ignores)
 }
 
-/// The names in brackets before VALUES.
+/// Consumes the column list before VALUES. Returns `None` if there is none.
 pub(super) fn column_list<R: Read>(script: &mut Script<'_, R>) -> Result<Option<Vec<String>>> {
     if !script.peek()?.is_symbol(b'(') {
         return Ok(None);
@@ -43,7 +48,8 @@ pub(super) fn column_list<R: Read>(script: &mut Script<'_, R>) -> Result<Option<
     }
 }
 
-/// Takes the rows of an INSERT up to the end of the statement.
+/// Passes the rows of an INSERT to `extract`, up to the end of the statement. `literals` is a
+/// buffer that all rows share.
 pub(super) fn rows<R: Read>(
     script: &mut Script<'_, R>,
     extract: &mut Extract,
@@ -67,7 +73,10 @@ pub(super) fn rows<R: Read>(
     }
 }
 
-/// Takes one row. False at the end of the file.
+/// Passes one row to `extract`. Returns `false` if the file ends before it.
+///
+/// A row that is no list of literals goes to quarantine. It is an error if no row follows, if the
+/// end of the row cannot be determined, or if it is unknown which rows a server would have.
 fn one_row<R: Read>(
     script: &mut Script<'_, R>,
     extract: &mut Extract,
@@ -88,6 +97,7 @@ fn one_row<R: Read>(
         Some(b'(') => {}
         Some(_) => return Err(script.unreadable("expected a row in brackets")),
     }
+    // While the row is incomplete, read more bytes and parse it again from its start.
     let reason = loop {
         let text = script.text();
         match row(text, literals) {
@@ -102,6 +112,7 @@ fn one_row<R: Read>(
             Err(stop) => script.fill(stop)?,
         }
     };
+    // The row is no list of literals: find its end, so that it goes to quarantine alone.
     loop {
         let text = script.text();
         match end_of_broken_row(text) {
@@ -117,12 +128,12 @@ fn one_row<R: Read>(
     }
 }
 
-/// The file ends within an INSERT.
+/// Records in quarantine that the file ends within an INSERT.
 fn cut_off<R: Read>(script: &Script<'_, R>, extract: &mut Extract) -> Result<()> {
     extract.cut_off(Place { file: script.window.name(), line: script.window.line(), raw: b"" })
 }
 
-/// The error where the rows that a server has cannot be told.
+/// The error if it is unknown which rows a server would have.
 fn untold<R: Read>(script: &Script<'_, R>, what: &str) -> Error {
     script.unreadable(what).hint("Load the dump into a server, and make a dump of what that has.")
 }

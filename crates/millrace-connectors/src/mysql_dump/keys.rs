@@ -1,4 +1,9 @@
-//! Rows that repeat a key: a server has one row of each.
+//! Detects rows that repeat a primary or unique key, of which a server keeps only one.
+//!
+//! The sets of keys have bounded memory (`seen.rs`). A plain INSERT of a key that exists fails on a
+//! server, so its row goes to quarantine. REPLACE and INSERT IGNORE would replace or skip rows; if
+//! such a statement may meet an existing key, the reading of the table ends with an error. See ADR
+//! 0030.
 
 use millrace_core::schema::DataType;
 
@@ -13,54 +18,64 @@ use crate::mysql_dump::seen::{Met, Seen};
 use crate::mysql_dump::session::Session;
 use crate::mysql_dump::table::Table;
 
-/// Watches the keys of a table. A plain INSERT is held to the primary key, by the same bytes. Where statements replace rows or pass over
-/// them, these are held to all keys, as any collation may compare them.
+/// Watches the keys of a table while its rows are read.
+///
+/// Rows of a plain INSERT are compared by the primary key and its exact bytes, since a row may be
+/// refused only if it surely repeats a key. If any statement replaces or skips rows, the rows of
+/// such statements are compared by all keys, and loosely: texts that a collation may consider equal
+/// are the same key.
 #[derive(Debug)]
 pub(super) struct KeyWatch {
     keys: Vec<Watched>,
-    /// Whether statements replace rows or pass over them.
+    /// Whether any statement of the table replaces or skips rows.
     replaces: bool,
-    /// Whether a row came whose keys cannot be told: any later one may have the same.
+    /// Whether a row came whose keys could not be determined. Any later row may repeat them.
     has_unread: bool,
-    /// What all keys take.
+    /// The bytes that all keys of the table occupy.
     bytes: usize,
+    /// Buffer for the encoded key of a row.
     encoded: Vec<u8>,
 }
 
+/// One key of the table and the values that were seen of it.
 #[derive(Debug)]
 struct Watched {
     key: Key,
     is_primary: bool,
-    /// As the rows have it.
+    /// The keys by their exact values.
     exact: Seen,
-    /// As its collations may compare it; none where it has no text.
+    /// The keys as a collation may compare them. `None` if the key has no text column or no
+    /// statement replaces or skips rows.
     folded: Option<Seen>,
-    /// What the present statement says of it.
+    /// What the current statement gives for the key.
     given: Given,
 }
 
-/// What a statement says of a key.
+/// What a statement gives for a key.
 #[derive(Debug)]
 enum Given {
-    /// Its columns: places among the statement's values, and numbers in the table.
+    /// All columns: for each its index among the values of a row, and its index in the table.
     At(Vec<(usize, usize)>),
-    /// Nothing: the server numbers the rows, or a column of it is NULL.
+    /// No key that could be repeated: the server assigns the number, or a column of the key is
+    /// NULL.
     Nothing,
-    /// Nobody can tell: a column of it is left to its default, or it is worked out.
+    /// An unknown key: a column is left to its default, or a part of the key is an expression.
     Unknown,
 }
 
-/// The key of a row.
+/// The key of a row, as [`encode`] finds it.
 enum Found {
-    /// It has no value, or one that the server makes up.
+    /// No key that could be repeated: a column is NULL, or the server assigns the number.
     Nothing,
-    /// It cannot be told.
+    /// A key that cannot be determined.
     Unknown,
+    /// A single integer.
     Number(i64),
+    /// Any other key. Its bytes are in the output buffer.
     Bytes,
 }
 
-/// A row, and how it is read.
+/// A row, with what is needed to read its values.
 pub(super) struct KeyedRow<'a> {
     pub(super) literals: &'a [Literal],
     pub(super) raw: &'a [u8],
@@ -69,7 +84,8 @@ pub(super) struct KeyedRow<'a> {
 }
 
 impl KeyWatch {
-    /// Watches the keys that a table has once the dump is through.
+    /// Watches the keys that the table has at the end of the dump. Unique keys matter only if
+    /// `replaces`, which says that a statement replaces or skips rows.
     pub(super) fn new(table: &Table, replaces: bool) -> Self {
         let primary = table.primary_key.iter().map(|key| (key, true));
         let unique = table.unique_keys.iter().filter(|_| replaces).map(|key| (key, false));
@@ -85,26 +101,29 @@ impl KeyWatch {
         Self { keys, replaces, has_unread: false, bytes: 0, encoded: Vec::new() }
     }
 
-    /// Starts a statement: `numbers` are the columns of its values.
+    /// Starts a statement. `numbers` are the table indexes of the columns that its rows have values
+    /// for.
     pub(super) fn begin(&mut self, table: &Table, numbers: &[usize]) {
         for watched in &mut self.keys {
             watched.given = given(&watched.key, table, numbers);
         }
     }
 
-    /// Takes the keys of a row up, and says whether one that counts for the verb was there before.
+    /// Records the keys of a row. Returns whether a key that matters for the verb existed before,
+    /// or [`Met::Full`] if that cannot be determined.
     pub(super) fn row(&mut self, verb: Verb, row: &KeyedRow<'_>, scratch: &mut Scratch) -> Met {
         if verb == Verb::ReplaceOrIgnore && self.has_unread {
             return Met::Full;
         }
         let mut met = Met::New;
         for watched in &mut self.keys {
-            // Without texts the one set stands for both.
+            // Without a text column, the exact set serves loose comparisons too.
             let counts_exact = match verb {
                 Verb::Insert => watched.is_primary,
                 Verb::ReplaceOrIgnore => watched.folded.is_none(),
             };
             let needs_exact = watched.is_primary || watched.folded.is_none();
+            // Every needed set records the row, but only the set that counts for this verb decides.
             let sets = [
                 (needs_exact.then_some(&mut watched.exact), counts_exact),
                 (watched.folded.as_mut(), verb == Verb::ReplaceOrIgnore),
@@ -125,7 +144,7 @@ impl KeyWatch {
                         self.has_unread = true;
                         if verb == Verb::ReplaceOrIgnore { Met::Full } else { Met::New }
                     }
-                    // A key that is missing in its row: the row is refused for that.
+                    // A row without a valid key value is refused later, when its cells are read.
                     Found::Nothing | Found::Unknown => Met::New,
                     Found::Number(number) => seen.number(number, &mut self.bytes),
                     Found::Bytes => seen.text(&self.encoded, &mut self.bytes),
@@ -138,7 +157,7 @@ impl KeyWatch {
         met
     }
 
-    /// Takes up that a row came of which no key can be told, and says what that is for the verb.
+    /// Records a row whose keys cannot be read. Returns what that means for the verb.
     pub(super) fn unread(&mut self, verb: Verb) -> Met {
         let matters = self.replaces && !self.keys.is_empty();
         self.has_unread |= matters;
@@ -146,6 +165,7 @@ impl KeyWatch {
     }
 }
 
+/// Determines what a statement with these columns gives for a key.
 fn given(key: &Key, table: &Table, numbers: &[usize]) -> Given {
     if key.computed {
         return Given::Unknown;
@@ -161,7 +181,7 @@ fn given(key: &Key, table: &Table, numbers: &[usize]) -> Given {
             Some(at) => places.push((at, number)),
             None => {
                 let column = &table.columns[number];
-                // A key with NULL in it is like no other.
+                // A key that contains NULL is never equal to another key.
                 if column.auto_increment || (column.nullable && !column.has_default && !column.generated) {
                     return Given::Nothing;
                 }
@@ -172,7 +192,10 @@ fn given(key: &Key, table: &Table, numbers: &[usize]) -> Given {
     if is_unknown { Given::Unknown } else { Given::At(places) }
 }
 
-/// Writes the key of a row down. `is_loose`: as a collation may compare it.
+/// Encodes the key of a row into `out`, or returns it as a number. Equal keys have equal bytes.
+///
+/// Each part is an index among the values, an index in the table, and the length of a prefix key.
+/// If `is_loose`, texts that a collation may consider equal have the same bytes.
 fn encode(
     parts: impl ExactSizeIterator<Item = (usize, usize, Option<usize>)>,
     row: &KeyedRow<'_>,
@@ -187,7 +210,8 @@ fn encode(
             return Found::Unknown;
         };
         if literal.kind == LiteralKind::Null {
-            // Without strict mode, or by IGNORE, servers make 0 or an empty text of NULL where the column holds none.
+            // Without strict mode, or with IGNORE, servers store 0 or an empty text in place of
+            // NULL in a NOT NULL column.
             return if column.nullable || column.auto_increment { Found::Nothing } else { Found::Unknown };
         }
         let Ok(value) = column_value::read(literal, row.raw, column, row.session, scratch) else {
@@ -226,23 +250,26 @@ fn encode(
             ColumnValue::Micros(micros) => out.extend_from_slice(&micros.to_le_bytes()),
             ColumnValue::ZeroDate => out.push(b'0'),
         }
+        // The length separates the parts, so that `ab` + `c` differs from `a` + `bc`.
         out.extend_from_slice(&(out.len() as u64).to_le_bytes());
     }
     Found::Bytes
 }
 
-/// What is the same for equal numbers.
+/// A form of a number that is the same for equal numbers.
 #[derive(Debug, PartialEq, Eq)]
 enum Same {
     Whole(i64),
     Other(Vec<u8>),
 }
 
-/// The number that a column keeps of a text; none where it keeps another one, which servers round or cut to.
+/// Returns the number that a column stores for a text. Returns `None` if servers would round or
+/// truncate the number.
 fn number_of(text: &[u8], column: &TableColumn) -> Option<Same> {
     if let DataType::Float32 | DataType::Float64 = column.data_type {
         let double =
             std::str::from_utf8(text).ok()?.parse::<f64>().ok().filter(|double| double.is_finite())?;
+        // FLOAT has single precision, so several texts may be the same key.
         let kept = if column.data_type == DataType::Float32 { f64::from(double as f32) } else { double };
         return Some(Same::Other(kept.to_bits().to_le_bytes().to_vec()));
     }
@@ -262,7 +289,8 @@ fn number_of(text: &[u8], column: &TableColumn) -> Option<Same> {
     Some(i64::try_from(whole).map_or_else(|_| Same::Other(whole.to_le_bytes().to_vec()), Same::Whole))
 }
 
-/// Whether a type of integers has that one.
+/// Returns whether an integer is in the range of a type. Types that are not listed have the range
+/// of BIGINT.
 fn holds(data_type: DataType, whole: i128) -> bool {
     match data_type {
         DataType::Int8 => i8::try_from(whole).is_ok(),

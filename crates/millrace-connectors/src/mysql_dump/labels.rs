@@ -1,23 +1,27 @@
-//! Labels of ENUM and SET columns, by all the ways in which they are named.
+//! Finds the labels of ENUM and SET columns for a text, a number or a bit set.
 
 use std::borrow::Cow;
 
 use crate::files::cell::Refusal;
 use crate::mysql_dump::rule::Labels;
 
+/// The refusal of a value that names no label.
 fn no_label() -> Refusal {
     Refusal::out_of_range("the value is none of the labels of its column")
 }
 
-/// The label that a text names: as it is spelled or, where the collation and ASCII let that be told, in other letter case and with blanks
-/// at its end. An empty text stays one: it is what servers keep of a value that was no label.
+/// Returns the label of an ENUM column that a text names: with the exact spelling or, if collation
+/// and ASCII allow that to be determined, in another letter case and with trailing blanks.
+///
+/// An empty text stays empty: servers store that for a value that was no label. `is_bytes` allows
+/// only the exact spelling.
 pub(super) fn one<'a>(list: &Labels, text: Cow<'a, [u8]>, is_bytes: bool) -> Result<Cow<'a, [u8]>, Refusal> {
     if text.is_empty() || list.names.iter().any(|name| name.as_bytes() == &*text) {
         return Ok(text);
     }
     match position(list, &text) {
         Some(at) if !is_bytes => Ok(Cow::Owned(list.names[at].clone().into_bytes())),
-        // A text of digits that is no label is the place of one.
+        // A text of digits that is no label is the number of a label.
         None if !is_bytes && text.iter().all(u8::is_ascii_digit) => {
             by_number(list, &text).map(|label| Cow::Owned(label.into_bytes()))
         }
@@ -25,7 +29,8 @@ pub(super) fn one<'a>(list: &Labels, text: Cow<'a, [u8]>, is_bytes: bool) -> Res
     }
 }
 
-/// The labels that a text lists, in the order of the definition, each once.
+/// Returns the labels of a SET column that a text lists, in the order of the definition, each once.
+/// `is_bytes` allows only the exact spelling.
 pub(super) fn several<'a>(
     list: &Labels,
     text: Cow<'a, [u8]>,
@@ -36,7 +41,7 @@ pub(super) fn several<'a>(
     }
     let mut found = vec![false; list.names.len()];
     if text.windows(2).any(|pair| pair == b" ,") {
-        // Only blanks at the end of the whole do not count.
+        // Trailing blanks are ignored only at the end of the whole text.
         return Err(no_label());
     }
     for part in text.split(|&byte| byte == b',') {
@@ -47,30 +52,34 @@ pub(super) fn several<'a>(
     Ok(Cow::Owned(joined(list, |at| found[at]).into_bytes()))
 }
 
-/// The label at a place, counted from 1.
+/// Returns the label with a number, counted from 1.
 pub(super) fn by_number(list: &Labels, digits: &[u8]) -> Result<String, Refusal> {
     let at = number(digits).and_then(|place| usize::try_from(place).ok()?.checked_sub(1));
     at.and_then(|at| list.names.get(at).cloned()).ok_or_else(no_label)
 }
 
-/// The labels whose bits a number has, that of the first label being 1. There are 64 labels at most.
+/// Returns the labels whose bits are set in a number; the first label has bit 1. There are at most
+/// 64 labels.
 pub(super) fn by_bits(list: &Labels, digits: &[u8]) -> Result<String, Refusal> {
     let bits = number(digits).ok_or_else(no_label)?;
     let beyond = if list.names.len() < 64 { bits >> list.names.len() } else { 0 };
     if beyond == 0 { Ok(joined(list, |at| bits >> at & 1 == 1)) } else { Err(no_label()) }
 }
 
+/// Returns the selected labels, separated by commas.
 fn joined(list: &Labels, is_in: impl Fn(usize) -> bool) -> String {
     let names = list.names.iter().enumerate().filter(|(at, _)| is_in(*at));
     names.map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(",")
 }
 
+/// Parses a text that consists of digits only.
 fn number(digits: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(digits).ok()?;
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// The only label that a text is, but for letter case and blanks at its end.
+/// Returns the index of the only label that equals a text except for letter case and trailing
+/// blanks. Returns `None` if no label or several labels do.
 fn position(list: &Labels, text: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(text).ok()?.trim_end_matches(' ');
     let mut alike = list.names.iter().enumerate().filter(|(_, name)| {

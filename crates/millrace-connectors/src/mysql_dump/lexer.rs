@@ -1,22 +1,27 @@
-//! The tokens of MySQL's SQL, as far as dumps need them, over bytes that may be the beginning of more.
+//! Tokenizes the subset of MySQL's SQL that dumps contain.
+//!
+//! The input is a window of bytes that may end in the middle of a token. In that case the lexer
+//! returns [`Stop::Short`]; the caller reads more bytes and asks again at the same place. The
+//! result never depends on where the window ends: a token at the end of the bytes is returned only
+//! if the file ends there too, or if no further byte could change it.
 
 use std::ops::Range;
 
-/// Why a token was not read.
+/// Why the lexer returned no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// The bytes end before it does.
+    /// The bytes end before the token does. More bytes are needed.
     Short,
-    /// This is no SQL that a dump holds.
+    /// The bytes are not valid SQL of a dump. The text is the reason for the error message.
     Broken(&'static str),
 }
 
-/// What the session's `sql_mode` says of how SQL is written.
+/// What the session's `sql_mode` says about the notation of strings and names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Mode {
-    /// Whether a backslash in a string begins an escape (no `NO_BACKSLASH_ESCAPES`).
+    /// Whether a backslash in a string begins an escape (`NO_BACKSLASH_ESCAPES` is not set).
     pub(super) escapes: bool,
-    /// Whether double quotes stand around names (`ANSI_QUOTES`).
+    /// Whether double quotes enclose names instead of strings (`ANSI_QUOTES`).
     pub(super) ansi: bool,
 }
 
@@ -26,42 +31,43 @@ impl Default for Mode {
     }
 }
 
-/// Where SQL is looked at: bytes, and whether the file ends with them.
+/// A part of a file that the lexer reads. All positions are offsets into `bytes`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text<'a> {
     pub(super) bytes: &'a [u8],
+    /// Whether the file ends with these bytes.
     pub(super) ended: bool,
     pub(super) mode: Mode,
 }
 
-/// What separates tokens.
+/// A separator of tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Space {
-    /// Blanks, or a comment in `/* */`. Ends there.
+    /// Blanks, or a comment in `/* */`; with the offset at which it ends.
     Blank(usize),
-    /// The opening of an executable comment (`/*!40101`, `/*M!100100`), whose content counts.
+    /// The opening of an executable comment (`/*!40101`, `/*M!100100`). Servers run its content.
     Open {
         end: usize,
-        /// For which servers it is meant.
+        /// Which servers run the content.
         reach: Reach,
     },
-    /// `*/`, which closes one.
+    /// `*/`, which closes an executable comment; with the offset at which it ends.
     Close(usize),
-    /// A comment to the end of its line, without it.
+    /// A comment up to the end of its line. The range excludes the line break.
     Line(Range<usize>),
 }
 
-/// Which servers carry an executable comment out.
+/// Which servers run the content of an executable comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// All that there still are.
+    /// All servers that are still in use.
     All,
-    /// Only some: newer ones, or those of MariaDB.
+    /// Only some servers: newer versions, or only MariaDB.
     Some,
 }
 
 impl Space {
-    /// Where it ends.
+    /// Returns the offset at which the separator ends.
     pub(super) fn end(&self) -> usize {
         match self {
             Self::Blank(end) | Self::Open { end, .. } | Self::Close(end) => *end,
@@ -70,30 +76,31 @@ impl Space {
     }
 }
 
-/// Kind of a token.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A word or a name without quotes.
+    /// A keyword or an unquoted name. Variables (`@x`, `@@x`) are words too.
     Word,
-    /// A name in backticks or, by `ANSI_QUOTES`, in double quotes. The range is what is within them.
+    /// A name in backticks or, with `ANSI_QUOTES`, in double quotes. The range excludes the quotes.
     Name {
-        /// What stands around it.
+        /// The quoting character.
         quote: u8,
     },
-    /// A string. The range is what is within its quotes.
+    /// A string. The range excludes the quotes.
     Text {
-        /// The quote.
+        /// The quoting character.
         quote: u8,
-        /// Whether it has neither backslashes nor doubled quotes.
+        /// Whether the string has neither escapes nor doubled quotes, so that its bytes are its
+        /// value.
         plain: bool,
     },
-    /// A number without a sign.
+    /// An unsigned number.
     Number,
-    /// Digits of `0x…` or `x'…'`.
+    /// Hexadecimal digits of `0x…` or `x'…'`. The range is the digits.
     Hex,
-    /// Digits of `0b…` or `b'…'`.
+    /// Binary digits of `0b…` or `b'…'`. The range is the digits.
     Bits,
-    /// Anything else, a byte each.
+    /// Any other single byte.
     Symbol(u8),
     /// The end of the file.
     End,
@@ -103,18 +110,21 @@ pub(super) enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) kind: Kind,
-    /// The bytes that matter of it.
+    /// The bytes of the token without quotes and prefixes.
     pub(super) range: Range<usize>,
-    /// Where it ends.
+    /// The offset at which the token ends, including its closing quote.
     pub(super) end: usize,
 }
 
-/// Executable comments from this version on are meant for no server (`/*M!999999\- enable the sandbox mode */`).
+/// The lowest version of executable comments that no server runs
+/// (`/*M!999999\- enable the sandbox mode */` in the dumps of MariaDB).
 const NEVER: u32 = 999_999;
-/// Executable comments up to this version are meant for every server that is still run.
+/// The highest version of executable comments that every server still in use runs.
 const ALL: u32 = 50_600;
 
 impl Text<'_> {
+    /// Returns the byte at an offset; `None` at the end of the file. Fails with [`Stop::Short`] at
+    /// the end of the bytes.
     fn at(&self, at: usize) -> Result<Option<u8>, Stop> {
         match self.bytes.get(at) {
             Some(&byte) => Ok(Some(byte)),
@@ -123,7 +133,8 @@ impl Text<'_> {
         }
     }
 
-    /// What separates the next token from `at`; none where it starts there or the file ends.
+    /// Returns the separator that starts at `at`. Returns `None` if a token starts there or the
+    /// file ends.
     pub(super) fn space(&self, at: usize) -> Result<Option<Space>, Stop> {
         let Some(byte) = self.at(at)? else { return Ok(None) };
         match byte {
@@ -133,6 +144,7 @@ impl Text<'_> {
                 Ok(Some(Space::Blank(at + count)))
             }
             b'#' => self.line(at).map(Some),
+            // MySQL requires a blank or control character after `--`; `1--1` is a subtraction.
             b'-' if self.at(at + 1)? == Some(b'-') && self.at(at + 2)?.is_none_or(|byte| byte <= b' ') => {
                 self.line(at).map(Some)
             }
@@ -142,6 +154,7 @@ impl Text<'_> {
         }
     }
 
+    /// Reads a comment that ends with its line.
     fn line(&self, at: usize) -> Result<Space, Stop> {
         match memchr::memchr(b'\n', &self.bytes[at..]) {
             Some(length) => Ok(Space::Line(at..at + length)),
@@ -150,7 +163,8 @@ impl Text<'_> {
         }
     }
 
-    /// A comment, or the opening of an executable one.
+    /// Reads a comment, or the opening of an executable comment with its version of up to six
+    /// digits. A comment of the version [`NEVER`] or higher is a plain comment.
     fn comment(&self, at: usize) -> Result<Space, Stop> {
         let bang = match (self.at(at + 2)?, self.at(at + 3)?) {
             (Some(b'!'), _) => Some(at + 3),
@@ -176,7 +190,7 @@ impl Text<'_> {
         }
     }
 
-    /// Where the next token starts.
+    /// Returns the offset of the next token at or after `at`.
     pub(super) fn skip_space(&self, mut at: usize) -> Result<usize, Stop> {
         while let Some(space) = self.space(at)? {
             at = space.end();
@@ -184,7 +198,7 @@ impl Text<'_> {
         Ok(at)
     }
 
-    /// The token after the space from `at` on.
+    /// Reads the next token at or after `at`. At the end of the file that is [`Kind::End`].
     pub(super) fn token(&self, at: usize) -> Result<Token, Stop> {
         let at = self.skip_space(at)?;
         let Some(byte) = self.at(at)? else { return Ok(Token { kind: Kind::End, range: at..at, end: at }) };
@@ -204,14 +218,15 @@ impl Text<'_> {
         }
     }
 
-    /// The first place from `at` on where `is` does not hold.
+    /// Returns the first offset from `at` on whose byte does not satisfy `is`.
     fn run(&self, at: usize, is: impl Fn(u8) -> bool) -> Result<usize, Stop> {
         let end =
             self.bytes[at..].iter().position(|&byte| !is(byte)).map_or(self.bytes.len(), |count| at + count);
         self.at(end).map(|_| end)
     }
 
-    /// A string from its quote on.
+    /// Reads the string whose opening quote is at `at`. A doubled quote does not end it, nor does
+    /// an escaped quote if the mode has escapes.
     fn string(&self, at: usize) -> Result<Token, Stop> {
         let quote = self.bytes[at];
         let (mut end, mut plain) = (at + 1, true);
@@ -235,6 +250,8 @@ impl Text<'_> {
         }
     }
 
+    /// Reads the quoted name whose opening quote is at `at`. Names have doubled quotes but no
+    /// escapes.
     fn name(&self, at: usize) -> Result<Token, Stop> {
         let quote = self.bytes[at];
         let mut end = at + 1;
@@ -251,6 +268,8 @@ impl Text<'_> {
         }
     }
 
+    /// Reads a number, a literal of hexadecimal or binary digits, or a word that begins with
+    /// digits.
     fn number(&self, at: usize) -> Result<Token, Stop> {
         if self.bytes[at] == b'0' {
             let kind = match self.at(at + 1)? {
@@ -275,20 +294,22 @@ impl Text<'_> {
                 end = exponent;
             }
         }
+        // An unquoted name may start with digits.
         if self.at(end)?.is_some_and(is_word) {
-            // A name may start with digits.
             let end = self.run(end, is_word)?;
             return Ok(Token { kind: Kind::Word, range: at..end, end });
         }
         Ok(Token { kind: Kind::Number, range: at..end, end })
     }
 
+    /// Reads `x'…'` or `b'…'` at `at`.
     fn digits_in_quotes(&self, at: usize, kind: Kind) -> Result<Token, Stop> {
         let string = self.string(at + 1)?;
         checked(Token { kind, ..string }, self.bytes)
     }
 }
 
+/// Returns the token if all its digits are allowed for its kind.
 fn checked(token: Token, bytes: &[u8]) -> Result<Token, Stop> {
     let digits = &bytes[token.range.clone()];
     let good = match token.kind {
@@ -298,11 +319,16 @@ fn checked(token: Token, bytes: &[u8]) -> Result<Token, Stop> {
     if good { Ok(token) } else { Err(Stop::Broken("a literal has a digit that it cannot have")) }
 }
 
+/// Returns whether a byte can be part of an unquoted name, a keyword or a variable. Bytes from 0x80
+/// on are part of names in UTF-8.
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'@') || byte >= 0x80
 }
 
-/// The text of a string token, by MySQL's escapes where the mode has any.
+/// Writes the value of a string token to `out`: undoubles quotes, and resolves MySQL's escapes if
+/// the mode has them.
+///
+/// `source` is the string without its quotes.
 pub(super) fn unescape(source: &[u8], quote: u8, mode: Mode, out: &mut Vec<u8>) {
     out.clear();
     let mut rest = source;
@@ -320,7 +346,7 @@ pub(super) fn unescape(source: &[u8], quote: u8, mode: Mode, out: &mut Vec<u8>) 
                 Some(b'r') => out.push(b'\r'),
                 Some(b't') => out.push(b'\t'),
                 Some(b'Z') => out.push(26),
-                // They keep their backslash outside of patterns.
+                // `\%` and `\_` keep their backslash outside of LIKE patterns.
                 Some(byte @ (b'%' | b'_')) => out.extend_from_slice(&[b'\\', byte]),
                 Some(byte) => out.push(byte),
                 None => {}

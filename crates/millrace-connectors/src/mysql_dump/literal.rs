@@ -1,60 +1,74 @@
-//! The rows of an INSERT: literals in brackets.
+//! Splits a row of an INSERT into literals.
+//!
+//! A row is a list of constants in parentheses. The parser records the kind and the place of each
+//! value and converts nothing. Besides plain literals it accepts charset introducers and a few
+//! functions of constants that dumps use. A row that is valid SQL but not a list of constants goes
+//! to quarantine alone; [`end_of_broken_row`] finds its end.
 
 use std::ops::Range;
 
 use crate::mysql_dump::charset::Charset;
 use crate::mysql_dump::lexer::{Kind, Stop, Text};
 
-/// A value of a row, not yet converted.
+/// An unconverted value of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Literal {
     pub(super) kind: LiteralKind,
-    /// Its bytes, counted from the row's opening bracket: digits with a sign that stands at them, or what is within the quotes.
+    /// Its bytes, as offsets from the row's opening parenthesis: the digits with a sign directly
+    /// before them, or the text between the quotes.
     pub(super) range: Range<usize>,
     pub(super) introducer: Introducer,
 }
 
-/// What the bytes of a literal are.
+/// How to interpret the bytes of a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Introducer {
-    /// A text in the charset of the client; digits of hex: bytes in that of the column.
+    /// A text in the charset of the client; for hexadecimal digits, bytes in the charset of the
+    /// column.
     Client,
     /// Bytes in the charset of the column (`_binary`).
     Column,
     /// A text in this charset (`_latin1`).
     In(Charset),
-    /// A text in the charset of the client or, where that is none, in this one (`CONVERT('…' USING utf8mb4)`).
+    /// A text in the charset of the client or, if the client has none, in this one
+    /// (`CONVERT('…' USING utf8mb4)`).
     Converted(Charset),
-    /// A geometry as text or as binary.
+    /// A geometry in well-known text.
     WellKnownText,
+    /// A geometry in well-known binary.
     WellKnownBinary,
 }
 
-/// Kind of a value.
+/// The kind of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LiteralKind {
     Null,
     Boolean(bool),
     Number {
-        /// Whether a minus sign stands apart from it.
+        /// Whether a minus sign precedes the number at some distance, and so is not part of the
+        /// range.
         negative: bool,
     },
     Text {
+        /// The quoting character.
         quote: u8,
+        /// Whether the text has neither escapes nor doubled quotes.
         plain: bool,
     },
+    /// Bytes in hexadecimal digits.
     Hex,
+    /// A number in binary digits.
     Bits,
-    /// The word DEFAULT.
+    /// The keyword DEFAULT.
     Default,
 }
 
 const BROKEN_VALUE: Stop = Stop::Broken("a value is no literal");
 
-/// Functions within each other that are followed.
+/// The maximum nesting depth of functions.
 const DEEPEST: usize = 4;
 
-/// Reads the row that the bytes start with and lists its values. Returns its length.
+/// Parses the row with which the bytes start and lists its values. Returns its length in bytes.
 pub(super) fn row(text: Text<'_>, literals: &mut Vec<Literal>) -> Result<usize, Stop> {
     literals.clear();
     let mut at = text.skip_space(1)?;
@@ -71,6 +85,8 @@ pub(super) fn row(text: Text<'_>, literals: &mut Vec<Literal>) -> Result<usize, 
     }
 }
 
+/// Parses the value at `at`. Returns it and the offset at which it ends. `depth` counts the
+/// functions around it.
 fn value(text: Text<'_>, at: usize, depth: usize) -> Result<(Literal, usize), Stop> {
     let token = text.token(at)?;
     let word = &text.bytes[token.range.clone()];
@@ -85,7 +101,8 @@ fn value(text: Text<'_>, at: usize, depth: usize) -> Result<(Literal, usize), St
             if number.kind != Kind::Number {
                 return Err(BROKEN_VALUE);
             }
-            // A minus is kept together with its digits where it stands at them.
+            // A minus sign directly before the digits is part of the range, so that the bytes are
+            // the number.
             let together = sign == b'-' && number.range.start == token.end;
             let start = if together { token.range.start } else { number.range.start };
             let kind = LiteralKind::Number { negative: sign == b'-' && !together };
@@ -114,7 +131,8 @@ fn value(text: Text<'_>, at: usize, depth: usize) -> Result<(Literal, usize), St
     Ok((Literal { kind, range: token.range, introducer: Introducer::Client }, token.end))
 }
 
-/// A string whose bytes are meant otherwise than the session says.
+/// Parses the string or digits after an introducer (`_binary`, `_latin1`, `N`), which says how to
+/// interpret the bytes.
 fn introduced(text: Text<'_>, at: usize, introducer: Introducer) -> Result<(Literal, usize), Stop> {
     let token = text.token(at)?;
     let (kind, introducer) = match token.kind {
@@ -127,7 +145,8 @@ fn introduced(text: Text<'_>, at: usize, introducer: Introducer) -> Result<(Lite
     Ok((Literal { kind, range: token.range, introducer }, token.end))
 }
 
-/// A function of constants, whose value anybody can tell.
+/// Parses a function of constants whose value does not depend on the server: UNHEX, CONVERT …
+/// USING, and the functions that make geometries. `at` is the offset after the function's name.
 fn constant(text: Text<'_>, name: &[u8], at: usize, depth: usize) -> Result<(Literal, usize), Stop> {
     let name = name.to_ascii_uppercase();
     let known = [
@@ -150,11 +169,13 @@ fn constant(text: Text<'_>, name: &[u8], at: usize, depth: usize) -> Result<(Lit
     let is_plain_text = is_text && argument.introducer == Introducer::Client;
     let literal = match name.as_slice() {
         b"UNHEX" if is_plain_text => {
+            // The digits become a hexadecimal literal, which must not be invalid.
             if !text.bytes[argument.range.clone()].iter().all(u8::is_ascii_hexdigit) {
                 return Err(BROKEN_VALUE);
             }
             Literal { kind: LiteralKind::Hex, ..argument }
         }
+        // Only target charsets whose bytes are UTF-8 are accepted.
         b"CONVERT" if is_text || argument.kind == LiteralKind::Hex => {
             let using = text.token(at)?;
             let charset = text.token(using.end)?;
@@ -186,7 +207,8 @@ fn constant(text: Text<'_>, name: &[u8], at: usize, depth: usize) -> Result<(Lit
     if next.kind == Kind::Symbol(b',')
         && !matches!(literal.introducer, Introducer::Client | Introducer::In(_) | Introducer::Converted(_))
     {
-        // The number of a system of reference. In others than 0 servers differ in which of the two numbers of a point comes first.
+        // The second argument is the spatial reference system. In any other than 0, servers differ
+        // in which coordinate of a point comes first.
         let system = text.token(next.end)?;
         if system.kind != Kind::Number || text.bytes[system.range.clone()].iter().any(|&digit| digit != b'0')
         {
@@ -199,6 +221,7 @@ fn constant(text: Text<'_>, name: &[u8], at: usize, depth: usize) -> Result<(Lit
     Ok((literal, symbol(text, at, b')')?))
 }
 
+/// Takes a one-byte symbol at `at`. Returns the offset after it.
 fn symbol(text: Text<'_>, at: usize, wanted: u8) -> Result<usize, Stop> {
     let token = text.token(at)?;
     match token.kind {
@@ -208,18 +231,23 @@ fn symbol(text: Text<'_>, at: usize, wanted: u8) -> Result<usize, Stop> {
     }
 }
 
-/// Where a row ends that is SQL, but not of literals: after the bracket that closes it. Broken where its quotes and brackets are no SQL at
-/// all: then nobody can tell which of the rows behind it are rows.
+/// Returns the length of a row that is valid SQL but not a list of literals: up to the parenthesis
+/// that closes it.
+///
+/// It is an error if the row's quotes and parentheses are no SQL at all, because then it is unknown
+/// which of the following rows are rows. Signs of a missing quote or parenthesis are a string that
+/// touches a word or another string, and a comma in nested parentheses that do not follow a name.
 pub(super) fn end_of_broken_row(text: Text<'_>) -> Result<usize, Stop> {
     const QUOTES: Stop = Stop::Broken("a row is no SQL: its quotes do not match");
     const BRACKETS: Stop = Stop::Broken("a row is no SQL: its brackets do not match");
-    // Of each bracket that is open, whether it makes a row rather than the arguments of a function.
+    // For each open parenthesis, whether it begins a row rather than the arguments of a function.
     let mut open: Vec<bool> = Vec::new();
+    // The previous token: its kind, its end, and whether it introduces a string (`_latin1`, `N`).
     let mut before: Option<(Kind, usize, bool)> = None;
     let mut at = 0;
     loop {
         let token = text.token(at)?;
-        // The range of a string is within its quotes.
+        // The range of a string excludes its quotes.
         let start = match token.kind {
             Kind::Text { .. } => token.range.start - 1,
             _ => token.range.start,

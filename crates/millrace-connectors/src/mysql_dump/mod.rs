@@ -1,11 +1,25 @@
-//! Dumps of MySQL and MariaDB: the SQL that `mysqldump` and `mariadb-dump` write, and simple SQL by hand.
+//! Reads SQL dumps of MySQL and MariaDB: what `mysqldump` and `mariadb-dump` write, and simple
+//! hand-written SQL.
 //!
-//! The statements are followed, not carried out: `CREATE TABLE` gives the columns and `INSERT` the rows. What would change
-//! rows that were read already is an error, so that what is delivered is what a server would have. No statement is held in
-//! memory whole, except definitions.
+//! The reader follows statements; it does not execute them. `CREATE TABLE` gives the columns and
+//! `INSERT` gives the rows. A statement that would change rows that were already read is an error,
+//! so the delivered rows equal those that a server would have after it loaded the dump. An INSERT
+//! may be larger than memory. Definitions, and other statements that are evaluated, are held in
+//! memory as a whole, up to a limit.
 //!
-//! A dump is read through once for all of its tables, which makes an [`index::Index`] of it; then each stream reads the parts of the
-//! files in which its rows are. See ADR 0030.
+//! Reading takes two passes (ADR 0030). The first pass goes once through all files and builds an
+//! [`index::Index`] for all tables. Then each stream reads only the parts of the files that hold
+//! its rows.
+//!
+//! The modules by stage:
+//!
+//! * Tokens: `lexer` (tokens), `script` (statements), `literal` (values of a row), `expression`
+//!   (values of `SET`).
+//! * First pass: `follow` (statements), `session`, `zone` and `charset` (session settings),
+//!   `table`, `column`, `constraint` and `collation` (definitions), `index` (the result), `content`
+//!   (file access).
+//! * Second pass: `read`, `insert` and `extract` (rows), `column_value` and `rule` (what a column
+//!   stores), `convert` (typed columns), `keys` and `seen` (duplicate keys).
 
 mod alter;
 mod charset;
@@ -83,11 +97,13 @@ const DATABASE: KeySpec = KeySpec::optional(
     "The database whose tables are read, where the dump has several (`mysqldump --databases`).",
 );
 
+/// The settings of the source.
 static SOURCE: MapSpec = MapSpec {
     doc: "`type: mysql_dump`: what `mysqldump` or `mariadb-dump` wrote. The streams are the tables of the dump.",
     keys: &[PATH, DATABASE, ENCODING, TIME_ZONE, ZERO_DATES],
 };
 
+/// The settings of a stream. Those that the source has too take precedence over the source's.
 static STREAM: MapSpec = MapSpec {
     doc: "A table of a dump.",
     keys: &[
@@ -104,7 +120,7 @@ static STREAM: MapSpec = MapSpec {
     ],
 };
 
-/// `type: mysql_dump`.
+/// The connector of `type: mysql_dump`.
 #[derive(Debug, Clone, Copy)]
 pub struct MysqlDump;
 
@@ -127,15 +143,17 @@ impl SourceConnector for MysqlDump {
     }
 }
 
+/// A source over one set of dump files. Its streams are the tables of the dump.
 struct DumpSource {
     context: SourceContext,
     settings: Settings,
-    /// What was made of the dump for a stream, for the others.
+    /// The indexes that were built so far; all streams of the source share them.
     cache: Arc<Mutex<Vec<Cached>>>,
 }
 
 impl DumpSource {
-    /// Does something with the index of the files that the settings name.
+    /// Runs `work` with the index of the files that the settings name, on a thread for blocking
+    /// work. Builds the index unless a valid one is cached.
     async fn with_index<T: Send + 'static>(
         &self,
         settings: Settings,
@@ -147,11 +165,13 @@ impl DumpSource {
     }
 }
 
-/// Whether a request is for a column.
+/// Returns whether a read request asks for the column `name` (exact spelling).
 pub(crate) fn is_asked_for(request: &ReadRequest, name: &str) -> bool {
     request.columns.iter().any(|column| column.name == name)
 }
 
+/// Returns which table a stream reads. The setting `table` has to match exactly; without it, the
+/// name of the stream matches in any letter case.
 fn wanted(stream: &StreamRequest, settings: &Settings) -> Wanted {
     let database = settings.text("database").map(str::to_owned);
     match settings.text("table") {
@@ -181,6 +201,8 @@ impl Source for DumpSource {
     async fn streams(&self) -> Result<Vec<String>> {
         self.with_index(self.settings.clone(), |index, settings| {
             let database = settings.text("database");
+            // A database without tables is most likely a typing error, so it is an error and not an
+            // empty list.
             let names = index.names(database);
             match database.filter(|_| names.is_empty()) {
                 Some(database) => Err(Error::new(
@@ -213,9 +235,12 @@ impl Source for DumpSource {
         let settings = request.stream.settings.or(&self.settings);
         let wanted = wanted(&request.stream, &settings);
         self.with_index(settings, move |index, settings| {
+            // What `discover` saw must still hold: the captured schema came from these file states.
             assert_as_seen(&index.states, request.seen.as_ref())?;
             let (found, definition) = index.table(&wanted)?;
             index.check(found, definition, |name| is_asked_for(&request, name))?;
+            // Zero rows would be loaded as an empty table, although the server's table may have
+            // rows.
             if index.definitions_only {
                 return Err(Error::new(
                     ErrorKind::SourceUnreadable,

@@ -1,35 +1,41 @@
-//! Dates and times in the ways in which MySQL and MariaDB both read them.
+//! Parses dates and times in the notations that MySQL and MariaDB both accept, and that mean the
+//! same to both.
 
 use crate::files::temporal::day_number;
 
+/// Microseconds of a second.
 const SECOND: i64 = 1_000_000;
+/// Microseconds of a day.
 const DAY: i64 = 86_400 * SECOND;
-/// Hours that a TIME goes to.
+/// The maximum number of hours of a TIME, which may be negative.
 const MOST_HOURS: u64 = 838;
 
-/// A date, perhaps with a time of day.
+/// A date, or a date and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
-    /// The zero date, or one without a day, a month or a year.
+    /// The zero date, or a date whose day, month or year is zero.
     Zero,
+    /// A date and time that exists.
     At {
         /// Days since 1970-01-01.
         days: i32,
         /// Microseconds since midnight.
         time: i64,
-        /// Digits of the fraction of a second, without zeros at its end.
+        /// The number of digits of the fraction of a second, without trailing zeros.
         digits: usize,
     },
 }
 
 impl Moment {
-    /// Microseconds since 1970-01-01 00:00:00 of one that is no zero date.
+    /// Returns microseconds since 1970-01-01 00:00:00. `days` and `time` are those of
+    /// [`Moment::At`].
     pub(super) fn micros(days: i32, time: i64) -> i64 {
         i64::from(days) * DAY + time
     }
 }
 
-/// Takes digits off the front: at least one, at most so many.
+/// Takes a number off the front: at least one digit, and at most `most`. Returns its value and its
+/// digits.
 fn number<'a>(text: &mut &'a [u8], most: usize) -> Option<(u32, &'a [u8])> {
     let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if count == 0 || count > most {
@@ -40,13 +46,15 @@ fn number<'a>(text: &mut &'a [u8], most: usize) -> Option<(u32, &'a [u8])> {
     Some((digits.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')), digits))
 }
 
+/// Takes one byte off the front if it is allowed.
 fn take(text: &mut &[u8], allowed: &[u8]) -> Option<()> {
     let (first, rest) = text.split_first()?;
     *text = rest;
     allowed.contains(first).then_some(())
 }
 
-/// A year as it is written: two digits are one from 1970 to 2069.
+/// Returns the year that is written with two or four digits. Two digits mean a year from 1970 to
+/// 2069.
 pub(super) fn full_year(year: u32, digits: usize) -> Option<u32> {
     match digits {
         2 if year < 70 => Some(2000 + year),
@@ -56,8 +64,12 @@ pub(super) fn full_year(year: u32, digits: usize) -> Option<u32> {
     }
 }
 
-/// `YYYY-MM-DD`, also with `/` or `.`, one digit for a month or day, or two for the year; with a time of day behind it, after blanks or a
-/// `T`; `YYYYMMDD`; `YYYYMMDDhhmmss`. None for what is no such thing, or no day.
+/// Parses a date, or a date and time. Returns `None` for any other text, and for a day that does
+/// not exist.
+///
+/// The forms are `YYYY-MM-DD`, also with `/` or `.`, with one digit for a month or day, or with two
+/// for the year; the same with a time of day after blanks or a `T`; `YYYYMMDD`; and
+/// `YYYYMMDDhhmmss`.
 pub(super) fn date_time(text: &[u8]) -> Option<Moment> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (mut year, mut month, mut day) = (0, 0, 0);
@@ -69,7 +81,7 @@ pub(super) fn date_time(text: &[u8]) -> Option<Moment> {
         };
         (year, month, day) = (part(0, 4), part(4, 6), part(6, 8));
         if year < 1000 && text.iter().any(|byte| matches!(byte, b'1'..=b'9')) {
-            // As a number it has fewer digits, and other years.
+            // As a number, the text has fewer digits, and servers then find another year.
             return None;
         }
         if digits == 14 {
@@ -99,6 +111,8 @@ pub(super) fn date_time(text: &[u8]) -> Option<Moment> {
     if hour > 23 || minute > 59 || second > 59 || month > 12 || day > 31 {
         return None;
     }
+    // The range of the time of day is checked before, so a zero date with an invalid time is
+    // refused.
     if year == 0 || month == 0 || day == 0 {
         return Some(Moment::Zero);
     }
@@ -106,7 +120,8 @@ pub(super) fn date_time(text: &[u8]) -> Option<Moment> {
     Some(Moment::At { days: day_number(year, month, day)?, time: seconds * SECOND + micros, digits })
 }
 
-/// `h:mm[:ss[.f]]` from end to end: its parts, and the digits after the point.
+/// Parses `h:mm[:ss[.f]]`, which must be the whole text. Returns hour, minute and second, and the
+/// digits of the fraction.
 fn time_of_day(mut text: &[u8]) -> Option<([u32; 3], &[u8])> {
     let mut clock = [number(&mut text, 2)?.0, 0, 0];
     take(&mut text, b":")?;
@@ -123,7 +138,8 @@ fn time_of_day(mut text: &[u8]) -> Option<([u32; 3], &[u8])> {
     }
 }
 
-/// Microseconds of the digits after a point, and how many of these there are without zeros at their end; none for more than six.
+/// Returns the microseconds of a fraction's digits, and the number of digits without trailing
+/// zeros. Returns `None` for more than six significant digits.
 fn fraction_of(digits: &[u8]) -> Option<(i64, usize)> {
     if !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -133,8 +149,9 @@ fn fraction_of(digits: &[u8]) -> Option<(i64, usize)> {
     (significant <= 6).then(|| ((0..6).fold(0, |sum, at| sum * 10 + digit(at)), significant))
 }
 
-/// Microseconds of a TIME, and the digits of its fraction without zeros at their end: `[-][D ]h:mm[:ss[.f]]`, or `hhmmss` with fewer digits
-/// where it is shorter.
+/// Parses a TIME: `[-][D ]h:mm[:ss[.f]]`, or `hhmmss` with fewer digits if it is shorter. Returns
+/// microseconds, and the number of digits of the fraction without trailing zeros. Returns `None`
+/// for any other text, and from 839 hours on.
 pub(super) fn length_of_time(text: &[u8]) -> Option<(i64, usize)> {
     let (negative, mut text) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),
@@ -147,6 +164,7 @@ pub(super) fn length_of_time(text: &[u8]) -> Option<(i64, usize)> {
     }
     let (hours, digits) = number(&mut text, 7)?;
     let (clock, fraction) = match text.first() {
+        // Hours have up to three digits; more digits are the form without colons.
         Some(b':') if digits.len() <= 3 => {
             text = &text[1..];
             let minutes = number(&mut text, 2)?.0;
@@ -160,6 +178,7 @@ pub(super) fn length_of_time(text: &[u8]) -> Option<(i64, usize)> {
                 Some(_) => return None,
             }
         }
+        // A number of days is accepted only with the colon form.
         _ if days == 0 => ([hours / 10_000, hours / 100 % 100, hours % 100], point(text)?),
         _ => return None,
     };
@@ -173,7 +192,7 @@ pub(super) fn length_of_time(text: &[u8]) -> Option<(i64, usize)> {
     Some((if negative { -length } else { length }, digits))
 }
 
-/// The digits after a point; none where something else is there.
+/// Returns the digits after a decimal point. Returns `None` if anything else follows.
 fn point(text: &[u8]) -> Option<&[u8]> {
     match text.split_first() {
         None => Some(&[]),

@@ -1,4 +1,9 @@
-//! From files to an index, and from an index to rows.
+//! Runs both passes over a dump: from files to an index, and from an index to the rows of one
+//! table.
+//!
+//! The first pass opens all files in order and follows their statements. The resulting index is
+//! cached for the streams of a source, and is valid as long as the files are unchanged. The second
+//! pass reads the parts of the files that hold the rows of one table.
 
 use std::io::Read;
 use std::path::Path;
@@ -24,26 +29,31 @@ use crate::mysql_dump::session::{Variables, Written};
 use crate::mysql_dump::table::Table;
 use crate::mysql_dump::zone::{Zone, initial_zone};
 
-/// Folder of the project for files that go with the process.
+/// The folder in the project for scratch files, which end with the process.
 const SCRATCH: &str = ".millrace";
-/// Indexes that are kept: a stream may have a file of its own.
+/// The maximum number of cached indexes. Each stream may name files of its own.
 const KEPT: usize = 4;
 
-/// An index, and by which settings it was made.
+/// A cached index, and the fingerprint of the settings for which it was built.
 #[derive(Debug)]
 pub(super) struct Cached {
     key: String,
     index: Arc<Index>,
 }
 
-/// The index of the files that the settings name: one that was made before, where the files still are what they were.
+/// Returns the index of the files that the settings name: a cached one if the files are unchanged,
+/// otherwise a new one.
+///
+/// The cache key excludes the settings that do not affect the index: `table`, `database` and
+/// `zero_dates`.
 pub(super) fn indexed(
     cache: &Mutex<Vec<Cached>>,
     project_dir: &Path,
     settings: &Settings,
     limits: Limits,
 ) -> Result<Arc<Index>> {
-    // Whoever comes while another stream makes the index waits for it.
+    // The lock is held while the index is built, so that streams which ask at the same time wait
+    // for it instead of building it again.
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
     let key = settings.clone().without(&["table", "database", "zero_dates"]).fingerprint();
     let files = files(project_dir, settings)?;
@@ -54,6 +64,7 @@ pub(super) fn indexed(
         cache.remove(at);
     }
     let index = Arc::new(make(&files, project_dir, settings, limits)?);
+    // The oldest index is evicted.
     if cache.len() == KEPT {
         cache.remove(0);
     }
@@ -61,6 +72,7 @@ pub(super) fn indexed(
     Ok(index)
 }
 
+/// Returns whether the files are those of the index, in the same order and unchanged.
 fn is_same(files: &[InputFile], index: &Index) -> Result<bool> {
     if files.len() != index.states.len() {
         return Ok(false);
@@ -73,6 +85,7 @@ fn is_same(files: &[InputFile], index: &Index) -> Result<bool> {
     Ok(true)
 }
 
+/// Builds the index of the files: the first pass.
 fn make(files: &[InputFile], project_dir: &Path, settings: &Settings, limits: Limits) -> Result<Index> {
     let zone = initial_zone(settings)?;
     let encoding = match settings.text("encoding") {
@@ -90,15 +103,18 @@ fn make(files: &[InputFile], project_dir: &Path, settings: &Settings, limits: Li
     Ok(building.finish())
 }
 
-/// An index in the making.
+/// The state of the first pass over all files.
 pub(super) struct Building {
     zone: Zone,
+    /// The charset that the setting `encoding` names.
     encoding: Option<Charset>,
     limits: Limits,
     follower: Follower,
     pub(super) states: Vec<millrace_core::cursor::FileState>,
     pub(super) contents: Vec<Content>,
+    /// Whether any file says that a dump program wrote it.
     by_a_program: bool,
+    /// Whether any file announces rows of a table.
     announces_rows: bool,
 }
 
@@ -118,7 +134,8 @@ impl Building {
         }
     }
 
-    /// Follows the next file, and gives its reader back.
+    /// Follows the next file and returns its reader. A file without a statement is an error,
+    /// because that is what a failed dump leaves.
     pub(super) fn file<R: Read>(&mut self, name: &str, reader: R) -> Result<R> {
         let mut window = Window::new(name, reader, self.limits.block)?;
         what_else(name, &mut window)?;
@@ -138,6 +155,8 @@ impl Building {
         Ok(window.into_reader())
     }
 
+    /// Completes the first pass. Definitions without any sign of rows mean that the dump was made
+    /// with `--no-data`.
     pub(super) fn finish(self) -> Index {
         let Followed { tables, cut, locks } = self.follower.finish();
         let has_rows = tables.iter().any(|table| !table.rows.is_empty());
@@ -147,9 +166,10 @@ impl Building {
     }
 }
 
-/// An error for a file that is something else than SQL.
+/// Refuses a file that is not SQL, by the first bytes of known formats.
 fn what_else<R: Read>(name: &str, window: &mut Window<R>) -> Result<()> {
     const UNPACK: &str = "Unpack it, or pack it by gzip or Zstandard, which are read as they are.";
+    // The longest of the signatures has 16 bytes.
     while window.rest().len() < 16 && window.fill()? {}
     let (what, hint) = match window.rest() {
         [b'P', b'K', 3 | 5, 4 | 6, ..] => ("is a ZIP archive", UNPACK),
@@ -168,7 +188,10 @@ fn what_else<R: Read>(name: &str, window: &mut Window<R>) -> Result<()> {
     Err(Error::new(ErrorKind::SourceUnreadable, format!("file `{name}` {what}")).hint(hint))
 }
 
-/// Takes all rows of a table.
+/// Passes all rows of a table to `extract`: the second pass.
+///
+/// `definition` is the one at the end of the dump. A part of the rows is read with the definition
+/// that was in effect at its place, if the dump had one by then.
 pub(super) fn rows(
     index: &Index,
     found: &DumpTable,
@@ -193,6 +216,7 @@ pub(super) fn rows(
         if part.session.written == Written::Latin1 {
             script.charset = Charset::Latin1;
         }
+        // A part without a definition of its own came before the definition, in an earlier file.
         let table = part.table.as_ref().unwrap_or(definition);
         while script.next_statement()? {
             statement(&mut script, part, table, extract, &mut literals)?;
@@ -201,6 +225,8 @@ pub(super) fn rows(
     Ok(())
 }
 
+/// Passes the rows of one statement to `extract`. A part also contains statements of other tables,
+/// and others between them; they are skipped.
 fn statement<R: Read>(
     script: &mut Script<'_, R>,
     part: &Rows,
@@ -209,11 +235,14 @@ fn statement<R: Read>(
     literals: &mut Vec<Literal>,
 ) -> Result<()> {
     let verb = script.next()?;
+    // Statements between DELIMITER commands insert no rows that are read.
     if script.in_block() || !verb.is_any(&["INSERT", "REPLACE"]) {
         return script.skip_statement();
     }
     let ignores = skip_modifiers(script)?;
     let named = script.qualified_name()?;
+    // The same name may mean another table elsewhere in the dump, so only the names of this part
+    // count.
     if !part.names.contains(&named) {
         return script.skip_statement();
     }
@@ -228,7 +257,7 @@ fn statement<R: Read>(
     insert::rows(script, extract, literals)
 }
 
-/// The index of texts that stand for files.
+/// Builds an index from texts in place of files.
 #[cfg(any(test, feature = "fuzz"))]
 pub(super) fn given(
     files: &[(&str, &[u8])],
@@ -245,7 +274,7 @@ pub(super) fn given(
     Ok(building.finish())
 }
 
-/// Reads the rows of a table of texts that stand for files.
+/// Reads the rows of a table from an index of [`given`] texts.
 #[cfg(any(test, feature = "fuzz"))]
 pub(super) fn read_given(
     index: &Index,

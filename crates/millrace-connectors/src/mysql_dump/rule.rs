@@ -1,4 +1,7 @@
-//! What a column's definition says of the values that it holds.
+//! Derives from a column's definition how the column stores values.
+//!
+//! The logical type is not enough for that: MEDIUMINT has a smaller range than its type, CHAR drops
+//! trailing blanks, and BINARY pads with zeros. `column_value.rs` applies these rules.
 
 use std::sync::Arc;
 
@@ -10,55 +13,58 @@ use crate::mysql_dump::lexer::Kind;
 use crate::mysql_dump::script::Word;
 use crate::mysql_types::stored::Form;
 
-/// How a column stores what it is given.
+/// How a column stores the values that it is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rule {
+    /// An integer, a decimal or a floating-point number.
     Number {
         unsigned: bool,
-        /// Digits in all and after the point, of a FLOAT or DOUBLE that has such.
+        /// Precision and scale of a FLOAT or DOUBLE that has them.
         digits: Option<(u8, u8)>,
-        /// Whether it is an integer of three bytes (MEDIUMINT), which no type has.
+        /// Whether it is an integer of three bytes (MEDIUMINT), for which there is no logical type.
         medium: bool,
     },
     Year,
-    /// BIT of so many bits.
+    /// BIT with this number of bits, at most 64.
     Bits(u8),
     Text(Texts),
     Enum(Labels),
     Set(Labels),
     Json,
     Uuid,
-    /// An address of the internet protocol, of version 6 or 4.
+    /// An IP address, of version 6 or 4.
     Inet {
         six: bool,
     },
     Bytes {
-        /// To how many bytes values are filled up with zeros (BINARY).
+        /// The length in bytes to which values are padded with zeros (BINARY).
         pad: Option<usize>,
+        /// The maximum length in bytes.
         most: usize,
     },
     Geometry,
     Date,
-    /// DATETIME or TIMESTAMP, with so many digits after the seconds.
+    /// DATETIME or TIMESTAMP, with the number of digits of its fraction of a second.
     Moment {
         fraction: u8,
-        /// Whether it is an instant, written in the zone of the session.
+        /// Whether it is an instant (TIMESTAMP), which dumps write in the session's time zone.
         zoned: bool,
     },
+    /// TIME, with the number of digits of its fraction of a second.
     Time {
         fraction: u8,
     },
 }
 
-/// A column of texts.
+/// How a text column stores values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Texts {
     pub(super) charset: Charset,
-    /// Characters that it holds.
+    /// The maximum length in characters. `None` if only bytes are limited.
     pub(super) characters: Option<usize>,
-    /// Bytes that it holds.
+    /// The maximum length in bytes.
     pub(super) bytes: usize,
-    /// Whether blanks at the end do not count (CHAR).
+    /// Whether the column drops trailing blanks (CHAR).
     pub(super) trimmed: bool,
     pub(super) collation: Collation,
 }
@@ -67,19 +73,20 @@ pub(super) struct Texts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Labels {
     pub(super) charset: Charset,
+    /// The labels in the order of the definition, without trailing blanks.
     pub(super) names: Arc<[String]>,
-    /// Whether labels that differ in letter case alone are different ones.
+    /// Whether labels that differ only in letter case are distinct.
     pub(super) case_sensitive: bool,
 }
 
-/// What else a type's definition says.
+/// The parts of a type's definition besides its logical type.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Definition<'a> {
-    /// The type's word, in lower case.
+    /// The type's first word, in lower case.
     pub(super) word: &'a str,
-    /// Whether VARYING or its like follow it.
+    /// Whether VARYING or a similar word follows it.
     pub(super) varying: bool,
-    /// What stands in its brackets.
+    /// The tokens in its parentheses, including commas.
     pub(super) arguments: &'a [Word],
     pub(super) unsigned: bool,
     pub(super) charset: Charset,
@@ -87,7 +94,8 @@ pub(super) struct Definition<'a> {
 }
 
 impl Rule {
-    /// The rule of a column of that logical type.
+    /// Returns the rule of a column of a logical type. `form` says whether values are stored in a
+    /// form of their own (BIT, geometries).
     pub(super) fn of(definition: Definition<'_>, data_type: DataType, form: Form) -> Self {
         let Definition { word, arguments, charset, collation, .. } = definition;
         let number = |at: usize| arguments.get(at).and_then(|word| word.text.parse::<usize>().ok());
@@ -127,6 +135,7 @@ impl Rule {
     }
 }
 
+/// Returns the limits of a text column. `length` is the number in its parentheses.
 fn texts_of(definition: Definition<'_>, length: Option<usize>) -> Texts {
     let Definition { word, varying, charset, collation, .. } = definition;
     let is_char = matches!(word, "char" | "character" | "nchar" | "national") && !varying;
@@ -136,7 +145,8 @@ fn texts_of(definition: Definition<'_>, length: Option<usize>) -> Texts {
         (_, true) => length,
         _ => None,
     };
-    // TEXT(n) is the smallest kind that holds so many characters.
+    // TEXT(n) is the smallest TEXT type that holds `n` characters, so its limit in bytes is not
+    // that of TEXT.
     let bytes = match word {
         "tinytext" => 255,
         "text" if length.is_none() => 65_535,
@@ -146,6 +156,8 @@ fn texts_of(definition: Definition<'_>, length: Option<usize>) -> Texts {
     Texts { charset, characters, bytes, trimmed: is_char, collation }
 }
 
+/// Returns the rule of a binary column: BINARY, VARBINARY, a BLOB type, or a text type of the
+/// charset `binary`.
 fn bytes_of(definition: Definition<'_>, length: Option<usize>) -> Rule {
     let Definition { word, varying, .. } = definition;
     let is_binary = matches!(word, "binary" | "char" | "character" | "nchar") && !varying;

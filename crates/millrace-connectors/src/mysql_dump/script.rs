@@ -1,4 +1,10 @@
-//! A dump as a sequence of statements, looked at through a window.
+//! Splits a dump into statements and their tokens, over a moving window of the file.
+//!
+//! [`Script`] holds what decides how the bytes are read: the delimiter, the `sql_mode`, the
+//! charset, and the executable comment that is open. [`Script::next_statement`] moves to a
+//! statement; then the caller takes its tokens one by one, takes them all, or skips the statement
+//! (`skip.rs`). A token, a row, or a statement whose tokens are taken all at once is limited in
+//! size. A statement that is skipped is not. Errors name the file and the line.
 
 mod skip;
 
@@ -12,31 +18,33 @@ use crate::files::window::Window;
 use crate::mysql_dump::charset::Charset;
 use crate::mysql_dump::lexer::{Kind, Mode, Reach, Space, Stop, Text, unescape};
 
-/// A token with a text of its own.
+/// A token that owns its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) kind: Kind,
-    /// As it is introducer: names and strings without their quotes and escapes.
+    /// The decoded text: names and strings without their quotes and escapes.
     pub(super) text: String,
 }
 
 impl Word {
-    /// Whether it is this keyword.
+    /// Returns whether the token is this keyword, in any letter case. A quoted name is never a
+    /// keyword.
     pub(super) fn is(&self, keyword: &str) -> bool {
         self.kind == Kind::Word && self.text.eq_ignore_ascii_case(keyword)
     }
 
-    /// Whether it is one of these keywords.
+    /// Returns whether the token is one of these keywords, in any letter case.
     pub(super) fn is_any(&self, keywords: &[&str]) -> bool {
         keywords.iter().any(|keyword| self.is(keyword))
     }
 
-    /// Whether it is this byte.
+    /// Returns whether the token is this one-byte symbol.
     pub(super) fn is_symbol(&self, byte: u8) -> bool {
         self.kind == Kind::Symbol(byte)
     }
 
-    /// The name that it is: a word, or in backticks, or in double quotes.
+    /// Returns the identifier that the token stands for: a bare word, or a text in backticks or in
+    /// double quotes. Returns `None` for any other token.
     pub(super) fn name(&self) -> Option<&str> {
         match self.kind {
             Kind::Word | Kind::Name { .. } | Kind::Text { quote: b'"', .. } => Some(&self.text),
@@ -45,42 +53,47 @@ impl Word {
     }
 }
 
-/// Where a statement starts.
+/// The position at which a statement starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Start {
-    /// Bytes of the file before it.
+    /// Offset in bytes from the beginning of the decompressed file.
     pub(super) offset: u64,
-    /// 1-based.
+    /// The 1-based line.
     pub(super) line: u64,
 }
 
-/// A file of statements.
+/// A cursor over the statements of one file.
 pub(super) struct Script<'a, R> {
     pub(super) window: &'a mut Window<R>,
-    /// Bytes that one token, row or definition may have.
+    /// The maximum size of one token, row or evaluated statement, in bytes.
     limit: usize,
-    /// What ends a statement: `;`, or what the client's command `DELIMITER` says.
+    /// The statement delimiter: `;`, or what the client command `DELIMITER` has set.
     delimiter: Vec<u8>,
-    /// How the session writes strings and names.
+    /// How the session's `sql_mode` has strings and names written.
     pub(super) mode: Mode,
-    /// In which charset it writes them.
+    /// The charset in which strings and names are written.
     pub(super) charset: Charset,
-    /// Whether the file says that a dump program wrote it, and has not said yet that it is complete.
+    /// Whether a comment says that a dump program wrote the file, and no comment has said yet that
+    /// the dump is complete.
     unfinished: bool,
-    /// Whether it says that it is complete.
+    /// Whether a comment says that the dump is complete (`-- Dump completed`).
     pub(super) completed: bool,
-    /// Whether it says of tables that their rows follow.
+    /// Whether a comment announces the rows of a table (`-- Dumping data for table`).
     pub(super) announces_rows: bool,
-    /// Whether a dump program says that it wrote it.
+    /// Whether a comment says that a dump program wrote the file.
     pub(super) by_a_program: bool,
-    /// The executable comment that is open.
+    /// The servers that run the executable comment that is open; `None` outside of one.
     open: Option<Reach>,
-    /// Where the present statement starts, with the comment that it is in.
+    /// Where the current statement starts, including the opening of the executable comment around
+    /// it.
     start: Start,
+    /// Buffer for unescaped strings.
     scratch: Vec<u8>,
 }
 
 impl<'a, R: Read> Script<'a, R> {
+    /// Starts at the window's position with the settings of a fresh session. `limit` is the maximum
+    /// size of a token, row or evaluated statement in bytes.
     pub(super) fn new(window: &'a mut Window<R>, limit: usize) -> Self {
         Self {
             window,
@@ -98,37 +111,40 @@ impl<'a, R: Read> Script<'a, R> {
         }
     }
 
-    /// Bytes that one token, row or definition may have.
+    /// Returns the maximum size of one token, row or evaluated statement, in bytes.
     pub(super) fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Whether the file began as a dump program writes it, but does not end so.
+    /// Returns whether the file begins as a dump program writes it but lacks the comment that ends
+    /// a dump.
     pub(super) fn unfinished(&self) -> bool {
         self.unfinished
     }
 
-    /// Whether statements end otherwise than by a semicolon, because they have semicolons within.
+    /// Returns whether a delimiter other than `;` is set. Statements may then contain semicolons.
     pub(super) fn in_block(&self) -> bool {
         self.delimiter != b";"
     }
 
-    /// Whether the statement stands in an executable comment that only some servers carry out.
+    /// Returns whether the statement is in an executable comment that only some servers run.
     pub(super) fn is_for_some(&self) -> bool {
         self.open == Some(Reach::Some)
     }
 
-    /// Where the present statement starts.
+    /// Returns where the current statement starts.
     pub(super) fn start(&self) -> Start {
         self.start
     }
 
-    /// The rest of the file, as far as it has been read.
+    /// Returns the unconsumed bytes of the window.
     pub(super) fn text(&self) -> Text<'_> {
         Text { bytes: self.window.rest(), ended: self.window.ended(), mode: self.mode }
     }
 
-    /// Reads on after a [`Stop`], which is an error where it is more than too few bytes.
+    /// Handles a [`Stop`] of the lexer: reads more of the file if the bytes were too few.
+    /// Everything else is an error: broken SQL, a token larger than the limit, or the end of the
+    /// file.
     pub(super) fn fill(&mut self, stop: Stop) -> Result<()> {
         match stop {
             Stop::Short if self.window.rest().len() > self.limit => {
@@ -140,8 +156,8 @@ impl<'a, R: Read> Script<'a, R> {
         }
     }
 
-    /// Moves to the start of the next statement. False at the end of the file. Client commands (`DELIMITER`) are carried out
-    /// on the way.
+    /// Moves to the start of the next statement. Returns `false` at the end of the file. Applies
+    /// the client command `DELIMITER` and the comments of dump programs on the way.
     pub(super) fn next_statement(&mut self) -> Result<bool> {
         let mut start = None;
         loop {
@@ -174,7 +190,8 @@ impl<'a, R: Read> Script<'a, R> {
         }
     }
 
-    /// Dump programs say in comments where they begin, where rows come, and that they came to their end.
+    /// Evaluates the comments in which dump programs say where the dump begins, where rows follow,
+    /// and that the dump is complete.
     fn remark(&mut self, range: std::ops::Range<usize>) {
         let line = &self.window.rest()[range];
         let starts = |prefix: &[u8]| line.starts_with(prefix);
@@ -187,7 +204,8 @@ impl<'a, R: Read> Script<'a, R> {
         }
     }
 
-    /// Moves on over what separates tokens.
+    /// Consumes a separator of tokens and tracks the executable comment. Executable comments do not
+    /// nest.
     fn pass(&mut self, space: &Space) -> Result<()> {
         match space {
             Space::Open { .. } if self.open.is_some() => {
@@ -204,7 +222,8 @@ impl<'a, R: Read> Script<'a, R> {
         Ok(())
     }
 
-    /// A statement ends here; the comment that it is in has to, too.
+    /// Checks, at the end of a statement, that the executable comment around it has ended too.
+    /// Otherwise a server that skips the comment would skip more than this statement.
     fn end_of_statement(&self) -> Result<()> {
         if self.open.is_some() {
             return Err(self.unreadable("an executable comment holds several statements, or does not end"));
@@ -212,12 +231,15 @@ impl<'a, R: Read> Script<'a, R> {
         Ok(())
     }
 
+    /// Returns whether the rest of the file starts with the delimiter.
     fn at_delimiter(&mut self) -> Result<bool> {
         while self.window.rest().len() < self.delimiter.len() && self.window.fill()? {}
         Ok(self.window.rest().starts_with(&self.delimiter))
     }
 
-    /// Carries `DELIMITER …` out, where the statement is one: a line of its own.
+    /// Applies the client command `DELIMITER …` if the rest of the file starts with it, and
+    /// consumes its line. Returns `false` if it does not. The command takes the rest of its line
+    /// and no semicolon.
     fn delimiter_command(&mut self) -> Result<bool> {
         const COMMAND: &[u8] = b"DELIMITER";
         while self.window.rest().len() <= COMMAND.len() && self.window.fill()? {}
@@ -237,7 +259,7 @@ impl<'a, R: Read> Script<'a, R> {
         Ok(true)
     }
 
-    /// Whether nothing of a statement is left on the present line.
+    /// Returns whether only blanks or a comment follow on the current line. Consumes nothing.
     pub(super) fn ends_line(&mut self) -> Result<bool> {
         loop {
             let rest = self.window.rest();
@@ -255,7 +277,7 @@ impl<'a, R: Read> Script<'a, R> {
         }
     }
 
-    /// What is left of the present line, without moving on.
+    /// Returns the rest of the current line. Consumes nothing.
     fn rest_of_line(&mut self) -> Result<String> {
         let end = loop {
             match memchr::memchr(b'\n', self.window.rest()) {
@@ -270,7 +292,9 @@ impl<'a, R: Read> Script<'a, R> {
         }
     }
 
-    /// The next token, without moving on but over the space before it: its text, and where it ends.
+    /// Returns the next token and where it ends. Consumes only the space and comments before it.
+    ///
+    /// The text is unescaped and decoded; in a quoted name, doubled quotes become single ones.
     fn look(&mut self) -> Result<(Word, usize)> {
         loop {
             match self.text().space(0) {
@@ -305,7 +329,9 @@ impl<'a, R: Read> Script<'a, R> {
         }
     }
 
-    /// The characters of a token. What stands in a string may be none; a name has to be.
+    /// Decodes the bytes of a token into characters. Bytes of a string that are no characters
+    /// become replacement characters, because a string may hold binary data; in a name they are an
+    /// error.
     fn decoded(&self, bytes: &[u8], kind: Kind) -> Result<String> {
         if self.charset == Charset::Latin1 && !bytes.is_ascii() {
             let mut text = Vec::new();
@@ -320,18 +346,19 @@ impl<'a, R: Read> Script<'a, R> {
         }
     }
 
+    /// The error for a name whose bytes are not UTF-8.
     fn not_utf8(&self) -> Error {
         self.unreadable("the dump is not UTF-8: a name has bytes that are no characters").hint(
             "Make it with `mysqldump --default-character-set=utf8mb4`, or say how it is written: `encoding: latin-1`.",
         )
     }
 
-    /// The next token of the statement, without moving on.
+    /// Returns the next token of the statement without consuming it.
     pub(super) fn peek(&mut self) -> Result<Word> {
         Ok(self.look()?.0)
     }
 
-    /// The next token of the statement.
+    /// Consumes the next token of the statement and returns it.
     pub(super) fn next(&mut self) -> Result<Word> {
         let (word, end) = self.look()?;
         if word.is_symbol(b';') {
@@ -341,7 +368,7 @@ impl<'a, R: Read> Script<'a, R> {
         Ok(word)
     }
 
-    /// Takes the next token where it is this keyword.
+    /// Consumes the next token if it is this keyword. Returns whether it was.
     pub(super) fn take(&mut self, keyword: &str) -> Result<bool> {
         let (word, end) = self.look()?;
         let found = word.is(keyword);
@@ -351,7 +378,7 @@ impl<'a, R: Read> Script<'a, R> {
         Ok(found)
     }
 
-    /// A name, perhaps with its database before it: `(database, name)`.
+    /// Consumes a name that may be qualified by a database. Returns `(database, name)`.
     pub(super) fn qualified_name(&mut self) -> Result<(Option<String>, String)> {
         let first = self.next()?;
         let Some(name) = first.name().map(str::to_owned) else {
@@ -368,8 +395,8 @@ impl<'a, R: Read> Script<'a, R> {
         }
     }
 
-    /// All tokens up to the end of a statement that has no INSERT within, which is consumed. An error where it has: the semicolon before it
-    /// is missing.
+    /// Consumes the statement and returns its remaining tokens. Refuses a statement that contains
+    /// an INSERT, because then the semicolon before the INSERT is missing.
     pub(super) fn rest_of_statement(&mut self) -> Result<Vec<Word>> {
         let words = self.all_words()?;
         if runs_on(&words) {
@@ -379,12 +406,13 @@ impl<'a, R: Read> Script<'a, R> {
         }
     }
 
-    /// Moves on to the end of such a statement.
+    /// Consumes the rest of the statement, with the checks of [`Self::rest_of_statement`].
     pub(super) fn end_statement(&mut self) -> Result<()> {
         self.rest_of_statement().map(|_words| ())
     }
 
-    /// All tokens up to the end of the statement, which is consumed.
+    /// Consumes the statement and returns its remaining tokens. The tokens together may not exceed
+    /// the limit.
     pub(super) fn all_words(&mut self) -> Result<Vec<Word>> {
         let mut words = Vec::new();
         let mut bytes = 0;
@@ -404,17 +432,19 @@ impl<'a, R: Read> Script<'a, R> {
         }
     }
 
+    /// The error for a backslash outside of strings, which begins a command of the `mysql` client.
     fn client_command(&self) -> Error {
         self.unreadable("a command of the mysql client begins with `\\` here, and is not followed")
     }
 
-    /// The error for a file that is not the dump that was expected.
+    /// The error at the current line of this file.
     pub(super) fn unreadable(&self, what: &str) -> Error {
         unreadable(self.window.name(), self.window.line(), what)
     }
 }
 
-/// Whether words go on with an INSERT.
+/// Returns whether the tokens contain the beginning of an INSERT or REPLACE statement, outside of
+/// parentheses.
 pub(super) fn runs_on(words: &[Word]) -> bool {
     let mut depth = 0i64;
     words.windows(2).any(|pair| {
@@ -423,7 +453,7 @@ pub(super) fn runs_on(words: &[Word]) -> bool {
     })
 }
 
-/// The error for a line of a file that is not what was expected of a dump.
+/// The error for a line of a file that cannot be read as part of a dump.
 pub(super) fn unreadable(file: &str, line: u64, what: &str) -> Error {
     Error::new(ErrorKind::SourceUnreadable, format!("file `{file}` cannot be read as a MySQL dump"))
         .caused_by(format!("line {line}: {what}"))

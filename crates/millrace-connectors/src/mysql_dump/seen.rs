@@ -1,37 +1,45 @@
-//! Keys of rows that were read, in bounded memory.
+//! A set of the keys of rows that were read, in bounded memory.
+//!
+//! Integers are stored in bitmaps or lists of 16-bit numbers, other keys as hashes of 64 bits.
+//! Beyond the memory limit `MOST` the set takes no more keys and says so.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 
-/// Bytes that all keys of a table may take together, about.
+/// The approximate maximum size of all keys of a table, in bytes.
 const MOST: usize = 64 << 20;
-/// A hash, with its share of the room that its set keeps free.
+/// The approximate size of a hash in its set, including free capacity, in bytes.
 const HASH: usize = 20;
-/// What an empty list of numbers takes.
+/// The approximate size of an empty list of numbers, in bytes.
 const LIST: usize = 64;
-/// Numbers of a list from which on it is a map of bits.
+/// The length beyond which a list becomes a bitmap.
 const MANY: usize = 1024;
+/// The size of a bitmap of 65,536 bits, in bytes.
 const BITMAP: usize = 8192;
 
-/// What is known of a key.
+/// What the set knows about a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Met {
-    /// It was not there.
+    /// The key was not in the set.
     New,
+    /// The key was in the set.
     Before,
-    /// There are too many to remember.
+    /// The memory limit was reached, so it is unknown whether the key occurred.
     Full,
 }
 
-/// A set of keys. Integers that lie close together take about a bit each, other keys a hash of 64 bits.
+/// A set of keys. Integers that are close together take about one bit each, other keys a hash of 64
+/// bits.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
+    /// Integers, grouped by all but their last 16 bits.
     numbers: HashMap<i64, Numbers>,
     hashes: HashSet<u64>,
+    /// The hash function, with a random seed.
     hasher: RandomState,
 }
 
-/// Integers that have all but their last 16 bits in common.
+/// The last 16 bits of integers that have all other bits in common.
 #[derive(Debug)]
 enum Numbers {
     /// In ascending order.
@@ -40,7 +48,7 @@ enum Numbers {
 }
 
 impl Seen {
-    /// Adds a key that is an integer. `bytes` is what the keys of the table take, of all sets.
+    /// Adds an integer key. `bytes` counts what all sets of the table occupy.
     pub(super) fn number(&mut self, number: i64, bytes: &mut usize) -> Met {
         if *bytes > MOST {
             return Met::Full;
@@ -74,7 +82,7 @@ impl Seen {
         }
     }
 
-    /// Adds any other key.
+    /// Adds any other key by its hash.
     pub(super) fn text(&mut self, key: &[u8], bytes: &mut usize) -> Met {
         if *bytes > MOST {
             return Met::Full;

@@ -1,4 +1,9 @@
-//! What a session has set that decides how its rows are read.
+//! Tracks the session settings of a dump that decide how its rows are read.
+//!
+//! `SET` statements are evaluated as far as dump programs use them: `sql_mode`, charsets,
+//! `time_zone`, `autocommit`, `foreign_key_checks`, and user variables that save and restore these.
+//! A value that cannot be evaluated is [`Value::Unknown`]; each setting then takes the meaning that
+//! cannot change a row in silence, or the statement is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,53 +14,62 @@ use crate::mysql_dump::script::Word;
 use crate::mysql_dump::table::split;
 use crate::mysql_dump::zone::Zone;
 
-/// How texts are written.
+/// The notation of strings: the charset of the client (`character_set_client`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Written {
-    /// In UTF-8, with characters of up to four bytes or (`SET NAMES utf8`) up to three.
+    /// UTF-8, with characters of up to four bytes or (`SET NAMES utf8`) up to three.
     Utf8 { short: bool },
-    /// In `latin1`, because the project says so.
+    /// `latin1`, because the project says so.
     Latin1,
-    /// Each in the charset of its column (`SET NAMES binary`).
+    /// Each string is in the charset of its column (`SET NAMES binary`).
     Columns,
-    /// In a charset that is not read, or that the project contradicts.
+    /// A charset that cannot be read, or that contradicts the project's setting `encoding`.
     Unread(String),
 }
 
-/// The settings of a session that matter for the rows that it inserts.
+/// The settings of a session that decide how its rows are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Session {
-    /// The database that `USE` named.
+    /// The default database, which `USE` has set.
     pub(super) database: Option<String>,
     pub(super) mode: Mode,
     /// Whether 0 is a value in an `AUTO_INCREMENT` column (`NO_AUTO_VALUE_ON_ZERO`).
     pub(super) keeps_zero: bool,
     pub(super) written: Written,
-    /// Whether texts go through a charset that nobody knows, and may lose characters there.
+    /// Whether the server converts strings to an unknown charset of the connection, in which
+    /// characters may be lost.
     pub(super) lossy_connection_charset: bool,
+    /// The time zone of TIMESTAMP values.
     pub(super) zone: Zone,
 }
 
-/// A session, and what it is made of.
+/// A session, and the variables from which its settings follow.
 #[derive(Debug)]
 pub(super) struct Variables {
     pub(super) session: Session,
+    /// Whether each statement is a transaction of its own.
     pub(super) autocommit: bool,
-    /// Whether rows are held to foreign keys, and go with those that they refer to (`foreign_key_checks`).
+    /// Whether the server enforces foreign keys and their cascades (`foreign_key_checks`).
     pub(super) foreign_keys: bool,
+    /// The settings at the start of the session, for `SET x = DEFAULT`.
     initial: Session,
-    /// What the project says of how dumps are written.
+    /// The charset that the project's setting `encoding` names.
     encoding: Option<Charset>,
+    /// Values of the system variables that this session has set, by name in lower case.
     system: BTreeMap<String, Value>,
-    /// System variables that were set for other sessions.
+    /// System variables that were set globally, which leaves the values of this session as they
+    /// are.
     global: BTreeSet<String>,
+    /// Values of user variables, by name in lower case.
     user: BTreeMap<String, Value>,
-    /// User variables that keep a system variable for the end of the dump, and were not asked for yet.
+    /// User variables that save a system variable (`@OLD_SQL_MODE`) and were not read since. A
+    /// complete dump restores all of them at its end.
     kept: BTreeSet<String>,
 }
 
 impl Variables {
-    /// A session that has set nothing.
+    /// Creates a session that has set nothing. `zone` and `encoding` come from the project's
+    /// settings.
     pub(super) fn new(zone: Zone, encoding: Option<Charset>) -> Self {
         let written = match encoding {
             Some(Charset::Latin1) => Written::Latin1,
@@ -83,22 +97,24 @@ impl Variables {
         }
     }
 
-    /// A variable in which a dump program has kept a setting (`@OLD_SQL_MODE`) that it has not put back.
+    /// Returns a user variable that saves a setting which the dump has not restored.
     pub(super) fn kept(&self) -> Option<&str> {
         self.kept.first().map(String::as_str)
     }
 
-    /// A statement has put a value into a variable that nobody knows.
+    /// Marks a user variable as unknown, because a statement that is not evaluated may have set it.
     pub(super) fn forget(&mut self, variable: &str) {
         self.user.insert(variable.to_ascii_lowercase(), Value::Unknown);
     }
 
-    /// What stands after SET. An error says why it cannot be followed.
+    /// Applies a SET statement; `words` follow the keyword. The error says why the statement cannot
+    /// be followed.
     pub(super) fn set(&mut self, words: &[Word]) -> Result<(), String> {
         let first = |at: usize, keywords: &[&str]| words.get(at).is_some_and(|word| word.is_any(keywords));
         if first(0, &["STATEMENT"]) {
             return Err("SET STATEMENT … FOR carries a statement out, and is not followed".to_owned());
         }
+        // The following forms change nothing about the notation of rows.
         let scoped = usize::from(first(0, &["GLOBAL", "SESSION", "LOCAL"]));
         if first(scoped, &["TRANSACTION"]) || first(0, &["PASSWORD", "ROLE", "RESOURCE"]) {
             return Ok(());
@@ -106,10 +122,13 @@ impl Variables {
         if first(0, &["DEFAULT"]) && first(1, &["ROLE"]) {
             return Ok(());
         }
+        // A scope (`GLOBAL`) also holds for the assignments after it, until another one is named.
         let mut for_others = false;
         split(words).into_iter().try_for_each(|part| self.assign(part, &mut for_others))
     }
 
+    /// Applies one assignment of a SET statement. `for_others` says, and learns, whether the scope
+    /// is that of other sessions.
     fn assign(&mut self, part: &[Word], for_others: &mut bool) -> Result<(), String> {
         let part = match part {
             [scope, rest @ ..] if scope.is_any(&["SESSION", "LOCAL"]) => {
@@ -135,7 +154,8 @@ impl Variables {
         }
     }
 
-    /// `SET CHARACTER SET`: the texts of the connection are in the charset of the database from then on.
+    /// Applies `SET CHARACTER SET`. The server converts strings to the charset of the database from
+    /// then on, which is unknown.
     fn character_set(&mut self, name: &Word) -> Result<(), String> {
         let value = named(name, self);
         self.put("character_set_client", value)?;
@@ -143,6 +163,7 @@ impl Variables {
         Ok(())
     }
 
+    /// Applies an assignment `x = …` or `x := …` to a user or system variable.
     fn variable(&mut self, part: &[Word], for_others: bool) -> Result<(), String> {
         let Some(equals) = part.iter().position(|word| word.is_symbol(b'=')) else {
             let what = part.first().map_or("", |word| &word.text);
@@ -157,6 +178,7 @@ impl Variables {
         match name {
             VariableName::User(name) => {
                 let name = name.to_ascii_lowercase();
+                // Dump programs save a setting as `@OLD_X=@@X`.
                 let is_kept = name.starts_with("old_")
                     && expression.first().is_some_and(|word| word.text.starts_with("@@"));
                 if is_kept {
@@ -182,7 +204,7 @@ impl Variables {
         }
     }
 
-    /// The value of a variable.
+    /// Evaluates a variable. A user variable counts as restored once it was read.
     fn read(&mut self, words: &[Word]) -> Value {
         match variable_name(words) {
             Some(VariableName::User(name)) => {
@@ -202,7 +224,7 @@ impl Variables {
         }
     }
 
-    /// A system variable of this session has a value from now on.
+    /// Sets a system variable of this session and derives the session's settings from it.
     fn put(&mut self, name: &str, value: Value) -> Result<(), String> {
         match name {
             "time_zone" => {
@@ -221,11 +243,13 @@ impl Variables {
                     Value::Initial | Value::Null => Some(Charset::Utf8),
                     Value::Unknown => None,
                 };
+                // No character is lost if the charset of the connection holds all characters of the
+                // dump.
                 let is_wide = charset.is_some_and(|charset| charset.is_utf8() || charset == Charset::Binary);
                 let same = charset == Some(Charset::Latin1) && self.session.written == Written::Latin1;
                 self.session.lossy_connection_charset = !is_wide && !same;
             }
-            // What is not known may be off, as rows without a COMMIT are then.
+            // An unknown value may be off; then rows without a COMMIT are lost.
             "autocommit" => self.autocommit = !is_off(&value) && value != Value::Unknown,
             "foreign_key_checks" => self.foreign_keys = !is_off(&value),
             _ => {}
@@ -234,6 +258,8 @@ impl Variables {
         Ok(())
     }
 
+    /// Returns the notation of strings for a value of `character_set_client`. `latin1` is read only
+    /// if the project confirms it with `encoding`.
     fn written(&self, value: &Value) -> Written {
         let name = match value {
             Value::Initial | Value::Null => return self.initial.written.clone(),
@@ -250,6 +276,8 @@ impl Variables {
         }
     }
 
+    /// Derives from the `sql_mode` how strings and names are written, and whether 0 is a value in
+    /// an `AUTO_INCREMENT` column.
     fn sql_mode(&mut self, value: &Value) -> Result<(), String> {
         let modes = match value {
             Value::Initial | Value::Null => "",
@@ -261,8 +289,10 @@ impl Variables {
         let has = |names: &[&str]| {
             modes.split(',').any(|mode| names.iter().any(|name| mode.trim().eq_ignore_ascii_case(name)))
         };
-        // Servers also take the set as a number.
+        // Servers also accept the modes as a number: bit 2 is ANSI_QUOTES, bit 19
+        // NO_AUTO_VALUE_ON_ZERO, bit 20 NO_BACKSLASH_ESCAPES.
         let bits = modes.trim().parse::<u64>().unwrap_or(0);
+        // ANSI_QUOTES, and the combined modes that include it.
         let ansi = ["ANSI_QUOTES", "ANSI", "DB2", "MAXDB", "MSSQL", "ORACLE", "POSTGRESQL"];
         self.session.mode = Mode {
             escapes: !has(&["NO_BACKSLASH_ESCAPES"]) && bits & (1 << 20) == 0,
@@ -273,17 +303,17 @@ impl Variables {
     }
 }
 
-/// Whether a value switches a setting off for certain.
+/// Returns whether a value is certain to switch a setting off.
 fn is_off(value: &Value) -> bool {
     matches!(value, Value::Text(text) if text == "0" || text.eq_ignore_ascii_case("off"))
 }
 
-/// The charset that `SET NAMES` and its like name.
+/// Evaluates the charset that `SET NAMES` or `SET CHARACTER SET` names.
 fn named(word: &Word, variables: &mut Variables) -> Value {
     evaluate(std::slice::from_ref(word), &mut |words| variables.read(words))
 }
 
-/// A charset by its name, or by the number of one of its collations.
+/// Returns a charset by its name, or by the number of one of its collations.
 fn charset_of(name: &str) -> Option<Charset> {
     let numbered = match name {
         "8" => "latin1",
@@ -296,13 +326,14 @@ fn charset_of(name: &str) -> Option<Charset> {
     Charset::named(numbered)
 }
 
-/// The variable that words name.
+/// A reference to a variable.
 enum VariableName<'a> {
     User(&'a str),
     System { name: &'a str, scope: Option<&'a str> },
 }
 
-/// `@x`, `@@x`, `@@session.x` or `x`.
+/// Parses `@x`, `@@x`, `@@session.x` or `x` as a reference to a variable. Returns `None` for
+/// anything else.
 fn variable_name(words: &[Word]) -> Option<VariableName<'_>> {
     let (first, rest) = words.split_first()?;
     let name = first.name()?;

@@ -1,4 +1,7 @@
-//! Which statements change no row that a dump brings.
+//! The allow-list of statements that change no row of a dump.
+//!
+//! Statements with rules of their own (INSERT, CREATE, SET and others) are handled in `follow.rs`
+//! and never get here. A statement that is not on the list ends the reading of the dump.
 
 use crate::mysql_dump::lexer::Kind;
 use crate::mysql_dump::script::Word;
@@ -7,9 +10,9 @@ use crate::mysql_dump::script::Word;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum StatementEffect {
     None,
-    /// Nothing, but it ends the transaction that it is in.
+    /// It changes no row but commits the open transaction.
     Commits,
-    /// Nobody can tell.
+    /// Its effect is unknown. The message and hint are for the error.
     Unknown {
         what: String,
         hint: &'static str,
@@ -21,7 +24,8 @@ const OTHER_FILE: &str = "Name all files in `path`, as a list in the order in wh
 const DELIMITER: &str =
     "The body of a trigger or routine stands between `DELIMITER` commands, as mysqldump writes it.";
 
-/// What a statement does that begins with such a word and goes on with another.
+/// Returns the effect of a statement that begins with `verb` (in upper case) and continues with
+/// `next`.
 pub(super) fn effect(verb: &str, next: &Word) -> StatementEffect {
     let then = |keywords: &[&str]| next.is_any(keywords);
     match verb {
@@ -32,20 +36,23 @@ pub(super) fn effect(verb: &str, next: &Word) -> StatementEffect {
         }
         "GRANT" | "REVOKE" | "FLUSH" | "CACHE" => StatementEffect::Commits,
         "CHECKSUM" if then(&["TABLE", "TABLES"]) => StatementEffect::None,
-        // MySQL ends the transaction, and MariaDB does not.
+        // MySQL commits here and MariaDB does not. The case without a commit is the safe one, since
+        // rows without a commit are an error.
         "INSTALL" | "UNINSTALL" => StatementEffect::None,
         "SHOW" | "DESCRIBE" | "DESC" | "HELP" | "RESET" | "PURGE" | "KILL" | "STOP" | "SAVEPOINT" => {
             StatementEffect::None
         }
+        // EXPLAIN ANALYZE runs its statement.
         "EXPLAIN" if !then(&["ANALYZE"]) => StatementEffect::None,
         "RELEASE" if then(&["SAVEPOINT"]) => StatementEffect::None,
         "CHANGE" if then(&["MASTER", "REPLICATION"]) => StatementEffect::None,
-        // MariaDB's dumps of sequences.
+        // MariaDB's dumps of sequences contain `DO SETVAL(…)`.
         "DO" if then(&["SETVAL", "NEXTVAL", "SLEEP", "RELEASE_LOCK", "GET_LOCK"])
             || next.kind == Kind::Number =>
         {
             StatementEffect::None
         }
+        // Commands of the `mysql` client are not statements.
         "SOURCE" => StatementEffect::Unknown {
             what: format!(
                 "the client's command `source` reads another file (`{}`), and is not followed",
@@ -53,6 +60,7 @@ pub(super) fn effect(verb: &str, next: &Word) -> StatementEffect {
             ),
             hint: OTHER_FILE,
         },
+        // These begin statements only inside the body of a routine.
         "DECLARE" | "IF" | "WHILE" | "LOOP" | "REPEAT" | "RETURN" | "END" | "FETCH" | "OPEN" | "CLOSE"
         | "CASE" | "LEAVE" | "ITERATE" | "ELSE" | "ELSEIF" | "UNTIL" => StatementEffect::Unknown {
             what: format!("`{verb}` is no statement of a dump: a body is cut into pieces"),

@@ -1,4 +1,9 @@
-//! A table as `CREATE TABLE` describes it.
+//! Parses the definition of a table in `CREATE TABLE`.
+//!
+//! The input is the list of tokens after the table's name. The output has the columns, the keys
+//! that rows must not repeat, and the constraints that may reject rows. The parser refuses
+//! definitions whose rows are not in the dump: tables made of a query, and engines that keep no
+//! rows of their own.
 
 use millrace_core::schema::{Column, DataType, StreamSchema};
 
@@ -8,26 +13,30 @@ use crate::mysql_dump::constraint::{ForeignKey, Key, column_keys, has_check, has
 use crate::mysql_dump::script::Word;
 use crate::mysql_types::zero_dates::may_be_empty;
 
-/// A table.
+/// The definition of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Table {
-    /// The database that the dump was in, where it says so.
+    /// The database: the qualifier of the name, or the default database of the session. `None` if
+    /// the dump names none.
     pub(super) database: Option<String>,
     pub(super) name: String,
     pub(super) columns: Vec<TableColumn>,
-    /// Its columns are named as they are spelled in their definitions.
+    /// The primary key. Its column names are spelled as in the column definitions.
     pub(super) primary_key: Option<Key>,
-    /// Other keys under which a table has one row.
+    /// The unique keys besides the primary key.
     pub(super) unique_keys: Vec<Key>,
     pub(super) foreign_keys: Vec<ForeignKey>,
-    /// What else keeps rows out: a CHECK, or partitions with gaps between them.
+    /// What else may reject a row, in words for a message: a CHECK, or partitions with gaps between
+    /// them.
     pub(super) limit: Option<&'static str>,
-    /// The charset and collation of its columns that name none.
+    /// The charset and collation of columns that name none.
     default_collation: DefaultCollation,
 }
 
 impl Table {
-    /// The columns that can be read.
+    /// Returns the schema of the stream: all columns but generated ones, whose values dumps leave
+    /// out. If `zero_dates_to_null` is set, date and time columns outside of the primary key are
+    /// nullable.
     pub(super) fn schema(&self, zero_dates_to_null: bool) -> StreamSchema {
         let primary_key = self.key_columns();
         let column = |column: &TableColumn| {
@@ -44,17 +53,19 @@ impl Table {
         }
     }
 
-    /// Names of the primary key's columns.
+    /// Returns the column names of the primary key.
     fn key_columns(&self) -> Vec<String> {
         self.primary_key.iter().flat_map(|key| &key.columns).map(|(name, _)| name.clone()).collect()
     }
 
-    /// What may keep a row out, which INSERT IGNORE then passes over; none where nothing does.
+    /// Returns what may reject a row, so that INSERT IGNORE skips it; `None` if nothing does.
+    /// `foreign_keys` says whether the session enforces foreign keys.
     pub(super) fn keeps_out(&self, foreign_keys: bool) -> Option<&'static str> {
         (foreign_keys && !self.foreign_keys.is_empty()).then_some("a foreign key").or(self.limit)
     }
 
-    /// Reads what follows the name in `CREATE TABLE name (…) …`. An error says what is not understood.
+    /// Parses what follows the name in `CREATE TABLE name (…) …`. `default` is the default
+    /// collation of the database. The error says what is not supported.
     pub(super) fn parse(
         database: Option<String>,
         name: String,
@@ -84,6 +95,8 @@ impl Table {
             .iter()
             .position(|word| word.is_any(&["ENGINE", "TYPE"]))
             .and_then(|at| options[at + 1..].iter().find(|word| !word.is_symbol(b'=')));
+        // Engines that store rows elsewhere, or nowhere: the dump's rows are not those of the
+        // table.
         let elsewhere = ["MERGE", "MRG_MYISAM", "FEDERATED", "BLACKHOLE", "SPIDER", "CONNECT", "S3"];
         if let Some(engine) =
             engine.filter(|engine| elsewhere.iter().any(|name| engine.text.eq_ignore_ascii_case(name)))
@@ -102,7 +115,8 @@ impl Table {
         Ok(table)
     }
 
-    /// Spells the names of the primary key's columns as their definitions do. They are never empty.
+    /// Spells the column names of the primary key as the column definitions do, and makes these
+    /// columns NOT NULL. It is an error if the table lacks one of them.
     pub(super) fn spell_key(&mut self) -> Result<(), String> {
         for (name, _) in self.primary_key.iter_mut().flat_map(|key| &mut key.columns) {
             let column = self.columns.iter_mut().find(|column| column.name.eq_ignore_ascii_case(name));
@@ -115,12 +129,13 @@ impl Table {
         Ok(())
     }
 
-    /// The charset and collation of its columns that name none.
+    /// Returns the charset and collation of columns that name none.
     pub(super) fn default_collation(&self) -> DefaultCollation {
         self.default_collation
     }
 
-    /// Takes a key or check up that an element of a definition makes; nothing where it makes none.
+    /// Adds the key or constraint that an element of the definition declares, with or without
+    /// `CONSTRAINT symbol` before it. Ignores elements that declare neither.
     pub(super) fn add_key(&mut self, words: &[Word]) {
         let (symbol, words) = match words {
             [first, name, rest @ ..] if first.is("CONSTRAINT") => match name.name() {
@@ -138,7 +153,7 @@ impl Table {
         }
     }
 
-    /// Takes up what keeps rows out, of an element of a definition.
+    /// Adds the constraints of an element that may reject rows: a foreign key or a CHECK.
     fn add_limits(&mut self, words: &[Word], is_json: bool) {
         self.foreign_keys.extend(ForeignKey::of(words));
         if has_check(words, is_json) {
@@ -146,7 +161,8 @@ impl Table {
         }
     }
 
-    /// Takes up what the definition of a column says of keys and checks. `words` follow its name.
+    /// Adds the keys and constraints that the definition of a column declares. `words` follow its
+    /// name.
     pub(super) fn add_column_keys(&mut self, name: &str, words: &[Word], data_type: DataType) {
         let keys = column_keys(words);
         if keys.primary {
@@ -158,7 +174,8 @@ impl Table {
         self.add_limits(words, data_type == DataType::Json);
     }
 
-    /// Drops a key by its name. True where it was the primary or a unique one.
+    /// Drops a key by its name. Returns whether it was the primary key or a unique key; other
+    /// indexes are not recorded.
     pub(super) fn drop_key(&mut self, name: &str) -> bool {
         let before = self.unique_keys.len();
         self.unique_keys.retain(|key| !key.is_named(name));
@@ -166,6 +183,8 @@ impl Table {
         is_primary || self.unique_keys.len() < before
     }
 
+    /// Parses one element between the commas of a definition: a key, a constraint, a period or a
+    /// column.
     fn element(&mut self, words: &[Word]) -> Result<(), String> {
         let Some(first) = words.first() else { return Ok(()) };
         let constraint =
@@ -187,7 +206,8 @@ impl Table {
     }
 }
 
-/// Where the bracket that `words[open]` opens is closed.
+/// Returns the index of the `)` that closes the `(` at `words[open]`. Returns `None` if there is
+/// none.
 pub(super) fn closing(words: &[Word], open: usize) -> Option<usize> {
     let mut depth = 0usize;
     for (at, word) in words.iter().enumerate().skip(open) {
@@ -203,7 +223,7 @@ pub(super) fn closing(words: &[Word], open: usize) -> Option<usize> {
     None
 }
 
-/// The parts between the commas that stand in no brackets.
+/// Splits a list at the commas that are outside of parentheses.
 pub(super) fn split(words: &[Word]) -> Vec<&[Word]> {
     let mut depth = 0i64;
     words
@@ -214,7 +234,7 @@ pub(super) fn split(words: &[Word]) -> Vec<&[Word]> {
         .collect()
 }
 
-/// The words that stand in no brackets.
+/// Returns the tokens outside of parentheses. Parentheses of the outer level are not among them.
 pub(super) fn top_level(words: &[Word]) -> Vec<&Word> {
     let mut depth = 0i64;
     words

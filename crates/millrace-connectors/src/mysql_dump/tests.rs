@@ -60,7 +60,8 @@ fn error(sql: &str, columns: &[&str]) -> String {
     format!("{error}; {}", error.to_diagnostic().hint.unwrap_or_default())
 }
 
-/// Rows of `t` in files, or what refuses them.
+/// Reads the wanted table from files. Returns its rows, those in quarantine marked by `!`, or the
+/// error.
 #[expect(clippy::needless_pass_by_value, reason = "each case makes its settings where it calls")]
 pub(super) fn load(
     files: &[(&str, &str)],
@@ -89,7 +90,7 @@ pub(super) fn rows(sql: &str) -> Result<String, String> {
     load(&[("f", sql)], (Zone::Unknown, None), &wanted("t"), &["a int32"])
 }
 
-/// Holds what is loaded of `t`, or refuses it.
+/// Compares the rows that were read with the expected ones, or an error with a part of its message.
 pub(super) fn check(found: Result<String, String>, expected: Result<&str, &str>, sql: &str) {
     match (found, expected) {
         (found, Ok(expected)) => assert_eq!(found, Ok(expected.to_owned()), "{sql}"),
@@ -174,7 +175,7 @@ insert t value (2006, 'w', null)";
             "14 ID:wrong-type ('x', 'y', '2023-02-30')",
             "15 broken-record (now(), ')', NULL)",
             "17 ID:missing-value (NULL, '', NULL)",
-            // The last statement does not end.
+            // The file ends within the last statement.
             "18 broken-record ",
         ]
     );

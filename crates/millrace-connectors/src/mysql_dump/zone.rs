@@ -1,4 +1,4 @@
-//! Time zones of sessions, and the instants that their TIMESTAMPs are.
+//! The time zone of a session, and the conversion of TIMESTAMP values to instants.
 
 use jiff::civil;
 use jiff::tz::TimeZone;
@@ -6,30 +6,34 @@ use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec};
 use millrace_engine::error::{Error, ErrorKind, Result};
 
-/// The key under which a source says in which zone its dumps are.
+/// The setting `time_zone` of sources and streams.
 pub(super) const TIME_ZONE: KeySpec = KeySpec::optional(
     "time_zone",
     KeyKind::Text,
     "Zone of the TIMESTAMP values of a dump that does not say it: an offset (`\"+00:00\"`) or a name (`Europe/Paris`). What the dump says goes before it.",
 );
 
+/// Microseconds of a second.
 const MICROS: i64 = 1_000_000;
-/// The first and the last second of a TIMESTAMP; those after 2038 are MariaDB's from version 11.5 on.
+/// The first and last second of a TIMESTAMP since 1970-01-01 00:00:00 UTC. Only MariaDB from
+/// version 11.5 on has those after 2038.
 const FIRST: i64 = 1;
 const LAST: i64 = 4_294_967_295;
 
-/// The zone in which a session writes TIMESTAMPs.
+/// The time zone in which a session writes TIMESTAMP values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Zone {
-    /// The server's own, which nobody knows, or one that cannot be worked out.
+    /// The server's own zone, which the dump does not name, or a value that cannot be evaluated.
     Unknown,
     /// Seconds east of UTC.
     Offset(i64),
+    /// A zone of the IANA time zone database.
     Named(TimeZone),
 }
 
 impl Zone {
-    /// As MySQL's `time_zone` or a project names it. None for what is no zone.
+    /// Returns the zone that MySQL's `time_zone` or the project's setting names. Returns `None` if
+    /// there is no such zone.
     pub(super) fn named(name: &str) -> Option<Self> {
         if ["UTC", "GMT", "Z", "Etc/UTC"].iter().any(|utc| name.eq_ignore_ascii_case(utc)) {
             return Some(Self::Offset(0));
@@ -40,7 +44,11 @@ impl Zone {
         TimeZone::get(name).ok().map(Self::Named)
     }
 
-    /// The instant of a moment in this zone, in microseconds since 1970. An error says why there is none.
+    /// Converts a local time in this zone to an instant. Both are microseconds since 1970-01-01
+    /// 00:00:00, the instant in UTC.
+    ///
+    /// Refuses a local time that is not exactly one instant, because daylight saving time repeats
+    /// or skips it, and an instant outside of the range of TIMESTAMP.
     pub(super) fn instant(&self, micros: i64) -> Result<i64, &'static str> {
         let seconds = micros.div_euclid(MICROS);
         let instant = match self {
@@ -63,7 +71,7 @@ impl Zone {
     }
 }
 
-/// Seconds of `+h:mm` and the like, up to 14 hours.
+/// Parses an offset such as `+h:mm`, of at most 14 hours, into seconds east of UTC.
 fn offset(text: &str) -> Option<i64> {
     let (sign, rest) = match text.split_at_checked(1)? {
         ("+", rest) => (1, rest),
@@ -79,7 +87,8 @@ fn offset(text: &str) -> Option<i64> {
     (hours * 60 + minutes <= 14 * 60).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
-/// The zone that the settings name for dumps that name none.
+/// Returns the zone that the setting `time_zone` names for dumps that name none. An unknown name is
+/// an error.
 pub(super) fn initial_zone(settings: &Settings) -> Result<Zone> {
     let Some(name) = settings.text("time_zone") else { return Ok(Zone::Unknown) };
     Zone::named(name).ok_or_else(|| {

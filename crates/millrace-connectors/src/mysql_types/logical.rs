@@ -1,28 +1,31 @@
-//! Types of columns, by the names that `CREATE TABLE` and `information_schema` have for them.
+//! Maps the column types of MySQL and MariaDB, by their names in `CREATE TABLE` and
+//! `information_schema`, to logical types.
 
 use millrace_core::schema::DataType;
 
 use crate::mysql_types::stored::Form;
 
-/// A type as it is written: `decimal(10,2) unsigned`.
+/// A column type in parts, such as `decimal(10,2) unsigned`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TypeName<'a> {
-    /// The word, in lower case: `decimal`.
+    /// The type's word in lower case: `decimal`.
     pub(crate) word: &'a str,
-    /// The numbers in its brackets, as far as there are some of at most 255.
+    /// The first two numbers in parentheses; `None` if there is none or if it is above 255.
     pub(crate) lengths: [Option<u8>; 2],
-    /// UNSIGNED, or ZEROFILL, which is unsigned too.
+    /// Whether the type is UNSIGNED, or ZEROFILL, which implies it.
     pub(crate) unsigned: bool,
-    /// Whether its texts are of the charset `binary`.
+    /// Whether its character set is `binary`, so that its texts are bytes. The caller sets this.
     pub(crate) binary: bool,
 }
 
 impl<'a> TypeName<'a> {
-    /// Reads what `information_schema.columns` has in `COLUMN_TYPE`: lower case, charset elsewhere.
+    /// Parses `COLUMN_TYPE` of `information_schema.columns`: lower case, without the character set,
+    /// which is in a column of its own.
     pub(crate) fn parse(text: &'a str) -> Self {
         let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
         let (word, rest) = text.split_at(end);
-        // The labels of an ENUM or SET may have brackets and words of their own.
+        // Labels of an ENUM or SET may contain parentheses and words such as `unsigned`, so the
+        // last parenthesis ends the arguments.
         let (arguments, attributes) = match rest.strip_prefix('(').and_then(|rest| rest.rsplit_once(')')) {
             Some(split) => split,
             None => ("", rest),
@@ -33,7 +36,8 @@ impl<'a> TypeName<'a> {
         Self { word, lengths, unsigned, binary: false }
     }
 
-    /// The logical type, and how values of it are stored. An error goes on after the column's name: `has the type …`.
+    /// Returns the logical type and how its values are stored. The error is the end of a sentence
+    /// that begins with the column's name: `has the type …`.
     pub(crate) fn data_type(&self) -> Result<(DataType, Form), String> {
         let [first, second] = self.lengths;
         let signed_or = |signed, other| if self.unsigned { other } else { signed };
@@ -51,7 +55,7 @@ impl<'a> TypeName<'a> {
                 }
                 DataType::Decimal { precision, scale }
             }
-            // FLOAT(30) is a double; FLOAT(30,5) is not.
+            // FLOAT(p) with p above 24 is a double. FLOAT(30,5) is not.
             "float" if second.is_none() && first.is_some_and(|digits| digits > 24) => DataType::Float64,
             "float" | "float4" => DataType::Float32,
             "double" | "real" | "float8" => DataType::Float64,
@@ -60,6 +64,7 @@ impl<'a> TypeName<'a> {
             "timestamp" => DataType::TimestampTz,
             "time" => DataType::Interval,
             "year" => DataType::Int16,
+            // BIT without a length is BIT(1).
             "bit" if first.unwrap_or(1) == 1 => return Ok((DataType::Boolean, Form::Bits)),
             "bit" => return Ok((DataType::UInt64, Form::Bits)),
             "char" | "varchar" | "character" | "nchar" | "nvarchar" | "national" | "tinytext" | "text"
@@ -70,6 +75,7 @@ impl<'a> TypeName<'a> {
                     DataType::Text
                 }
             }
+            // Types of MariaDB that are read as their text.
             "uuid" | "inet4" | "inet6" => DataType::Text,
             "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "vector" => {
                 DataType::Bytes

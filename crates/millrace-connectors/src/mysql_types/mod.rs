@@ -1,5 +1,8 @@
-//! What tables of MySQL and MariaDB hold, whether a server is asked or a dump is read: one table of types and one way with
-//! values, so that a project may go from the one to the other.
+//! Types and values of MySQL and MariaDB tables, shared by the connectors for live servers
+//! (`mysql`) and dumps (`mysql_dump`).
+//!
+//! Both use one table of types and one conversion of values, so a project can switch between a
+//! server and its dump and load the same data.
 
 pub(crate) mod logical;
 pub(crate) mod stored;

@@ -1,4 +1,4 @@
-//! Values in the form in which MySQL keeps them.
+//! Decodes values in the form in which MySQL stores them: BIT, geometry, and decimals as text.
 
 use std::borrow::Cow;
 
@@ -7,32 +7,34 @@ use crate::files::column::{ColumnBuffer, Values};
 use crate::files::number::{Number, small_integer};
 use crate::files::numeric;
 
-/// How the values of a column are stored, where that is not what their logical type says.
+/// How the values of a column are stored, if their logical type does not say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// As the logical type says.
     Plain,
-    /// BIT: a number as bytes, most significant first.
+    /// BIT: an integer as bytes, most significant first.
     Bits,
-    /// Four bytes with the number of the reference system, then WKB.
+    /// Geometry: four bytes with the number of the spatial reference system, then WKB.
     Geometry,
 }
 
-/// What became of a value.
+/// The result of appending a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pushed {
+    /// Appended.
     Value,
-    /// A zero or partial date; nothing was appended.
+    /// A zero or partial date. Nothing was appended; the caller decides what happens to the row.
     ZeroDate,
 }
 
-/// The number that a BIT value is. None for more than 64 bits.
+/// The number of a BIT value. Returns `None` for more than 64 bits.
 pub(crate) fn bits(bytes: &[u8]) -> Option<u64> {
     let significant = &bytes[bytes.iter().position(|&byte| byte != 0).unwrap_or(bytes.len())..];
     (significant.len() <= 8).then(|| significant.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
 }
 
-/// Appends a BIT value to a column of truth values or integers.
+/// Appends a BIT value to a column of booleans or integers. Refuses a number that the column does
+/// not hold.
 pub(crate) fn push_bits(column: &mut ColumnBuffer, value: u64) -> Result<(), Refusal> {
     let fits = column.push_with(|values| match values {
         Values::Boolean(flags) if value <= 1 => {
@@ -44,7 +46,7 @@ pub(crate) fn push_bits(column: &mut ColumnBuffer, value: u64) -> Result<(), Ref
     if fits { Ok(()) } else { Err(numeric::out_of_range(column.data_type())) }
 }
 
-/// The WKB of a stored geometry.
+/// The WKB of a stored geometry. Refuses fewer bytes than the number of the reference system has.
 pub(crate) fn well_known_binary(stored: &[u8]) -> Result<&[u8], Refusal> {
     match stored.split_first_chunk::<4>() {
         Some((_reference_system, binary)) => Ok(binary),
@@ -52,7 +54,8 @@ pub(crate) fn well_known_binary(stored: &[u8]) -> Result<&[u8], Refusal> {
     }
 }
 
-/// A number in JSON's spelling: MySQL writes `+1`, `.5`, `5.` and, with ZEROFILL, `00042`.
+/// Spells a number as JSON does: MySQL writes `+1`, `.5`, `5.` and, with ZEROFILL, `00042`. Text
+/// that is no number is not recognized here; callers parse the result.
 pub(crate) fn normalized(text: &[u8]) -> Cow<'_, [u8]> {
     if small_integer(text).is_some() || Number::parse(text).is_some() {
         return Cow::Borrowed(text);

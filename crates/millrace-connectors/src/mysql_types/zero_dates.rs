@@ -1,4 +1,5 @@
-//! Dates of MySQL's that are no day: `0000-00-00`, `2024-00-10`. ADR 4 says why they go to quarantine unless told otherwise.
+//! Zero and partial dates of MySQL, such as `0000-00-00` and `2024-00-10`, which are no dates of
+//! the calendar. Their rows go to quarantine unless the project asks for NULL (ADR 4).
 
 use millrace_core::project::settings::Settings;
 use millrace_core::project::spec::{KeyKind, KeySpec};
@@ -8,10 +9,10 @@ use millrace_engine::ports::source::Conversion;
 use crate::files::cell::Refusal;
 use crate::files::row::RowWriter;
 
-/// What a conversion of them is called.
+/// The name of the conversion in a load's summary.
 pub(crate) const ZERO_DATE: &str = "zero date to null";
 
-/// The key of sources and streams that says what becomes of them.
+/// The key of sources and streams that decides what becomes of zero dates.
 pub(crate) const ZERO_DATES: KeySpec = KeySpec::optional(
     "zero_dates",
     KeyKind::OneOf(&["quarantine", "null"]),
@@ -23,22 +24,24 @@ pub(crate) fn become_null(settings: &Settings) -> bool {
     settings.text("zero_dates") == Some("null")
 }
 
-/// Whether a column may be empty. One whose zero dates become NULL may, whatever it says, unless it is in the key.
+/// Whether a column may be NULL. If zero dates become NULL, so may every column of dates that is
+/// not in the key, even one that is declared NOT NULL.
 pub(crate) fn may_be_empty(data_type: DataType, nullable: bool, in_key: bool, become_null: bool) -> bool {
     nullable || (data_type.is_temporal() && become_null && !in_key)
 }
 
-/// Puts NULL in the place of zero dates, where that is allowed, and counts them.
+/// Replaces zero dates by NULL, if that is allowed, and counts the rows by column.
 #[derive(Debug)]
 pub(crate) struct ZeroDates {
     become_null: bool,
-    /// By column.
+    /// Rows with a replaced zero date, by column.
     counts: Vec<u64>,
-    /// Columns of the present row that have one.
+    /// Columns of the current row with a zero date.
     row: Vec<usize>,
 }
 
 impl ZeroDates {
+    /// For a stream with so many columns.
     pub(crate) fn new(columns: usize, become_null: bool) -> Self {
         Self { become_null, counts: vec![0; columns], row: Vec::new() }
     }
@@ -48,7 +51,7 @@ impl ZeroDates {
         self.row.clear();
     }
 
-    /// A zero date in the present row.
+    /// Handles a zero date in a column of the current row: appends NULL, or refuses the row.
     pub(crate) fn met(&mut self, writer: &mut RowWriter, index: usize) -> Result<(), Refusal> {
         if !self.become_null {
             return Err(Refusal::out_of_range("a zero or partial date is no day"));
@@ -58,12 +61,13 @@ impl ZeroDates {
         Ok(())
     }
 
-    /// The present row is kept. One that goes to quarantine has not been converted.
+    /// Counts the zero dates of the current row once the row is complete. A row that goes to
+    /// quarantine is not converted.
     pub(crate) fn keep_row(&mut self) {
         self.row.iter().for_each(|&index| self.counts[index] += 1);
     }
 
-    /// What was converted since the last call.
+    /// Returns the conversions since the last call.
     #[cfg(feature = "mysql")]
     pub(crate) fn take(&mut self, writer: &RowWriter) -> Vec<Conversion> {
         let conversions = self.conversions(writer);
@@ -71,7 +75,7 @@ impl ZeroDates {
         conversions
     }
 
-    /// What was converted.
+    /// Returns all conversions so far; columns without any are left out.
     pub(crate) fn conversions(&self, writer: &RowWriter) -> Vec<Conversion> {
         let met = self.counts.iter().enumerate().filter(|(_, rows)| **rows > 0);
         met.map(|(index, &rows)| Conversion { column: writer.name(index).to_owned(), what: ZERO_DATE, rows })

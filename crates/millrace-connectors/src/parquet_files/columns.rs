@@ -1,4 +1,8 @@
-//! The columns of several files as those of one stream.
+//! Merges the columns of several files into those of one stream.
+//!
+//! A column takes a type that holds the values of all files; the order of the files does not
+//! matter. Whether a column that is an integer in some files and a float in others is a float
+//! cannot be told from types: such columns are listed as [`Mixed`], and their values decide.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,61 +17,68 @@ use crate::files::spelling;
 /// A column of a file.
 #[derive(Debug)]
 pub(super) struct FileColumn {
+    /// Name and type, as the file has them.
     pub(super) column: Column,
-    /// Its type says nothing but that it has no values, as some programs write it where all are missing.
+    /// Whether its type is Null. Some programs write that type if all values are missing.
     pub(super) is_null: bool,
 }
 
-/// A field of one of several files: the place of its file among them, and its own in it.
+/// A field of one of several files: the place of the file, and that of the field in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileField {
     pub(super) file: usize,
     pub(super) field: usize,
 }
 
-/// A column that some files have as whole numbers and others as floats.
+/// A column that some files have as integers and others as floats.
 #[derive(Debug)]
 pub(super) struct Mixed {
-    /// Its place among the columns.
+    /// Its place among the merged columns.
     pub(super) column: usize,
-    /// What it is if all floats are whole.
+    /// Its type if all floats are whole numbers.
     pub(super) whole: DataType,
-    /// Where it is a float, in the order of the files.
+    /// The fields in which it is a float, in the order of the files.
     pub(super) floats: Vec<FileField>,
 }
 
-/// The columns of several files, one after the other.
+/// The merged columns of the files that were added so far.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     all: Vec<Merged>,
     names: Names,
+    /// How many files were added.
     files: usize,
-    /// Columns that were told to be spelled in another way, too.
+    /// The other spellings of columns that a notice was made for.
     respelled: BTreeSet<(usize, String)>,
     notices: Vec<Diagnostic>,
 }
 
-/// A column of several files.
+/// A column, merged over the files that have it.
 #[derive(Debug)]
 struct Merged {
+    /// Whether it is nullable in any of the files.
     nullable: bool,
     types: Types,
-    /// How many files had it.
+    /// How many files have it.
     files: usize,
 }
 
-/// The types of a column in several files, each kind by itself, so that the order of the files says nothing.
+/// The types of a column in several files, separately for exact numbers, floats and all others, so
+/// that the order of the files does not matter.
 #[derive(Debug, Default)]
 struct Types {
-    /// The type that holds all exact numbers.
+    /// The type that holds all exact numbers, integers and decimals.
     exact: Option<DataType>,
     has_decimals: bool,
     float: Option<DataType>,
+    /// The type that holds all other values.
     other: Option<DataType>,
+    /// The fields in which it is a float.
     floats: Vec<FileField>,
 }
 
 impl Types {
+    /// Adds the type of the column in one more file.
     fn add(&mut self, data_type: DataType, at: FileField) {
         if matches!(data_type, DataType::Float32 | DataType::Float64) {
             self.float = Some(self.float.and_then(|known| wider(known, data_type)).unwrap_or(data_type));
@@ -87,29 +98,33 @@ impl Types {
         }
     }
 
+    /// Adds a type that is not a number. Two different ones become text, or JSON if one of them is.
     fn add_other(&mut self, data_type: DataType) {
         self.other = Some(match self.other {
             None => data_type,
             Some(known) if known == data_type => known,
             Some(DataType::Json) => DataType::Json,
             Some(_) if data_type == DataType::Json => DataType::Json,
-            // Of two texts for one moment, neither is the other's.
+            // Also dates and timestamps: they write the same moment as different texts, so neither
+            // includes the other.
             Some(_) => DataType::Text,
         });
     }
 
-    /// A type that holds all values, as far as types tell.
+    /// The type that holds all values, as far as types tell.
     fn data_type(&self) -> DataType {
         match (self.exact, self.float, self.other) {
             (None, None, Some(only)) | (None, Some(only), None) | (Some(only), None, None) => only,
             (_, _, Some(DataType::Json)) => DataType::Json,
-            // Which of the two it is decides on what the values are. Among decimals a float is not exact.
+            // A float unless its values turn out to be whole. Beside decimals a float is not exact,
+            // so that column becomes text.
             (Some(_), Some(_), None) if !self.has_decimals => DataType::Float64,
             _ => DataType::Text,
         }
     }
 
-    /// The type of a column of whole numbers and floats, if all floats are whole.
+    /// The type of a column of integers and floats if all floats are whole. Returns `None` for a
+    /// column of any other types.
     fn whole(&self) -> Option<DataType> {
         let (Some(exact), Some(_), None, false) = (self.exact, self.float, self.other, self.has_decimals)
         else {
@@ -123,8 +138,9 @@ impl Types {
 }
 
 impl Columns {
-    /// Adds the columns of one more file, in the order of its fields. A column takes a type that holds the values of all. One that the file
-    /// spells in other letter case is the same, unless the file has both.
+    /// Adds the columns of one more file, in the order of its fields. A name in another letter case
+    /// is the same column, unless the file has both. The first spelling is kept, and each other one
+    /// is reported once.
     pub(super) fn add(&mut self, stream: &StreamName, of_file: Vec<FileColumn>) {
         let file = self.files;
         let names = Names::of(of_file.iter().map(|of_file| of_file.column.name.as_str()));
@@ -148,7 +164,8 @@ impl Columns {
         self.files += 1;
     }
 
-    /// The columns that some files have as whole numbers and others as floats, but for those that are left out.
+    /// The columns that some files have as integers and others as floats, without the excluded
+    /// ones.
     pub(super) fn mixed(&self, excluded: &LeftOut) -> Vec<Mixed> {
         let wanted = self.all.iter().enumerate().filter(|(at, _)| !excluded.contains(self.names.name(*at)));
         let mixed = wanted.filter_map(|(column, merged)| {
@@ -158,7 +175,7 @@ impl Columns {
         mixed.collect()
     }
 
-    /// The columns, and what is to be said of them. One that not every file has may be empty.
+    /// The merged columns and the notices about them. A column that a file lacks is nullable.
     pub(super) fn into_parts(self) -> (Vec<Column>, Vec<Diagnostic>) {
         let Self { all, names, files, notices, .. } = self;
         let column = |(name, merged): (String, Merged)| Column {
@@ -170,15 +187,19 @@ impl Columns {
     }
 }
 
-/// Names of columns, which are found in any letter case.
+/// Names of columns, which can be found in any letter case.
 #[derive(Debug, Default)]
 pub(super) struct Names {
+    /// In the order in which they were added.
     all: Vec<String>,
+    /// The place of each exact name.
     by_name: HashMap<String, usize>,
+    /// The places of all names that are equal in lower case.
     by_folded: HashMap<String, Vec<usize>>,
 }
 
 impl Names {
+    /// Collects names, in their order.
     pub(super) fn of<'n>(names: impl Iterator<Item = &'n str>) -> Self {
         let mut all = Self::default();
         names.for_each(|name| all.push(name));
@@ -196,8 +217,9 @@ impl Names {
         &self.all[at]
     }
 
-    /// Which of them a field of a file is: the one of its name or, where neither they nor the file's fields have another that it could be,
-    /// the one of that name in other letter case.
+    /// The place of a field of a file among these names. An exact match counts first. Otherwise the
+    /// name that is equal in lower case counts, if it is the only such name here and the field is
+    /// the only such field in its file (`of_file`).
     pub(super) fn place(&self, field: &str, of_file: &Self) -> Option<usize> {
         if let Some(&at) = self.by_name.get(field) {
             return Some(at);
@@ -255,7 +277,7 @@ mod tests {
         };
         let mut columns = Columns::default();
         for file in 0..20 {
-            // Each in other letters than in the file before, and one of many that differ in nothing else.
+            // Each name differs in letter case from the file before.
             let name = |n: usize| match file % 2 {
                 0 => format!("Column_{n}"),
                 _ => format!("COLUMN_{n}"),

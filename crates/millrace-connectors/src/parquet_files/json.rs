@@ -1,6 +1,7 @@
-//! Lists, structs and maps as JSON.
+//! Writes lists, structs, maps and single values as JSON.
 //!
-//! Texts arrive as bytes (see [`super::schema::untyped`]); the type that a value has by the file's own schema tells the two apart.
+//! Texts arrive as bytes (see [`super::schema::untyped`]); the type by the file's own schema,
+//! passed as `own`, tells the two apart.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -18,22 +19,25 @@ use arrow_schema::{DataType as ArrowType, Field, Fields, TimeUnit};
 use crate::files::cell::Refusal;
 use crate::parquet_files::column::not_utf8;
 
-/// Appends the digits of a number.
+/// Appends the digits of an integer.
 macro_rules! digits {
     ($array:expr, $row:expr, $type:ty, $out:expr) => {
         write!($out, "{}", $array.as_primitive::<$type>().value($row)).is_ok()
     };
 }
 
-/// Appends a text in quotes.
+/// Appends a date or a time in quotes, in the ISO 8601 form of `chrono`'s `Debug`; false if the
+/// value is out of its range.
 macro_rules! moment {
     ($value:expr, $out:expr) => {
         $value.is_some_and(|moment| write!($out, "\"{moment:?}\"").is_ok())
     };
 }
 
-/// Appends a value of a type. Refuses what JSON has no words for: NaN and infinities, moments beyond the years that programs know, texts that
-/// are none.
+/// Appends the value in row `row` of an array. `own` is its type by the file's own schema. Refuses
+/// what JSON cannot express: NaN and infinities, dates and times beyond the range of `chrono`, and
+/// texts that are not UTF-8. Bytes become hexadecimal digits, timestamps with a time zone end in
+/// `Z`.
 pub(super) fn write(
     array: &dyn Array,
     own: &ArrowType,
@@ -87,6 +91,7 @@ pub(super) fn write(
                 }
                 _ => array.as_primitive::<TimestampMillisecondType>().value_as_datetime(row),
             };
+            // Parquet stores timestamps with a time zone in UTC.
             let zone = if zone.is_some() { "Z" } else { "" };
             moment.is_some_and(|moment| write!(out, "\"{moment:?}{zone}\"").is_ok())
         }
@@ -113,11 +118,12 @@ pub(super) fn write(
     if written { Ok(()) } else { Err(unwritable()) }
 }
 
+/// The refusal of a value that JSON cannot express.
 fn unwritable() -> Refusal {
     Refusal::out_of_range("a value within it cannot be written as JSON")
 }
 
-/// Appends columns of one row as an object.
+/// Appends one row of some columns as an object.
 fn object(fields: &Fields, columns: &[ArrayRef], row: usize, out: &mut Vec<u8>) -> Result<(), Refusal> {
     out.push(b'{');
     for (place, (field, column)) in fields.iter().zip(columns).enumerate() {
@@ -130,14 +136,15 @@ fn object(fields: &Fields, columns: &[ArrayRef], row: usize, out: &mut Vec<u8>) 
     Ok(())
 }
 
-/// Appends a name and its value.
+/// Appends a name, a colon and the value.
 pub(super) fn field(field: &Field, column: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Refusal> {
     text(field.name(), out);
     out.push(b':');
     write(column.as_ref(), field.data_type(), row, out)
 }
 
-/// The same of a text that is none, with U+FFFD in the place of what is no character. False where it is something else.
+/// Appends a name and a text that is not UTF-8, with U+FFFD for what cannot be decoded. Returns
+/// `false`, and appends nothing, if the column is not of texts.
 pub(super) fn damaged_text(field: &Field, column: &ArrayRef, row: usize, out: &mut Vec<u8>) -> bool {
     let Some(bytes) = column.as_binary_opt::<i32>().filter(|_| *field.data_type() == ArrowType::Utf8) else {
         return false;
@@ -147,6 +154,7 @@ pub(super) fn damaged_text(field: &Field, column: &ArrayRef, row: usize, out: &m
     text(&String::from_utf8_lossy(bytes.value(row)), out)
 }
 
+/// Appends all values of an array as a list.
 fn list(items: &dyn Array, own: &ArrowType, out: &mut Vec<u8>) -> Result<(), Refusal> {
     out.push(b'[');
     for item in 0..items.len() {
@@ -159,12 +167,15 @@ fn list(items: &dyn Array, own: &ArrowType, out: &mut Vec<u8>) -> Result<(), Ref
     Ok(())
 }
 
-/// An object where the keys are texts, each once; else a list of pairs.
+/// Appends a map: as an object if the keys are texts and each occurs once, otherwise as a list of
+/// pairs, so that no entry is lost.
 fn map(entries: &StructArray, own: &ArrowType, out: &mut Vec<u8>) -> Result<(), Refusal> {
     let ArrowType::Struct(fields) = own else { return Err(unwritable()) };
     let [own_key, own_value] = fields.as_ref() else { return Err(unwritable()) };
     let (keys, values) = (entries.column(0), entries.column(1));
+    // Only texts can be names in JSON. Others become the first of a pair.
     let texts = keys.as_binary_opt::<i32>().filter(|_| *own_key.data_type() == ArrowType::Utf8);
+    // A JSON object must not have a key twice.
     let names: Option<BTreeSet<&[u8]>> =
         texts.map(|keys| (0..keys.len()).map(|row| keys.value(row)).collect());
     let is_object = names.is_some_and(|names| names.len() == keys.len());
@@ -187,16 +198,18 @@ fn map(entries: &StructArray, own: &ArrowType, out: &mut Vec<u8>) -> Result<(), 
     Ok(())
 }
 
-/// The shortest text that reads back the same. False where JSON has none.
+/// Appends the shortest number that reads back the same. Returns `false` for NaN and infinities.
 fn float<T: Into<f64> + std::fmt::Debug + Copy>(value: T, out: &mut Vec<u8>) -> bool {
-    // `Debug` writes exponents where they are shorter, as JSON may have them.
+    // `Debug` writes exponents for very large and very small numbers, as JSON allows.
     value.into().is_finite() && write!(out, "{value:?}").is_ok()
 }
 
+/// Appends a text in quotes, with the escapes of JSON.
 fn text(text: &str, out: &mut Vec<u8>) -> bool {
     serde_json::to_writer(out, text).is_ok()
 }
 
+/// Appends bytes as hexadecimal digits in quotes.
 fn hex(bytes: &[u8], out: &mut Vec<u8>) -> bool {
     out.push(b'"');
     let written = bytes.iter().all(|byte| write!(out, "{byte:02x}").is_ok());

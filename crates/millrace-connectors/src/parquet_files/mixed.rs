@@ -1,6 +1,7 @@
-//! Columns that some files have as whole numbers and others as floats.
+//! Decides the types of columns that some files have as integers and others as floats.
 //!
-//! Pandas writes whole numbers as floats where one is missing. Which of the two a column is, its values say.
+//! Pandas writes integers as floats if one of them is missing. So the values decide: if all floats
+//! are whole numbers, the column is of integers.
 
 use std::path::Path;
 
@@ -16,8 +17,9 @@ use crate::files::watch;
 use crate::parquet_files::columns::Mixed;
 use crate::parquet_files::file::ParquetFile;
 
-/// Makes those of the columns whole numbers of which no file has another one. Only files that have one as a float are opened, one after the
-/// other, and none once all columns are known to be floats.
+/// Makes each mixed column an integer unless some file has a float in it that is not whole. Only
+/// files that have such a column as a float are opened, one after the other, and no more of them
+/// once all these columns are known to be floats.
 pub(super) fn settle(
     columns: &mut [Column],
     mut mixed: Vec<Mixed>,
@@ -26,6 +28,7 @@ pub(super) fn settle(
 ) -> Result<()> {
     for (number, file) in files.iter().enumerate() {
         let field_in_it = |mixed: &Mixed| {
+            // `floats` is in the order of the files.
             let at = mixed.floats.binary_search_by_key(&number, |float| float.file).ok()?;
             Some(mixed.floats[at].field)
         };
@@ -36,7 +39,7 @@ pub(super) fn settle(
         let mut whole = Vec::new();
         for column in mixed {
             match field_in_it(&column) {
-                // It is another file than the one of which the footer was read.
+                // The file was replaced since its footer was read for discovery.
                 Some(field) if field >= opened.fields().len() => return Err(watch::changed(&file.name)),
                 Some(field) if !opened.all_values(field, is_whole)? => {}
                 _ => whole.push(column),
@@ -50,7 +53,8 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// Whether each value is NULL or a whole number that 64 bits hold.
+/// Whether each value is NULL, or a whole number that fits into 64 bits. The bound is rounded down,
+/// so that no float at the border is taken for an integer that 64 bits do not hold.
 fn is_whole(array: &ArrayRef) -> bool {
     let fits = |value: f64| value.fract() == 0.0 && (-9.2e18..=9.2e18).contains(&value);
     match array.data_type() {

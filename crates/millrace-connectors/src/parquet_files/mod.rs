@@ -1,7 +1,10 @@
-//! Files of Apache Parquet.
+//! Apache Parquet files.
 //!
-//! The types come from the file's own schema, so discovery reads footers only. A row group is read page by page into Arrow arrays, which go
-//! on as they are where that is what was asked for; other values are put into their columns one by one, exactly or not at all. See ADR 0026.
+//! The types come from the schema in each file's footer, so discovery reads footers only (and the
+//! values of a column only if some files have it as integers and others as floats). A row group is
+//! read page by page into Arrow arrays. An array of the requested type is passed on as it is; any
+//! other is converted value by value, exactly, or its rows go to quarantine. Texts are read as
+//! bytes, so that one value that is not UTF-8 costs one row instead of the file (ADR 26).
 
 mod column;
 mod columns;
@@ -44,18 +47,20 @@ use crate::files::{Limits, partitions};
 use crate::parquet_files::columns::Columns;
 use crate::parquet_files::file::ParquetFile;
 
+/// The keys of `type: parquet`, in a source and in a stream.
 static PARQUET: MapSpec =
     MapSpec { doc: "`type: parquet`: files of Apache Parquet.", keys: &[PATH, HEADERS, S3, TYPES] };
 
-/// The project's folder for what can be made anew.
+/// The folder of a project for files that can be recreated at any time.
 const SCRATCH: &str = ".millrace";
 
-/// Batches are smaller than those of texts: a few of them are on their way from each thread.
+/// The limits of a read. Batches are smaller than those of text formats, because a few of them are
+/// under way from each thread.
 fn limits() -> Limits {
     Limits { batch_rows: 1 << 14, batch_bytes: 4 << 20, ..Limits::default() }
 }
 
-/// `type: parquet`.
+/// The connector of `type: parquet`.
 #[derive(Debug, Clone, Copy)]
 pub struct Parquet;
 
@@ -81,6 +86,7 @@ impl SourceConnector for Parquet {
     }
 }
 
+/// The streams of one source of a project.
 struct ParquetSource {
     context: SourceContext,
     settings: Settings,
@@ -89,7 +95,7 @@ struct ParquetSource {
 
 #[async_trait]
 impl Source for ParquetSource {
-    /// The columns stand in the footers of the files.
+    /// Discovery of local files is almost free: the columns are in their footers.
     fn discovers_at_once(&self, stream: &StreamRequest) -> bool {
         self.is_local(stream)
     }
@@ -110,11 +116,13 @@ impl Source for ParquetSource {
         diagnose(self.context.project_dir.clone(), &self.settings, streams).await
     }
 
-    /// Files have no names for streams; a source with a path of its own is one stream with the source's name.
+    /// Files do not name streams. A source with a `path` of its own has one stream, named like the
+    /// source.
     async fn streams(&self) -> Result<Vec<String>> {
         Ok(self.settings.text("path").map(|_| self.context.name.clone()).into_iter().collect())
     }
 
+    /// Merges the columns of all files that a load would read. Returns their marks as the position.
     async fn discover(&self, stream: &StreamRequest) -> Result<Discovered> {
         let settings = stream.settings.or(&self.settings);
         let (project_dir, mode, excluded) =
@@ -129,9 +137,11 @@ impl Source for ParquetSource {
                 columns.add(&name, of_file);
                 marks.push(mark);
             }
+            // Footers alone do not decide these columns; `settle` reads their values.
             let mixed = columns.mixed(&excluded);
             let (mut columns, mut notices) = columns.into_parts();
             mixed::settle(&mut columns, mixed, &selection.read, &scratch)?;
+            // The marks let a later read notice that a file is not the one that was discovered.
             let position = Some(Cursor::Files { files: marks, kept: false });
             notices.extend(partitions::notices(&name, position.as_ref(), &columns));
             Ok(Discovered {
@@ -148,16 +158,20 @@ impl Source for ParquetSource {
         position(&self.context, stream.settings.or(&self.settings), last.clone()).await
     }
 
+    /// Reads the files one after the other, each with several threads. A file that was discovered
+    /// and has changed since is an error.
     async fn read(&self, request: ReadRequest, batches: BatchSender) -> Result<ReadOutcome> {
         let settings = request.stream.settings.or(&self.settings);
         let (project_dir, limits) = (self.context.project_dir.clone(), self.limits);
         blocking(move || {
+            // Files are read one after the other, each by several threads.
             let mode = request.stream.mode;
             let selection = Selection::of(&project_dir, &settings, mode, request.cursor.as_ref())?;
             let scratch = project_dir.join(SCRATCH);
             let mut states = Vec::new();
             for file in &selection.read {
                 let opened = ParquetFile::open(file, &scratch)?;
+                // The columns were discovered in a file that may have changed since.
                 opened.assert_as_seen(request.seen.as_ref())?;
                 states.push(load(&opened, &request, &batches, limits)?);
             }
@@ -172,7 +186,8 @@ impl Source for ParquetSource {
     }
 }
 
-/// Sends the rows of a file, and says what it is: both at once, so that the disk has to give it once.
+/// Sends the rows of a file, and returns its state. A thread hashes the file at the same time, so
+/// that the disk delivers each block once. Returns an error if the file changed meanwhile.
 fn load(
     file: &ParquetFile,
     request: &ReadRequest,
@@ -183,12 +198,13 @@ fn load(
     std::thread::scope(|scope| {
         let hashing = scope.spawn(|| file.state(&stop));
         let read = read::read(file, request, batches, limits);
+        // After a failed read nobody needs the hash; do not wait for the end of a large file.
         stop.store(read.is_err(), Ordering::Relaxed);
         let state = hashing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         read.map_err(|error| file.watch().cause(error))?;
         let state =
             state?.ok_or_else(|| Error::new(ErrorKind::Internal, "a file was not hashed to its end"))?;
-        // What was hashed is what was read.
+        // The hash is that of the bytes that were read only if the file has not changed in between.
         file.watch().assert_unchanged(&state.hash)?;
         Ok(state)
     })

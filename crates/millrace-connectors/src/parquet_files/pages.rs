@@ -1,4 +1,4 @@
-//! A file that several threads read at once, each at places of its own.
+//! Reads one file from several threads, each at positions of its own.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
-/// A file without a position, which the copies of a descriptor would share.
+/// A file that is read at explicit positions. Duplicated file descriptors would share one position.
 #[derive(Debug, Clone)]
 pub(super) struct Pages {
     file: Arc<File>,
@@ -16,18 +16,18 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// A file of that many bytes.
+    /// Wraps a file of `bytes` bytes.
     pub(super) fn new(file: Arc<File>, bytes: u64) -> Self {
         Self { file, bytes }
     }
 
-    /// From that byte to the end.
+    /// A reader from byte `at` to the end of the file.
     pub(super) fn from(&self, at: u64) -> From {
         From { file: Arc::clone(&self.file), at }
     }
 }
 
-/// A part of a file.
+/// A reader with a position of its own.
 pub(super) struct From {
     file: Arc<File>,
     at: u64,
@@ -41,6 +41,7 @@ impl Read for From {
     }
 }
 
+/// Reads at a position without moving that of the descriptor. May read less than the buffer holds.
 #[cfg(unix)]
 fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, buffer, at)
@@ -64,10 +65,11 @@ impl ChunkReader for Pages {
         Ok(BufReader::new(self.from(start)))
     }
 
+    // The contract of `ChunkReader`: exactly `length` bytes, or an error.
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
         let missing =
             || ParquetError::EOF(format!("{length} bytes are expected at {start} of {}", self.bytes));
-        // A damaged file may ask for more memory than there is.
+        // Checked first, because a damaged file may ask for more bytes than memory holds.
         if start.checked_add(length as u64).is_none_or(|end| end > self.bytes) {
             return Err(missing());
         }

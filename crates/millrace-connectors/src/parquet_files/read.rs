@@ -1,7 +1,9 @@
-//! The rows of one file, batch by batch.
+//! Reads the rows of one file, batch by batch.
 //!
-//! Several threads read it, each some of its columns ([`Share`]), so that rows keep their order and no more of them are in memory than a few
-//! batches, however large the file's row groups are.
+//! Several threads read the file, each some of its columns ([`Share`]). They send the same rows in
+//! the same order, and this thread puts the columns together. So rows keep the order of the file,
+//! and only a few batches are in memory at a time, however large the row groups are (ADR 26). A row
+//! that one of its columns refuses goes to quarantine, with the values as JSON.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -23,10 +25,11 @@ use crate::parquet_files::json;
 use crate::parquet_files::schema::{self, is_uuid};
 use crate::parquet_files::share::{Part, Share, Wanted};
 
-/// Parts that each thread may be ahead.
+/// How many parts each thread may be ahead of the one that puts them together.
 const AHEAD: usize = 2;
 
-/// Sends all rows of a file.
+/// Sends all rows of a file to `batches`. Blocks while the queue is full. Returns an error if the
+/// file is broken, or if the receiver is gone.
 pub(super) fn read(
     file: &ParquetFile,
     request: &ReadRequest,
@@ -43,6 +46,7 @@ pub(super) fn read(
             parts
         });
         let shares: Vec<Receiver<Result<Part>>> = shares.collect();
+        // The number of a row in the file serves as its line in quarantine.
         let mut first_row = 1;
         while let Some(parts) = next(file, &shares)? {
             let rows = parts.first().map_or(0, |part| part.rows) as u64;
@@ -56,8 +60,10 @@ pub(super) fn read(
     })
 }
 
-/// The same rows of all shares; none at the end.
+/// Receives the next rows, one part from each share. Returns `None` at the end of the file, and an
+/// error if the shares do not have the same number of rows.
 fn next(file: &ParquetFile, shares: &[Receiver<Result<Part>>]) -> Result<Option<Vec<Part>>> {
+    // A share whose channel is closed has no more rows; the others must end with it.
     let parts: Vec<Part> = shares.iter().filter_map(|share| share.recv().ok()).collect::<Result<_>>()?;
     let rows = |part: &Part| part.rows;
     match parts.first().map(rows) {
@@ -69,24 +75,27 @@ fn next(file: &ParquetFile, shares: &[Receiver<Result<Part>>]) -> Result<Option<
     }
 }
 
-/// How a file is read for a request.
+/// How the fields of a file become the columns of a request.
 struct Plan<'a> {
     file: &'a ParquetFile,
     request: &'a ReadRequest,
-    /// Of each of the file's fields, the column that it is.
+    /// For each field of the file: the place of its column in the request, if it has one.
     places: Vec<Option<usize>>,
     schema: Arc<Schema>,
-    /// A field that the stream's contract does not let in.
+    /// A field that the stream's contract does not allow: then each row goes to quarantine.
     unknown: Option<&'a str>,
 }
 
 impl<'a> Plan<'a> {
+    /// Matches the fields of a file to the requested columns: by name, or in any letter case if
+    /// that is unambiguous and the field is not excluded by that exact name.
     fn of(file: &'a ParquetFile, request: &'a ReadRequest) -> Self {
         let excluded = &request.stream.excluded;
         let columns = Names::of(request.columns.iter().map(|column| column.name.as_str()));
         let fields = || file.fields().iter().map(|field| field.name().as_str());
         let of_file = Names::of(fields());
         let place = |field: &str| {
+            // An excluded name must not come back as another spelling of a requested column.
             let is_it = |at: &usize| request.columns[*at].name == field || !excluded.names(field);
             columns.place(field, &of_file).filter(is_it)
         };
@@ -99,12 +108,13 @@ impl<'a> Plan<'a> {
         Self { file, request, places, schema: arrow_schema(&request.columns), unknown }
     }
 
-    /// The columns that are asked for and that the file has.
+    /// The requested columns that the file has.
     fn wanted(&self) -> Vec<Wanted> {
         let own = self.file.descriptor().root_schema().get_fields();
         let mut fields = vec![None; self.request.columns.len()];
         for (field, place) in self.places.iter().enumerate() {
             if let Some(column) = *place {
+                // If two fields of the file match one column, the first one counts.
                 fields[column].get_or_insert(field);
             }
         }
@@ -122,12 +132,15 @@ impl<'a> Plan<'a> {
         wanted.collect()
     }
 
+    /// Whether a column refuses NULL: it is not nullable, or a part of the key.
     fn requires(&self, column: usize) -> bool {
         let column = &self.request.columns[column];
         !column.nullable || self.request.key.contains(&column.name)
     }
 
-    /// The rows that fit, and those that do not.
+    /// Puts the parts of all shares together to a batch of the rows that fit and the rows that do
+    /// not. `first_row` is the 1-based number of the first row in the file. A requested column that
+    /// the file lacks is NULL in all rows.
     fn batch(&self, parts: Vec<Part>, first_row: u64) -> Result<Batch, ArrowError> {
         let rows = parts.first().map_or(0, |part| part.rows);
         let (mut read, mut refused) = (Vec::new(), Vec::new());
@@ -146,8 +159,10 @@ impl<'a> Plan<'a> {
                 new_null_array(&arrow_type(column.data_type), rows)
             })
         });
+        // Collected before `refused` is used: missing columns add refusals of their own.
         let mut columns: Vec<ArrayRef> = columns.collect();
         let quarantined = self.set_aside(rows, read, refused, first_row);
+        // Most batches have no bad row and are sent without a copy.
         if !quarantined.is_empty() {
             let mut good = vec![true; rows];
             for row in &quarantined {
@@ -155,12 +170,13 @@ impl<'a> Plan<'a> {
             }
             columns = filtered(&columns, &BooleanArray::from(good))?;
         }
+        // A batch may have no columns, so its number of rows is stated.
         let options = RecordBatchOptions::new().with_row_count(Some(rows - quarantined.len()));
         let rows = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
         Ok(Batch { rows, quarantined })
     }
 
-    /// Each row once, with the first column that refuses it.
+    /// The quarantined rows: each refused row once, with the first column that refuses it.
     fn set_aside(
         &self,
         rows: usize,
@@ -168,6 +184,7 @@ impl<'a> Plan<'a> {
         mut refused: Vec<(usize, usize, Refusal)>,
         first_row: u64,
     ) -> Vec<QuarantinedRow> {
+        // Shares report their refusals in no particular order.
         refused.sort_by_key(|(row, column, _)| (*row, *column));
         refused.dedup_by_key(|(row, ..)| *row);
         read.sort_by_key(|(field, _)| *field);
@@ -189,7 +206,8 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// A row as an object, for people who look at the quarantine. A value that JSON has no words for is left out.
+/// A row as a JSON object, for people who look at the quarantine. A text that is not UTF-8 is shown
+/// with U+FFFD for what cannot be decoded; another value that JSON cannot express is left out.
 fn shown(fields: &[Arc<Field>], read: &[(usize, ArrayRef)], row: usize) -> String {
     let mut out = vec![b'{'];
     for (field, column) in read {
@@ -198,6 +216,7 @@ fn shown(fields: &[Arc<Field>], read: &[(usize, ArrayRef)], row: usize) -> Strin
             out.push(b',');
         }
         let first = out.len();
+        // What a failed attempt has appended is cut off again.
         if json::field(&fields[*field], column, row, &mut out).is_err() {
             out.truncate(first);
             if !json::damaged_text(&fields[*field], column, row, &mut out) {
@@ -209,6 +228,7 @@ fn shown(fields: &[Arc<Field>], read: &[(usize, ArrayRef)], row: usize) -> Strin
     raw_text(&out)
 }
 
+/// The rows of each array that are `good`.
 fn filtered(arrays: &[ArrayRef], good: &BooleanArray) -> Result<Vec<ArrayRef>, ArrowError> {
     arrays.iter().map(|array| arrow_select::filter::filter(array.as_ref(), good)).collect()
 }

@@ -1,4 +1,10 @@
-//! From a URL to a connection: several servers, TLS as asked for, and patience with a server that sleeps.
+//! Makes connections: tries the hosts of a URL in turn, negotiates TLS by `sslmode`, and retries
+//! while a server wakes up.
+//!
+//! One round tries each host, within the connect timeout for each TLS mode. If all hosts fail,
+//! rounds repeat with a growing, random backoff, for as long as the most hopeful failure allows:
+//! 30 s for a server that may be waking, 3 s for one that refuses connections, not at all for other
+//! failures. The error lists what each host answered in the last round.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
@@ -15,39 +21,44 @@ use super::tls::MakeTls;
 use super::url::{Binding, Host, Server, SslMode, Target};
 use crate::tls::Refusal;
 
-/// How long a server that is waking is asked again.
+/// How long to retry a server that may be waking.
 const LATER: Duration = Duration::from_secs(30);
-/// How long one that refuses connections, as it does while it starts.
+/// How long to retry a server that refuses connections, as one does while it starts.
 const SOON: Duration = Duration::from_secs(3);
 
-/// A connection.
+/// An open connection.
 pub(super) struct Connected {
     pub(super) client: Client,
-    /// Where it leads.
+    /// The host that it leads to.
     pub(super) host: Host,
-    /// Why it ended, once it has.
+    /// Why the connection ended; set by the task when that happens.
     pub(super) ended: Arc<OnceLock<String>>,
-    /// Such as 150004; 0 where the server does not say.
+    /// The server's version, such as 150004; 0 if the server does not say.
     pub(super) version: u32,
-    /// What reads and writes; aborting it hangs up, whatever the server still does.
+    /// The task that reads and writes. Aborting it closes the connection, whatever the server is
+    /// doing.
     pub(super) task: AbortHandle,
-    /// How a request to cancel gets there.
+    /// The TLS configuration for a cancel request, which needs a connection of its own.
     pub(super) tls: MakeTls,
 }
 
-/// A number from 0 to `below`, a different one each time.
+/// A random number from 0 up to, but not including, `below`.
 pub(super) fn jitter(below: u64) -> u64 {
     RandomState::new().hash_one(0u8) % below.max(1)
 }
 
-/// What came of one try.
+/// Why one try at one host failed.
 enum Failed {
+    /// The error of the driver, which may hold the server's own.
     Driver(tokio_postgres::Error),
+    /// No answer within the connect timeout.
     TimedOut(Duration),
+    /// The server is not of the kind that `target_session_attrs` asks for.
     Target,
 }
 
 impl Failed {
+    /// The SQLSTATE that the server sent, if it sent one.
     fn code(&self) -> Option<String> {
         match self {
             Self::Driver(error) => error.code().map(|code| code.code().to_owned()),
@@ -56,9 +67,9 @@ impl Failed {
     }
 }
 
-/// Why there is no connection.
+/// Why no connection could be made.
 pub(super) struct Unreached {
-    /// What the last server that answered said, as SQLSTATE.
+    /// SQLSTATE of the last host that answered with one.
     pub(super) code: Option<String>,
     pub(super) error: Error,
 }
@@ -70,19 +81,20 @@ impl Unreached {
     }
 }
 
-/// Connects to the first server that will do. Tries again, with pauses, while one says that it may be there in a moment.
+/// Connects to the first host that fits. Retries with pauses while a host says that it may accept
+/// connections soon.
 pub(super) async fn connect(server: &Server, tls: &MakeTls) -> Result<Connected> {
     reach(server, tls).await.map_err(|unreached| unreached.error)
 }
 
-/// The same without patience: with what each server says now.
+/// The same as [`reach`] with a single round and no retries.
 pub(super) async fn reach_now(server: &Server, tls: &MakeTls) -> Result<Connected, Unreached> {
     let mut failures = Vec::new();
     let connected = once(server, tls, &mut failures).await;
     connected.ok_or_else(|| Unreached::of(&failures, Duration::ZERO))
 }
 
-/// The same with patience, and with the code of what a server said.
+/// The same as [`connect`], but a failure also has the SQLSTATE.
 pub(super) async fn reach(server: &Server, tls: &MakeTls) -> Result<Connected, Unreached> {
     let started = Instant::now();
     let mut pause = 100;
@@ -102,6 +114,7 @@ pub(super) async fn reach(server: &Server, tls: &MakeTls) -> Result<Connected, U
     }
 }
 
+/// How long a failure justifies retries, counted from the first try.
 fn patience(failed: &Failed) -> Duration {
     match failed {
         Failed::Driver(error) => match again(error) {
@@ -113,12 +126,15 @@ fn patience(failed: &Failed) -> Duration {
     }
 }
 
+/// One round: tries each host, with each of its TLS modes, and returns the first connection that
+/// fits `target_session_attrs`. If there is none, `failures` holds the last failure of each host.
 async fn once(server: &Server, tls: &MakeTls, failures: &mut Vec<(Host, Failed)>) -> Option<Connected> {
     let mut hosts = server.hosts.clone();
     if server.shuffle {
         hosts.sort_by_cached_key(|_| jitter(u64::MAX));
     }
-    // A standby is preferred, not asked for: all are looked at for one before any other will do.
+    // `prefer-standby` takes two rounds: all hosts are asked for a standby before any other server
+    // is accepted.
     let rounds: &[Target] = match server.target {
         Target::PreferStandby => &[Target::Standby, Target::Any],
         ref target => std::slice::from_ref(target),
@@ -131,6 +147,7 @@ async fn once(server: &Server, tls: &MakeTls, failures: &mut Vec<(Host, Failed)>
                 match timeout(server.connect_timeout, one(server, host, *mode, tls, *target)).await {
                     Ok(Ok(connected)) => return Some(connected),
                     Ok(Err(error)) => {
+                        // Another TLS mode can only help if the server itself refused this one.
                         let refused =
                             matches!(&error, Failed::Driver(error) if error.as_db_error().is_some());
                         failed = Some(error);
@@ -147,7 +164,8 @@ async fn once(server: &Server, tls: &MakeTls, failures: &mut Vec<(Host, Failed)>
     None
 }
 
-/// What is tried in turn. `allow` is the one that comes back with TLS when the server refuses without. A socket needs none.
+/// The TLS modes to try in turn. `allow` connects without TLS first, and with TLS if the server
+/// refuses that. A Unix socket needs no TLS.
 fn modes(mode: SslMode, host: &Host) -> &'static [DriverMode] {
     match mode {
         _ if host.socket().is_some() => &[DriverMode::Disable],
@@ -158,6 +176,7 @@ fn modes(mode: SslMode, host: &Host) -> &'static [DriverMode] {
     }
 }
 
+/// Opens one connection to one host and checks that the server is of the wanted kind.
 async fn one(
     server: &Server,
     host: &Host,
@@ -170,7 +189,8 @@ async fn one(
     let version = connection.parameter("server_version").map_or(0, version_number);
     let ended = Arc::new(OnceLock::new());
     let word = Arc::clone(&ended);
-    // It ends when its client is dropped and has its answers, or the server hangs up.
+    // The task ends when the client has been dropped and all its answers are there, or when the
+    // server closes the connection.
     let task = tokio::spawn(async move {
         if let Err(error) = connection.await {
             let said = error.as_db_error().map(|said| server_error(said).to_string());
@@ -184,7 +204,8 @@ async fn one(
     Ok(Connected { client, host: host.clone(), ended, version, task, tls: tls.clone() })
 }
 
-/// `15.4 (Debian …)` as 150004, `9.6.2` as 90600: as far as anybody asks.
+/// Converts `15.4 (Debian …)` to 150004 and `9.6.2` to 90600; patch numbers are left out, because
+/// no caller needs them.
 fn version_number(text: &str) -> u32 {
     let mut numbers =
         text.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse::<u32>().unwrap_or(0));
@@ -192,6 +213,7 @@ fn version_number(text: &str) -> u32 {
     major.saturating_mul(10_000).saturating_add(minor.saturating_mul(if major < 10 { 100 } else { 1 }))
 }
 
+/// The driver's configuration for one host, with all that the URL says.
 fn config(server: &Server, host: &Host, mode: DriverMode) -> Config {
     let mut config = Config::new();
     config
@@ -237,6 +259,7 @@ fn config(server: &Server, host: &Host, mode: DriverMode) -> Config {
     config
 }
 
+/// Asks the server whether it is of the kind that `target` wants.
 async fn fits(client: &Client, target: Target) -> Result<bool, tokio_postgres::Error> {
     let (sql, wanted) = match target {
         Target::Any | Target::PreferStandby => return Ok(true),
@@ -252,6 +275,7 @@ async fn fits(client: &Client, target: Target) -> Result<bool, tokio_postgres::E
     }))
 }
 
+/// The messages of an error and of all its sources, without repetitions in sequence.
 fn causes(error: &dyn std::error::Error) -> Vec<String> {
     let mut found = vec![error.to_string()];
     let mut source = error.source();
@@ -263,7 +287,8 @@ fn causes(error: &dyn std::error::Error) -> Vec<String> {
     found
 }
 
-/// No server would do: what each of them said.
+/// Makes the error when no host can be used. A single host gives its own error; several give one
+/// error with theirs as causes.
 fn unreachable(failures: &[(Host, Failed)], waited: Duration) -> Error {
     let one = |host: &Host, failed: &Failed| match failed {
         Failed::Target => Error::new(
@@ -290,6 +315,8 @@ fn unreachable(failures: &[(Host, Failed)], waited: Duration) -> Error {
     }
 }
 
+/// Makes the error for a failure of the driver at one host: a refusal of the server, a failed TLS
+/// handshake, a failed or impossible authentication, or an unreachable host.
 fn driver(host: &Host, error: &tokio_postgres::Error) -> Error {
     if let Some(said) = error.as_db_error() {
         let found = server_error(said);
@@ -329,21 +356,23 @@ fn driver(host: &Host, error: &tokio_postgres::Error) -> Error {
     }
 }
 
-/// What to do about a server without TLS.
+/// The hint for a server without TLS.
 pub(super) const NO_TLS: &str =
     "Turn `ssl` on there; or, where nobody is in between, say `?sslmode=disable` in the URL.";
 
+/// The hint for a refused password.
 const PASSWORD: &str =
     "Look at the user and the password of the URL; signs such as `@`, `/` and `%` are percent-encoded there.";
 
-/// A server that lets nobody in this way: `pg_hba.conf` has no line for it.
+/// The hint for SQLSTATE 28000: `pg_hba.conf` has no line for this connection.
 fn no_entry(said: &tokio_postgres::error::DbError) -> Option<&'static str> {
     (said.code().code() == "28000").then_some(
         "Its `pg_hba.conf` has no line for this user, database, address and encryption; with `sslmode=disable` it may be TLS that it asks for.",
     )
 }
 
-/// TLS is there, and does not come about.
+/// Makes the error of a failed TLS handshake. If the certificate was refused, the hint says what to
+/// do about it.
 fn untrusted(host: &Host, error: &tokio_postgres::Error, causes: &[String]) -> Error {
     let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
     let Some(refusal) = io.and_then(Refusal::within) else {
@@ -357,7 +386,7 @@ fn untrusted(host: &Host, error: &tokio_postgres::Error, causes: &[String]) -> E
     Error::new(ErrorKind::WarehouseUnreachable, message).caused_by(&refusal).hint(advice(&refusal))
 }
 
-/// What to do about a certificate that is refused.
+/// The hint for a refused certificate.
 pub(super) fn advice(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Unknown { .. } => {

@@ -1,7 +1,9 @@
-//! Arrow rows as the bytes of `COPY … FROM STDIN (FORMAT binary)`.
+//! Encodes Arrow rows in the format of `COPY … FROM STDIN (FORMAT binary)`.
 //!
-//! A head, then for each row the count of its fields and each field with its length in front, in the format of the type's `…recv`
-//! function; then a count of −1: <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary Format".
+//! A header comes first. Each row is a field count (16 bits), then for each field its length (32
+//! bits; −1 for NULL) and its bytes in the format of the type's `…recv` function. A field count of
+//! −1 ends the data. All numbers are big-endian. Source:
+//! <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary Format".
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -24,32 +26,37 @@ use serde_json::Value as Json;
 use super::numeric;
 use super::value::{EPOCH_DAYS, EPOCH_MICROS};
 
-/// What comes first: the signature, no flags, no extension.
+/// The header: signature, no flags, no extension.
 pub(super) const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// What comes last.
+/// The trailer: a field count of −1.
 pub(super) const TAIL: &[u8] = &[0xff, 0xff];
 
-/// The first day that PostgreSQL has, 4714-11-24 BC, and the one after the last of a `date`, as days since 2000-01-01
-/// (`DATETIME_MIN_JULIAN`, `DATE_END_JULIAN` in its `timestamp.h`).
+/// The days that a `date` can hold, as days since 2000-01-01: from 4714-11-24 BC up to, but not
+/// including, `DATE_END_JULIAN` (`DATETIME_MIN_JULIAN`, `DATE_END_JULIAN` in PostgreSQL's
+/// `timestamp.h`).
 const DAYS: std::ops::Range<i32> = -2_451_545..2_145_031_949;
-/// The same of a `timestamp`, in microseconds (`MIN_TIMESTAMP`, `END_TIMESTAMP`).
+/// The same for a `timestamp`, in microseconds (`MIN_TIMESTAMP`, `END_TIMESTAMP`).
 const MICROS: std::ops::Range<i64> = -211_813_488_000_000_000..9_223_371_331_200_000_000;
 
-/// What stands for a value that is not shown.
+/// Replaces a value that is not shown.
 const ELLIPSIS: &str = "…";
 
-/// The columns of a batch, each ready to be written row by row.
+/// The columns of a batch, ready to be encoded row by row.
 pub(super) struct Fields<'a> {
     columns: Vec<Field<'a>>,
     rows: usize,
 }
 
+/// One column of a batch.
 struct Field<'a> {
     column: &'a Column,
+    /// `None` if the column has no NULLs, so that rows need no check.
     nulls: Option<&'a NullBuffer>,
     cells: Cells<'a>,
 }
 
+/// The values of one column, downcast once for the whole batch. Decimals have their scale; `Wide`
+/// is a decimal of more than 38 digits.
 enum Cells<'a> {
     Bool(&'a BooleanArray),
     Int8(&'a PrimitiveArray<Int8Type>),
@@ -71,15 +78,19 @@ enum Cells<'a> {
     Bytes(&'a BinaryArray),
 }
 
-/// What PostgreSQL cannot hold.
+/// Why PostgreSQL cannot hold a value.
 enum Misfit {
+    /// A text contains U+0000.
     Nul,
+    /// A date or timestamp is out of range.
     Range,
+    /// A value has a gigabyte or more.
     Long,
 }
 
 impl<'a> Fields<'a> {
-    /// Of a batch whose columns are these.
+    /// Prepares a batch. Fails with an internal error if an array is not of the Arrow type that its
+    /// column calls for.
     pub(super) fn of(columns: &'a [Column], batch: &'a RecordBatch) -> Result<Self> {
         let fields = columns.iter().zip(batch.columns()).map(|(column, array)| {
             let cells = cells(column.data_type, array).ok_or_else(|| {
@@ -91,13 +102,15 @@ impl<'a> Fields<'a> {
         Ok(Self { columns: fields.collect::<Result<_>>()?, rows: batch.num_rows() })
     }
 
-    /// Rows of the batch.
+    /// The number of rows in the batch.
     pub(super) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// A row as quarantine keeps it: an object with its values under the warehouse's names, those of the key first. In place of what does
-    /// not fit, or has no plain text, stands an ellipsis.
+    /// A row as quarantine keeps it: a JSON object of at most `RAW_LIMIT` bytes, with the
+    /// warehouse's column names; the columns of `key` come first. An ellipsis replaces a value that
+    /// does not fit or has no plain text. The columns after one whose ellipsis does not fit either
+    /// are left out.
     pub(super) fn raw(&self, row: usize, key: &[String]) -> String {
         let of_key = |field: &&Field<'_>| key.contains(&field.column.name);
         let others = self.columns.iter().filter(|field| !of_key(field));
@@ -114,8 +127,10 @@ impl<'a> Fields<'a> {
         out + "}"
     }
 
-    /// Writes one row, with its place in the stream as a last column where one is given.
+    /// Encodes one row and appends it to `out`. `place`, the row's number in the order of arrival,
+    /// becomes a last field if it is given. Fails with `Data` if PostgreSQL cannot hold a value.
     pub(super) fn write(&self, row: usize, place: Option<u64>, out: &mut BytesMut) -> Result<()> {
+        // A guess that saves most reallocations: 2 bytes of count, 16 a field, 12 for `place`.
         out.reserve(2 + self.columns.len() * 16 + 12);
         out.put_i16((self.columns.len() + usize::from(place.is_some())) as i16);
         for field in &self.columns {
@@ -133,6 +148,8 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Downcasts the array of a column; `None` if the array is not of the Arrow type in which
+/// `data_type` travels.
 fn cells(data_type: DataType, array: &ArrayRef) -> Option<Cells<'_>> {
     Some(match data_type {
         DataType::Boolean => Cells::Bool(array.as_boolean_opt()?),
@@ -158,23 +175,27 @@ fn cells(data_type: DataType, array: &ArrayRef) -> Option<Cells<'_>> {
     })
 }
 
+/// An `int2` field.
 fn small(out: &mut BytesMut, value: i16) {
     out.put_i32(2);
     out.put_i16(value);
 }
 
+/// A field of 4 bytes: `int4`, `date` or the bits of a `float4`.
 fn int(out: &mut BytesMut, value: i32) {
     out.put_i32(4);
     out.put_i32(value);
 }
 
+/// A field of 8 bytes: `int8`, `timestamp` or the bits of a `float8`.
 fn big(out: &mut BytesMut, value: i64) {
     out.put_i32(8);
     out.put_i64(value);
 }
 
+/// A field of raw bytes: `text`, `json` or `bytea`.
 fn bytes(out: &mut BytesMut, value: &[u8]) -> Result<(), Misfit> {
-    // A field has at most a gigabyte.
+    // PostgreSQL limits a field to a gigabyte (`MaxAllocSize` is 0x3fffffff).
     let length =
         i32::try_from(value.len()).ok().filter(|length| *length < 0x3fff_ffff).ok_or(Misfit::Long)?;
     out.put_i32(length);
@@ -183,7 +204,7 @@ fn bytes(out: &mut BytesMut, value: &[u8]) -> Result<(), Misfit> {
 }
 
 impl Cells<'_> {
-    /// A value as JSON; exact numbers with all their digits, as texts.
+    /// A value as JSON. Exact decimals and floats become strings, so no digit is lost.
     fn shown(&self, row: usize) -> Json {
         match self {
             Self::Bool(array) => array.value(row).into(),
@@ -207,6 +228,8 @@ impl Cells<'_> {
         }
     }
 
+    /// Appends the field of one value that is not NULL, in the type that
+    /// `PostgresDialect::column_type` gives the column.
     fn write(&self, row: usize, out: &mut BytesMut) -> Result<(), Misfit> {
         match self {
             Self::Bool(array) => {
@@ -236,6 +259,7 @@ impl Cells<'_> {
             }
             Self::Interval(array) => {
                 let interval = array.value(row);
+                // `interval_recv` reads microseconds, days and months.
                 out.put_i32(16);
                 out.put_i64(interval.nanoseconds / 1_000);
                 out.put_i32(interval.days);
@@ -255,6 +279,7 @@ impl Cells<'_> {
 }
 
 impl Misfit {
+    /// Makes the error for a column. The message names no value.
     fn of(self, column: &Column) -> Error {
         let (what, hint) = match self {
             Self::Nul => (

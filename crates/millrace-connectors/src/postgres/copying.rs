@@ -1,4 +1,9 @@
-//! Batches into a table by COPY, segment by segment.
+//! Sends batches into a table by binary COPY, in segments.
+//!
+//! One load may take many COPY statements, all in the same transaction: the server reports most
+//! errors only at the end of a COPY, so short segments surface them early. Rows that PostgreSQL
+//! cannot store, because they do not fit into a page, are moved from the batch to quarantine before
+//! they are sent.
 
 use std::pin::pin;
 
@@ -21,23 +26,26 @@ use super::row_size::RowSize;
 use super::session::Session;
 use super::watch::Trouble;
 
-/// Bytes that are sent at once.
+/// Bytes that are handed to the driver at once.
 const CHUNK: usize = 512 * 1024;
-/// Bytes of one COPY. The server's complaints are heard at its end, so a full disk is noticed before the source is read to its own.
+/// Bytes of one COPY. The server reports errors at the end of a COPY, so a full disk is noticed
+/// before the source has been read to its end.
 const SEGMENT: usize = 64 * 1024 * 1024;
 
 /// How rows are copied into a table.
 #[derive(Clone, Copy)]
 pub(super) struct Copying<'a> {
-    /// The column for a row's place in the stream.
+    /// The name of a `bigint` column for the row's number in order of arrival, if the table has
+    /// one.
     pub(super) place: Option<&'a str>,
-    /// The columns by which rows are merged; empty where they are not.
+    /// The columns by which rows are merged; empty if rows are only added.
     pub(super) key: &'a [String],
-    /// Whether this transaction has made the table.
+    /// Whether this transaction created the table.
     pub(super) new: bool,
 }
 
-/// All batches into a table; returns the rows.
+/// Copies all batches into the table and returns the number of rows written. Calls `finish.saw` for
+/// each batch before its rows are sent. After an error the transaction must be rolled back.
 pub(super) async fn copy(
     session: &mut Session,
     table: &Relation,
@@ -47,13 +55,16 @@ pub(super) async fn copy(
     finish: &mut dyn FinishLoad,
 ) -> Result<u64> {
     let names = list(columns.iter().map(|column| column.name.as_str()).chain(place));
-    // Where the table is of this transaction and nobody changes its rows, what every reader would have to find out is written at once.
+    // FREEZE writes the rows as visible to all, which their first readers would otherwise have to
+    // work out. It needs a table that this transaction created and whose rows nobody changes.
     let freeze = if new { ", freeze" } else { "" };
     let sql = format!("copy {table} ({names}) from stdin (format binary{freeze})");
     let size = size(session, columns).await?;
     let mut arriving = Arriving { batches, finish, columns, key, size, kept: 0, set_aside: Vec::new() };
     let mut rows = 0;
     let mut waiting = arriving.next().await?;
+    // Each turn of this loop is one COPY. `before` is the number of rows in the COPYs before it,
+    // because the server counts rows from 1 in each.
     while waiting.is_some() {
         let before = rows;
         let started = session.answers()?.over(session.client()?.copy_in::<_, Bytes>(&sql)).await;
@@ -68,7 +79,8 @@ pub(super) async fn copy(
                 rows += 1;
                 if buffer.len() >= CHUNK {
                     sent += buffer.len();
-                    // The former chunk is on its way while this one is made.
+                    // The driver's task sends the previous chunk while this loop encodes the next
+                    // one.
                     let full = std::mem::replace(&mut buffer, BytesMut::with_capacity(CHUNK + CHUNK / 4));
                     let fed = session.answers()?.over(sink.feed(full.freeze())).await;
                     fed.map_err(|trouble| failed(session, trouble, &sql, before, &arriving))?;
@@ -84,6 +96,8 @@ pub(super) async fn copy(
         fed.map_err(|trouble| failed(session, trouble, &sql, before, &arriving))?;
         let finished = session.answers()?.over(sink.finish()).await;
         finished.map_err(|trouble| failed(session, trouble, &sql, before, &arriving))?;
+        // The loop was left because the segment was full, or because the source ended; only the
+        // former leaves batches to fetch.
         if waiting.is_none() {
             waiting = arriving.next().await?;
         }
@@ -91,7 +105,8 @@ pub(super) async fn copy(
     Ok(rows)
 }
 
-/// What works out the sizes of rows; none for a table of which every row fits into a page.
+/// The size check for rows of these columns; `None` if any row of them fits into a page. Asks the
+/// server for its page size only if a row may be too large for the usual one.
 async fn size(session: &mut Session, columns: &[Column]) -> Result<Option<RowSize>> {
     const USUAL_PAGE: usize = 8192;
     if RowSize::of(columns, USUAL_PAGE).is_none() {
@@ -102,21 +117,24 @@ async fn size(session: &mut Session, columns: &[Column]) -> Result<Option<RowSiz
     Ok(RowSize::of(columns, page.and_then(|page| usize::try_from(page).ok()).unwrap_or(USUAL_PAGE)))
 }
 
-/// What comes from the source, on its way into one table.
+/// The batches of the source on their way into one table, without the rows that do not fit into a
+/// page.
 struct Arriving<'a> {
     batches: &'a mut BatchReceiver,
     finish: &'a mut dyn FinishLoad,
     columns: &'a [Column],
     key: &'a [String],
     size: Option<RowSize>,
-    /// Rows that were handed on.
+    /// Rows that were passed on to COPY.
     kept: u64,
-    /// For each row that was set aside, how many had been handed on before it.
+    /// One entry for each row that was quarantined here: the number of rows passed on before it.
+    /// Sorted.
     set_aside: Vec<u64>,
 }
 
 impl Arriving<'_> {
-    /// The next batch with rows, without those that are set aside; batches without rows are only looked at.
+    /// The next batch that has rows, or `None` at the end of the source. Rows that are too large
+    /// are removed first. `finish` sees every batch, including those without rows.
     async fn next(&mut self) -> Result<Option<Batch>> {
         while let Some(batch) = self.batches.recv().await {
             let batch = self.fitting(batch)?;
@@ -128,7 +146,8 @@ impl Arriving<'_> {
         Ok(None)
     }
 
-    /// A batch with those of its rows that fit into a page; the others are added to the ones in quarantine.
+    /// Moves the rows that do not fit into a page to the batch's quarantine list. Such a row has an
+    /// empty `file`, and `line` is its number in the batch, from 1.
     fn fitting(&mut self, mut batch: Batch) -> Result<Batch> {
         let Some(size) = &self.size else { return Ok(batch) };
         let fields = Fields::of(self.columns, &batch.rows)?;
@@ -162,13 +181,15 @@ impl Arriving<'_> {
         Ok(batch)
     }
 
-    /// The number among all rows that arrived of one that was handed on.
+    /// Translates a position among the rows that were passed on into the position among all rows
+    /// that arrived. Both count from 1.
     fn place(&self, kept: u64) -> u64 {
         kept + self.set_aside.partition_point(|before| *before < kept) as u64
     }
 }
 
-/// The error, with the row's number among all that arrived where the server says which row of the COPY it was.
+/// Makes the error of a failed COPY. If the server names the row, the error gives the row's number
+/// among all rows that arrived.
 fn failed(session: &mut Session, trouble: Trouble, sql: &str, before: u64, arriving: &Arriving<'_>) -> Error {
     let row = match &trouble {
         Trouble::Said(error) => error.as_db_error().and_then(row_of),
@@ -181,7 +202,8 @@ fn failed(session: &mut Session, trouble: Trouble, sql: &str, before: u64, arriv
     }
 }
 
-/// The row of a COPY that holds a value which is refused. Of a row that is refused as a whole the server may name one behind it.
+/// The row of a COPY that holds a refused value (SQLSTATE class 22), from 1. Other classes refuse a
+/// row as a whole, for which the server may name a later row.
 fn row_of(said: &DbError) -> Option<u64> {
     said.code().code().starts_with("22").then(|| copied(said).row).flatten()
 }

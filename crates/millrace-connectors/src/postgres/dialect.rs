@@ -1,11 +1,11 @@
-//! PostgreSQL's SQL where it differs, and its types as logical ones.
+//! PostgreSQL's SQL where it differs from other warehouses, and its types as logical types.
 
 use millrace_core::schema::DataType;
 use millrace_core::sql::dialect::Dialect;
 use tokio_postgres::Column;
 use tokio_postgres::types::{Kind, Type};
 
-/// PostgreSQL's dialect.
+/// The dialect of PostgreSQL.
 pub(super) struct PostgresDialect;
 
 impl Dialect for PostgresDialect {
@@ -16,7 +16,8 @@ impl Dialect for PostgresDialect {
     fn column_type(&self, data_type: DataType) -> String {
         match data_type {
             DataType::Boolean => "boolean".into(),
-            // There is nothing smaller, and nothing unsigned: the next wider type holds them all.
+            // PostgreSQL has no smaller and no unsigned integers, so the next wider type is used,
+            // which holds all values.
             DataType::Int8 | DataType::Int16 | DataType::UInt8 => "smallint".into(),
             DataType::Int32 | DataType::UInt16 => "integer".into(),
             DataType::Int64 | DataType::UInt32 => "bigint".into(),
@@ -29,8 +30,9 @@ impl Dialect for PostgresDialect {
             DataType::TimestampTz => "timestamptz".into(),
             DataType::Interval => "interval".into(),
             DataType::Text => "text".into(),
-            // Not `jsonb`: that drops all but the last of equal keys, and refuses `\u0000` and numbers beyond its range, which is
-            // known only when the table is there. `json` keeps each text as it came; a model that wants `jsonb` casts.
+            // Not `jsonb`: it keeps only the last of equal keys, and it refuses `\u0000` and
+            // numbers beyond its range, which would show only after the table was created. `json`
+            // keeps each text as it came; a model that needs `jsonb` casts.
             DataType::Json => "json".into(),
             DataType::Bytes => "bytea".into(),
         }
@@ -41,16 +43,17 @@ impl Dialect for PostgresDialect {
     }
 
     fn folded(&self, text: &str) -> String {
-        // Decomposed first: `É` is then an `E`, which every locale knows, and an accent. U+0300 to U+036F are the combining accents.
-        // `normalize` fails in a database of another encoding, where it must not even be planned: of constants it is worked out before
-        // the condition is. What is appended is no constant.
+        // The text is decomposed first: `É` becomes an `E`, which every locale knows, and an
+        // accent. U+0300 to U+036F are the combining accents. `normalize` fails in a database with
+        // another encoding, and there it must not even be planned: for constants the planner would
+        // evaluate it before the condition. Appending `left(…, 0)` makes the argument no constant.
         format!(
             r"case when getdatabaseencoding() = 'UTF8' then lower(regexp_replace(normalize({text} || left(getdatabaseencoding(), 0), NFD), '[\u0300-\u036F]', '', 'g')) else lower({text}) end"
         )
     }
 }
 
-/// The logical type of a result's column; none for a type whose values are read as text.
+/// The logical type of a result's column; `None` for a type whose values are read as text.
 pub(super) fn logical_type(column: &Column) -> Option<DataType> {
     Some(match *column.type_() {
         Type::BOOL => DataType::Boolean,
@@ -73,16 +76,16 @@ pub(super) fn logical_type(column: &Column) -> Option<DataType> {
     })
 }
 
-/// What stands for `numeric` without bounds, as sums have it, before its values are seen.
+/// Stands for a `numeric` without bounds, such as that of a sum, until its values are known.
 pub(super) const WIDEST: DataType = DataType::Decimal { precision: 65, scale: 38 };
 
-/// Precision and scale of a `numeric`, from its modifier (`numerictypmodin` in PostgreSQL's `numeric.c`); none where it has no
-/// bounds, or such as no logical type has.
+/// Precision and scale of a `numeric` from its type modifier (`numerictypmodin` in PostgreSQL's
+/// `numeric.c`). `None` if the type has no bounds, or bounds that no logical type has.
 fn decimal(modifier: i32) -> Option<DataType> {
     let packed = modifier.checked_sub(4).filter(|packed| *packed >= 0)?;
     let precision =
         u8::try_from((packed >> 16) & 0xffff).ok().filter(|precision| (1..=65).contains(precision))?;
-    // Eleven bits, signed.
+    // The scale is a signed number of eleven bits.
     let scale = ((packed & 0x7ff) ^ 1024) - 1024;
     let scale = u8::try_from(scale).ok().filter(|scale| *scale <= 38 && *scale <= precision)?;
     Some(DataType::Decimal { precision, scale })

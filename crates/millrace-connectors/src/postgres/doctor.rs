@@ -1,4 +1,5 @@
-//! What `doctor` says of a server, from its name to its settings.
+//! The checks of `doctor` for a PostgreSQL server: from DNS and TCP over TLS and login to the
+//! server's settings.
 
 use std::path::Path;
 
@@ -18,13 +19,15 @@ use super::{CONNECTIONS, Postgres};
 use crate::reachability::{self, LAYERS, Place};
 use crate::tls::{Check, Refusal};
 
-/// What each server is looked at for.
+/// The layers that are checked for each host of the URL.
 const WAY: [Layer; 3] = [Layer::Dns, Layer::Tcp, Layer::Tls];
 
-/// The oldest version that is looked after by those who make it.
+/// The oldest major version that the PostgreSQL project still supports, as a version number.
 const SUPPORTED: i128 = 140_000;
 
-/// Looks at the way to a server, as far as it goes.
+/// Runs the checks, layer by layer: the settings, then each host up to its certificate, the login,
+/// and what a session sees. A layer that fails ends the checks; the layers behind it are reported
+/// as skipped.
 pub(super) async fn diagnose(project_dir: &Path, settings: &Settings, schemas: &Schemas) -> Diagnosis {
     let mut found = Diagnosis::default();
     let server = match super::server(project_dir, settings) {
@@ -34,7 +37,8 @@ pub(super) async fn diagnose(project_dir: &Path, settings: &Settings, schemas: &
             return found;
         }
     };
-    // Each server has a way of its own; one that leads there is enough.
+    // Each host has its own network path. One host that can be reached is enough, so failures of
+    // the others are only warnings then.
     let mut ways = Vec::new();
     for host in &server.hosts {
         ways.push(to(&server, host).await);
@@ -51,6 +55,7 @@ pub(super) async fn diagnose(project_dir: &Path, settings: &Settings, schemas: &
         return found;
     }
     let (dir, own) = (project_dir.to_owned(), settings.clone());
+    // Opening reads certificate files, which blocks.
     let opened = tokio::task::spawn_blocking(move || Postgres.open(&dir, &own)).await;
     let warehouse = opened.unwrap_or_else(|error| {
         Err(Error::new(ErrorKind::Internal, "the warehouse could not be opened").caused_by(error))
@@ -65,7 +70,7 @@ pub(super) async fn diagnose(project_dir: &Path, settings: &Settings, schemas: &
     found
 }
 
-/// The way to one server, up to its certificate.
+/// Checks one host, up to its certificate. A Unix socket has no name to resolve and no TLS.
 async fn to(server: &Server, host: &Host) -> Diagnosis {
     let mut found = Diagnosis::default();
     if let Some(folder) = host.socket() {
@@ -80,15 +85,18 @@ async fn to(server: &Server, host: &Host) -> Diagnosis {
     let mode = format!("sslmode={}", server.tls.mode.as_str());
     let check = server.tls.asked().check;
     match judged(server, host).await {
+        // `judged` connects with TLS whatever `sslmode` says, so its result does not count for
+        // `disable`.
         _ if server.tls.mode == SslMode::Disable => found.good(Layer::Tls, format!("none, as `{mode}` asks")),
         Ok(judged) => {
             let advice = |refusal: &Refusal| advice(refusal).to_owned();
             reachability::certificate(&mut found, &judged, check, &mode, failure, advice);
         }
-        // Nothing but a server without TLS is let pass, and only by those that may.
+        // A server without TLS passes if `sslmode` permits connections without it.
         Err(error) if error.message().ends_with("has no TLS") && server.tls.mode < SslMode::Require => {
             found.good(Layer::Tls, format!("the server has none, and `{mode}` goes on without"));
         }
+        // `allow` connects without TLS first, so a failed handshake need not matter.
         Err(error) if check == Check::Nothing && server.tls.mode == SslMode::Allow => {
             found.good(Layer::Tls, format!("{error}; `{mode}` tries without first"));
         }
@@ -97,7 +105,7 @@ async fn to(server: &Server, host: &Host) -> Diagnosis {
     found
 }
 
-/// Whether the user is let in, to the database.
+/// Logs in. Reports the layers of authentication and database, and returns whether it succeeded.
 async fn log_in(found: &mut Diagnosis, server: &Server) -> bool {
     let tls = match MakeTls::new(&server.tls) {
         Ok(tls) => tls,
@@ -110,12 +118,14 @@ async fn log_in(found: &mut Diagnosis, server: &Server) -> bool {
     let let_in = || format!("user `{user}` is let in");
     match reach(server, &tls).await {
         Ok(connected) => {
+            // The connection was only for the login; the checks that follow use the pool's own.
             connected.task.abort();
             found.good(Layer::Authentication, let_in());
             found.good(Layer::Database, format!("`{}` is there", server.database().unwrap_or(user)));
             true
         }
         Err(Unreached { code, error }) => {
+            // These codes are about what follows after the login; all others are about the login.
             let layer = match code.as_deref() {
                 Some("3D000" | "42501") => Layer::Database,
                 Some("53300" | "57P03") => Layer::Server,
@@ -130,7 +140,8 @@ async fn log_in(found: &mut Diagnosis, server: &Server) -> bool {
     }
 }
 
-/// What a session sees.
+/// Checks what a session can see: privileges, version, role of the server, encoding and free
+/// connections.
 async fn inside(
     found: &mut Diagnosis,
     warehouse: &dyn Warehouse,
@@ -164,7 +175,7 @@ async fn inside(
     }
     match row[1].as_str() {
         Some("UTF8") => found.good(Layer::Server, "encoding UTF8"),
-        // It takes all bytes as they come, and so whatever is sent in UTF-8.
+        // SQL_ASCII stores any bytes, and so everything that is sent in UTF-8.
         Some("SQL_ASCII") => found.doubtful(
             Layer::Server,
             "encoding SQL_ASCII: texts are kept and their characters are not known, so that `length`, `upper` and sorting count bytes",
@@ -178,7 +189,10 @@ async fn inside(
         None => {}
     }
     let wanted = settings.text("connections").and_then(|text| text.parse().ok()).unwrap_or(CONNECTIONS);
+    // One more connection renews the lease of a run.
     let wanted = i128::try_from(wanted).unwrap_or(i128::MAX) + 1;
+    // Both the server and the role limit connections; the smaller rest counts. A value is NULL if
+    // there is no limit.
     let free = [row[3].as_int(), row[4].as_int()].into_iter().flatten().min().unwrap_or_default().max(0);
     if free < wanted {
         found.doubtful(
@@ -195,7 +209,8 @@ async fn inside(
     Ok(())
 }
 
-/// Whether the role may make what a run makes.
+/// Checks that the role can create schemas, or that all schemas exist and it can create tables in
+/// them.
 async fn privileges(found: &mut Diagnosis, warehouse: &dyn Warehouse, schemas: &Schemas) -> Result<()> {
     let names = [&schemas.raw, &schemas.build, &schemas.publish, &schemas.state];
     let rows = ask(
@@ -231,6 +246,7 @@ async fn privileges(found: &mut Diagnosis, warehouse: &dyn Warehouse, schemas: &
     Ok(())
 }
 
+/// Runs a query with text parameters, within the limits for the program's own look-ups.
 async fn ask(warehouse: &dyn Warehouse, sql: &str, params: &[&str]) -> Result<Rows> {
     let params = params.iter().map(|text| Value::Text((*text).to_owned()));
     warehouse.query(&Statement::with(sql, params), QueryLimits::STATE).await

@@ -1,7 +1,9 @@
-//! What PostgreSQL and the way to it say when something fails, as an [`Error`].
+//! Converts errors of PostgreSQL and of its driver to [`Error`]s.
 //!
-//! Appendix A of PostgreSQL's manual lists the codes. The server's words are passed on only where they can hold nothing but names and
-//! the statement's own text: those about data quote cells, and its DETAIL does so too.
+//! The SQLSTATE decides on the kind of the error (Appendix A of PostgreSQL's manual lists the
+//! codes). Cell values must not reach a message, so the server's text is passed on only if it can
+//! hold nothing but names and the statement's own text. Errors about data quote cells, in their
+//! message and in DETAIL; for those this module has texts of its own.
 
 use std::error::Error as StdError;
 use std::io;
@@ -11,18 +13,19 @@ use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
 
 use crate::reachability;
 
-/// What to do about an error of a connection.
+/// Whether a failed connection attempt is worth a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Again {
-    /// Nothing will change.
+    /// A retry would fail the same way.
     No,
-    /// The server may be on its way up.
+    /// The server may be starting.
     Soon,
-    /// A cloud's server may be waking, or has no room for a moment.
+    /// The server may be waking, as in a cloud, or has no free connection at the moment.
     Later,
 }
 
-/// An error of a statement; `sql` is its text.
+/// Converts the error of a statement. `sql` is the text of the statement; a position that the
+/// server gives becomes a byte offset in it.
 pub(super) fn statement_error(error: &tokio_postgres::Error, sql: &str) -> Error {
     let Some(said) = error.as_db_error() else { return client_error(error) };
     let position = match said.position() {
@@ -33,17 +36,21 @@ pub(super) fn statement_error(error: &tokio_postgres::Error, sql: &str) -> Error
     if is_lost(error) { found.of_kind(ErrorKind::WarehouseLost) } else { found }
 }
 
-/// The byte of the character that the server counts from 1; none beyond the text.
+/// Converts the server's character position, counted from 1, to a byte offset; `None` if it lies
+/// beyond the text.
 fn byte_of(sql: &str, position: u32) -> Option<usize> {
     let before = usize::try_from(position).ok()?.checked_sub(1)?;
     sql.char_indices().map(|(byte, _)| byte).chain([sql.len()]).nth(before)
 }
 
-/// What the server said outside of a statement of ours.
+/// Converts an error that the server sent outside of a statement, such as while connecting.
 pub(super) fn server_error(said: &DbError) -> Error {
     told(said, None)
 }
 
+/// Maps an error of the server to a kind, a message and a hint by its SQLSTATE. `sql` is the
+/// statement's text, if there is one. The order of the arms matters: exact codes come before
+/// classes. If no other cause is known, the SQLSTATE becomes the cause.
 fn told(said: &DbError, sql: Option<&str>) -> Error {
     let code = said.code().code();
     let words = match sql {
@@ -52,7 +59,7 @@ fn told(said: &DbError, sql: Option<&str>) -> Error {
     };
     let name = |part: Option<&str>| part.map(|part| format!(" `{part}`")).unwrap_or_default();
     let error = match (&code[..2.min(code.len())], code) {
-        // Whatever code it gives, a function's `raise` has words of its own.
+        // A function's RAISE may use any code, and its text may hold cells.
         _ if said.routine() == Some("exec_stmt_raise") => {
             Error::new(ErrorKind::Sql, "a function of the database raised an error of its own")
         }
@@ -61,7 +68,7 @@ fn told(said: &DbError, sql: Option<&str>) -> Error {
         (_, "42501") => Error::new(ErrorKind::Sql, words)
             .hint("The role of the URL lacks a privilege; `postgres.md` in the reference lists those that it needs."),
         (_, "53100" | "58030") => Error::new(ErrorKind::Resources, "the warehouse's disk is full, or fails"),
-        // A limit on the size of files, which has no code of its own.
+        // A limit on the size of a file has no code of its own; the server's routine tells it.
         _ if said.routine() == Some("mdextend") => {
             Error::new(ErrorKind::Resources, "the warehouse's disk has no room for a larger file")
         }
@@ -73,7 +80,7 @@ fn told(said: &DbError, sql: Option<&str>) -> Error {
             .caused_by(words)
             .hint("Is it spelled as in `\\l` of psql? Somebody who may makes it with `create database`."),
         (_, "25006") => unwritable(said),
-        // A row of a table; the server has no other words of this code that hold the limit.
+        // A row of a table. The server's message holds the limit and no data.
         (_, "54000") if words.starts_with("row is too big") => {
             Error::new(ErrorKind::Data, "a row is larger than PostgreSQL can hold").caused_by(words).hint(
                 "Beside long texts, which it keeps elsewhere, a row has 8,160 bytes: about a thousand numbers, or 450 long texts. Load fewer columns with `columns:` or `exclude_columns:`.",
@@ -91,13 +98,13 @@ fn told(said: &DbError, sql: Option<&str>) -> Error {
         (_, "22021" | "22P05") => uncharted(said),
         (_, "2BP01") => {
             let error = Error::new(ErrorKind::Sql, words);
-            // The one DETAIL that holds nothing but names.
+            // This is the only DETAIL that holds nothing but names.
             said.detail().into_iter().flat_map(str::lines).take(8).fold(error, Error::caused_by)
         }
         (_, "P0001") => Error::new(ErrorKind::Sql, "a function of the database raised an error of its own"),
         ("42" | "0A" | "3F" | "54" | "2F" | "0L" | "26" | "34", _) => {
             let error = Error::new(ErrorKind::Sql, words);
-            // A hint to something that was found while rows were read may be about one of them.
+            // A hint for an error that occurred while rows were read may quote one of them.
             let placed = matches!(said.position(), Some(ErrorPosition::Original(_)));
             let hint = said.hint().filter(|_| sql.is_none() || placed);
             hint.into_iter().fold(error, |error, hint| error.hint(sentence(hint)))
@@ -132,7 +139,8 @@ fn told(said: &DbError, sql: Option<&str>) -> Error {
     if error.causes().is_empty() { error.caused_by(format!("SQLSTATE {code}")) } else { error }
 }
 
-/// Which limit of connections was met: that of the server, of a database or of a role, which have one code.
+/// Tells which limit on connections was reached: that of the server, of the database or of the
+/// role. All three have the same SQLSTATE.
 fn no_connection(words: &str) -> Error {
     let (message, hint) = if words.starts_with("too many connections for role") {
         (
@@ -153,7 +161,8 @@ fn no_connection(words: &str) -> Error {
     unreachable(message).caused_by(words).hint(hint)
 }
 
-/// The session or the server takes no changes: a standby, or `default_transaction_read_only`.
+/// Makes the error of a write that was refused: the server is a standby, or the session is read
+/// only (`default_transaction_read_only`).
 fn unwritable(said: &DbError) -> Error {
     if said.message().contains("recovery") {
         return unreachable("the server is a standby, which takes no changes")
@@ -164,7 +173,7 @@ fn unwritable(said: &DbError) -> Error {
     )
 }
 
-/// A text with a character that the database's encoding does not have.
+/// Makes the error of a text with a character that the database's encoding does not have.
 fn uncharted(said: &DbError) -> Error {
     let what = "a text with a character that the encoding of the database does not have";
     let message = match copied(said).column {
@@ -176,19 +185,23 @@ fn uncharted(said: &DbError) -> Error {
     )
 }
 
-/// Where a COPY was, by the server's account.
+/// The position in a COPY that the server reports.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Copied {
-    /// Of the rows of the COPY, from 1 on. For what concerns a row as a whole it may be one that comes after it.
+    /// The row of the COPY, counted from 1. For an error that concerns a row as a whole it may be a
+    /// later row.
     pub(super) row: Option<u64>,
+    /// The column, if the error concerns one value.
     pub(super) column: Option<String>,
 }
 
-/// Reads the place from a context such as `COPY t, line 5, column v`. In the binary format it holds no value.
+/// Reads the position from a context such as `COPY t, line 5, column v`. With the binary format the
+/// context holds no value.
 pub(super) fn copied(said: &DbError) -> Copied {
     said.where_().map(copied_at).unwrap_or_default()
 }
 
+/// The same from the text of the context.
 fn copied_at(context: &str) -> Copied {
     let line = context.lines().find(|line| line.starts_with("COPY ")).unwrap_or_default();
     let Some((_, place)) = line.rsplit_once(", line ") else { return Copied::default() };
@@ -199,13 +212,18 @@ fn copied_at(context: &str) -> Copied {
     Copied { row: row.parse().ok(), column }
 }
 
-/// Words about names. The statement may have been running, also where the server gives a place in it, and a name that it quotes may be a cell that was
-/// taken for one (`name::regclass`, `path::jsonpath`, `query_to_xml(text)`). What stands between the first and the last quotation mark is left out unless the statement has it.
+/// Returns the server's message if all names that it quotes occur in the statement; otherwise cuts
+/// it before the first quotation mark.
+///
+/// The statement may have been running, even if the server gives a position in it. A quoted name
+/// may then be a cell that was used as a name (`name::regclass`, `path::jsonpath`,
+/// `query_to_xml(text)`).
 fn about_names(message: &str, sql: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     let (Some(from), Some(to)) = (line.find('"'), line.rfind('"')) else { return one_line(line) };
     let quoted = line.get(from + 1..to).unwrap_or_default();
-    // `column "a" of relation "b"`: two names, and our own words between them.
+    // The form `column "a" of relation "b"`: two names, with fixed words of the server between
+    // them.
     let names = match quoted.split('"').collect::<Vec<_>>()[..] {
         [one] => vec![one],
         [one, " of relation " | " on table " | " on relation " | " for table " | " for relation ", other] => {
@@ -221,7 +239,7 @@ fn about_names(message: &str, sql: &str) -> String {
     one_line(&format!("{}…", line[..from].trim_end()))
 }
 
-/// Words of ours for the codes of class 22; the server's own quote the value.
+/// Our own texts for the codes of class 22, because the server's texts quote the value.
 fn data_error(code: &str) -> &'static str {
     match code {
         "22001" => "a text is longer than its type allows",
@@ -242,11 +260,13 @@ fn data_error(code: &str) -> &'static str {
     }
 }
 
-/// The first line; a lower-case fragment as our own messages are.
+/// The first line of a message in the form of our own messages: no final period, backticks for
+/// quotes.
 fn one_line(message: &str) -> String {
     message.lines().next().unwrap_or_default().trim().trim_end_matches('.').replace('"', "`")
 }
 
+/// A hint of the server in the form of our own hints.
 fn sentence(hint: &str) -> String {
     hint.trim().replace('"', "`")
 }
@@ -255,7 +275,7 @@ fn unreachable(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::WarehouseUnreachable, message)
 }
 
-/// An error of the driver: the connection, mostly.
+/// Converts an error that the driver raised itself, most often a broken connection.
 fn client_error(error: &tokio_postgres::Error) -> Error {
     if is_lost(error) {
         let found = Error::new(ErrorKind::WarehouseLost, "the connection to the server was lost");
@@ -281,7 +301,7 @@ fn client_error(error: &tokio_postgres::Error) -> Error {
     Error::new(ErrorKind::Internal, format!("the driver failed: {text}"))
 }
 
-/// Whether the connection is gone.
+/// Whether the error means that the connection can no longer be used.
 pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
     if let Some(said) = error.as_db_error() {
         return matches!(
@@ -292,6 +312,7 @@ pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
     error.is_closed() || io_kind(error).is_some()
 }
 
+/// The kind of the I/O error below an error of the driver, if there is one.
 fn io_kind(error: &tokio_postgres::Error) -> Option<io::ErrorKind> {
     let mut source = error.source();
     while let Some(found) = source {
@@ -303,7 +324,8 @@ fn io_kind(error: &tokio_postgres::Error) -> Option<io::ErrorKind> {
     None
 }
 
-/// Texts of clouds that wake a server; facts of Neon and PgBouncer, which have no codes of their own for it.
+/// Whether a message says that a cloud is still waking the server. Neon and PgBouncer have no codes
+/// of their own for this, so the texts are matched.
 fn is_waking(said: &DbError) -> bool {
     const TEXTS: [&str; 5] = [
         "Couldn't connect to compute node",
@@ -315,14 +337,14 @@ fn is_waking(said: &DbError) -> bool {
     TEXTS.iter().any(|text| said.message().contains(text))
 }
 
-/// Whether a connection that failed is worth another try.
+/// Whether a failed connection attempt is worth a retry, and for how long.
 pub(super) fn again(error: &tokio_postgres::Error) -> Again {
     if let Some(said) = error.as_db_error() {
         let waking = matches!(
             said.code().code(),
             "08000" | "08001" | "08003" | "08004" | "08006" | "57P01" | "57P02" | "57P03" | "53300"
         );
-        // A pooler says 08P01 for many things; only its texts tell.
+        // A pooler uses 08P01 for many errors, which only its texts tell apart.
         return if waking || is_waking(said) { Again::Later } else { Again::No };
     }
     if error.is_closed() {
@@ -337,12 +359,14 @@ pub(super) fn again(error: &tokio_postgres::Error) -> Again {
     }
 }
 
-/// Whether the whole transaction may be tried again: it lost against another, or two made the same thing at the same moment.
+/// Whether the whole transaction may be repeated: it lost against another transaction, or two
+/// transactions created the same object at the same moment.
 pub(super) fn is_conflict(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|said| match said.code().code() {
-        // The last two: a statement's name that somebody left behind in a pooler's connection.
+        // 42P05 and 26000 are about the name of a statement that another client left in a pooler's
+        // connection.
         "40001" | "40P01" | "42P05" | "26000" => true,
-        // `create … if not exists` of two sessions at once.
+        // Two sessions ran the same `create … if not exists` at once.
         "23505" => said.schema() == Some("pg_catalog"),
         "XX000" => said.message().contains("concurrently updated"),
         _ => false,

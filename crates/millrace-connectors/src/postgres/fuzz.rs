@@ -1,4 +1,5 @@
-//! Any bytes as a URL, and any numbers as PostgreSQL's.
+//! Claims that hold for any input, for the fuzz targets: about parsing a URL, and about the format
+//! of `numeric`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,13 +12,15 @@ use super::numeric;
 use super::url::Server;
 use crate::fuzz::input::Input;
 
-/// What no message may repeat. It is no name of a parameter, which messages do repeat.
+/// A text that no message may repeat. It has no form of a parameter's name, because messages do
+/// repeat those.
 const SECRET: &str = "s3~cr3t";
 
-/// No message has a part of the URL, neither has `Debug` the password, and both names of the scheme mean the same.
+/// Parses any text as a URL. Claims: an error repeats no part of the URL, `Debug` hides the
+/// password, and `postgres://` and `postgresql://` mean the same.
 ///
 /// # Panics
-/// Where a claim does not hold.
+/// If a claim does not hold.
 pub fn postgres_url(data: &[u8]) {
     let mut input = Input(data);
     let place = usize::from(input.byte());
@@ -47,14 +50,15 @@ pub fn postgres_url(data: &[u8]) {
             _ => panic!("the scheme matters"),
         }
     }
-    // Any text, too.
+    // The text alone may panic neither, with any scheme or none.
     let _ = Server::parse(text, &nothing, Path::new("folder"));
 }
 
-/// A number that was written is read as the same, and reading any bytes is no more than no number.
+/// Claims: a number that is written is read back as the same number, and reading arbitrary bytes
+/// does not panic.
 ///
 /// # Panics
-/// Where a claim does not hold.
+/// If a claim does not hold.
 pub fn numbers(data: &[u8]) {
     let _ = numeric::read(data);
     let mut input = Input(data);

@@ -1,4 +1,4 @@
-//! What other tools need to know of a server, and what `doctor` looks at: where it is, and who vouches for it.
+//! Tells where a server is and which certificates it presents, for other tools and for `doctor`.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,30 +18,31 @@ use super::url::{Host, Server};
 pub use crate::tls::chain::{Certificate, CertificateChain};
 use crate::tls::chain::{Judged, judge};
 
-/// Where a warehouse is, as its URL says.
+/// The address of a warehouse as its URL gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerAccess {
-    /// Name or address of the first server; the folder of a socket begins with `/`.
+    /// Name or address of the first server; the directory of a Unix socket begins with `/`.
     pub host: String,
-    /// The address, where the URL gives one beside the name.
+    /// The IP address, if the URL gives one beside the name (`hostaddr`).
     pub address: Option<IpAddr>,
-    /// Its port.
+    /// The TCP port.
     pub port: u16,
-    /// The further servers, as `host:port`.
+    /// The other servers of the URL, as `host:port`.
     pub others: Vec<String>,
-    /// The database; none where the URL names neither it nor a user.
+    /// The database; `None` if the URL names neither a database nor a user.
     pub database: Option<String>,
-    /// The user; none for the operating system's.
+    /// The user; `None` means the operating system's user.
     pub user: Option<String>,
-    /// libpq's word: `disable`, `allow`, `prefer`, `require`, `verify-ca` or `verify-full`.
+    /// `sslmode` in libpq's words: `disable`, `allow`, `prefer`, `require`, `verify-ca` or
+    /// `verify-full`.
     pub sslmode: &'static str,
-    /// The host past the pooler that the URL names.
+    /// The host past the pooler; `None` if the URL names no pooler.
     pub direct_host: Option<String>,
-    /// Whether it is on this machine: then no tool elsewhere reaches it by that name.
+    /// Whether the server is on this machine. Tools on other machines cannot reach it by that name.
     pub is_here: bool,
 }
 
-/// Reads the settings of an environment of `type: postgres`. Asks nobody.
+/// Reads the settings of an environment of `type: postgres`. Makes no connection.
 pub fn access(project_dir: &Path, settings: &Settings) -> Result<ServerAccess> {
     let server = super::server(project_dir, settings)?;
     let first = first(&server)?;
@@ -58,17 +59,20 @@ pub fn access(project_dir: &Path, settings: &Settings) -> Result<ServerAccess> {
     })
 }
 
+/// The first host of the URL.
 fn first(server: &Server) -> Result<&Host> {
     server.hosts.first().ok_or_else(|| Error::new(ErrorKind::Internal, "a URL without a host"))
 }
 
-/// Asks a server for its certificates, whatever the URL's `sslmode`. Sends neither user nor password.
+/// Fetches the certificate chain that a server presents, whatever `sslmode` says. Sends neither
+/// user nor password.
 pub async fn certificate_chain(project_dir: &Path, settings: &Settings) -> Result<CertificateChain> {
     let server = super::server(project_dir, settings)?;
     Ok(judged(&server, first(&server)?).await?.chain)
 }
 
-/// What one server shows, and what to think of it.
+/// The certificates that one server presents, with the verdict on them. Fails if the server does
+/// not answer within the connect timeout, or has no TLS.
 pub(super) async fn judged(server: &Server, host: &Host) -> Result<Judged> {
     let asked = timeout(server.connect_timeout, ask(server, host)).await;
     let sent = asked.map_err(|_| {
@@ -78,16 +82,20 @@ pub(super) async fn judged(server: &Server, host: &Host) -> Result<Judged> {
     judge(&server.tls.asked(), &sent, &server_name(host)?)
 }
 
+/// An error about a host.
 fn unreachable(host: &Host, what: &str) -> Error {
     Error::new(ErrorKind::WarehouseUnreachable, format!("the server `{host}` {what}"))
 }
 
+/// The name of the host for the TLS handshake.
 fn server_name(host: &Host) -> Result<ServerName<'static>> {
     ServerName::try_from(host.name.clone()).map_err(|_| unreachable(host, "has no name that TLS knows"))
 }
 
+/// Connects to a host, negotiates TLS as PostgreSQL's protocol prescribes, and returns the
+/// certificates of the handshake without judging them.
 async fn ask(server: &Server, host: &Host) -> Result<Vec<CertificateDer<'static>>> {
-    /// Length and code of an `SSLRequest`, the first message of the protocol.
+    /// The `SSLRequest`, the first message of the protocol: its length (8) and its code.
     const REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
     let failed = |error: &dyn fmt::Display| unreachable(host, "cannot be reached").caused_by(error);
     if host.socket().is_some() {
@@ -100,6 +108,7 @@ async fn ask(server: &Server, host: &Host) -> Result<Vec<CertificateDer<'static>
     let mut stream = connected.map_err(|error| failed(&error))?;
     if !server.tls.direct {
         stream.write_all(&REQUEST).await.map_err(|error| failed(&error))?;
+        // The server answers `S` if it continues with TLS, and `N` if it does not.
         if stream.read_u8().await.map_err(|error| failed(&error))? != b'S' {
             return Err(unreachable(host, "has no TLS").hint(NO_TLS));
         }
@@ -110,7 +119,7 @@ async fn ask(server: &Server, host: &Host) -> Result<Vec<CertificateDer<'static>
         connected.map_err(|error| unreachable(host, "does not agree on TLS").caused_by(error))?;
     let sent = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let sent = sent.iter().map(|certificate| certificate.clone().into_owned()).collect();
-    // It was only asked for its papers.
+    // Only the certificates were wanted.
     let _ = stream.shutdown().await;
     Ok(sent)
 }

@@ -1,4 +1,15 @@
-//! PostgreSQL: the warehouse on a server, one's own or a cloud's.
+//! The warehouse connector for PostgreSQL: any server that speaks its protocol, one's own or a
+//! cloud's, also through a pooler.
+//!
+//! The main parts:
+//!
+//! * `url`, `parameter`, `tls`, `connect`: from libpq's connection URL to a connection.
+//! * `pool`, `session`, `watch`: connections, transactions, and detection of stalled connections.
+//! * `load`, `copying`, `copy`, `numeric`, `row_size`: rows into raw tables by binary COPY.
+//! * `query`, `value`, `dialect`: results, parameters and types.
+//! * `prepare`, `publish`, `retire`: tables from build to publication to removal.
+//! * `doctor`, `inspect`, `reader`: what is told about a server.
+//! * `failure`: errors of the server and the driver as [`millrace_engine::error::Error`].
 
 mod connect;
 mod copy;
@@ -46,10 +57,10 @@ pub use warehouse::PostgresWarehouse;
 
 use crate::timeouts::length;
 
-/// Connections at once, where the environment says nothing.
+/// Connections in use at once, if the environment sets no `connections`.
 const CONNECTIONS: usize = 8;
 
-/// Columns of a table at most (`MaxHeapAttributeNumber`).
+/// Maximum number of columns of a table (`MaxHeapAttributeNumber`).
 const MOST_COLUMNS: usize = 1_600;
 
 static SPEC: MapSpec = MapSpec {
@@ -79,7 +90,7 @@ static SPEC: MapSpec = MapSpec {
     ],
 };
 
-/// `type: postgres`.
+/// The connector for `type: postgres`.
 pub struct Postgres;
 
 #[async_trait]
@@ -101,7 +112,8 @@ impl WarehouseConnector for Postgres {
         Some(MOST_COLUMNS)
     }
 
-    /// Connects to nobody yet: the first call does.
+    /// Reads the settings and certificate files. Makes no connection; the first call on the
+    /// warehouse does.
     fn open(&self, project_dir: &Path, settings: &Settings) -> Result<Arc<dyn Warehouse>> {
         let server = server(project_dir, settings)?;
         let tls = MakeTls::new(&server.tls)?;
@@ -131,6 +143,8 @@ impl WarehouseConnector for Postgres {
     }
 }
 
+/// Parses the URL of the settings, with libpq's environment variables for what it leaves out.
+/// Certificate paths are relative to the project's folder.
 fn server(project_dir: &Path, settings: &Settings) -> Result<Server> {
     let none = BTreeMap::new();
     let variables = settings.map(VARIABLES).unwrap_or(&none);

@@ -1,26 +1,29 @@
-//! PostgreSQL's `numeric` on the wire: groups of four decimal digits around the point (`numeric_send` in its `numeric.c`).
+//! The binary format of PostgreSQL's `numeric`: groups of four decimal digits, aligned at the
+//! decimal point (`numeric_send` in PostgreSQL's `numeric.c`).
 //!
-//! Number of groups, weight of the first one (its power of 10000), sign, digits after the point; then the groups. Groups of zeros
-//! at either end are left out.
+//! A value begins with four 16-bit numbers: the count of groups, the weight of the first group (its
+//! power of 10000), the sign, and the scale (digits after the point). The groups follow, each 16
+//! bits. Groups of zeros at either end are left out.
 
 use arrow_buffer::i256;
 use bytes::{BufMut, BytesMut};
 use millrace_core::value::{Decimal, Value};
 
+// Values of the sign field in `numeric.c`; zero means positive.
 const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xC000;
 const INFINITY: u16 = 0xD000;
 const MINUS_INFINITY: u16 = 0xF000;
 
-/// Groups of the longest number, 77 digits of an `i256` that lie anywhere around the point.
+/// Maximum count of groups: 77 digits of an `i256` at any position around the point.
 const GROUPS: usize = 24;
 
-/// The magnitude of a number on its way into groups.
+/// The absolute value of a number while it is split into groups: 64-bit limbs, the lowest first.
 #[derive(Clone, Copy)]
 struct Magnitude([u64; 4]);
 
 impl Magnitude {
-    /// Divides in place and returns the remainder. `by` is at most 10000.
+    /// Divides in place and returns the remainder. `by` must not exceed 10000.
     fn take(&mut self, by: u64) -> u16 {
         let mut remainder = 0u64;
         for limb in self.0.iter_mut().rev() {
@@ -34,18 +37,19 @@ impl Magnitude {
         remainder as u16
     }
 
+    /// The value if it fits into one limb, for which plain division is faster.
     fn small(&self) -> Option<u64> {
         (self.0[1..] == [0, 0, 0]).then_some(self.0[0])
     }
 }
 
-/// Writes `mantissa / 10^scale` with its length in front.
+/// Appends the field of `mantissa / 10^scale`: its length (32 bits), then the value.
 pub(super) fn put_i128(out: &mut BytesMut, mantissa: i128, scale: u8) {
     let magnitude = mantissa.unsigned_abs();
     put(out, mantissa < 0, Magnitude([magnitude as u64, (magnitude >> 64) as u64, 0, 0]), scale);
 }
 
-/// The same of a wider number.
+/// The same for a wider number.
 pub(super) fn put_i256(out: &mut BytesMut, mantissa: i256, scale: u8) {
     let (low, high) = mantissa.wrapping_abs().to_parts();
     let high = high as u128;
@@ -53,8 +57,11 @@ pub(super) fn put_i256(out: &mut BytesMut, mantissa: i256, scale: u8) {
     put(out, mantissa < i256::ZERO, Magnitude(limbs), scale);
 }
 
+/// Appends the field of a number. Computes the groups from the last to the first, then drops the
+/// zeros at both ends and writes them in reverse.
 fn put(out: &mut BytesMut, negative: bool, mut magnitude: Magnitude, scale: u8) {
-    // From the last group to the first. One that the point cuts short is filled with zeros behind.
+    // If the scale is no multiple of four, the last group has fewer digits and is padded with zeros
+    // behind.
     let mut groups = [0u16; GROUPS];
     let mut count = 0;
     let after_point = usize::from(scale.div_ceil(4));
@@ -92,8 +99,8 @@ fn put(out: &mut BytesMut, negative: bool, mut magnitude: Magnitude, scale: u8) 
     }
 }
 
-/// Reads a number: a decimal, or the text of one that has more digits than a decimal holds, or is none. Nothing where the bytes are
-/// not a number.
+/// Decodes a number to a `Decimal`, or to text if it has more digits than a `Decimal` holds, or is
+/// NaN or infinite. Returns `None` if the bytes are not a `numeric`.
 pub(super) fn read(bytes: &[u8]) -> Option<Value> {
     let word = |at: usize| Some(u16::from_be_bytes(bytes.get(2 * at..2 * at + 2)?.try_into().ok()?));
     let (count, weight, sign, scale) = (usize::from(word(0)?), word(1)? as i16, word(2)?, word(3)?);
@@ -114,10 +121,13 @@ pub(super) fn read(bytes: &[u8]) -> Option<Value> {
     })
 }
 
+/// The number as a `Decimal` of the same scale; `None` if the mantissa exceeds 128 bits or the
+/// scale 255.
 fn exact(groups: &[u16], weight: i16, negative: bool, scale: u16) -> Option<Decimal> {
     let scale = u8::try_from(scale).ok()?;
     let mut mantissa = 0i128;
-    // The last group counts 10^power; the last digit after the point 10^-scale. A group that the point cuts short ends in zeros.
+    // The last group has the weight 10^power relative to the last digit of the scale. A negative
+    // power means that the group extends beyond the scale by that many digits, which are zeros.
     let power = 4 * (i32::from(weight) - groups.len() as i32 + 1) + i32::from(scale);
     let cut = power.min(0).unsigned_abs();
     for (at, group) in groups.iter().enumerate() {
@@ -135,6 +145,7 @@ fn exact(groups: &[u16], weight: i16, negative: bool, scale: u16) -> Option<Deci
     Some(Decimal { mantissa: if negative { -mantissa } else { mantissa }, scale })
 }
 
+/// The number in decimal notation, with `scale` digits after the point. Works for any length.
 fn digits(groups: &[u16], weight: i16, negative: bool, scale: usize) -> String {
     let group = |place: i32| {
         let at = i32::from(weight) - place;
@@ -168,7 +179,7 @@ mod tests {
         out
     }
 
-    /// As PostgreSQL prints it, by nothing but texts.
+    /// The number as PostgreSQL prints it, computed by text operations alone.
     fn text(mantissa: &str, scale: usize) -> String {
         let (sign, digits) = mantissa.strip_prefix('-').map_or(("", mantissa), |digits| ("-", digits));
         let padded = format!("{digits:0>width$}", width = scale + 1);

@@ -1,4 +1,10 @@
-//! What the parameters of a connection URL mean.
+//! The parameters of a connection URL: their names, environment variables, defaults and meaning, as
+//! libpq defines them.
+//!
+//! [`Said`] collects the values from the URL and from environment variables; [`server`] turns them
+//! into a [`Server`] or into the error for the first value that is wrong. A parameter that is not
+//! supported is refused and never ignored, because it may ask for a protection. Errors name
+//! parameters and quote no value that may be a secret.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,12 +18,12 @@ use super::url::{Binding, Host, Keepalive, Secret, Server, SslMode, Target, Tls,
 use crate::timeouts::{INTERVAL, KEEPALIVE, RETRIES, UNACKNOWLEDGED};
 use crate::tls::Roots;
 
-/// Where a server listens that the URL does not name.
+/// The port if the URL names none.
 const PORT: u16 = 5432;
-/// How long one server may take to answer; a cloud's that sleeps takes seconds.
+/// Connect timeout if the URL sets none. A cloud's server that sleeps takes seconds to answer.
 const CONNECT: Duration = Duration::from_secs(15);
 
-/// libpq's parameters, all of them.
+/// All parameters of libpq.
 pub(super) const PARAMETERS: [&str; 46] = [
     "application_name",
     "channel_binding",
@@ -67,8 +73,10 @@ pub(super) const PARAMETERS: [&str; 46] = [
     "user",
 ];
 
-/// libpq's environment variables, each with its parameter: <https://www.postgresql.org/docs/current/libpq-envars.html>. Those that name
-/// files in the home folder or a service are left out; what protects a connection and is not there is refused as it is in the URL.
+/// libpq's environment variables, each with its parameter:
+/// <https://www.postgresql.org/docs/current/libpq-envars.html>. Those that name a service or files
+/// in the home directory are left out. Those of parameters that are not supported are here, so that
+/// they are refused as they are in the URL.
 pub(super) const VARIABLES: [(&str, &str); 26] = [
     ("PGAPPNAME", "application_name"),
     ("PGCHANNELBINDING", "channel_binding"),
@@ -98,7 +106,7 @@ pub(super) const VARIABLES: [(&str, &str); 26] = [
     ("PGUSER", "user"),
 ];
 
-/// Their names.
+/// The names of [`VARIABLES`].
 pub(super) const fn variables() -> [&'static str; VARIABLES.len()] {
     let mut names = [""; VARIABLES.len()];
     let mut at = 0;
@@ -109,7 +117,8 @@ pub(super) const fn variables() -> [&'static str; VARIABLES.len()] {
     names
 }
 
-/// Those that ask for something that is not there, with the values that ask for nothing.
+/// Parameters that are not supported, each with the values that are harmless because they ask for
+/// nothing.
 const NOT_HERE: [(&str, &[&str]); 20] = [
     ("client_encoding", &["auto", "UTF8", "utf8", "UTF-8", "utf-8"]),
     ("gssdelegation", &["0"]),
@@ -133,23 +142,27 @@ const NOT_HERE: [(&str, &[&str]); 20] = [
     ("sslsni", &["1"]),
 ];
 
-/// Parameters with their values; the last one of a name counts.
+/// The values of parameters, from the URL and from environment variables. The last value of a name
+/// counts.
 #[derive(Default)]
 pub(super) struct Said {
+    /// Values that the URL gives, by parameter.
     url: BTreeMap<&'static str, String>,
-    /// What environment variables say, each with its name.
+    /// Values of environment variables, by parameter, each with the variable's name.
     variables: BTreeMap<&'static str, (&'static str, String)>,
 }
 
 impl Said {
+    /// Sets a value that the URL gives.
     pub(super) fn put(&mut self, name: &'static str, value: String) {
         self.url.insert(name, value);
     }
 
-    /// Lets environment variables say what the URL has left out.
+    /// Adds the values of environment variables, which count if the URL gives none.
     pub(super) fn fall_back(&mut self, variables: &BTreeMap<String, String>) {
         for (variable, name) in VARIABLES {
-            // The address is that of a host: it is no other host's.
+            // `hostaddr` belongs to the host that the environment names, not to one that the URL
+            // names.
             let other = name == "hostaddr" && self.url.contains_key("host");
             if let Some(value) = variables.get(variable).filter(|_| !other) {
                 self.variables.insert(name, (variable, value.clone()));
@@ -157,14 +170,15 @@ impl Said {
         }
     }
 
-    /// A value that says something: as in libpq, an empty one counts as none.
+    /// The value of a parameter; the URL precedes the environment. As in libpq, an empty value
+    /// counts as none.
     fn get(&self, name: &str) -> Option<&str> {
         let said = |text: &&str| !text.is_empty();
         let url = self.url.get(name).map(String::as_str).filter(said);
         url.or_else(|| self.variables.get(name).map(|(_, value)| value.as_str()).filter(said))
     }
 
-    /// Who says it, for messages.
+    /// Where the value of a parameter comes from, for messages.
     fn source(&self, name: &str) -> String {
         let in_url = self.url.get(name).is_some_and(|value| !value.is_empty());
         match self.variables.get(name).filter(|_| !in_url) {
@@ -173,6 +187,8 @@ impl Said {
         }
     }
 
+    /// The value as a number; `None` if there is none. Fails with `Misconfigured` if it is no
+    /// number.
     fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
         let number = |text: &str| {
             text.trim().parse().map_err(|_| wrong(format!("{} is no number", self.source(name))))
@@ -180,6 +196,8 @@ impl Said {
         self.get(name).map(number).transpose()
     }
 
+    /// What a value stands for, by a table of words; `default` if there is no value. An unknown
+    /// word is an error, with the nearest known one as a hint.
     fn word<T: Copy>(&self, name: &str, words: &[(&str, T)], default: T) -> Result<T> {
         let Some(said) = self.get(name) else { return Ok(default) };
         let found = words.iter().find(|(word, _)| *word == said);
@@ -194,7 +212,9 @@ impl Said {
     }
 }
 
-/// The server that parameters describe.
+/// Builds the server from all parameters. Paths are relative to `folder`. Fails with
+/// `Misconfigured` for a parameter that is not supported, has a wrong value or contradicts another
+/// one.
 pub(super) fn server(said: &Said, folder: &Path) -> Result<Server> {
     for (name, harmless) in NOT_HERE {
         if said.get(name).is_some_and(|value| !harmless.contains(&value)) {
@@ -224,6 +244,7 @@ pub(super) fn server(said: &Said, folder: &Path) -> Result<Server> {
         ],
         Target::Any,
     )?;
+    // The settings in `options` are set in each transaction, which works through a pooler too.
     let (settings, options) = options(said.get("options").unwrap_or_default());
     let name = said.get("application_name").or_else(|| said.get("fallback_application_name"));
     Ok(Server {
@@ -238,7 +259,7 @@ pub(super) fn server(said: &Said, folder: &Path) -> Result<Server> {
         application_name: name.unwrap_or("millrace").to_owned(),
         connect_timeout: match said.number::<i64>("connect_timeout")? {
             None => CONNECT,
-            // libpq's word for no limit; ours is an hour.
+            // libpq takes 0 and less for no limit; here that means an hour.
             Some(seconds) if seconds <= 0 => Duration::from_hours(1),
             Some(seconds) => Duration::from_secs(seconds.unsigned_abs().clamp(2, 3600)),
         },
@@ -248,6 +269,8 @@ pub(super) fn server(said: &Said, folder: &Path) -> Result<Server> {
     })
 }
 
+/// The TCP keepalive settings. A missing value takes this program's default, and 0 the operating
+/// system's.
 fn keepalive(said: &Said) -> Result<Keepalive> {
     let number = |name: &str| said.number::<u32>(name);
     let seconds = |name: &str, default: Duration| -> Result<Option<Duration>> {
@@ -258,7 +281,8 @@ fn keepalive(said: &Said) -> Result<Keepalive> {
         number("tcp_user_timeout")?.map_or(UNACKNOWLEDGED, |n| Duration::from_millis(n.into()));
     Ok(Keepalive {
         on: said.number::<i64>("keepalives")? != Some(0),
-        // Without a word the system's own times would do, which are a quarter of an hour and more; as in libpq, 0 asks for those.
+        // The system's own times are a quarter of an hour and more, so they apply only if the URL
+        // asks for them by 0, as in libpq.
         idle: seconds("keepalives_idle", KEEPALIVE)?,
         interval: seconds("keepalives_interval", INTERVAL)?,
         count: Some(number("keepalives_count")?.unwrap_or(RETRIES)).filter(|n| *n > 0),
@@ -266,6 +290,8 @@ fn keepalive(said: &Said) -> Result<Keepalive> {
     })
 }
 
+/// The hosts, from the comma-separated lists `host`, `hostaddr` and `port`. A single port holds for
+/// all hosts; otherwise the lists must have the same length. `localhost` stands for an empty host.
 fn hosts(said: &Said) -> Result<Vec<Host>> {
     let list = |name: &str| -> Vec<String> {
         said.get(name)
@@ -294,6 +320,7 @@ fn hosts(said: &Said) -> Result<Vec<Host>> {
             })?,
         };
         let name = if name.is_empty() { "localhost" } else { name };
+        // Other characters are most likely part of a password that was not percent-encoded.
         let plain = |c: char| c.is_alphanumeric() || ".-_:%".contains(c);
         if !name.starts_with('/') && !name.chars().all(plain) {
             return Err(wrong("a host of the URL is neither a name, an address nor the folder of a socket"));
@@ -303,6 +330,8 @@ fn hosts(said: &Said) -> Result<Vec<Host>> {
     names.iter().enumerate().map(host).collect()
 }
 
+/// The TLS settings. Without `sslmode` they depend on the hosts: `prefer` if all are on this
+/// machine, else `verify-full`.
 fn tls(said: &Said, hosts: &[Host], folder: &Path) -> Result<Tls> {
     let file = |name: &str| said.get(name).map(|path| folder.join(path));
     let roots = match said.get("sslrootcert") {
@@ -322,7 +351,7 @@ fn tls(said: &Said, hosts: &[Host], folder: &Path) -> Result<Tls> {
                 .hint("Anybody gets a certificate from a public authority; `sslmode=verify-full` looks at the name too."));
         }
         (None, Roots::System) => SslMode::VerifyFull,
-        // As in libpq: with a file of roots, a certificate is looked at.
+        // As in libpq, a file of root certificates makes `require` verify the certificate.
         (Some(SslMode::Require), Roots::File(_)) => SslMode::VerifyCa,
         (Some(mode), _) => mode,
         (None, _) if here => SslMode::Prefer,
@@ -341,6 +370,7 @@ fn tls(said: &Said, hosts: &[Host], folder: &Path) -> Result<Tls> {
     if direct && mode < SslMode::Require {
         return Err(wrong("the URL asks for `sslnegotiation=direct`, which needs `sslmode=require` or more"));
     }
+    // rustls has no TLS below 1.2, so a lower minimum means 1.2. A maximum below 1.3 is refused.
     let versions = [("TLSv1", 0), ("TLSv1.1", 1), ("TLSv1.2", 2), ("TLSv1.3", 3)];
     let least = said.word("ssl_min_protocol_version", &versions, 2)?;
     if said.word("ssl_max_protocol_version", &versions, 3)? < 3 {
@@ -349,8 +379,11 @@ fn tls(said: &Said, hosts: &[Host], folder: &Path) -> Result<Tls> {
     Ok(Tls { mode, roots, client, direct, only_13: least == 3 })
 }
 
-/// Takes `-c name=value` and `--name=value` out of `options`; gives them and what is left. A backslash takes the meaning from a blank.
+/// Parses `options` as PostgreSQL does: words are separated by whitespace, which a backslash
+/// escapes. Returns the settings (`-c name=value` and `--name=value`) and the remaining words, as
+/// they were written.
 fn options(text: &str) -> (Vec<(String, String)>, Option<String>) {
+    // Each word as it is meant, and as it is written.
     let mut words: Vec<(String, String)> = Vec::new();
     let mut word: Option<(String, String)> = None;
     let mut chars = text.chars();
@@ -394,7 +427,7 @@ fn options(text: &str) -> (Vec<(String, String)>, Option<String>) {
     (settings, (!left.is_empty()).then(|| left.join(" ")))
 }
 
-/// For the tests of `url`: what `options` comes to.
+/// [`options`] for the tests of `url`.
 #[cfg(test)]
 pub(super) fn options_of(text: &str) -> (Vec<(String, String)>, Option<String>) {
     options(text)

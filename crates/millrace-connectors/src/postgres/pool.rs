@@ -1,4 +1,5 @@
-//! Connections: few, kept for a moment, never while there is nothing to do. A cloud's server sleeps only when nobody is connected.
+//! A small pool of connections. An idle connection is closed after a few seconds, because a cloud's
+//! server sleeps only if nobody is connected.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,55 +15,63 @@ use super::tls::MakeTls;
 use super::url::{Host, Server, Target};
 use super::watch::{Backend, Watch};
 
-/// How long a connection is kept that nobody uses.
+/// How long an unused connection is kept.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Which way to the server.
+/// Which of the two addresses of the server to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
-    /// As the URL says; through a pooler, perhaps.
+    /// As the URL says, which may be a pooler.
     Given,
-    /// Past the pooler: for work that is long or changes things.
+    /// Past the pooler, for work that is long or that writes.
     Direct,
 }
 
+/// A connection that nobody uses, and since when.
 struct Idle {
     route: Route,
     connected: Connected,
     since: Instant,
 }
 
+/// The idle connections.
 #[derive(Default)]
 struct Kept {
     idle: VecDeque<Idle>,
-    /// Whether somebody will look after them.
+    /// Whether a task is running that closes them in time.
     watched: bool,
 }
 
-/// All connections to one warehouse, and the zone in which a part of the program uses them.
+/// All connections to one warehouse, with the time zone of one user of them. Clones for other zones
+/// share the connections.
 #[derive(Clone)]
 pub(super) struct Pool {
+    /// What the URL says.
     given: Server,
-    /// Past the pooler, where the URL names one.
+    /// The same past the pooler, if the URL names one.
     direct: Option<Server>,
     tls: MakeTls,
+    /// One permit for each connection that may be in use at once.
     room: Arc<Semaphore>,
+    /// How long the server may be silent before [`Watch`] checks on it.
     silence: Duration,
     zone: ProjectZone,
     kept: Arc<Mutex<Kept>>,
 }
 
-/// A connection in use.
+/// A connection in use, with its permit.
 pub(super) struct Taken {
     pub(super) connected: Connected,
-    /// Whether it was used before: then the server may have hung up in the meantime.
+    /// Whether it was used before. The server may then have closed it in the meantime.
     pub(super) used: bool,
     route: Route,
     pool: Arc<Pool>,
+    /// `None` for a connection beyond the limit.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Pool {
+    /// A pool of at most `connections` connections in use at once. Opens none yet.
     pub(super) fn new(given: Server, tls: MakeTls, connections: usize, silence: Duration) -> Arc<Self> {
         let direct = given.direct();
         let room = Arc::new(Semaphore::new(connections));
@@ -70,26 +79,28 @@ impl Pool {
         Arc::new(Self { given, direct, tls, room, silence, zone, kept })
     }
 
-    /// The same connections, whose transactions read days and hours of moments in that zone.
+    /// The same connections for transactions that read days and hours of timestamps in `zone`.
     pub(super) fn in_time_zone(&self, zone: &ProjectZone) -> Arc<Self> {
         Arc::new(Self { zone: zone.clone(), ..self.clone() })
     }
 
+    /// The time zone of transactions from this pool.
     pub(super) fn time_zone(&self) -> &ProjectZone {
         &self.zone
     }
 
-    /// After how long without a word from the server it is looked at.
+    /// How long the server may be silent before it is checked on.
     pub(super) fn silence(&self) -> Duration {
         self.silence
     }
 
-    /// A connection beside those that are counted, to the host of one of them.
+    /// A connection beyond the limit, to this host and to no other. Does not retry.
     pub(super) async fn beside(&self, route: Route, host: &Host) -> Result<Connected, Unreached> {
         let server = Server { hosts: vec![host.clone()], target: Target::Any, ..self.to(route).clone() };
         reach_now(&server, &self.tls).await
     }
 
+    /// The server to connect to on a route.
     fn to(&self, route: Route) -> &Server {
         match (&self.direct, route) {
             (Some(direct), Route::Direct) => direct,
@@ -111,7 +122,8 @@ impl Pool {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection, waiting for one where all are in use, but for what is `vital`. `fresh` takes none that was used before.
+    /// Takes an idle connection, or makes one. Waits while the limit is reached, unless the work is
+    /// `vital`. `fresh` never takes one that was used before.
     pub(super) async fn take(self: &Arc<Self>, route: Route, vital: bool, fresh: bool) -> Result<Taken> {
         let route = if self.direct.is_none() { Route::Given } else { route };
         let closed = |error| Error::new(ErrorKind::Internal, "the warehouse was closed").caused_by(error);
@@ -120,7 +132,7 @@ impl Pool {
         let taken =
             |connected, used| Taken { connected, used, route, pool: Arc::clone(self), _permit: permit };
         if fresh {
-            // Whatever ended one connection has most likely ended the others.
+            // Whatever ended one connection has most likely ended the other idle ones too.
             self.kept().idle.clear();
         } else if let Some(connected) = self.idle(route) {
             return Ok(taken(connected, true));
@@ -129,6 +141,7 @@ impl Pool {
         Ok(taken(connected, false))
     }
 
+    /// Takes the idle connection of a route that was used last; drops the closed ones.
     fn idle(&self, route: Route) -> Option<Connected> {
         let mut kept = self.kept();
         kept.idle.retain(|idle| !idle.connected.client.is_closed());
@@ -136,7 +149,7 @@ impl Pool {
         kept.idle.remove(at).map(|idle| idle.connected)
     }
 
-    /// Closes what nobody has used for a while, until nothing is left.
+    /// Closes connections that have been idle for too long. Ends when none is left.
     async fn watch(self: Arc<Self>) {
         loop {
             sleep(IDLE / 4).await;
@@ -151,17 +164,17 @@ impl Pool {
 }
 
 impl Taken {
-    /// Waits for answers of a transaction on it.
+    /// The watch for the answers of a transaction on this connection.
     pub(super) fn watch<'a>(&'a self, backend: Option<&'a Backend>) -> Watch<'a> {
         Watch { pool: &self.pool, route: self.route, host: &self.connected.host, backend }
     }
 
-    /// How long its server may take to answer at all.
+    /// The connect timeout of its server.
     pub(super) fn connect_timeout(&self) -> Duration {
         self.pool.to(self.route).connect_timeout
     }
 
-    /// Gives the connection back for others to use: no transaction is open on it.
+    /// Returns the connection to the pool. No transaction may be open on it.
     pub(super) fn give_back(self) {
         let Self { connected, route, pool, .. } = self;
         if connected.client.is_closed() {

@@ -1,4 +1,4 @@
-//! Keys, indexes and statistics of tables that are about to be published.
+//! Creates keys and indexes and collects statistics, for tables that are about to be published.
 
 use std::sync::Arc;
 
@@ -10,13 +10,15 @@ use tokio_postgres::types::Type;
 use super::pool::Pool;
 use super::session::{Purpose, Session};
 
-/// One table in one transaction. What is there already stays as it is.
+/// Prepares one table in one transaction. Existing keys and indexes stay as they are.
 pub(super) async fn prepare(pool: Arc<Pool>, purpose: Purpose, table: PreparedTable) -> Result<()> {
     let mut session = Session::begin(&pool, purpose).await?;
     let done = one(&mut session, &table).await;
     session.end(done).await
 }
 
+/// Adds the primary key and those indexes that no existing index replaces, then analyzes the table.
+/// Does nothing if there is no such table.
 async fn one(session: &mut Session, wanted: &PreparedTable) -> Result<()> {
     let table = &wanted.table;
     let Some(mut present) = indexes(session, table).await? else { return Ok(()) };
@@ -27,7 +29,7 @@ async fn one(session: &mut Session, wanted: &PreparedTable) -> Result<()> {
         }
     }
     for columns in &wanted.indexes {
-        // An index serves whoever looks for its first columns.
+        // An index also serves look-ups by its first columns.
         if columns.is_empty() || present.iter().any(|index| index.columns.starts_with(columns)) {
             continue;
         }
@@ -38,13 +40,16 @@ async fn one(session: &mut Session, wanted: &PreparedTable) -> Result<()> {
     session.batch(&format!("analyze {table}")).await
 }
 
+/// An index of a table; `columns` are in the order of the index.
 struct Index {
     columns: Vec<String>,
     primary: bool,
 }
 
-/// The whole, plain indexes of a table; none where it is no table.
+/// The valid indexes on plain columns that cover all rows of a table; `None` if there is no table,
+/// partitioned table or materialized view of that name.
 async fn indexes(session: &mut Session, table: &Relation) -> Result<Option<Vec<Index>>> {
+    // The left join keeps one row for a table without indexes.
     let sql = "select i.indisprimary, array(select a.attname::text from unnest(i.indkey) with ordinality k(attnum, n) \
                join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum order by k.n) \
                from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
@@ -61,8 +66,9 @@ async fn indexes(session: &mut Session, table: &Relation) -> Result<Option<Vec<I
     Ok(Some(rows.iter().filter_map(index).collect()))
 }
 
-/// Runs a statement that only makes things quicker. A column whose type has no order, or whose texts are too long for an index, is not
-/// a reason to stop; returns whether it worked.
+/// Runs a statement that only makes reading faster, in a savepoint. Returns false if the type of a
+/// column has no order or no index takes it, or if a text is too long for an index; those are no
+/// reason to stop.
 async fn optional(session: &mut Session, sql: &str) -> Result<bool> {
     session.batch("savepoint millrace_index").await?;
     match session.batch(sql).await {
@@ -78,12 +84,14 @@ async fn optional(session: &mut Session, sql: &str) -> Result<bool> {
     }
 }
 
-/// `42704`: a type without an order; `0A000`: one that no index takes; `54000`: a text too long for one.
+/// Whether an index cannot be built on the data. 42704: the type has no order; 0A000: no index
+/// takes the type; 54000: a text is too long for an index.
 fn is_unfit(error: &Error) -> bool {
     let codes = ["SQLSTATE 42704", "SQLSTATE 0A000", "SQLSTATE 54000"];
     error.causes().iter().any(|cause| codes.contains(&cause.as_str()))
 }
 
+/// The columns as quoted identifiers, separated by commas.
 fn list(columns: &[String]) -> String {
     columns.iter().map(|column| Ident::new(column).to_string()).collect::<Vec<_>>().join(", ")
 }

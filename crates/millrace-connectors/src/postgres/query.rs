@@ -1,4 +1,8 @@
-//! Questions: rows as values, and what a statement would return.
+//! Runs queries and describes statements without running them.
+//!
+//! A query runs in a read-only transaction. Rows are decoded one by one as they arrive, up to the
+//! limit of rows. The time limit holds in the server (`statement_timeout`), and a little later on
+//! this side too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +23,12 @@ use super::session::{Purpose, Session};
 use super::value::{Param, Raw, Reader};
 use crate::timeouts::shown;
 
-/// How long an answer may be late: the server counts the time of a statement, this side that of everything.
+/// How much later than the server's limit this side gives up, because the server counts only the
+/// statement's own time.
 const LATE: Duration = Duration::from_secs(5);
 
-/// Runs a query. One that lost its connection, or met a leftover of somebody else's in a pooler, is tried again: it changes nothing.
+/// Runs a query. Retries up to two times if the connection was lost, or after a conflict such as a
+/// statement that another client left in a pooler's connection: a query changes nothing.
 pub(super) async fn query(pool: &Arc<Pool>, statement: &Statement, limits: QueryLimits) -> Result<Rows> {
     let mut tries = 0;
     loop {
@@ -30,9 +36,12 @@ pub(super) async fn query(pool: &Arc<Pool>, statement: &Statement, limits: Query
         let purpose = Purpose::question(limits.time);
         let (mut session, prepared) = Session::begin_preparing(pool, purpose, &statement.sql).await?;
         let started = Instant::now();
+        // The prepared statement is dropped with the future, which closes it before the transaction
+        // ends.
         let fetched = async { fetch(&mut session, statement, prepared?, limits).await };
         let Ok(found) = timeout(limits.time.saturating_add(LATE), fetched).await else {
-            // The server was to end it by itself, and to say so.
+            // The server should have ended the statement itself and reported it. Dropping the
+            // session closes the connection.
             let message = "the connection to the server has stalled";
             let cause =
                 format!("no answer came, and none that the query was ended after {}", shown(limits.time));
@@ -40,7 +49,7 @@ pub(super) async fn query(pool: &Arc<Pool>, statement: &Statement, limits: Query
         };
         match found {
             Ok(rows) if rows.truncated => {
-                // The server would go on to the last row.
+                // The server would otherwise produce all remaining rows.
                 session.cancel();
                 return Ok(rows);
             }
@@ -48,6 +57,8 @@ pub(super) async fn query(pool: &Arc<Pool>, statement: &Statement, limits: Query
                 session.leave_unchanged();
                 return Ok(rows);
             }
+            // The pause is short and random, so that callers that failed together do not retry
+            // together.
             Err(_) if tries < 3 && (session.is_lost() || session.is_conflict()) => {
                 session.undo().await;
                 sleep(Duration::from_millis(20 + jitter(80))).await;
@@ -65,7 +76,7 @@ fn took_too_long(limit: Duration) -> Error {
     Error::new(ErrorKind::TimedOut, format!("the query took longer than {}", shown(limit)))
 }
 
-/// What a select would return, without running it.
+/// The columns that a select would return. Prepares it and does not run it.
 pub(super) async fn describe(pool: &Arc<Pool>, sql: &str) -> Result<Vec<ResultColumn>> {
     let purpose = Purpose::question(QueryLimits::STATE.time);
     let (session, prepared) = Session::begin_preparing(pool, purpose, sql).await?;
@@ -81,6 +92,8 @@ fn described(column: &Column) -> ResultColumn {
     ResultColumn { name: column.name().to_owned(), data_type: logical_type(column) }
 }
 
+/// Executes a prepared statement and collects its rows, up to `limits.rows`. Fails if the number of
+/// parameters is wrong.
 async fn fetch(
     session: &mut Session,
     statement: &Statement,
@@ -93,7 +106,7 @@ async fn fetch(
         prepared.columns().iter().map(|column| Reader::of(column.type_())).collect();
     let wrapped;
     if readers.contains(&None) {
-        // A type that has no value of its own is cast to text by a statement around it.
+        // A second statement around the first casts the columns to text whose types have no reader.
         let names: Vec<String> = (0..readers.len()).map(|at| format!("c{at}")).collect();
         let casts = names.iter().zip(&readers).map(|(name, reader)| match reader {
             Some(_) => name.clone(),
@@ -108,6 +121,7 @@ async fn fetch(
         }
     }
     let readers: Vec<Reader> = readers.into_iter().flatten().collect();
+    // Checked here for a message that gives both numbers.
     let params: Vec<Param<'_>> = statement.params.iter().map(Param).collect();
     if params.len() != prepared.params().len() {
         let message =
@@ -123,6 +137,7 @@ async fn fetch(
     while let Some(row) =
         session.answers()?.over(stream.try_next()).await.map_err(|trouble| session.failed(trouble, sql))?
     {
+        // One row more than the limit is read, to learn whether rows were left out.
         if count >= limits.rows {
             rows.truncated = true;
             break;
@@ -138,6 +153,7 @@ async fn fetch(
             });
         }
     }
+    // An unbounded `numeric` gets its scale from the values.
     for (column, values) in rows.columns.iter_mut().zip(&rows.data) {
         if column.data_type == Some(WIDEST) {
             column.data_type = Some(bounded(values));
@@ -146,7 +162,8 @@ async fn fetch(
     Ok(rows)
 }
 
-/// The bounds of numbers that have none by their type: digits after the point as the longest of them.
+/// The type for numbers of an unbounded `numeric`: 38 digits, with as many after the point as the
+/// value with the most.
 fn bounded(values: &[Value]) -> DataType {
     let scales = values.iter().filter_map(Value::as_decimal).map(|number| number.scale);
     DataType::Decimal { precision: 38, scale: scales.max().unwrap_or(0).min(38) }

@@ -1,6 +1,8 @@
-//! How other tools read a database: what its server shows and says, and the statements that make a role for readers.
+//! What BI tools need to read the warehouse: the server's address and TLS, the columns that they
+//! cannot read, and the SQL that creates a role for readers.
 //!
-//! Published names are views, and a view reads with the rights of its owner: the reader needs none on the tables behind them.
+//! Published names are views. A view reads with the privileges of its owner, so the role for
+//! readers needs none on the tables behind the views.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -25,17 +27,20 @@ use super::url::SslMode;
 use crate::tls::chain::CertificateChain;
 use crate::tls::{Roots, roots};
 
-/// What a reader's session is set to. A query that reads a view for longer than a publish waits for readers holds that publish, and so
-/// does a transaction that is left open.
+/// Settings of a reader's sessions. They bound how long a reader can hold up a publish: by a long
+/// query on a view, or by a transaction that is left open.
 const SETTINGS: [(&str, &str); 3] = [
     ("default_transaction_read_only", "on"),
     ("statement_timeout", "'2min'"),
     ("idle_in_transaction_session_timeout", "'30s'"),
 ];
 
-/// Connections of all readers at once; each tool keeps a pool of its own.
+/// Connection limit of the role for readers. All tools together share it, and each keeps a pool of
+/// its own.
 const CONNECTIONS: u32 = 30;
 
+/// Collects everything about readers' access for `request.role`. Connects to the warehouse with the
+/// environment's own role; fails if that fails.
 pub(super) async fn reader_access(
     project_dir: &Path,
     settings: &Settings,
@@ -43,6 +48,7 @@ pub(super) async fn reader_access(
 ) -> Result<ReaderAccess> {
     let found = access(project_dir, settings)?;
     let (dir, own) = (project_dir.to_owned(), settings.clone());
+    // Opening reads certificate files, which blocks.
     let opened = tokio::task::spawn_blocking(move || Postgres.open(&dir, &own)).await;
     let warehouse = opened.map_err(|error| {
         Error::new(ErrorKind::Internal, "the warehouse could not be opened").caused_by(error)
@@ -63,10 +69,14 @@ pub(super) async fn reader_access(
     })
 }
 
-/// The server has been asked as the environment's role before: what fails here fails because of TLS.
+/// Which check of the server's certificate a tool can make, and the root certificate that it needs
+/// for it. Runs after the warehouse has answered, so an error here is due to TLS. If `sslmode`
+/// allows connections without TLS, a failure is a result and not an error.
 async fn tls(project_dir: &Path, settings: &Settings) -> Result<Tls> {
     let server = super::server(project_dir, settings)?;
     let chain = match certificate_chain(project_dir, settings).await {
+        // The chain is fetched whatever `sslmode` says, because other tools may use TLS even if
+        // this program does not.
         Ok(chain) => chain,
         Err(error) if server.tls.mode < SslMode::Require => {
             return Ok(Tls { check: TlsCheck::None, root: None, problem: Some(error.message().to_owned()) });
@@ -79,13 +89,15 @@ async fn tls(project_dir: &Path, settings: &Settings) -> Result<Tls> {
         }
         Roots::Public | Roots::System => (Vec::new(), None),
     };
-    // A server's own certificate, given as its root, is vouched for by that file.
+    // A server's own certificate that is given as the root file is a root itself.
     let own =
         chain.sent.first().filter(|own| known.iter().any(|known| Some(known) == der(&own.pem).as_ref()));
     let Some(found) = chain.root.as_ref().or(own) else {
         let problem = chain.problem.unwrap_or_else(|| "no root was found that vouches for it".to_owned());
         return Ok(Tls { check: TlsCheck::Encrypted, root: None, problem: Some(problem) });
     };
+    // Roots in a file are named as such; otherwise Mozilla's list decides between public and the
+    // system's own.
     let origin =
         origin.unwrap_or_else(|| if is_public(&found.pem) { RootOrigin::Public } else { RootOrigin::System });
     let root = RootCertificate {
@@ -102,23 +114,29 @@ async fn tls(project_dir: &Path, settings: &Settings) -> Result<Tls> {
     })
 }
 
-/// Whether the certificate names the host. This program has just connected: with `verify-full` it has seen that it does.
+/// Whether the certificate names the host. With `verify-full` the connection that was just made has
+/// verified it.
 fn is_named(chain: &CertificateChain, mode: SslMode) -> bool {
     chain.names_host || mode == SslMode::VerifyFull
 }
 
+/// The certificate in DER form; `None` if the PEM text is broken.
 fn der(pem: &str) -> Option<CertificateDer<'static>> {
     CertificateDer::from_pem_slice(pem.as_bytes()).ok()
 }
 
+/// Whether a root certificate is in Mozilla's list of public roots.
 fn is_public(pem: &str) -> bool {
     der(pem).is_some_and(|root| webpki_root_certs::TLS_SERVER_ROOT_CERTS.contains(&root))
 }
 
+/// From where the server can be reached, judged by its addresses: this machine, a private network,
+/// or anywhere. A name that cannot be resolved counts as anywhere.
 async fn reach(found: &ServerAccess) -> Reach {
     if found.is_here {
         return Reach::Machine;
     }
+    // `hostaddr` precedes the name, as it does for connections.
     let addresses: Vec<IpAddr> = match (found.address, found.host.parse::<IpAddr>()) {
         (Some(address), _) | (None, Ok(address)) => vec![address],
         (None, Err(_)) => match tokio::net::lookup_host((found.host.as_str(), found.port)).await {
@@ -136,10 +154,11 @@ async fn reach(found: &ServerAccess) -> Reach {
     }
 }
 
-/// Addresses that nobody routes through the internet: RFC 1918, 3927, 4193, 6598.
+/// Whether an address is never routed on the internet: RFC 1918, 3927, 4193, 6598, and loopback.
 fn is_private(address: &IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
+            // 100.64.0.0/10 is the shared address space of RFC 6598.
             let [a, b, ..] = v4.octets();
             v4.is_private() || v4.is_link_local() || v4.is_loopback() || (a == 100 && b & 0xc0 == 64)
         }
@@ -147,16 +166,22 @@ fn is_private(address: &IpAddr) -> bool {
     }
 }
 
+/// Runs a query with text parameters, within the limits for the program's own look-ups.
 async fn ask(warehouse: &dyn Warehouse, sql: &str, params: &[&str]) -> Result<Rows> {
     let params = params.iter().map(|text| Value::Text((*text).to_owned()));
     warehouse.query(&Statement::with(sql, params), QueryLimits::STATE).await
 }
 
+/// The text of a value; empty for NULL and for other types.
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// The database, and the role with the statements that it takes to be there and see no more than it should.
+/// Describes the role for readers and the statements that create or correct it. Returns the
+/// database's name and the role. Refuses the role that writes the warehouse.
+///
+/// Privileges that PUBLIC has on schemas and on temporary tables are listed separately
+/// (`for_everybody`), because revoking them affects other users of the database.
 async fn role(warehouse: &dyn Warehouse, request: ReaderRequest<'_>) -> Result<(String, ReaderRole)> {
     let schemas = request.schemas;
     let rows = ask(
@@ -213,12 +238,17 @@ async fn role(warehouse: &dyn Warehouse, request: ReaderRequest<'_>) -> Result<(
     Ok((database, role))
 }
 
+/// Quoted names for the statements: the role for readers, the role that writes the warehouse, and
+/// the database.
 struct Names<'a> {
     role: &'a Ident,
     writer: &'a Ident,
     database: &'a Ident,
 }
 
+/// The statements that create the role, or alter it if it exists, and give it exactly the
+/// privileges that it needs. `make` adds the schema for published names, and `closed` lists
+/// existing schemas from which the role is shut out.
 fn statements(
     names: &Names<'_>,
     publish: &Ident,
@@ -236,7 +266,7 @@ fn statements(
         all.push(format!("revoke all on schema {schema} from {role}"));
     }
     if make {
-        // A grant needs a schema; the first run would make it.
+        // GRANT needs an existing schema, which otherwise the first run would create.
         all.push(format!("create schema if not exists {publish} authorization {writer}"));
     }
     all.push(format!("grant connect on database {database} to {role}"));
@@ -248,7 +278,7 @@ fn statements(
     all
 }
 
-/// What the role can do beyond reading; none where there is no such role.
+/// What the role may do beyond reading, in words; `None` if the role does not exist.
 async fn excess(warehouse: &dyn Warehouse, role: &str) -> Result<Option<Vec<String>>> {
     let rows = ask(
         warehouse,
@@ -283,7 +313,7 @@ async fn excess(warehouse: &dyn Warehouse, role: &str) -> Result<Option<Vec<Stri
     Ok(Some(excess))
 }
 
-/// Those of the schemas that are there.
+/// Those of the schemas that exist.
 async fn present(warehouse: &dyn Warehouse, schemas: &[&String; 3]) -> Result<Vec<String>> {
     let sql = "select cast(nspname as text) from pg_catalog.pg_namespace \
          where nspname in (cast($1 as text), cast($2 as text), cast($3 as text)) order by 1";
@@ -291,7 +321,7 @@ async fn present(warehouse: &dyn Warehouse, schemas: &[&String; 3]) -> Result<Ve
     Ok((0..rows.len()).map(|at| text(rows.row(at)[0])).collect())
 }
 
-/// Schemas of somebody else's into which everybody may look.
+/// Schemas outside of this project that every role may use, without PostgreSQL's own and `public`.
 async fn open_schemas(warehouse: &dyn Warehouse, request: ReaderRequest<'_>) -> Result<Vec<String>> {
     let schemas = request.schemas;
     let rows = ask(
@@ -307,7 +337,7 @@ async fn open_schemas(warehouse: &dyn Warehouse, request: ReaderRequest<'_>) -> 
     Ok((0..rows.len()).map(|at| text(rows.row(at)[0])).collect())
 }
 
-/// Columns of the published schema that other tools do not read.
+/// Columns of the published schema whose types other tools cannot read, or read as something else.
 async fn unreadable(warehouse: &dyn Warehouse, publish: &str) -> Result<Vec<UnreadableColumn>> {
     let rows = ask(
         warehouse,
@@ -334,7 +364,8 @@ async fn unreadable(warehouse: &dyn Warehouse, publish: &str) -> Result<Vec<Unre
     Ok(found.collect())
 }
 
-/// What keeps JDBC's readers from a type, by its name as `format_type` writes it and its `pg_type.typtype`.
+/// Why JDBC readers cannot use a type, or `None` if they can. `name` is what `format_type` writes,
+/// and `typtype` is `pg_type.typtype`.
 fn kind(name: &str, typtype: &str) -> Option<Unreadable> {
     let digits = name.strip_prefix("numeric(").and_then(|rest| rest.split_once(',')?.0.parse::<u32>().ok());
     Some(match name {
@@ -350,7 +381,7 @@ fn kind(name: &str, typtype: &str) -> Option<Unreadable> {
             return None;
         }
         _ if name.starts_with("time") || name.starts_with("character") => return None,
-        // A label of an enumeration arrives as text.
+        // A value of an enumeration arrives as text.
         _ if typtype == "e" => return None,
         _ if typtype == "c" => Unreadable::Record,
         _ => Unreadable::Other,

@@ -1,4 +1,4 @@
-//! Dropping what nobody needs any more, as far as nobody reads it.
+//! Drops relations that no publication needs any more, unless somebody reads them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,12 @@ use millrace_engine::error::{ErrorKind, Result};
 use super::pool::Pool;
 use super::session::{Purpose, Session};
 
-/// How long a drop waits for readers; those behind it wait as long.
+/// How long a drop waits for readers. Readers that come later wait behind it for as long.
 const LOCK: Duration = Duration::from_millis(50);
 
-/// Each relation in a transaction of its own: one that stays holds up no other.
+/// Drops each relation in a transaction of its own, so that one which is in use does not keep the
+/// others. Returns the relations that stay, each with the reason. Fails only if the connection
+/// does.
 pub(super) async fn retire(
     pool: &Arc<Pool>,
     relations: &[(Relation, bool)],

@@ -1,46 +1,54 @@
-//! Whether a row is larger than PostgreSQL can hold: what of it cannot be kept elsewhere has to fit into one page.
+//! Decides whether a row is certainly too large for PostgreSQL: the part of it that cannot be
+//! stored elsewhere has to fit into one page.
 //!
-//! Long values are moved out ("TOAST") until the row fits, and leave a pointer. The size that is worked out here is one below which no row
-//! gets: <https://www.postgresql.org/docs/current/storage-page-layout.html>, `heaptoast.c`, `heaptuple.c`.
+//! PostgreSQL moves long values out of the row ("TOAST") until it fits, and leaves a pointer for
+//! each. This module computes a lower bound: no row gets smaller than that. So a row that it
+//! reports never fits, and one that it passes may still be refused by the server. Sources:
+//! <https://www.postgresql.org/docs/current/storage-page-layout.html>, `heaptoast.c`,
+//! `heaptuple.c`.
 
 use bytes::BytesMut;
 use millrace_core::schema::{Column, DataType};
 
-/// Bytes of a page that no row has: the page's head and a row's place in it (`MaxHeapTupleSize`).
+/// Bytes of a page that no row can use: the page header and the row's line pointer
+/// (`MaxHeapTupleSize`).
 const OF_THE_PAGE: usize = 32;
-/// Bytes of a row's head before the map of its NULLs (`SizeofHeapTupleHeader`).
+/// Bytes of a row's header before its NULL bitmap (`SizeofHeapTupleHeader`).
 const HEAD: usize = 23;
-/// What a value leaves that is kept elsewhere (`TOAST_POINTER_SIZE`).
+/// Bytes that remain in the row of a value that is stored elsewhere (`TOAST_POINTER_SIZE`).
 const POINTER: usize = 18;
-/// Values up to that many bytes stay in the row.
+/// Values of up to that many bytes always stay in the row.
 const STAYS: usize = 24;
-/// The least that a compressed value can come to.
+/// Lower bound for the size of a compressed value.
 const COMPRESSED: usize = 12;
-/// Shorter values are not compressed.
+/// Values shorter than this are not compressed.
 const COMPRESSES_FROM: usize = 32;
-/// With more different bytes than these, no compression brings a value below [`STAYS`].
+/// If a value has more distinct bytes than this, compression does not bring it below [`STAYS`].
 const DISTINCT: usize = 12;
 
-/// Works out sizes of rows of some columns.
+/// Computes the sizes of rows with certain columns.
 #[derive(Debug)]
 pub(super) struct RowSize {
+    /// One for each column.
     kinds: Vec<Kind>,
+    /// Maximum size of a row, in bytes.
     most: usize,
 }
 
-/// How a value lies in a row.
+/// How a value is stored in a row.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// So many bytes, at a multiple of so many.
+    /// So many bytes, aligned at a multiple of so many.
     Fixed(usize, usize),
-    /// As long as it is, with a length in front.
+    /// Variable length, with a length in front; may be compressed or stored elsewhere.
     Text,
-    /// The same, of which COPY sends more than is kept.
+    /// The same for `numeric`, whose field in COPY has more bytes than the stored value.
     Numeric,
 }
 
 impl RowSize {
-    /// For rows of these columns in pages of that size. None where any row of them fits.
+    /// The size check for rows of these columns, with pages of `page` bytes. `None` if every such
+    /// row fits.
     pub(super) fn of(columns: &[Column], page: usize) -> Option<Self> {
         let kinds: Vec<Kind> = columns.iter().map(|column| kind(column.data_type)).collect();
         let widest =
@@ -50,13 +58,15 @@ impl RowSize {
         (!fits).then_some(Self { kinds, most })
     }
 
-    /// Whether a row is too large for certain. `row` is what [`super::copy::Fields::write`] makes of it.
+    /// Whether a row is certainly too large. `row` is what [`super::copy::Fields::write`] produced
+    /// for it.
     pub(super) fn is_too_large(&self, row: &BytesMut) -> bool {
         self.least(row).is_some_and(|least| least.next_multiple_of(8) > self.most)
     }
 
-    /// Bytes that the row has at least. None for what is no such row.
+    /// A lower bound for the size of the row in bytes; `None` if the bytes are not such a row.
     fn least(&self, row: &[u8]) -> Option<usize> {
+        // The first two bytes are the field count.
         let mut rest = row.get(2..)?;
         let (mut at, mut any_null) = (0, false);
         for kind in &self.kinds {
@@ -70,7 +80,8 @@ impl RowSize {
             at = match *kind {
                 Kind::Fixed(length, multiple) => usize::next_multiple_of(at, multiple) + length,
                 Kind::Text => at + kept(value),
-                // Four numbers in front of the digits become one.
+                // COPY sends four 16-bit numbers before the digits, of which the stored value has
+                // one.
                 Kind::Numeric => at + kept(value.get(6..)?),
             };
         }
@@ -78,12 +89,12 @@ impl RowSize {
     }
 }
 
-/// The head of a row with that many columns in its map of NULLs.
+/// Size of the header of a row with a NULL bitmap for that many columns; 0 stands for no bitmap.
 fn head(columns: usize) -> usize {
     (HEAD + columns.div_ceil(8)).next_multiple_of(8)
 }
 
-/// What stays of a value in the row at least.
+/// A lower bound for the bytes that a value of variable length takes in the row itself.
 fn kept(value: &[u8]) -> usize {
     let whole = value.len() + 1;
     if whole <= STAYS {
@@ -95,6 +106,7 @@ fn kept(value: &[u8]) -> usize {
     }
 }
 
+/// Whether a value has more than [`DISTINCT`] distinct bytes.
 fn has_many_bytes(value: &[u8]) -> bool {
     let mut seen = [false; 256];
     let mut count = 0;
@@ -105,6 +117,7 @@ fn has_many_bytes(value: &[u8]) -> bool {
     })
 }
 
+/// How PostgreSQL stores the column type of a logical type.
 fn kind(data_type: DataType) -> Kind {
     match data_type {
         DataType::Boolean => Kind::Fixed(1, 1),

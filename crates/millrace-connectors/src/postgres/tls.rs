@@ -1,4 +1,4 @@
-//! TLS as libpq's `sslmode` asks for it, on rustls.
+//! Connects rustls with the PostgreSQL driver, for TLS as libpq's `sslmode` defines it.
 
 use std::future::Future;
 use std::io;
@@ -16,21 +16,22 @@ use tokio_rustls::TlsConnector;
 use super::url::{SslMode, Tls};
 use crate::tls::{Asked, Check, Roots, certificate};
 
-/// The driver's way to TLS.
+/// Creates a TLS connector for each connection of the driver. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct MakeTls(Arc<ClientConfig>);
 
 impl MakeTls {
-    /// Reads the files that are needed. Blocks for as long.
+    /// Builds the configuration. Blocks while it reads the files with certificates and keys.
     pub(super) fn new(tls: &Tls) -> Result<Self> {
         Ok(Self(tls.asked().config()?))
     }
 }
 
 impl Tls {
-    /// What the mode asks of a server's certificate.
+    /// The checks that `sslmode` and the root certificates demand of a server's certificate.
     pub(super) fn asked(&self) -> Asked {
-        // As libpq does, a file of roots is looked at in the weaker modes too, wherever TLS is used.
+        // As in libpq, a file of root certificates is used in the weaker modes too, whenever a
+        // connection uses TLS.
         let verified = self.mode >= SslMode::VerifyCa || matches!(self.roots, Roots::File(_));
         let check = match self.mode {
             SslMode::VerifyFull => Check::Named,
@@ -43,6 +44,7 @@ impl Tls {
             roots: self.roots.clone(),
             client: self.client.clone(),
             only_13: self.only_13,
+            // With direct TLS, ALPN has to name the protocol.
             protocol: self.direct.then_some(b"postgresql".as_slice()),
             failure: ErrorKind::WarehouseUnreachable,
         }
@@ -62,7 +64,7 @@ where
     }
 }
 
-/// One handshake to come.
+/// A TLS handshake with one host, still to be made.
 pub(super) struct Connect {
     connector: TlsConnector,
     host: String,
@@ -86,10 +88,12 @@ where
     }
 }
 
-/// A stream in TLS.
+/// A stream over TLS.
 pub(super) struct Encrypted<S>(tokio_rustls::client::TlsStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
+    /// `tls-server-end-point` (RFC 5929): a hash of the server's certificate. `None` if the
+    /// certificate's signature algorithm gives no hash.
     fn channel_binding(&self) -> ChannelBinding {
         let certificates = self.0.get_ref().1.peer_certificates();
         let hash = certificates.and_then(<[_]>::first).and_then(|first| certificate::end_point(first));

@@ -1,7 +1,11 @@
-//! libpq's connection URL, whole: <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>.
+//! Parses libpq's connection URL:
+//! <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>.
 //!
-//! Parsed here, because the driver knows only three of the six `sslmode`s. Where it differs from libpq: without `sslmode` a server
-//! elsewhere is asked for `verify-full`, one on this machine for `prefer`; nothing is read from files in the user's home. An error never quotes the URL: what is wrong in it may be the password.
+//! The driver has a parser of its own, but knows only three of the six `sslmode`s. Differences to
+//! libpq: without `sslmode` a remote server gets `verify-full` and a server on this machine
+//! `prefer`, and nothing is read from files in the user's home directory.
+//!
+//! Errors never quote the URL, because the wrong part may be the password.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +19,7 @@ use millrace_engine::error::{Error, ErrorKind, Result};
 use super::parameter::{self, PARAMETERS};
 use crate::tls::Roots;
 
-/// A text that `Debug` hides.
+/// A text that `Debug` does not show.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Secret(pub(super) String);
 
@@ -25,24 +29,24 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where a server listens.
+/// The address of one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Host {
-    /// A name, an address, or the folder of a socket (it begins with `/`).
+    /// A host name, an IP address, or the directory of a Unix socket (it begins with `/`).
     pub(super) name: String,
-    /// The address, where it is not to be looked up.
+    /// The IP address to use instead of looking the name up (`hostaddr`).
     pub(super) address: Option<IpAddr>,
-    /// Its port.
+    /// The TCP port; for a socket, the number in its file name.
     pub(super) port: u16,
 }
 
 impl Host {
-    /// The folder of its socket, where it is one.
+    /// The directory of the Unix socket, if this is one.
     pub(super) fn socket(&self) -> Option<&Path> {
         self.name.starts_with('/').then(|| Path::new(&self.name))
     }
 
-    /// Whether nobody else can be in between.
+    /// Whether the server is on this machine, so that no network lies in between.
     pub(super) fn is_here(&self) -> bool {
         let name = self.name.trim_end_matches('.').to_ascii_lowercase();
         self.socket().is_some()
@@ -51,11 +55,13 @@ impl Host {
             || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
-    /// The same server past its pooler, as Neon names them: `ep-x-pooler.eu…` is the pooler of `ep-x.eu…`.
+    /// The same server past its pooler, by Neon's naming: `ep-x-pooler.eu…` is the pooler of
+    /// `ep-x.eu…`. `None` for other names.
     pub(super) fn direct(&self) -> Option<Self> {
         let (label, domain) = self.name.split_once('.')?;
         let label = label.strip_suffix("-pooler").filter(|label| !label.is_empty())?;
-        // An address given by hand is the pooler's; the other name is looked up, where no proxy routes by it.
+        // An address given as `hostaddr` is kept: it is that of the pooler or of a proxy, which
+        // routes by the name.
         Some(Self { name: format!("{label}.{domain}"), ..self.clone() })
     }
 }
@@ -70,24 +76,25 @@ impl fmt::Display for Host {
     }
 }
 
-/// How much TLS: libpq's `sslmode`.
+/// libpq's `sslmode`, from the weakest to the strictest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum SslMode {
-    /// None.
+    /// No TLS.
     Disable,
-    /// Only where the server lets nobody in without.
+    /// TLS only if the server refuses a connection without it.
     Allow,
-    /// Where the server has it.
+    /// TLS if the server offers it.
     Prefer,
-    /// Always, with whomever.
+    /// Always TLS, without a check of the certificate.
     Require,
-    /// With a server whose certificate a trusted authority signed.
+    /// TLS with a certificate that a trusted authority signed.
     VerifyCa,
-    /// With a server whose certificate also names the host.
+    /// TLS with such a certificate that also names the host.
     VerifyFull,
 }
 
 impl SslMode {
+    /// libpq's word for each mode.
     pub(super) const WORDS: [(&'static str, Self); 6] = [
         ("disable", Self::Disable),
         ("allow", Self::Allow),
@@ -97,26 +104,28 @@ impl SslMode {
         ("verify-full", Self::VerifyFull),
     ];
 
-    /// As libpq writes it.
+    /// libpq's word for the mode.
     pub(super) fn as_str(self) -> &'static str {
         Self::WORDS.iter().find(|(_, mode)| *mode == self).map_or("", |(word, _)| *word)
     }
 }
 
-/// TLS as asked for.
+/// The TLS settings of a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tls {
     pub(super) mode: SslMode,
+    /// The trusted root certificates.
     pub(super) roots: Roots,
-    /// Certificate and key of this side (PEM).
+    /// Paths of the client certificate and its key (PEM).
     pub(super) client: Option<(PathBuf, PathBuf)>,
-    /// Whether the first byte is TLS, as PostgreSQL 17 takes it.
+    /// Whether TLS begins without an `SSLRequest`, as PostgreSQL 17 accepts it
+    /// (`sslnegotiation=direct`).
     pub(super) direct: bool,
-    /// Whether only TLS 1.3 will do.
+    /// Whether TLS 1.3 is the minimum; otherwise it is 1.2.
     pub(super) only_13: bool,
 }
 
-/// Which kind of server will do: libpq's `target_session_attrs`.
+/// libpq's `target_session_attrs`: which kind of server is acceptable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
     Any,
@@ -127,7 +136,7 @@ pub(super) enum Target {
     PreferStandby,
 }
 
-/// Whether authentication is tied to the TLS channel.
+/// libpq's `channel_binding`: whether authentication is bound to the TLS channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Binding {
     Disable,
@@ -135,48 +144,56 @@ pub(super) enum Binding {
     Require,
 }
 
-/// TCP's signs of life.
+/// TCP keepalive settings; `None` leaves the operating system's default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Keepalive {
     pub(super) on: bool,
+    /// Silence before the first probe.
     pub(super) idle: Option<Duration>,
+    /// Time between probes.
     pub(super) interval: Option<Duration>,
+    /// Unanswered probes after which the connection is broken.
     pub(super) count: Option<u32>,
-    /// How long sent data may stay unacknowledged.
+    /// How long sent data may stay unacknowledged (`tcp_user_timeout`).
     pub(super) unacknowledged: Option<Duration>,
 }
 
-/// All that a URL says.
+/// All that a URL says, with defaults and environment variables applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Server {
+    /// At least one host; they are tried in this order.
     pub(super) hosts: Vec<Host>,
+    /// Whether the hosts are tried in random order (`load_balance_hosts=random`).
     pub(super) shuffle: bool,
-    /// The operating system's user where the URL names none.
+    /// `None` means the operating system's user.
     pub(super) user: Option<String>,
     pub(super) password: Option<Secret>,
-    /// Named as the user where the URL names none.
+    /// `None` means the user's name.
     pub(super) database: Option<String>,
     pub(super) tls: Tls,
     pub(super) binding: Binding,
-    /// `-c name=value` of `options`: set in each transaction, which works through a pooler too.
+    /// Settings from `options` (`-c name=value`). Each transaction sets them, which works through a
+    /// pooler too.
     pub(super) settings: Vec<(String, String)>,
-    /// What else `options` says; sent at the start.
+    /// The rest of `options`, sent at startup.
     pub(super) options: Option<String>,
     pub(super) application_name: String,
+    /// How long one host may take to answer.
     pub(super) connect_timeout: Duration,
     pub(super) target: Target,
     pub(super) keepalive: Keepalive,
 }
 
 impl Server {
-    /// Parses a URL; libpq's environment variables stand for what it leaves out. Files that they name are relative to `folder`.
+    /// Parses a URL. libpq's environment variables give what it leaves out, and paths of files are
+    /// relative to `folder`. Fails with `Misconfigured`.
     pub(super) fn parse(url: &str, variables: &BTreeMap<String, String>, folder: &Path) -> Result<Self> {
         let rest = url.strip_prefix("postgresql://").or_else(|| url.strip_prefix("postgres://"));
         let rest = rest.ok_or_else(|| {
             wrong("the URL does not begin with `postgres://`")
                 .hint("Write `postgres://USER:PASSWORD@HOST/DATABASE`, with the password as `${NAME}`.")
         })?;
-        // As libpq does: the first `@` before a `/` ends user and password.
+        // As in libpq, the first `@` before a `/` ends user and password.
         let authority_end = rest.find('/').unwrap_or(rest.len());
         let (who, rest) = match rest[..authority_end].find('@') {
             Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
@@ -184,6 +201,8 @@ impl Server {
         };
         let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
         let (hosts, path) = place.split_once('/').map_or((place, None), |(hosts, path)| (hosts, Some(path)));
+        // A stray `@` or `/` is most likely part of a password that was not percent-encoded.
+        // Guessing on would send a part of the password as a host or database name.
         let stray = path.is_some_and(|path| path.contains(['@', '/'])) || hosts.contains('@');
         if stray || (who.is_none() && query.is_some_and(|query| query.contains('@'))) {
             return Err(wrong("the URL has an `@` or a `/` where none belongs")
@@ -207,7 +226,7 @@ impl Server {
             })?;
             let (name, value) = (decoded(name)?, decoded(value)?);
             match (name.as_str(), value.as_str()) {
-                // As JDBC writes it; libpq takes it too.
+                // JDBC's form, which libpq accepts too.
                 ("ssl", "true") => said.put("sslmode", "require".to_owned()),
                 _ => said.put(known(&name)?, value),
             }
@@ -216,20 +235,21 @@ impl Server {
         parameter::server(&said, folder)
     }
 
-    /// The servers past their poolers, where the URL names one.
+    /// The same servers past their poolers; `None` if no host is a pooler.
     pub(super) fn direct(&self) -> Option<Self> {
         let pooled = self.hosts.iter().any(|host| host.direct().is_some());
         let hosts = self.hosts.iter().map(|host| host.direct().unwrap_or_else(|| host.clone())).collect();
         pooled.then(|| Self { hosts, ..self.clone() })
     }
 
-    /// The database that is asked for, as far as the URL says.
+    /// The database's name, if the URL tells it.
     pub(super) fn database(&self) -> Option<&str> {
         self.database.as_deref().or(self.user.as_deref())
     }
 }
 
-/// The parameter of that name, or an error with the nearest one.
+/// The static name of a parameter, or an error with the nearest known one. The error repeats the
+/// name only if it looks like one, because a stray part of a password may stand there.
 fn known(name: &str) -> Result<&'static str> {
     if let Some(known) = PARAMETERS.iter().find(|known| **known == name) {
         return Ok(known);
@@ -246,7 +266,8 @@ fn known(name: &str) -> Result<&'static str> {
     })
 }
 
-/// `host:port,[::1]:5433,…`
+/// Splits `host:port,[::1]:5433,…` into the parameters `host` and `port`. An empty authority sets
+/// neither.
 fn authority(hosts: &str, said: &mut parameter::Said) -> Result<()> {
     if hosts.is_empty() {
         return Ok(());
@@ -272,7 +293,7 @@ fn authority(hosts: &str, said: &mut parameter::Said) -> Result<()> {
     Ok(())
 }
 
-/// `%41` as `A`.
+/// Decodes percent-encoding, such as `%41` for `A`. Refuses `%00` and bytes that are not UTF-8.
 fn decoded(text: &str) -> Result<String> {
     let bad = || {
         wrong("the URL has a `%` that is not followed by two hexadecimal digits of UTF-8")
@@ -295,7 +316,7 @@ fn decoded(text: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| bad())
 }
 
-/// Something is wrong with the URL.
+/// An error about the URL.
 pub(super) fn wrong(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Misconfigured, message)
 }

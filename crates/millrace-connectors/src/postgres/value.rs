@@ -1,4 +1,8 @@
-//! Values between PostgreSQL and the core.
+//! Conversion of values between PostgreSQL's formats and the core's [`Value`].
+//!
+//! Parameters are sent as text, and fields of results are read from the binary format of
+//! PostgreSQL's `…send` functions. Both directions are exact; a field that does not have its type's
+//! form is an error.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,18 +13,19 @@ use tokio_postgres::types::{Format, FromSql, IsNull, Kind, ToSql, Type, to_sql_c
 
 use super::numeric;
 
-/// Days from 1970-01-01 to 2000-01-01, where PostgreSQL counts from.
+/// Days from 1970-01-01 to 2000-01-01, the epoch of PostgreSQL's dates.
 pub(super) const EPOCH_DAYS: i32 = 10_957;
-/// The same in microseconds.
+/// The same in microseconds, for timestamps.
 pub(super) const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * DAY_MICROS;
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// A parameter. It goes as text, of which the server makes whatever type the statement has in its place: exactly, or with an error.
+/// A parameter. It is sent as text, which the server converts to the type that the statement needs:
+/// exactly, or with an error.
 pub(super) struct Param<'a>(pub(super) &'a Value);
 
 impl fmt::Debug for Param<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The driver would log it.
+        // The driver logs parameters by their `Debug`, and values must not reach a log.
         f.write_str("…")
     }
 }
@@ -55,7 +60,8 @@ impl ToSql for Param<'_> {
     to_sql_checked!();
 }
 
-/// A day as PostgreSQL reads it: years before 1 are written with `BC`.
+/// A day as PostgreSQL reads it, followed by `time`. Years before 1 are written with `BC` at the
+/// end.
 fn date(days: i64, time: &str) -> String {
     let (year, month, day) = civil_from_days(days);
     if year > 0 {
@@ -65,12 +71,13 @@ fn date(days: i64, time: &str) -> String {
     }
 }
 
+/// Microseconds since 1970 as PostgreSQL reads them, with `zone` behind the time of day.
 fn timestamp(micros: i64, zone: &str) -> String {
     let (days, rest) = (micros.div_euclid(DAY_MICROS), micros.rem_euclid(DAY_MICROS));
     date(days, &format!(" {}{zone}", clock(rest)))
 }
 
-/// Microseconds as `HH:MM:SS[.ffffff]`, hours beyond 24 where it takes them.
+/// Microseconds as `[-]HH:MM:SS[.ffffff]`, without trailing zeros; hours may exceed 24.
 fn clock(micros: i64) -> String {
     let sign = if micros < 0 { "-" } else { "" };
     let (seconds, fraction) = (micros.unsigned_abs() / 1_000_000, micros.unsigned_abs() % 1_000_000);
@@ -78,7 +85,7 @@ fn clock(micros: i64) -> String {
     if fraction == 0 { text } else { format!("{text}.{}", format!("{fraction:06}").trim_end_matches('0')) }
 }
 
-/// A field of a row as it came.
+/// The bytes of a field, of any type.
 pub(super) struct Raw<'a>(pub(super) &'a [u8]);
 
 impl<'a> FromSql<'a> for Raw<'a> {
@@ -91,7 +98,7 @@ impl<'a> FromSql<'a> for Raw<'a> {
     }
 }
 
-/// How the fields of a column are read.
+/// How the binary fields of a column are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reader {
     Bool,
@@ -110,7 +117,7 @@ pub(super) enum Reader {
 }
 
 impl Reader {
-    /// The reader of a type; none where a statement has to cast to text first.
+    /// The reader for a type; `None` if the statement has to cast values of the type to text.
     pub(super) fn of(kind: &Type) -> Option<Self> {
         Some(match *kind {
             Type::BOOL => Self::Bool,
@@ -132,7 +139,8 @@ impl Reader {
         })
     }
 
-    /// Reads a field in the binary format of PostgreSQL's `…send` functions; none where it is not of that type.
+    /// Decodes a field in the binary format of PostgreSQL's `…send` functions; `None` if the bytes
+    /// do not have the type's form. `infinity` and values beyond the core's range become texts.
     pub(super) fn read(self, raw: &[u8]) -> Option<Value> {
         Some(match self {
             Self::Bool => Value::Bool(*raw.first()? != 0),
@@ -146,6 +154,7 @@ impl Reader {
             Self::Float8 => Value::Float(f64::from_be_bytes(raw.try_into().ok()?)),
             Self::Numeric => numeric::read(raw)?,
             Self::Text => Value::Text(String::from_utf8(raw.to_vec()).ok()?),
+            // A `jsonb` field begins with the version of its format, which is 1.
             Self::Jsonb => Value::Text(String::from_utf8(raw.strip_prefix(&[1])?.to_vec()).ok()?),
             Self::Date => match i32::from_be_bytes(raw.try_into().ok()?) {
                 i32::MAX => Value::text("infinity"),
@@ -158,7 +167,7 @@ impl Reader {
                 micros => match micros.checked_add(EPOCH_MICROS) {
                     Some(micros) if zoned => Value::TimestampTz(micros),
                     Some(micros) => Value::Timestamp(micros),
-                    // The last years before 294277, beyond what 64 bits count from 1970.
+                    // The last years before 294277 exceed 64 bits of microseconds since 1970.
                     None => {
                         let (days, rest) = (micros.div_euclid(DAY_MICROS), micros.rem_euclid(DAY_MICROS));
                         let zone = if zoned { "Z" } else { "" };
@@ -178,7 +187,8 @@ impl Reader {
     }
 }
 
-/// Months, days and microseconds in words, the same as the other warehouse writes them: `1 year 2 months 3 days 04:05:06.5`.
+/// Decodes an interval to words, in the same form as DuckDB's connector gives:
+/// `1 year 2 months 3 days 04:05:06.5`.
 fn interval(raw: &[u8]) -> Option<String> {
     let micros = i64::from_be_bytes(raw.get(..8)?.try_into().ok()?);
     let days = i32::from_be_bytes(raw.get(8..12)?.try_into().ok()?);
@@ -195,7 +205,7 @@ fn interval(raw: &[u8]) -> Option<String> {
     Some(parts.join(" "))
 }
 
-/// The double with the same shortest text as the float: 0.1 stays 0.1.
+/// The double whose shortest decimal text equals that of the float: 0.1 stays 0.1.
 fn shortest(x: f32) -> f64 {
     x.to_string().parse().unwrap_or(f64::from(x))
 }

@@ -1,4 +1,8 @@
-//! A PostgreSQL database as a warehouse.
+//! The [`Warehouse`] contract for a PostgreSQL database.
+//!
+//! Each method takes a connection from the pool and runs one transaction, or a few that are
+//! independent. The work itself is in the modules for loads, queries and publishing; this one adds
+//! retries and time limits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,15 +28,17 @@ use super::query::{describe, query};
 use super::session::{Purpose, Session};
 use super::{load, prepare, publish, retire};
 
-/// Tables whose indexes are made at the same time.
+/// How many tables are prepared at the same time.
 const PREPARED_AT_ONCE: usize = 3;
 
-/// How often a transaction that lost against another is tried.
+/// How often a transaction is tried that fails because of a conflict with another one.
 const TRIES: u32 = 6;
 
-/// A database. Each call works in one transaction on a connection of its own, of which there are few.
+/// A PostgreSQL database. Each call runs in a transaction on a connection of its own; the number of
+/// connections is limited.
 pub struct PostgresWarehouse {
     pool: Arc<Pool>,
+    /// The setting `statement_timeout` of the environment; `None` means no limit.
     statement_timeout: Option<Duration>,
 }
 
@@ -41,11 +47,13 @@ impl PostgresWarehouse {
         Self { pool, statement_timeout }
     }
 
+    /// The purpose of transactions that write, with the statement timeout.
     fn work(&self) -> Purpose {
         Purpose::WORK.within(self.statement_timeout)
     }
 
-    /// With the time limit as the reason, where there is one: the server has the same code for it as for a cancelled statement.
+    /// Reports a cancelled statement as one that took too long, if there is a statement timeout.
+    /// The server uses the same SQLSTATE for both.
     fn timed<T>(&self, done: Result<T>) -> Result<T> {
         done.map_err(|error| match self.statement_timeout {
             Some(limit) if error.kind() == ErrorKind::Cancelled => {
@@ -75,6 +83,8 @@ impl Warehouse for PostgresWarehouse {
         let version =
             row[0].as_str().and_then(|text| text.split_whitespace().next()).unwrap_or_default().to_owned();
         let port = row[1].as_int();
+        // The server reports the port on which it listens. If that is none of the URL's ports,
+        // something forwards the connection. The port is NULL on a Unix socket.
         let asked =
             self.pool.server().hosts.iter().any(|host| port.is_none_or(|port| port == i128::from(host.port)));
         let way = if self.pool.is_pooled() || !asked { ", through a pooler or proxy" } else { "" };
@@ -90,7 +100,8 @@ impl Warehouse for PostgresWarehouse {
     }
 
     async fn transact(&self, statements: &[Statement]) -> Result<Vec<u64>> {
-        // Nothing but guards is a run's sign of life: behind loads that take all connections it would come too late.
+        // A transaction of nothing but guards renews the lease of a run. If it waited for loads
+        // that use all connections, the lease would expire.
         let vital = statements.iter().all(|statement| statement.guard);
         let purpose = Purpose { vital, ..self.work() };
         let mut tries = 0;
@@ -116,6 +127,7 @@ impl Warehouse for PostgresWarehouse {
         self.timed(load::load(&self.pool, self.work(), &request, batches, finish).await)
     }
 
+    /// Any number of processes can connect, so a run that left its lease behind may still be alive.
     fn is_exclusive(&self) -> bool {
         false
     }
@@ -136,11 +148,12 @@ impl Warehouse for PostgresWarehouse {
     }
 
     async fn settle(&self) -> Result<()> {
-        // Dropped tables give their files back at once.
+        // PostgreSQL frees the files of a dropped table itself.
         Ok(())
     }
 }
 
+/// Runs statements in sequence and returns the number of rows that each touched.
 async fn run_all(session: &mut Session, statements: &[Statement]) -> Result<Vec<u64>> {
     let mut touched = Vec::with_capacity(statements.len());
     for statement in statements {
@@ -150,8 +163,9 @@ async fn run_all(session: &mut Session, statements: &[Statement]) -> Result<Vec<
     Ok(touched)
 }
 
-/// Whether a statement would make a schema that is there. PostgreSQL looks whether the role may make schemas before it looks whether
-/// there is anything to make, so `if not exists` fails for a role that was given its schemas by somebody else.
+/// Whether the statement would create a schema that exists already. PostgreSQL checks the privilege
+/// to create schemas before it checks whether the schema exists, so `if not exists` fails for a
+/// role whose schemas were created by another role.
 async fn has_its_schema(session: &mut Session, sql: &str) -> Result<bool> {
     let Some(schema) = sql.strip_prefix("create schema if not exists ") else { return Ok(false) };
     let known = "select 1 where to_regnamespace($1) is not null";

@@ -1,8 +1,16 @@
-//! A server that says nothing: is it still at work?
+//! Detects a connection that has stalled although it is still open.
 //!
-//! A statement may take hours, so no limit of time tells a stalled connection from a long one. Another connection does: it asks the server
-//! what the process of the silent one does. One that works is waited for. One that waits for this side, which waits for it, or whose
-//! transaction is over, has been cut off without a word; and where no other connection can be made either, the server is gone or hangs.
+//! A statement may take hours, so a time limit cannot tell a stalled connection from a slow one.
+//! When the server has been silent for some time, a second connection asks `pg_stat_activity` about
+//! the backend process of the first:
+//!
+//! * If the process is working, the wait goes on.
+//! * If the process waits for its client, while this side waits for the server, data has been lost
+//!   between them.
+//! * If the process or its transaction is gone, the end of the connection has not been reported.
+//! * If no second connection can be made, the server is gone or hangs.
+//!
+//! Only [`LOOKS`] checks in a row that find a problem end the wait, with `WarehouseLost`.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,32 +30,33 @@ use super::session::literal;
 use super::url::Host;
 use crate::timeouts::shown;
 
-/// After how long without a word from the server it is looked at, where the project does not say.
+/// How long the server may be silent before the first check, if the project sets no `silence`.
 pub(super) const SILENCE: Duration = Duration::from_mins(1);
 
-/// How often in a row a connection has to look stalled: what is on its way at that moment does, for a moment.
+/// How many checks in a row must find a problem. A single one may hit an answer that is just on its
+/// way.
 const LOOKS: u32 = 3;
 
-/// How long a look may take.
+/// How long connecting for a check, and its query, may take each.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// What a transaction is known by in the server.
+/// What identifies a transaction in the server.
 #[derive(Debug, Clone)]
 pub(super) struct Backend {
-    /// Number of its process.
+    /// Process id of the backend.
     process: u32,
-    /// When it began, as a text of PostgreSQL's.
+    /// When the transaction began, as PostgreSQL writes it.
     began: String,
-    /// When its server was started, as such a text: a name may lead to several.
+    /// When the server was started, in the same form. One host name may lead to several servers.
     server: String,
 }
 
-/// The last statement of what begins a transaction: it gives what the transaction is known by.
+/// The last statement with which a transaction begins; its row identifies the transaction.
 pub(super) const WHO: &str =
     "select pg_catalog.pg_backend_pid(), pg_catalog.now(), pg_catalog.pg_postmaster_start_time()";
 
 impl Backend {
-    /// From the answer to that.
+    /// Reads the row of [`WHO`]; `None` if there is none or if it has another form.
     pub(super) fn of(answer: &[SimpleQueryMessage]) -> Option<Self> {
         let row = answer.iter().rev().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
@@ -57,7 +66,8 @@ impl Backend {
         Some(Self { process: row.get(0)?.parse().ok()?, began: text(1)?, server: text(2)? })
     }
 
-    /// One row: whether the server can say it, whether the process is in this transaction, and whether it waits for its client.
+    /// The query of a check. Its one row says whether this server can answer for the process,
+    /// whether the process is still in this transaction, and whether it waits for its client.
     fn looked_at(&self) -> String {
         format!(
             "select pg_catalog.pg_postmaster_start_time() = {}::timestamptz and pg_catalog.current_setting('track_activities') = 'on', \
@@ -69,7 +79,8 @@ impl Backend {
         )
     }
 
-    /// Ends what is left of the transaction, so that its locks are in nobody's way.
+    /// The statement that terminates the backend, so that the transaction's locks are released. It
+    /// does nothing if the process is in another transaction by then.
     fn ended(&self) -> String {
         format!(
             "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where pid = {} and xact_start = {}::timestamptz",
@@ -79,11 +90,11 @@ impl Backend {
     }
 }
 
-/// Why there is no answer.
+/// Why an answer failed to arrive.
 pub(super) enum Trouble {
-    /// The driver or the server says why.
+    /// The driver or the server reported an error.
     Said(tokio_postgres::Error),
-    /// Nobody says anything.
+    /// The connection is silent.
     Silent(Error),
 }
 
@@ -94,7 +105,7 @@ impl From<tokio_postgres::Error> for Trouble {
 }
 
 impl Trouble {
-    /// A server that has not even begun a transaction.
+    /// The server did not begin a transaction within `waited`.
     pub(super) fn not_begun(waited: Duration) -> Self {
         let cause = format!("no transaction was begun within {}", shown(waited));
         Self::Silent(Error::new(ErrorKind::WarehouseLost, STALLED).caused_by(cause))
@@ -103,19 +114,19 @@ impl Trouble {
 
 const STALLED: &str = "the connection to the server has stalled";
 
-/// What a look finds.
+/// The result of one check.
 enum Seen {
-    /// Work; or an answer that leaves it open.
+    /// The process is working, or the check could not tell.
     AtWork,
     /// The process waits for this side.
     Waiting,
-    /// The process or its transaction is no more.
+    /// The process or its transaction is gone.
     Over,
-    /// No other connection can be made.
+    /// No second connection can be made.
     Unreachable(Error),
 }
 
-/// A connection for one look, which ends with it, answered or not.
+/// The connection of one check. Dropping it closes it, answered or not.
 struct Beside(Connected);
 
 impl Drop for Beside {
@@ -124,24 +135,26 @@ impl Drop for Beside {
     }
 }
 
-/// Waits for answers of one transaction.
+/// Awaits the answers of one transaction.
 #[derive(Clone, Copy)]
 pub(super) struct Watch<'a> {
     pub(super) pool: &'a Arc<Pool>,
     pub(super) route: Route,
-    /// Where the connection leads that is watched.
+    /// The host of the watched connection, which the check has to reach too.
     pub(super) host: &'a Host,
+    /// The transaction; `None` while it is not known yet.
     pub(super) backend: Option<&'a Backend>,
 }
 
 impl Watch<'_> {
-    /// Waits for an answer for as long as the server is at work on it.
+    /// Awaits an answer for as long as the server is working on it. Fails with [`Trouble::Silent`]
+    /// after [`LOOKS`] checks in a row that found a problem.
     pub(super) async fn over<T>(
         self,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Trouble> {
         let mut answer = pin!(answer);
-        // Most of what is asked for a row at a time is there already.
+        // Most answers, such as the next row of a result, are already there and need no timer.
         if let Poll::Ready(answered) = poll!(answer.as_mut()) {
             return answered.map_err(Trouble::Said);
         }
@@ -151,12 +164,14 @@ impl Watch<'_> {
             if let Ok(answered) = timeout(self.pool.silence(), answer.as_mut()).await {
                 return answered.map_err(Trouble::Said);
             }
+            // The answer may still arrive during the check.
             let seen = match select(answer.as_mut(), pin!(self.look())).await {
                 Either::Left((answered, _)) => return answered.map_err(Trouble::Said),
                 Either::Right((seen, _)) => seen,
             };
             against = if matches!(seen, Seen::AtWork) { 0 } else { against + 1 };
             if against >= LOOKS {
+                // The process would keep the transaction and its locks open.
                 if let (Seen::Waiting, Some(backend)) = (&seen, self.backend) {
                     self.end(backend).await;
                 }
@@ -165,6 +180,7 @@ impl Watch<'_> {
         }
     }
 
+    /// One check over a second connection.
     async fn look(&self) -> Seen {
         let late = || {
             let message = format!("the server has not answered within {}", shown(LOOK));
@@ -172,7 +188,7 @@ impl Watch<'_> {
         };
         let beside = match timeout(LOOK, self.beside()).await.unwrap_or_else(|_| Err(late())) {
             Ok(beside) => beside,
-            // Who refuses, is there.
+            // A server that refuses the connection is running.
             Err(Unreached { code: Some(_), .. }) => return Seen::AtWork,
             Err(unreached) => return Seen::Unreachable(unreached.error),
         };
@@ -182,7 +198,7 @@ impl Watch<'_> {
             Ok(Err(error)) if error.code().is_none() => {
                 return Seen::Unreachable(statement_error(&error, &sql));
             }
-            // A pooler without a free session lets in, and does not answer.
+            // A pooler without a free server connection accepts the client and does not answer.
             Ok(Err(_)) | Err(_) => return Seen::AtWork,
         };
         let found = answer.iter().find_map(|message| match message {
@@ -196,11 +212,13 @@ impl Watch<'_> {
         }
     }
 
+    /// Opens the second connection, to the host of the watched one.
     async fn beside(&self) -> Result<Beside, Unreached> {
         self.pool.beside(self.route, self.host).await.map(Beside)
     }
 
-    /// Ends what is left of the transaction. Where that fails the server finds out by itself, later.
+    /// Terminates the backend of the transaction. If that fails, the server notices the dead client
+    /// itself, later.
     async fn end(&self, backend: &Backend) {
         let ended = timeout(LOOK, async {
             if let Ok(beside) = self.beside().await {
@@ -210,6 +228,7 @@ impl Watch<'_> {
         let _ = ended.await;
     }
 
+    /// Makes the error, with the result of the last check as its cause.
     fn stalled(&self, seen: Seen, silent: Duration) -> Error {
         let error = Error::new(ErrorKind::WarehouseLost, STALLED)
             .caused_by(format!("nothing has come over it for {}, and it is still open", shown(silent)));

@@ -1,11 +1,15 @@
-//! As much of X.509 (RFC 5280) as is needed beyond what the TLS library looks at: the hash for channel binding, the common name of
-//! certificates that have no other, the parts of version 1, and what people read.
+//! Reads the parts of an X.509 certificate (RFC 5280, DER) that rustls does not expose: the hash
+//! for channel binding, the common name, the fields that version 1 has, and the texts for people.
+//!
+//! The input comes from a server and may be any bytes. A function returns `None` (or an empty
+//! result) for what does not parse, and never panics.
 
 use std::net::IpAddr;
 
 use millrace_core::value::days_from_civil;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+// Tags of DER. `EXTENSIONS` and `VERSION` are the context-specific tags 3 and 0 of a certificate.
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const INTEGER: u8 = 0x02;
@@ -15,10 +19,12 @@ const VERSION: u8 = 0xA0;
 const UTC_TIME: u8 = 0x17;
 const BITS: u8 = 0x03;
 const OCTETS: u8 = 0x04;
+// Object identifiers: `commonName` (2.5.4.3) and `subjectAltName` (2.5.29.17).
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
 
-/// One value of DER: its tag and its contents. Gives the rest behind it.
+/// Splits off one DER value. Returns its tag, its contents, and the bytes after it. Lengths have at
+/// most four bytes.
 fn value(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
@@ -32,22 +38,25 @@ fn value(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, rest.get(..length)?, &rest[length..]))
 }
 
-/// The contents of the value in front, if it has that tag, and the rest.
+/// Returns the contents of the first value and the bytes after it, if the value has this tag.
 fn expect(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     value(bytes).filter(|(found, ..)| *found == tag).map(|(_, inner, rest)| (inner, rest))
 }
 
-/// The parts of a certificate that are looked at. None of them has the tag and length before it, but for `signed` and `key_info`.
+/// The parts of a certificate that are used. Each one is the contents without tag and length,
+/// except `signed` and `key_info`, which include them.
 pub(super) struct Parts<'a> {
     /// 1, 2 or 3.
     pub(super) version: u8,
-    /// All that the signature is over.
+    /// All bytes that the signature covers.
     pub(super) signed: &'a [u8],
     /// The algorithm of the signature, with its parameters.
     pub(super) algorithm: &'a [u8],
+    /// The object identifier of the signature's algorithm.
     signed_with: &'a [u8],
     pub(super) signature: &'a [u8],
     pub(super) issuer: &'a [u8],
+    /// The two dates: valid from, valid until.
     validity: &'a [u8],
     pub(super) subject: &'a [u8],
     /// The key and its algorithm, with tag and length.
@@ -58,6 +67,7 @@ pub(super) struct Parts<'a> {
     extensions: Option<&'a [u8]>,
 }
 
+/// Splits a certificate into its parts. Unknown fields after the key are skipped.
 pub(super) fn parts(certificate: &[u8]) -> Option<Parts<'_>> {
     let (all, _) = expect(certificate, SEQUENCE)?;
     let (inner, rest) = expect(all, SEQUENCE)?;
@@ -65,12 +75,13 @@ pub(super) fn parts(certificate: &[u8]) -> Option<Parts<'_>> {
     let (algorithm, rest) = expect(rest, SEQUENCE)?;
     let (signed_with, _) = expect(algorithm, OID)?;
     let signature = bits(rest)?;
+    // The version is optional: a certificate without it is of version 1, and the number 0 means 1.
     let (mut version, mut rest) = (1, inner);
     if let Some((versions, behind)) = expect(rest, VERSION) {
         version = expect(versions, INTEGER)?.0.first()?.checked_add(1)?;
         rest = behind;
     }
-    // Serial number and algorithm; then issuer, validity, subject, key.
+    // Serial number and algorithm are skipped; then follow issuer, validity, subject and key.
     let (_, _, rest) = value(rest)?;
     let (_, rest) = expect(rest, SEQUENCE)?;
     let (issuer, rest) = expect(rest, SEQUENCE)?;
@@ -103,15 +114,18 @@ pub(super) fn parts(certificate: &[u8]) -> Option<Parts<'_>> {
     })
 }
 
-/// A string of whole bytes.
+/// The contents of a bit string of whole bytes.
 fn bits(bytes: &[u8]) -> Option<&[u8]> {
     let (unused, bytes) = expect(bytes, BITS)?.0.split_first()?;
     (*unused == 0).then_some(bytes)
 }
 
-/// `tls-server-end-point` of RFC 5929: the certificate's hash by the function of its signature, or SHA-256 where that is an older one.
-/// None for a signature that says no function, such as Ed25519.
+/// The channel binding `tls-server-end-point` of RFC 5929: the certificate's hash by the hash
+/// function of its signature, or SHA-256 if that function is MD5 or SHA-1. Returns `None` for a
+/// signature that names no hash function, such as Ed25519.
 pub(crate) fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
+    // PKCS #1 (1.2.840.113549.1.1) and ECDSA (1.2.840.10045.4). The bytes after these prefixes name
+    // the hash function.
     const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
     const ECDSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04];
     let signed_with = parts(certificate)?.signed_with;
@@ -137,20 +151,20 @@ pub(crate) fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// A certificate for people to read.
+/// What people read of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Summary {
-    /// `CN=…, O=…`
+    /// The owner, as `CN=…, O=…`.
     pub(super) subject: String,
     /// Who signed it.
     pub(super) issuer: String,
-    /// From when on it is good, in seconds since 1970 UTC.
+    /// From when on it is valid, in seconds since 1970 UTC.
     pub(super) begins_at: i64,
-    /// When it ends, likewise.
+    /// Until when it is valid, in seconds since 1970 UTC.
     pub(super) ends_at: i64,
 }
 
-/// What a certificate says; none where it does not parse.
+/// Summarizes a certificate. Returns `None` if it does not parse.
 pub(super) fn summary(certificate: &[u8]) -> Option<Summary> {
     let parts = parts(certificate)?;
     let (begins, rest) = moment(parts.validity)?;
@@ -162,12 +176,12 @@ pub(super) fn summary(certificate: &[u8]) -> Option<Summary> {
     })
 }
 
-/// Whether it is signed with its own key, by its own word.
+/// Whether a certificate names itself as its issuer. The signature is not checked.
 pub(super) fn is_own_issuer(certificate: &[u8]) -> bool {
     parts(certificate).is_some_and(|parts| parts.issuer == parts.subject)
 }
 
-/// Whether `root` bears the name of who signed `certificate`.
+/// Whether the subject of `root` is the issuer of `certificate`. The signature is not checked.
 pub(super) fn may_have_signed(root: &[u8], certificate: &[u8]) -> bool {
     match (parts(root), parts(certificate)) {
         (Some(root), Some(certificate)) => root.subject == certificate.issuer,
@@ -175,7 +189,8 @@ pub(super) fn may_have_signed(root: &[u8], certificate: &[u8]) -> bool {
     }
 }
 
-/// `YYMMDDHHMMSSZ` (`UTCTime`: 1950 to 2049) or `YYYYMMDDHHMMSSZ` (`GeneralizedTime`), in seconds since 1970 UTC, and the rest.
+/// Parses `YYMMDDHHMMSSZ` (`UTCTime`, 1950 to 2049) or `YYYYMMDDHHMMSSZ` (`GeneralizedTime`).
+/// Returns seconds since 1970 UTC and the bytes after the value.
 fn moment(bytes: &[u8]) -> Option<(i64, &[u8])> {
     let (tag, text, rest) = value(bytes)?;
     let text = std::str::from_utf8(text).ok()?;
@@ -192,7 +207,7 @@ fn moment(bytes: &[u8]) -> Option<(i64, &[u8])> {
     Some((days * 86_400 + i64::from(seconds), rest))
 }
 
-/// The parts of a name that people look at.
+/// The parts of a distinguished name that people look at.
 fn distinguished(name: &[u8]) -> String {
     attributes(name)
         .filter_map(|(kind, text)| {
@@ -209,7 +224,7 @@ fn distinguished(name: &[u8]) -> String {
         .join(", ")
 }
 
-/// Kind and text of the attributes of a name; those that are no UTF-8 are left out.
+/// Object identifier and text of a name's attributes. Those that are not UTF-8 are left out.
 fn attributes(name: &[u8]) -> impl Iterator<Item = (&[u8], &str)> {
     let mut rest = name;
     std::iter::from_fn(move || {
@@ -222,25 +237,26 @@ fn attributes(name: &[u8]) -> impl Iterator<Item = (&[u8], &str)> {
     .filter_map(|(kind, text)| Some((kind, std::str::from_utf8(text).ok()?)))
 }
 
-/// The common name, where the certificate has no alternative names at all: what libpq and MySQL's clients look at then, and the TLS
-/// library never does.
+/// The common name, if the certificate has no alternative names at all. libpq and MySQL's clients
+/// look at it in that case, and rustls never does.
 pub(super) fn common_name_only(certificate: &[u8]) -> Option<&str> {
     let parts = parts(certificate)?;
     if alternative_names(&parts).is_some() {
         return None;
     }
-    // A name with a byte of zero in it is a trick.
+    // A NUL byte in a name is an attack: some programs read only the part before it.
     let names = attributes(parts.subject).filter(|(kind, name)| *kind == COMMON_NAME && !name.contains('\0'));
     names.last().map(|(_, name)| name)
 }
 
-/// The contents of the extension with alternative names.
+/// The contents of the extension with the alternative names. The extension counts as present, with
+/// no names, even if its contents do not parse.
 fn alternative_names<'a>(parts: &Parts<'a>) -> Option<&'a [u8]> {
     let mut rest = parts.extensions.unwrap_or_default();
     while let Some((extension, behind)) = expect(rest, SEQUENCE) {
         let (kind, extension) = expect(extension, OID)?;
         if kind == ALTERNATIVE_NAMES {
-            // A mark whether it is critical may stand before it.
+            // A flag that says whether the extension is critical may come before its contents.
             let (tag, _, after) = value(extension)?;
             let names = if tag == OCTETS { extension } else { after };
             return Some(
@@ -254,7 +270,8 @@ fn alternative_names<'a>(parts: &Parts<'a>) -> Option<&'a [u8]> {
     None
 }
 
-/// All that a certificate is for, for people to read: names and addresses.
+/// The DNS names and IP addresses that a certificate is for, or its common name if there are no
+/// alternative names. For people to read.
 pub(super) fn hosts(certificate: &[u8]) -> Vec<String> {
     const NAME: u8 = 0x82;
     const ADDRESS: u8 = 0x87;
@@ -274,12 +291,14 @@ pub(super) fn hosts(certificate: &[u8]) -> Vec<String> {
     found
 }
 
+/// An IPv4 or IPv6 address from its 4 or 16 bytes.
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
     four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
-/// Whether a name of a certificate, perhaps `*.domain`, is that of a host.
+/// Whether a name in a certificate matches a host. `*.domain` matches exactly one label, and the
+/// domain must have at least two. Letter case does not matter.
 pub(super) fn names(pattern: &str, host: &str) -> bool {
     if pattern.eq_ignore_ascii_case(host) {
         return true;

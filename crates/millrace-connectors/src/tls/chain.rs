@@ -1,4 +1,5 @@
-//! What a server shows of itself, and who vouches for it.
+//! Judges the certificate chain that a server has sent, for `doctor` and for tools that need the
+//! root certificate.
 
 use base64ct::{Base64, Encoding};
 use millrace_engine::error::Result;
@@ -8,32 +9,32 @@ use super::refusal::Refusal;
 use super::verifier::Chain;
 use super::{Asked, certificate, roots};
 
-/// A certificate.
+/// A certificate of a chain, as tools and people read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
-    /// As files have it, with its line of `BEGIN`.
+    /// In PEM, with the line `BEGIN CERTIFICATE`.
     pub pem: String,
-    /// Whom it is for: `CN=…, O=…`.
+    /// The owner, as `CN=…, O=…`.
     pub subject: String,
     /// Who signed it.
     pub issuer: String,
-    /// When it ends, in seconds since 1970 UTC.
+    /// Until when it is valid, in seconds since 1970 UTC.
     pub ends_at: i64,
 }
 
-/// What a server showed when it was asked for TLS.
+/// The certificate chain that a server sent in a TLS handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateChain {
-    /// The certificates that it sent, its own first.
+    /// The certificates that the server sent, its own first. Those that do not parse are left out.
     pub sent: Vec<Certificate>,
-    /// The hosts that its own is for.
+    /// The hosts that the server's own certificate is for.
     pub hosts: Vec<String>,
-    /// The root that vouches for them: among those that are trusted for this connection. Tools that ask for a file of root certificates
-    /// are served by this one.
+    /// The trusted root certificate that the chain ends at. Tools that want a file of root
+    /// certificates can use this one.
     pub root: Option<Certificate>,
-    /// Whether its certificate names the host, and is trusted.
+    /// Whether the server's certificate is trusted and names the host.
     pub names_host: bool,
-    /// Why it is not trusted; none where it is, but for the name.
+    /// Why it is not trusted; `None` if it is, even if it names another host.
     pub problem: Option<String>,
 }
 
@@ -41,13 +42,15 @@ pub struct CertificateChain {
 #[derive(Debug)]
 pub(crate) struct Judged {
     pub(crate) chain: CertificateChain,
-    /// Why its own is not trusted.
+    /// Why the server's own certificate is not trusted.
     pub(crate) refusal: Option<Refusal>,
-    /// Whose it is, where it is trusted and does not name the host.
+    /// The name mismatch, if the certificate is trusted but does not name the host.
     pub(crate) name: Option<Refusal>,
 }
 
-/// The verdict on what a server has sent, its own certificate first.
+/// Judges the certificates that a server has sent, its own first. Reads the root certificates, so
+/// it blocks. A certificate that is refused is a verdict; an error means that the roots cannot be
+/// used.
 pub(crate) fn judge(
     asked: &Asked,
     sent: &[CertificateDer<'static>],
@@ -77,9 +80,10 @@ pub(crate) fn judge(
     }
     let wrong_name = verify(known.clone(), true)?;
     chain.names_host = wrong_name.is_none();
+    // The library does not say which root it used. Each root whose name fits is tried alone.
     for candidate in known {
         let signed = sent.iter().any(|one| certificate::may_have_signed(&candidate, one));
-        // Roots of one name may have several keys.
+        // Several roots may share a name and differ in their keys.
         if signed && verify(vec![candidate.clone()], false)?.is_none() {
             chain.root = shown(&candidate);
             break;
@@ -88,6 +92,7 @@ pub(crate) fn judge(
     Ok(Judged { chain, refusal: None, name: wrong_name })
 }
 
+/// Describes a certificate, or returns `None` if it does not parse.
 fn shown(certificate: &CertificateDer<'_>) -> Option<Certificate> {
     let summary = certificate::summary(certificate)?;
     Some(Certificate {
@@ -98,7 +103,7 @@ fn shown(certificate: &CertificateDer<'_>) -> Option<Certificate> {
     })
 }
 
-/// RFC 7468: Base64 in lines of 64.
+/// Encodes a certificate in PEM (RFC 7468): Base64 in lines of 64 characters.
 fn pem(der: &[u8]) -> String {
     let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
     for line in der.chunks(48) {

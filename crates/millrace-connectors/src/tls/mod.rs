@@ -1,4 +1,10 @@
-//! TLS to servers, on rustls: what a connection asks of the other side's certificate, and why it is refused.
+//! TLS to servers, on rustls: what a connection requires of the server's certificate, and why it is
+//! refused.
+//!
+//! Both database connectors use it. [`Asked`] says what is required and makes rustls's
+//! configuration from it. Beyond what rustls does, it accepts certificates of X.509 version 1 from
+//! a file of one's own, looks at the common name if there are no alternative names, and explains
+//! refusals in words (ADR 16).
 
 pub(crate) mod certificate;
 pub(crate) mod chain;
@@ -20,43 +26,46 @@ pub(crate) use refusal::{Refusal, day};
 pub(crate) use roots::{Roots, roots};
 use verifier::{Believed, Chain};
 
-/// How much of a server's certificate is looked at.
+/// How much of a server's certificate is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Check {
-    /// Nothing: whoever answers is believed.
+    /// Nothing: any server is accepted.
     Nothing,
-    /// That somebody who is trusted signed it, and that it is good today.
+    /// A trusted authority signed it, and its dates are valid today.
     Signed,
-    /// The same, and that it names the host.
+    /// The same, and it names the host.
     Named,
 }
 
-/// What a connection asks for.
+/// What a connection requires of TLS.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
+    /// How much of the certificate is checked.
     pub(crate) check: Check,
+    /// The authorities that are trusted.
     pub(crate) roots: Roots,
-    /// Certificate and key of this side (PEM).
+    /// PEM files with the client certificate and its key.
     pub(crate) client: Option<(PathBuf, PathBuf)>,
-    /// Whether only TLS 1.3 will do.
+    /// Whether only TLS 1.3 is accepted.
     pub(crate) only_13: bool,
-    /// The protocol inside, where the server wants to know before.
+    /// The protocol for ALPN, for servers that need to know it during the handshake.
     pub(crate) protocol: Option<&'static [u8]>,
-    /// What kind of failure it is where a file cannot be used.
+    /// The kind of the error if a file cannot be used.
     pub(crate) failure: ErrorKind,
 }
 
 impl Asked {
-    /// For the library. Reads the files that are needed, and blocks for as long.
+    /// Makes the configuration for rustls. Reads the files that are needed, so it blocks.
     pub(crate) fn config(&self) -> Result<Arc<ClientConfig>> {
         self.with(self.verifier()?)
     }
 
-    /// The same, but any certificate is taken, to look at it.
+    /// Like [`Self::config`], but any certificate is accepted, so that it can be inspected.
     pub(crate) fn onlooker(&self) -> Result<Arc<ClientConfig>> {
         self.with(Believed::Anybody)
     }
 
+    /// Makes the verifier. The root certificates are read only if they are needed.
     fn verifier(&self) -> Result<Believed> {
         Ok(match self.check {
             Check::Nothing => Believed::Anybody,
@@ -67,6 +76,7 @@ impl Asked {
         })
     }
 
+    /// Makes the configuration with a verifier and, if there is one, the client certificate.
     fn with(&self, believed: Believed) -> Result<Arc<ClientConfig>> {
         let versions: &[&rustls::SupportedProtocolVersion] =
             if self.only_13 { &[&rustls::version::TLS13] } else { rustls::ALL_VERSIONS };
@@ -99,6 +109,7 @@ impl Asked {
     }
 }
 
+/// The cryptography provider (ring), made once.
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     Arc::clone(PROVIDER.get_or_init(|| Arc::new(ring::default_provider())))

@@ -1,4 +1,7 @@
-//! Why a server's certificate is refused, in words.
+//! Explains in words why a server's certificate is refused.
+//!
+//! A [`Refusal`] travels through rustls inside its error type and is taken out again where the
+//! handshake fails.
 
 use std::fmt;
 use std::io;
@@ -10,35 +13,38 @@ use rustls::{CertificateError, OtherError};
 
 use super::certificate;
 
-/// Why a server's certificate is not what was asked for. Reads on from “its certificate …”.
+/// Why a server's certificate is refused. Its text continues a sentence that begins with the
+/// server: “its certificate …”.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// It is another host's.
+    /// It names other hosts, or none.
     Name {
         /// The host that was asked for.
         host: String,
-        /// What it is for.
+        /// The hosts that it names.
         names: Vec<String>,
     },
-    /// Nobody who is trusted has signed it.
+    /// No trusted authority signed it.
     Unknown {
-        /// Who has.
+        /// Who signed it.
         issuer: String,
     },
-    /// Nobody but itself has.
+    /// It is signed only by itself, and is not trusted.
     Own,
-    /// It was good until that second since 1970 UTC; none where that is one of those that vouch for it.
+    /// Its validity ended at this second since 1970 UTC. `None` if a certificate of an authority in
+    /// its chain has ended.
     Ended(Option<i64>),
-    /// It will be good from that second on.
+    /// Its validity begins at this second since 1970 UTC. `None` if that is a certificate of an
+    /// authority.
     Early(Option<i64>),
-    /// It is one for another purpose.
+    /// It is not a certificate for servers.
     Purpose,
-    /// It cannot be used; why.
+    /// It cannot be used, for the reason given.
     Unusable(String),
 }
 
 impl Refusal {
-    /// The library's words in ours.
+    /// Converts an error of rustls about the certificate `own`.
     pub(super) fn of(error: &CertificateError, own: &[u8], server_name: &ServerName<'_>) -> Self {
         let summary = certificate::summary(own);
         match error {
@@ -52,6 +58,8 @@ impl Refusal {
             CertificateError::Expired => Self::Ended(None),
             CertificateError::ExpiredContext { not_after, .. } => {
                 let ends = i64::try_from(not_after.as_secs()).ok();
+                // The error may be about another certificate of the chain; then its date is not
+                // that of `own`.
                 Self::Ended(summary.map(|summary| summary.ends_at).filter(|at| Some(*at) == ends))
             }
             CertificateError::NotValidYet => Self::Early(None),
@@ -62,24 +70,24 @@ impl Refusal {
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
                 Self::Purpose
             }
-            // An authority's that stands for itself.
+            // A self-signed certificate of an authority that the server uses as its own.
             CertificateError::Other(_) if is_purpose(error) && certificate::is_own_issuer(own) => Self::Own,
             CertificateError::Other(_) if is_purpose(error) => Self::Purpose,
             other => Self::Unusable(other.to_string()),
         }
     }
 
-    /// As the library passes it on.
+    /// Wraps the refusal in rustls's error type.
     pub(super) fn into_error(self) -> rustls::Error {
         CertificateError::Other(OtherError(Arc::new(self))).into()
     }
 
-    /// The refusal in an error of a handshake, where it is one.
+    /// Takes the refusal out of an I/O error of a handshake, if it is one.
     pub(crate) fn within(error: &io::Error) -> Option<Self> {
         Self::inside(error.get_ref()?.downcast_ref::<rustls::Error>()?)
     }
 
-    /// The refusal that an error of the library is.
+    /// Takes the refusal out of rustls's error. Any other error becomes [`Self::Unusable`].
     pub(super) fn from_error(error: &rustls::Error) -> Self {
         Self::inside(error).unwrap_or_else(|| Self::Unusable(error.to_string()))
     }
@@ -120,18 +128,19 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// The day of a second since 1970, in UTC.
+/// The day of a second since 1970 UTC, such as `2026-11-24`.
 pub(crate) fn day(second: i64) -> String {
     let (year, month, day) = civil_from_days(second.div_euclid(86_400));
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// The chain is good, the name is another's.
+/// Whether the error says that the chain is valid and only the name does not match.
 pub(super) fn is_name(error: &CertificateError) -> bool {
     matches!(error, CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })
 }
 
-/// The certificate is an authority's. Its dates were looked at before.
+/// Whether the error says that the certificate is that of an authority. The library has checked its
+/// dates before.
 pub(super) fn is_purpose(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity"))
 }

@@ -1,4 +1,4 @@
-//! Who may sign a server's certificate.
+//! Loads the root certificates: the authorities that may sign a server's certificate.
 
 use std::path::PathBuf;
 
@@ -7,18 +7,19 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-/// Who may sign a server's certificate.
+/// Which authorities may sign a server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Roots {
-    /// Mozilla's, which are built in, and the system's.
+    /// Those of Mozilla, which are built in, and those of the system.
     Public,
-    /// The system's.
+    /// Those of the system.
     System,
-    /// Those in a file (PEM).
+    /// Those in a PEM file.
     File(PathBuf),
 }
 
-/// Their certificates, whole. An error is of that kind.
+/// Returns the complete certificates. Reads files, so it blocks. If there is no certificate or a
+/// file cannot be read, the error is of kind `failure`.
 pub(crate) fn roots(roots: &Roots, failure: ErrorKind) -> Result<Vec<CertificateDer<'static>>> {
     let system = || rustls_native_certs::load_native_certs().certs;
     let unusable = |message: String| Error::new(failure, message);
@@ -47,7 +48,8 @@ pub(crate) fn roots(roots: &Roots, failure: ErrorKind) -> Result<Vec<Certificate
     Ok(found)
 }
 
-/// A store of certificates that may sign. Some that systems bring along do not parse; they are left out.
+/// Makes rustls's store of trusted certificates. Some certificates of systems do not parse; they
+/// are left out.
 pub(super) fn store(certificates: &[CertificateDer<'static>]) -> RootCertStore {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(certificates.iter().cloned());

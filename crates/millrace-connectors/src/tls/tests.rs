@@ -33,7 +33,7 @@ impl Made {
         params.signed_by(&self.key, &self.root).expect("a certificate")
     }
 
-    /// The verdict of a mode with a file of roots.
+    /// The verdict of a check with a file of roots, as text.
     fn verdict(&self, check: Check, roots: &str, presented: &Certificate, host: &str) -> Result<(), String> {
         let file = self.folder.path().join("roots.crt");
         std::fs::write(&file, roots).expect("a file");
@@ -123,7 +123,7 @@ fn who_is_trusted() {
 fn public_roots_are_there_without_a_file() {
     let found = roots(&Roots::Public, ErrorKind::SourceUnreachable).expect("roots");
     assert!(found.len() > 100, "{}", found.len());
-    // Let's Encrypt's, by which Neon and others are signed.
+    // A root of Let's Encrypt, which signs the certificates of Neon and others.
     let isrg = found
         .iter()
         .filter_map(|root| certificate::summary(root))

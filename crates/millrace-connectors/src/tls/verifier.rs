@@ -1,4 +1,9 @@
-//! Who is believed to be the server that was asked for.
+//! Decides whether a server's certificate is accepted, as rustls's certificate verifier.
+//!
+//! rustls's own verifier does most of the work. This module adds what it refuses although database
+//! clients accept it: a name mismatch if the name is not checked, the common name if there are no
+//! alternative names, a server's own certificate in the file of roots, and certificates of version
+//! 1.
 
 use std::sync::Arc;
 
@@ -14,34 +19,39 @@ use super::refusal::{Refusal, is_name, is_purpose};
 use super::roots::{Roots, store};
 use super::{Asked, provider};
 
-/// Checks that a trusted authority signed the certificate, and perhaps that it names the host.
+/// Checks that a trusted authority signed the certificate and, if asked, that it names the host.
 #[derive(Debug)]
 pub(super) struct Chain {
     inner: Arc<WebPkiServerVerifier>,
-    /// Certificates of a file of one's own. They may be a server's own, self-signed, which is trusted as it is; and they may have signed
+    /// The certificates of a file of roots; empty otherwise. They may include a server's own
+    /// self-signed certificate, which is then trusted as it is, and authorities that signed
     /// certificates of version 1.
     pinned: Vec<CertificateDer<'static>>,
+    /// Whether the certificate must name the host.
     names: bool,
 }
 
 impl Chain {
-    /// Trusts these certificates of the roots that are asked for.
+    /// Trusts these certificates, which come from the roots in `asked`. Fails if none of them can
+    /// be used.
     pub(super) fn new(certificates: Vec<CertificateDer<'static>>, asked: &Asked, names: bool) -> Done<Self> {
         let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(store(&certificates)), provider())
             .build()
             .map_err(|error| {
                 Failure::new(asked.failure, "none of the root certificates can be used").caused_by(error)
             })?;
-        // Thousands of public ones need no look at each, and never are a server's own.
+        // Public roots are many and never a server's own certificate, so they are not compared one
+        // by one.
         let pinned = if matches!(asked.roots, Roots::File(_)) { certificates } else { Vec::new() };
         Ok(Self { inner, pinned, names })
     }
 
+    /// Whether the file of roots contains exactly this certificate.
     fn is_pinned(&self, certificate: &CertificateDer<'_>) -> bool {
         self.pinned.iter().any(|pinned| pinned == certificate)
     }
 
-    /// The verdict on the chain and, where that was asked for, on the name.
+    /// Checks the chain and, if asked, the name.
     pub(super) fn verify(
         &self,
         own: &CertificateDer<'_>,
@@ -60,7 +70,7 @@ impl Chain {
         Err(Refusal::Name { host: host.into_owned(), names: certificate::hosts(own) }.into_error())
     }
 
-    /// The verdict on the chain, and whether the name is still to be looked at.
+    /// Checks the chain, and returns whether the name matches or has still to be checked.
     fn chain(
         &self,
         own: &CertificateDer<'_>,
@@ -79,7 +89,8 @@ impl Chain {
         match self.inner.verify_server_cert(own, intermediates, server_name, ocsp, now) {
             Ok(_) => Ok(Named::Yes),
             Err(Error::InvalidCertificate(error)) if is_name(&error) => Ok(Named::Open),
-            // A server's own certificate as its root: an authority's is not let pass as a server's by the library.
+            // A server's own certificate in the file of roots. rustls does not accept the
+            // certificate of an authority as that of a server.
             Err(Error::InvalidCertificate(error)) if self.is_pinned(own) && is_purpose(&error) => {
                 let parsed = rustls::server::ParsedCertificate::try_from(own)?;
                 let named = rustls::client::verify_server_name(&parsed, server_name).is_ok();
@@ -90,8 +101,9 @@ impl Chain {
         }
     }
 
-    /// A certificate of version 1 is trusted where a file of one's own has it, or the authority that signed it, without others between:
-    /// it says of nothing for what it may be used.
+    /// Checks a certificate of version 1. It is trusted only if the file of roots contains it or
+    /// the authority that signed it directly: version 1 cannot say what a certificate may be used
+    /// for, so no chain is followed.
     fn first_version(
         &self,
         own: &CertificateDer<'_>,
@@ -119,18 +131,21 @@ impl Chain {
     }
 }
 
-/// Whether the certificate names the host, as far as the library looks.
+/// Whether the certificate names the host, as far as rustls has checked.
 enum Named {
+    /// It does.
     Yes,
+    /// Not yet known to.
     Open,
 }
 
-/// Who is believed.
+/// Which servers are accepted.
 #[derive(Debug)]
 pub(super) enum Believed {
-    /// Whoever has the key of the certificate that they show: TLS without knowing with whom.
+    /// Any server that has the key of the certificate it shows: encrypted, but with an unknown
+    /// server.
     Anybody,
-    /// Whom an authority has signed for.
+    /// Servers with a certificate that a trusted authority signed.
     Signed(Chain),
 }
 

@@ -1,29 +1,34 @@
-//! Values that a reader has chosen, compared in the column's own type: `1`, `1.0` and `1e0` are one number, whatever text a warehouse
-//! makes of it.
+//! Parses filter values that a reader has chosen into the type of the column.
+//!
+//! Values are compared in the column's own type, so `1`, `1.0` and `1e0` are the same number
+//! regardless of how a warehouse formats it.
 
 use std::collections::BTreeMap;
 
 use crate::schema::DataType;
 use crate::value::{Value, days_from_civil};
 
-/// Logical types of a view's dimensions, by name of the dimension; none for a type that has no logical one. Of the time it is the type of
-/// the column itself. A dimension that is missing is compared as text.
+/// Logical types of a view's dimensions, by dimension name. `None` means that the column's type has
+/// no logical type. For the time dimension it is the type of the column itself. A dimension that is
+/// missing is compared as text.
 pub type DimensionTypes = BTreeMap<String, Option<DataType>>;
 
-/// Digits of an exact number at most, so that `1e999999999` makes no gigabyte of zeros.
+/// Maximum number of digits of an exact number, so that `1e999999999` does not allocate a gigabyte
+/// of zeros.
 const MOST_DIGITS: i64 = 200;
 
-/// How values of a column are compared.
+/// How the values of a column are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comparison {
     /// As values of this type.
     Typed(DataType),
-    /// By the text that the warehouse makes of them: types without an order or an equality that all warehouses share.
+    /// By the text that the warehouse produces. For types without an order or equality that all
+    /// warehouses share.
     Text,
 }
 
 impl Comparison {
-    /// For a column of that type.
+    /// The comparison for a column of this type.
     pub(super) fn of(data_type: Option<DataType>) -> Self {
         use DataType::{Bytes, Interval, Json, Text};
         match data_type {
@@ -32,7 +37,7 @@ impl Comparison {
         }
     }
 
-    /// SQL of the column as it is compared and offered.
+    /// SQL of the column, as filters compare it and as options list it.
     pub(super) fn column(self, column: &str) -> String {
         match self {
             Self::Typed(_) => column.to_owned(),
@@ -40,13 +45,15 @@ impl Comparison {
         }
     }
 
-    /// The value that a text means in a typed column; none where it means none of that type's.
+    /// Parses a text for a typed column. Returns `None` if the type has no such value, or if values
+    /// are compared as text.
     pub(super) fn value(self, text: &str) -> Option<Value> {
         let Self::Typed(data_type) = self else { return None };
         parse(text, data_type)
     }
 
-    /// SQL of a parameter: a cast where a warehouse would not take the parameter's type for the column's.
+    /// SQL of a parameter. Adds a cast if a warehouse would not convert the parameter to the
+    /// column's type.
     pub(super) fn parameter(self, parameter: &str) -> String {
         let Self::Typed(data_type) = self else { return parameter.to_owned() };
         let cast = match data_type {
@@ -54,7 +61,7 @@ impl Comparison {
             DataType::Decimal { precision, scale } if precision <= 38 => {
                 format!("decimal({precision},{scale})")
             }
-            // No bounds: only PostgreSQL has such numbers.
+            // Without precision and scale: only PostgreSQL has decimals of more than 38 digits.
             DataType::Decimal { .. } => "numeric".to_owned(),
             DataType::Date => "date".to_owned(),
             DataType::Timestamp => "timestamp".to_owned(),
@@ -65,7 +72,7 @@ impl Comparison {
     }
 }
 
-/// The value of a type that a text of a filter means; none where the type has no such value.
+/// Parses a filter text as a value of the type. Returns `None` if the type has no such value.
 fn parse(text: &str, data_type: DataType) -> Option<Value> {
     use DataType::{
         Boolean, Date, Decimal, Float32, Float64, Int8, Int16, Int32, Int64, Timestamp, TimestampTz, UInt8,
@@ -88,7 +95,7 @@ fn parse(text: &str, data_type: DataType) -> Option<Value> {
         Decimal { precision, scale } => {
             let digits = Digits::of(text)?;
             let fits = precision > 38 || digits.fits(usize::from(precision), usize::from(scale));
-            // As text: it may have more digits than a number of the core.
+            // As text, because it may have more digits than `Value::Decimal` can hold.
             fits.then(|| Value::Text(digits.to_string()))
         }
         Float32 => text.parse::<f32>().ok().map(|x| Value::Float(x.into())),
@@ -100,12 +107,13 @@ fn parse(text: &str, data_type: DataType) -> Option<Value> {
     }
 }
 
-/// How many digits of an exact number stand before the point and behind it, zeros that change nothing left out; none for what is none.
+/// The number of digits of an exact number before and after the point, without insignificant zeros.
+/// Returns `None` if the text is not such a number.
 pub(crate) fn digits(text: &str) -> Option<(usize, usize)> {
     Digits::of(text).map(|digits| (digits.whole.len(), digits.fraction.len()))
 }
 
-/// The digits of an exact number, without zeros that change nothing.
+/// An exact number as its digits, without insignificant zeros.
 struct Digits {
     negative: bool,
     whole: String,
@@ -113,7 +121,8 @@ struct Digits {
 }
 
 impl Digits {
-    /// Of `-12.50`, `1e3`; none for what is no finite number, or has too many digits.
+    /// Parses a number such as `-12.50` or `1e3`. Returns `None` if the text is not a finite number
+    /// or exceeds [`MOST_DIGITS`].
     fn of(text: &str) -> Option<Self> {
         let (negative, rest) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -132,28 +141,30 @@ impl Digits {
         let point = i64::try_from(whole.len()).ok()?.checked_add(exponent)?;
         let length = i64::try_from(digits.len()).ok()?;
         if !(-MOST_DIGITS..=MOST_DIGITS).contains(&point) || length > MOST_DIGITS {
-            // Zero has no digits, wherever its point stands.
+            // Zero is valid with any exponent.
             return digits.bytes().all(|b| b == b'0').then(|| Self {
                 negative: false,
                 whole: String::new(),
                 fraction: String::new(),
             });
         }
+        // Pads with zeros, so that the point lies within the digits.
         let before = usize::try_from((-point).max(0)).ok()?;
         let after = usize::try_from((point - length).max(0)).ok()?;
         let padded = format!("{}{digits}{}", "0".repeat(before), "0".repeat(after));
         let (whole, fraction) = padded.split_at(usize::try_from(point.max(0)).ok()?);
         let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+        // There is no negative zero.
         let negative = negative && !(whole.is_empty() && fraction.is_empty());
         Some(Self { negative, whole: whole.to_owned(), fraction: fraction.to_owned() })
     }
 
-    /// Whether a number of so many digits, of which `scale` stand after the point, holds it exactly.
+    /// Whether a decimal with this precision and scale can hold the number exactly.
     fn fits(&self, precision: usize, scale: usize) -> bool {
         self.fraction.len() <= scale && self.whole.len() + scale <= precision
     }
 
-    /// The integer; none where it has a fraction.
+    /// The number as an integer; `None` if it has a fraction or does not fit.
     fn whole(&self) -> Option<i128> {
         if !self.fraction.is_empty() {
             return None;
@@ -171,7 +182,8 @@ impl std::fmt::Display for Digits {
     }
 }
 
-/// The day number of `YYYY-MM-DD`, as [`Value`] prints it: years before 0 and of more than four digits too.
+/// The day number of `YYYY-MM-DD`, in the format that [`Value`] prints. Accepts negative years and
+/// years of up to seven digits.
 fn day(text: &str) -> Option<i64> {
     let (negative, rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -179,7 +191,7 @@ fn day(text: &str) -> Option<i64> {
     };
     let mut parts = rest.splitn(3, '-');
     let (year, month, dom) = (parts.next()?, parts.next()?, parts.next()?);
-    // The sign is one of the four characters that a year has at least.
+    // `Value` pads a year to four characters including the sign.
     let least = if negative { 3 } else { 4 };
     if !(least..=7).contains(&year.len()) || month.len() != 2 || dom.len() != 2 {
         return None;
@@ -191,10 +203,12 @@ fn day(text: &str) -> Option<i64> {
     }
     let year = if negative { -year } else { year };
     let days = days_from_civil(year, month, dom);
+    // The round trip rejects days that do not exist, such as 31 April.
     (crate::value::civil_from_days(days) == (year, month, dom)).then_some(days)
 }
 
-/// Microseconds of `YYYY-MM-DDTHH:MM:SS[.ffffff]`, with a blank in the place of `T` too.
+/// Microseconds since 1970-01-01 of `YYYY-MM-DDTHH:MM:SS[.ffffff]`; a blank is accepted in place of
+/// `T`.
 fn micros(text: &str) -> Option<i64> {
     let (date, time) = text.split_once(['T', ' '])?;
     let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));

@@ -1,4 +1,4 @@
-//! Semantic views, compiled: metrics and dimensions to SQL, and what comes back to exact numbers.
+//! Semantic views: compiles metrics and dimensions to SQL, and results to exact numbers.
 
 pub mod filter;
 pub mod options;

@@ -1,4 +1,4 @@
-//! The values that a dimension has, for whoever is to choose among them.
+//! Compiles the query for the values of a dimension, which a reader can choose from.
 
 use crate::diagnostic::Diagnostic;
 use crate::metric::filter::DimensionTypes;
@@ -8,15 +8,18 @@ use crate::name::Ident;
 use crate::sql::dialect::Dialect;
 use crate::value::Value;
 
-/// Values that are listed at most.
+/// Maximum number of listed values.
 pub const MOST_OPTIONS: usize = 1_000;
 
 impl SemanticView {
-    /// A statement of the distinct values of a dimension, and its parameters. The first column is the value as the column's type has it, or as
-    /// text where values of it are compared as text; of the time it is the day. The second is in every row how many values there are in all. The rows
-    /// are in the values' own order, NULL first, at most [`MOST_OPTIONS`].
+    /// A statement that lists the distinct values of a dimension, and its parameters.
     ///
-    /// With a text to look for, only those whose text has it in it, without regard to case and accents as [`Dialect::folded`] has it; NULL never.
+    /// The first column is the value: in the column's type, as text if values are compared as text,
+    /// or as a day for the time dimension. The second column is the total number of values, the
+    /// same in each row. Rows are in the values' order, NULL first, at most [`MOST_OPTIONS`].
+    ///
+    /// `search` restricts the values to those whose text contains the given text, ignoring case and
+    /// accents as defined by [`Dialect::folded`]. NULL never matches.
     pub fn compile_options(
         &self,
         name: &str,
@@ -37,8 +40,9 @@ impl SemanticView {
                 (format!("\nwhere strpos({within}, {looked_for}) > 0"), vec![Value::Text(text.into())])
             }
         };
-        // A dimension of a joined table may be NULL for want of a partner: offered only when it is so in the base's rows,
-        // which costs a join; the joined table's own values are what people look for.
+        // A dimension of a joined model is also NULL for base rows without a partner. That NULL is
+        // not offered, because finding it would cost a join, and readers look for the joined
+        // model's own values.
         let sql = format!(
             "select found.kept as value, count(*) over () as total\n\
              from (select distinct {column} as kept from {table}) as found{condition}\n\

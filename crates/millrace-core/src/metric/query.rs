@@ -1,4 +1,8 @@
-//! A question about metrics, as one SQL statement. Portable SQL.
+//! Compiles a question about metrics to one SQL statement. The SQL is portable.
+//!
+//! A statement selects the dimensions first, then the aggregates that the metrics need, each
+//! aggregate once. Joins are added only for models that a column comes from. Values are bound as
+//! parameters; ratios and averages are divided afterwards, in [`crate::metric::result`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -14,69 +18,73 @@ use crate::sql::spelling::{Spelling, respelled};
 use crate::suggest::did_you_mean;
 use crate::value::Value;
 
-/// Values to keep of a dimension; `None` is SQL's NULL.
+/// Values to keep, by dimension name; `None` is SQL's NULL.
 pub type Filters = BTreeMap<String, Vec<Option<String>>>;
 
-/// A question about metrics.
+/// A question: which metrics, by which dimensions, over which rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MetricQuery {
-    /// Metrics, at least one.
+    /// Names of metrics.
     pub metrics: Vec<String>,
-    /// Dimensions; the time dimension is cut by `grain`.
+    /// Names of dimensions. The time dimension is truncated to `grain`.
     pub dimensions: Vec<String>,
-    /// The time step; needed where the time dimension is among the dimensions.
+    /// The time step; required if the time dimension is among the dimensions.
     pub grain: Option<Grain>,
-    /// Days; all where there is none.
+    /// The days to include; `None` includes all.
     pub days: Option<Days>,
     /// Values to keep.
     pub filters: Filters,
-    /// Metrics or dimensions to order by, each with whether the greatest comes first. Dimensions break ties.
+    /// Metrics or dimensions to order by, each with `true` for descending order. Ties are ordered
+    /// by the dimensions.
     pub order: Vec<(String, bool)>,
-    /// Rows at most.
+    /// Maximum number of rows.
     pub limit: Option<usize>,
 }
 
-/// A statement and how its columns make up the answer.
+/// A statement, and how to build the answer from its columns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compiled {
     /// SQL with parameters `$1` ….
     pub sql: String,
-    /// Their values.
+    /// Values of the parameters.
     pub params: Vec<Value>,
-    /// One for each metric asked for.
+    /// The columns of each metric, in the order of the question.
     pub metrics: Vec<MetricColumns>,
-    /// Number of dimensions; they are the first columns.
+    /// Number of dimensions, which are the first columns.
     pub dimensions: usize,
-    /// The limit that was asked for; the statement asks for one row more, to know whether there are more.
+    /// The requested limit. The statement returns one more row, which shows that the answer is
+    /// truncated.
     pub limit: Option<usize>,
 }
 
-/// The columns of the statement that make up a metric.
+/// The columns of the statement that a metric is computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricColumns {
-    /// This one.
+    /// The value of this column.
     One(usize),
-    /// This one divided by that one.
+    /// The first column divided by the second.
     Quotient(usize, usize),
 }
 
-/// Tables by model name.
+/// Physical tables by model name.
 pub type Tables = BTreeMap<String, Table>;
 
-/// A model's table.
+/// The physical table of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// Where it is.
+    /// Schema and name.
     pub relation: Relation,
-    /// Its columns, by which those of semantic views are found without regard to letter case.
+    /// Its columns, used to resolve the names of semantic views regardless of case.
     pub spelling: Spelling,
 }
 
+/// An error without a place: the question comes from a request, not from a file.
 fn bad(message: String, hint: Option<String>, code: Code) -> Box<Diagnostic> {
     Box::new(Diagnostic::error(code, message).maybe_hint(hint))
 }
 
 impl SemanticView {
+    /// The dimension with this name; the error suggests a similar one.
     pub(super) fn known_dimension(&self, name: &str) -> Result<&Dimension, Box<Diagnostic>> {
         self.dimension(name).ok_or_else(|| {
             let names = self.dimensions.iter().map(|dimension| dimension.name.text.as_str());
@@ -85,8 +93,11 @@ impl SemanticView {
         })
     }
 
-    /// Compiles a question. `tables` gives the physical table of every model that the view reads, `types` decides how values of
-    /// filters and days are compared.
+    /// Compiles a question. `tables` holds the physical tables of published models. `types`
+    /// determines how values of filters and days are compared.
+    ///
+    /// Fails if a name is unknown, the question is empty, the time dimension has no grain, a range
+    /// is given for a view without time, or a model is not published.
     pub fn compile_query(
         &self,
         query: &MetricQuery,
@@ -123,7 +134,8 @@ impl SemanticView {
         })
     }
 
-    /// A statement of one row: the first and the last day with data; none where the view has no time.
+    /// A statement with one row: the first and the last day that have data. Returns `None` if the
+    /// view has no time or its base has no table.
     pub fn compile_extent(&self, tables: &Tables) -> Option<String> {
         let base = tables.get(&self.base.text)?;
         let time = Ident::new(base.spelling.column(&self.time.as_ref()?.text));
@@ -133,7 +145,8 @@ impl SemanticView {
         ))
     }
 
-    /// A statement whose columns have the types of these dimensions of the view, at least one, in their order.
+    /// A statement whose columns have the types of the given dimensions, in their order. At least
+    /// one dimension is required.
     pub fn compile_types(
         &self,
         tables: &Tables,
@@ -149,7 +162,8 @@ impl SemanticView {
     }
 }
 
-/// SQL of a dimension's column as filters compare it, and how.
+/// The SQL by which filters compare a dimension's column, and how values are compared. The time
+/// dimension is compared by day.
 pub(super) fn compared(dimension: &Dimension, column: &str, types: &DimensionTypes) -> (String, Comparison) {
     if dimension.is_time {
         return (format!("cast({column} as date)"), Comparison::of(Some(DataType::Date)));
@@ -158,6 +172,7 @@ pub(super) fn compared(dimension: &Dimension, column: &str, types: &DimensionTyp
     (comparison.column(column), comparison)
 }
 
+/// The table of a model. A model without one is not published.
 pub(super) fn table_of<'t>(model: &str, tables: &'t Tables) -> Result<&'t Table, Box<Diagnostic>> {
     tables.get(model).ok_or_else(|| {
         let hint = Some("Run `millrace run`; a view over raw tables is never published.".to_owned());
@@ -165,6 +180,8 @@ pub(super) fn table_of<'t>(model: &str, tables: &'t Tables) -> Result<&'t Table,
     })
 }
 
+/// A statement under construction. `needs` collects the joined models, `columns` the select list,
+/// and `params` the values of `$1` ….
 struct Statement<'v> {
     view: &'v SemanticView,
     tables: &'v Tables,
@@ -179,7 +196,7 @@ impl<'v> Statement<'v> {
         Self { view, tables, types, columns: Vec::new(), needs: BTreeSet::new(), params: Vec::new() }
     }
 
-    /// A column of a model, as its table spells it.
+    /// A column name as the model's table spells it.
     fn spelled<'a>(&'a self, model: &str, name: &'a str) -> &'a str {
         self.tables.get(model).map_or(name, |table| table.spelling.column(name))
     }
@@ -188,6 +205,7 @@ impl<'v> Statement<'v> {
         format!("{}.{}", Ident::new(model), Ident::new(self.spelled(model, name)))
     }
 
+    /// The qualified column of a dimension; records the join that it needs.
     fn column(&mut self, dimension: &Dimension) -> String {
         if dimension.model != self.view.base.text {
             self.needs.insert(dimension.model.clone());
@@ -195,6 +213,8 @@ impl<'v> Statement<'v> {
         self.qualified(&dimension.model, &dimension.column.text)
     }
 
+    /// The select expression of a dimension. The time dimension is truncated to the grain, which it
+    /// requires.
     fn dimension(&mut self, dimension: &Dimension, grain: Option<Grain>) -> Result<String, Box<Diagnostic>> {
         let column = self.column(dimension);
         if !dimension.is_time {
@@ -210,6 +230,8 @@ impl<'v> Statement<'v> {
         }
     }
 
+    /// The position of an aggregate in the select list. Two metrics that use the same aggregate
+    /// share one column.
     fn aggregate(&mut self, aggregate: &Aggregate) -> usize {
         self.needs.extend(aggregate.needs.iter().cloned());
         let sql = aggregate.columns.iter().fold(aggregate.sql.clone(), |sql, (model, name)| {
@@ -222,6 +244,7 @@ impl<'v> Statement<'v> {
         })
     }
 
+    /// Adds the aggregates of a metric. The parts of a ratio must be plain aggregates.
     fn formula(&mut self, formula: &Formula) -> Result<MetricColumns, Box<Diagnostic>> {
         Ok(match formula {
             Formula::Aggregate(aggregate) => MetricColumns::One(self.aggregate(aggregate)),
@@ -246,11 +269,13 @@ impl<'v> Statement<'v> {
         })
     }
 
+    /// Adds a parameter and returns its placeholder.
     fn param(&mut self, value: Value) -> String {
         self.params.push(value);
         format!("${}", self.params.len())
     }
 
+    /// The `where` clause for days and filters; empty if there are none.
     fn condition(&mut self, query: &MetricQuery) -> Result<String, Box<Diagnostic>> {
         let mut parts = Vec::new();
         if let Some(days) = query.days {
@@ -262,6 +287,7 @@ impl<'v> Statement<'v> {
                     Code::BadQuery,
                 ));
             };
+            // Half-open, so that a timestamp at any time of the last day is included.
             let column = self.qualified(&self.view.base.text, &time.text);
             let [from, after] = self.ends(days);
             parts.push(format!("{column} >= {from} and {column} < {after}"));
@@ -275,11 +301,12 @@ impl<'v> Statement<'v> {
         Ok(if parts.is_empty() { String::new() } else { format!("\nwhere {}", parts.join("\n  and ")) })
     }
 
-    /// Parameters for the beginning of the first day, and of the day after the last one.
+    /// Parameters for the start of the first day and for the start of the day after the last one.
     fn ends(&mut self, days: Days) -> [String; 2] {
         let zoned = self.view.time_type(self.types) == Some(DataType::TimestampTz);
         [days.from, days.to.saturating_add(1)].map(|day| match self.view.zone.start_of(day) {
-            // The zone's own rules say when a day begins, also where the clock is changed at midnight.
+            // The start of a day follows the zone's rules, because the clock may change at
+            // midnight.
             Some(at) if zoned => {
                 let at = self.param(Value::TimestampTz(at));
                 format!("cast({at} as timestamptz)")
@@ -288,7 +315,7 @@ impl<'v> Statement<'v> {
         })
     }
 
-    /// The condition that keeps those values of a dimension.
+    /// The condition that keeps the given values of a dimension. No values at all keep no row.
     fn kept(&mut self, dimension: &Dimension, column: &str, values: &[Option<String>]) -> String {
         let (compared, comparison) = compared(dimension, column, self.types);
         let (mut typed, mut texts) = (Vec::new(), Vec::new());
@@ -298,7 +325,8 @@ impl<'v> Statement<'v> {
                     let parameter = self.param(value);
                     typed.push(comparison.parameter(&parameter));
                 }
-                // What the type has beside its own values, such as PostgreSQL's `infinity`; anything else meets nothing.
+                // Values that the type has besides those of this crate, such as PostgreSQL's
+                // `infinity`, are compared as text. Any other text matches nothing.
                 None => texts.push(self.param(Value::text(text))),
             }
         }
@@ -319,6 +347,8 @@ impl<'v> Statement<'v> {
         if any.is_empty() { "false".into() } else { format!("({})", any.join(" or ")) }
     }
 
+    /// The `order by` clause. Dimensions that are not named follow in ascending order, so that the
+    /// result is deterministic.
     fn order(&self, query: &MetricQuery, metrics: &[MetricColumns]) -> Result<String, Box<Diagnostic>> {
         let mut parts = Vec::new();
         for (name, descending) in &query.order {
@@ -328,7 +358,8 @@ impl<'v> Statement<'v> {
             } else if let Some(at) = query.metrics.iter().position(|m| m == name) {
                 match metrics[at] {
                     MetricColumns::One(column) => (column + 1).to_string(),
-                    // Only the order is by a float; the numbers shown are divided exactly.
+                    // A float is sufficient for ordering; the displayed numbers are divided
+                    // exactly.
                     MetricColumns::Quotient(above, below) => format!(
                         "cast({} as double precision) / nullif({}, 0)",
                         self.columns[above], self.columns[below]
@@ -349,6 +380,8 @@ impl<'v> Statement<'v> {
         Ok(if parts.is_empty() { String::new() } else { format!("\norder by {}", parts.join(", ")) })
     }
 
+    /// Assembles the statement. Only needed models are joined, and always by left join, so that
+    /// rows of the base without a partner are counted.
     fn sql(&self, query: &MetricQuery, condition: &str, order: &str) -> Result<String, Box<Diagnostic>> {
         let base = &self.view.base.text;
         let columns: Vec<_> = self.columns.iter().enumerate().map(|(i, c)| format!("{c} as c{i}")).collect();
@@ -379,6 +412,7 @@ impl<'v> Statement<'v> {
         }
         sql.push_str(order);
         if let Some(limit) = query.limit {
+            // One more row than the limit shows that rows were cut off.
             let _ = write!(sql, "\nlimit {}", limit.saturating_add(1));
         }
         Ok(sql)

@@ -1,4 +1,5 @@
-//! What a tile asks, and what of it: pure functions between a dashboard's file and the metrics.
+//! Translates a dashboard's tiles into metric queries, and checks dashboards against their semantic
+//! views.
 
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
@@ -9,31 +10,31 @@ use crate::metric::view::SemanticView;
 use crate::project::dashboard_file::{Compare, DashboardDef, TileDef, TileKind};
 use crate::suggest::did_you_mean;
 
-/// The questions of one tile.
+/// The queries of one tile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TileQueries {
-    /// Rows of the chart or table; none for a figure without a spark line.
+    /// Rows of the chart or table; `None` for a figure without a sparkline.
     pub rows: Option<MetricQuery>,
-    /// The metrics over the whole range.
+    /// The metrics over the whole range, in one row.
     pub total: MetricQuery,
-    /// The same over the range compared with.
+    /// The same metrics over the comparison range.
     pub previous: Option<MetricQuery>,
-    /// Steps to fill, where the rows are a time line.
+    /// First days of the time steps to fill; `Some` if the rows are a time series.
     pub steps: Option<Vec<i32>>,
 }
 
-/// The range and the filters that a reader has chosen.
+/// The range and filters chosen by a reader.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Choice {
-    /// Days; none where the view has no time.
+    /// Days of the range; `None` if the view has no time.
     pub days: Option<Days>,
-    /// Days compared with.
+    /// Days of the comparison range.
     pub compare: Option<Days>,
-    /// Values to keep.
+    /// Values to keep, by dimension.
     pub filters: Filters,
 }
 
-/// The days that a page compares with.
+/// The comparison range for `days`; `None` if the page compares with nothing.
 pub fn compared(days: Days, compare: Option<Compare>) -> Option<Days> {
     compare.map(|compare| match compare {
         Compare::PreviousPeriod => days.previous(),
@@ -41,7 +42,7 @@ pub fn compared(days: Days, compare: Option<Compare>) -> Option<Days> {
     })
 }
 
-/// The questions of a tile. Names have been checked by [`check_dashboard`].
+/// The queries of a tile. All names must have been checked by [`check_dashboard`].
 pub fn queries(
     dashboard: &DashboardDef,
     tile: &TileDef,
@@ -58,6 +59,7 @@ pub fn queries(
     let previous = choice.compare.map(|days| MetricQuery { days: Some(days), ..total.clone() });
     let grain = grain_of(dashboard, tile);
     let dimensions: Vec<String> = match tile.kind {
+        // A figure has rows only for its sparkline, which is a time series.
         TileKind::Kpi => {
             let time = view.dimensions.iter().find(|dimension| dimension.is_time);
             time.filter(|_| tile.grain.is_some()).map(|time| time.name.text.clone()).into_iter().collect()
@@ -67,6 +69,8 @@ pub fn queries(
     if dimensions.is_empty() && tile.kind == TileKind::Kpi {
         return TileQueries { rows: None, total, previous, steps: None };
     }
+    // A time series needs every step in the range, so it has neither limit nor order of its own. A
+    // table lists only steps that have rows.
     let by_time = |name: &String| view.dimension(name).is_some_and(|dimension| dimension.is_time);
     let over_time = dimensions.len() == 1 && by_time(&dimensions[0]) && tile.kind != TileKind::Table;
     let steps = match choice.days {
@@ -83,11 +87,13 @@ pub fn queries(
     TileQueries { rows: Some(rows), total, previous, steps }
 }
 
-/// The time step of a tile.
+/// The time step of a tile: its own, or that of the dashboard.
 pub fn grain_of(dashboard: &DashboardDef, tile: &TileDef) -> Grain {
     tile.grain.unwrap_or(dashboard.grain)
 }
 
+/// The sort order of a tile's rows: by its first metric, descending, unless `sort` says otherwise.
+/// A leading `-` means descending; `value` stands for the first metric.
 fn order(tile: &TileDef, metrics: &[String], dimensions: &[String]) -> Vec<(String, bool)> {
     let first = || metrics.first().cloned().unwrap_or_default();
     match &tile.sort {
@@ -101,7 +107,8 @@ fn order(tile: &TileDef, metrics: &[String], dimensions: &[String]) -> Vec<(Stri
     }
 }
 
-/// Checks the names of a dashboard against its semantic view.
+/// Checks the names in a dashboard against its semantic view: filters, metrics, dimensions and sort
+/// keys. Also reports lines over time that have no time dimension.
 pub fn check_dashboard(dashboard: &DashboardDef, view: &SemanticView, diagnostics: &mut Vec<Diagnostic>) {
     let metrics: Vec<&str> = view.metrics.iter().map(|metric| metric.name.text.as_str()).collect();
     let dimensions: Vec<&str> =
@@ -137,6 +144,7 @@ pub fn check_dashboard(dashboard: &DashboardDef, view: &SemanticView, diagnostic
         }
     }
     for tile in dashboard.rows.iter().flatten() {
+        // An unknown dimension has been reported above and counts as time here.
         let timed = |by: &Spanned| view.dimension(&by.text).is_none_or(|dimension| dimension.is_time);
         let lacks_time = match tile.kind {
             TileKind::Area | TileKind::Line => tile.by.iter().find(|by| !timed(by)),

@@ -1,29 +1,29 @@
-//! Ranges and steps of time. Days are numbers: days since 1970-01-01.
+//! Time ranges and time steps. Days are day numbers: days since 1970-01-01.
 
 use std::str::FromStr;
 
 use crate::value::{civil_from_days, days_from_civil};
 
-/// The time step.
+/// A time step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Grain {
     /// A day.
     Day,
-    /// A week, from Monday (ISO 8601).
+    /// A week that starts on Monday (ISO 8601).
     Week,
-    /// A month.
+    /// A calendar month.
     Month,
-    /// Three months.
+    /// A calendar quarter.
     Quarter,
-    /// A year.
+    /// A calendar year.
     Year,
 }
 
 impl Grain {
-    /// The words that project files and the API use; `date_trunc` knows them too.
+    /// The names in project files and in the API; `date_trunc` accepts the same ones.
     pub const NAMES: &'static [&'static str] = &["day", "week", "month", "quarter", "year"];
 
-    /// The one of that name.
+    /// The step with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "day" => Self::Day,
@@ -46,13 +46,13 @@ impl Grain {
         }
     }
 
-    /// The first day of the step that holds `day`.
+    /// The first day of the step that contains `day`.
     pub fn start(self, day: i32) -> i32 {
         let (year, month, _) = civil_from_days(i64::from(day));
         let first = |month: u32| days_from_civil(year, month, 1) as i32;
         match self {
             Self::Day => day,
-            // 1970-01-01 was a Thursday.
+            // 1970-01-01 was a Thursday, three days after a Monday.
             Self::Week => day - (day + 3).rem_euclid(7),
             Self::Month => first(month),
             Self::Quarter => first((month - 1) / 3 * 3 + 1),
@@ -60,7 +60,7 @@ impl Grain {
         }
     }
 
-    /// The first day of the next step.
+    /// The first day of the following step. `start` must be the first day of a step.
     pub fn next(self, start: i32) -> i32 {
         match self {
             Self::Day => start + 1,
@@ -71,7 +71,7 @@ impl Grain {
         }
     }
 
-    /// The first days of all steps that meet `days`. The caller bounds the length of `days`.
+    /// The first days of all steps that overlap `days`. The caller limits the length of `days`.
     pub fn steps(self, days: &Days) -> Vec<i32> {
         let first = self.start(days.from);
         std::iter::successors(Some(first), |start| Some(self.next(*start)))
@@ -80,7 +80,8 @@ impl Grain {
     }
 }
 
-/// The day `months` later (or earlier); the last day of the month where the month is too short.
+/// The same day of the month `months` later, or earlier if negative. If that month is too short, it
+/// is its last day.
 pub fn add_months(day: i32, months: i64) -> i32 {
     let (year, month, dom) = civil_from_days(i64::from(day));
     let index = year * 12 + i64::from(month) - 1 + months;
@@ -91,44 +92,45 @@ pub fn add_months(day: i32, months: i64) -> i32 {
     (first + i64::from(dom - 1).min(next - first - 1)) as i32
 }
 
-/// Days from one to another, both included.
+/// A range of days, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Days {
-    /// The first.
+    /// The first day.
     pub from: i32,
-    /// The last.
+    /// The last day.
     pub to: i32,
 }
 
 impl Days {
-    /// As many days just before.
+    /// The range of the same length that ends the day before this one starts.
     #[must_use]
     pub fn previous(&self) -> Self {
         let length = self.to.saturating_sub(self.from).saturating_add(1);
         Self { from: self.from.saturating_sub(length), to: self.from.saturating_sub(1) }
     }
 
-    /// The same days a year before.
+    /// The same range one year earlier.
     #[must_use]
     pub fn year_before(&self) -> Self {
         Self { from: add_months(self.from, -12), to: add_months(self.to, -12) }
     }
 }
 
-/// A range as people write it.
+/// A time range as written in project files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TimeRange {
     /// All days that have data.
     All,
-    /// So many steps that end on the last day with data.
+    /// This many steps, ending on the last day that has data.
     Last(u32, Grain),
-    /// From one day to another.
+    /// A fixed range.
     Between(Days),
 }
 
 impl TimeRange {
-    /// The days that are meant, given the first and the last day with data and today. A range ends on the last day with data, or today
-    /// where data goes beyond it (a typing error must not move everybody's page into the future).
+    /// Resolves the range, given `data` (the first and the last day that have data) and today.
+    /// `Last` ends on the last day that has data, or today if data lies in the future: one mistyped
+    /// date must not move every page into the future. `All` is `data` unchanged.
     pub fn days(self, data: Days, today: i32) -> Days {
         let end = data.to.min(today).max(data.from);
         match self {
@@ -152,6 +154,8 @@ impl TimeRange {
 impl FromStr for TimeRange {
     type Err = String;
 
+    /// Parses `all` or `last N UNIT`, where N is 1 to 10,000 and UNIT is a grain, with or without a
+    /// final `s`.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is no range of time");
         let words: Vec<_> = text.split_whitespace().collect();
@@ -167,7 +171,8 @@ impl FromStr for TimeRange {
     }
 }
 
-/// The day of a date written `YYYY-MM-DD`, where it exists.
+/// Parses `YYYY-MM-DD` to a day number. Returns `None` if the format is different or the date does
+/// not exist.
 pub fn parse_date(text: &str) -> Option<i32> {
     let bytes = text.as_bytes();
     if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {

@@ -1,16 +1,18 @@
-//! The title of a tile that its file gives none.
+//! Default titles for tiles whose file has none.
 
 use std::collections::BTreeSet;
 
 use crate::metric::time_range::Grain;
 use crate::project::localized::Localized;
 
-/// The words of a language: between metric and dimension, and the steps of time from day to year.
+/// Words of a language: the preposition between metric and dimension, and the names of the time
+/// steps from day to year.
 type Words = (&'static str, [&'static str; 5]);
 
 const ENGLISH: Words = ("by", ["day", "week", "month", "quarter", "year"]);
 
-/// Languages whose words are known; in others a point stands between the names.
+/// The words of a language. Returns `None` for other languages, whose titles separate the names
+/// with a dot.
 fn words(locale: &str) -> Option<Words> {
     match locale.split(['-', '_']).next()? {
         "en" => Some(ENGLISH),
@@ -20,16 +22,17 @@ fn words(locale: &str) -> Option<Words> {
     }
 }
 
-/// What a metric is cut by.
+/// What the metrics of a tile are grouped by.
 #[derive(Debug, Clone, Copy)]
 pub enum Cut<'a> {
-    /// Time.
+    /// A time step.
     Time(Grain),
-    /// A dimension of this label.
+    /// A dimension with this label.
     Dimension(&'a Localized),
 }
 
-/// `Revenue by country`, `Chiffre d'affaires par semaine`, in every language that one of the labels has: so tiles of one metric are told apart.
+/// A title such as `Revenue by country` or `Chiffre d'affaires par semaine`, in every language that
+/// one of the labels has. It distinguishes tiles that show the same metric.
 pub fn default_title(metrics: &[&Localized], by: &[Cut<'_>]) -> Localized {
     let labels = by.iter().filter_map(|cut| match cut {
         Cut::Dimension(label) => Some(*label),
@@ -41,13 +44,14 @@ pub fn default_title(metrics: &[&Localized], by: &[Cut<'_>]) -> Localized {
         .chain(labels)
         .flat_map(|Localized(texts)| texts.keys().map(String::as_str))
         .collect();
-    // A step of time has words of its own, whatever the project is written in.
+    // Names of time steps exist in both languages, whatever languages the project uses.
     if by.iter().any(|cut| matches!(cut, Cut::Time(_))) {
         locales.extend(["en", "fr"]);
     }
     Localized(locales.into_iter().map(|locale| (locale.to_owned(), title(locale, metrics, by))).collect())
 }
 
+/// The title in one language: the metrics, and the groupings after a preposition or a dot.
 fn title(locale: &str, metrics: &[&Localized], by: &[Cut<'_>]) -> String {
     let words = words(locale);
     let what = metrics.iter().map(|label| label.read(locale)).collect::<Vec<_>>().join(", ");
@@ -63,7 +67,8 @@ fn title(locale: &str, metrics: &[&Localized], by: &[Cut<'_>]) -> String {
     words.map_or_else(|| format!("{what} · {by}"), |(word, _)| format!("{what} {word} {by}"))
 }
 
-/// `Country` → `country`; `VAT rate` stays.
+/// A label in the middle of a sentence: `Country` becomes `country`. A label that starts with two
+/// capitals (`VAT rate`) stays.
 fn within_sentence(label: &str) -> String {
     let mut letters = label.chars();
     match (letters.next(), letters.next()) {

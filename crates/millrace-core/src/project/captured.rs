@@ -1,4 +1,5 @@
-//! `sources/*.schema.yml`: the columns and types of a source's streams, written by `millrace capture` and kept in git.
+//! Reads and writes `sources/*.schema.yml`: the columns and types of a source's streams.
+//! `millrace capture` writes these files, and they are kept in git.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -48,10 +49,10 @@ static COLUMN: MapSpec = MapSpec {
     ],
 };
 
-/// Captured schemas by stream name.
+/// Captured schemas, by stream name.
 pub type CapturedSchemas = BTreeMap<String, StreamSchema>;
 
-/// Decodes a captured schema.
+/// Decodes a captured schema. An invalid or duplicate column is reported and skipped.
 pub fn decode(node: &Node, decoder: &mut Decoder<'_>) -> CapturedSchemas {
     decoder.check("this captured schema", node, &[&CAPTURED]);
     let mut streams = CapturedSchemas::new();
@@ -59,6 +60,7 @@ pub fn decode(node: &Node, decoder: &mut Decoder<'_>) -> CapturedSchemas {
         let mut schema =
             StreamSchema { primary_key: decoder.texts(stream, "primary_key"), columns: Vec::new() };
         for column in stream.get("columns").and_then(Node::seq).unwrap_or_default() {
+            // A missing name or type was reported by the check of keys.
             let (Some(column_name), Some(written)) =
                 (column.get("name").and_then(Node::text), column.get("type"))
             else {
@@ -92,12 +94,13 @@ pub fn decode(node: &Node, decoder: &mut Decoder<'_>) -> CapturedSchemas {
     streams
 }
 
-/// Which streams of a captured schema are views; none where it does not say.
+/// The streams of a captured schema that are views. Returns `None` if the file does not list them.
 pub fn views(node: &Node, decoder: &Decoder<'_>) -> Option<Vec<String>> {
     node.get("views").map(|_| decoder.texts(node, "views"))
 }
 
-/// The text of the file for these streams; decoding it gives them back. `views` are those that are views, where the source knows them.
+/// Writes the file for these streams; decoding returns the same schemas. `views` names the streams
+/// that are views, if the source knows them.
 pub fn encode(streams: &CapturedSchemas, views: Option<&[String]>) -> String {
     let mut out = String::from(
         "# Written by `millrace capture`; keep it in git. A run compares the source with it.\nstreams:\n",
@@ -111,6 +114,7 @@ pub fn encode(streams: &CapturedSchemas, views: Option<&[String]>) -> String {
         out.push_str(if schema.columns.is_empty() { "    columns: []\n" } else { "    columns:\n" });
         for Column { name, data_type, nullable } in &schema.columns {
             let data_type = data_type.to_string();
+            // The comma in `decimal(18,2)` would end a plain scalar in a flow mapping.
             let data_type = if data_type.contains(',') { format!("\"{data_type}\"") } else { data_type };
             let _ =
                 writeln!(out, "      - {{name: {}, type: {data_type}, nullable: {nullable}}}", written(name));

@@ -1,4 +1,5 @@
-//! Which columns of a stream are loaded, and which of them are masked: `columns`, `exclude_columns` and `mask`.
+//! Decodes which columns of a stream are loaded or masked: `columns`, `exclude_columns` and `mask`
+//! (ADR 13).
 
 use crate::code::Code;
 use crate::diagnostic::Spanned;
@@ -24,19 +25,19 @@ pub(super) const MASK: KeySpec = KeySpec::optional(
     "Columns whose values are masked before they reach the warehouse: with `hash` equal values become equal texts of 64 hex digits (HMAC-SHA-256 under `mask_salt` in `millrace.yml`), NULL stays NULL.",
 );
 
-/// Which columns of a stream are loaded. Names are the source's own.
+/// Which columns of a stream are loaded. Names are those of the source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnChoice {
-    /// Only these; none where all are.
+    /// The only columns that are loaded; `None` loads all except `excluded`.
     pub only: Option<Vec<Spanned>>,
-    /// Not these.
+    /// Columns that are not loaded.
     pub excluded: Vec<Spanned>,
-    /// Loaded as masks.
+    /// Columns whose values are masked.
     pub masked: Vec<Spanned>,
 }
 
 impl ColumnChoice {
-    /// The columns that are left out.
+    /// The columns that are not loaded.
     pub fn left_out(&self) -> LeftOut {
         let texts = |list: &[Spanned]| list.iter().map(|name| name.text.clone()).collect();
         LeftOut { names: texts(&self.excluded), all_but: self.only.as_deref().map(texts) }
@@ -47,13 +48,14 @@ impl ColumnChoice {
         self.masked.iter().any(|name| name.text == column)
     }
 
-    /// Whether the text of a record may hold what is not to be kept.
+    /// Whether the text of a record may contain values that must not be stored. Quarantine then
+    /// keeps only a hash of it.
     pub fn hides(&self) -> bool {
         self.only.is_some() || !self.excluded.is_empty() || !self.masked.is_empty()
     }
 }
 
-/// The columns that a stream leaves out: some, or all but some.
+/// The columns that a stream does not load: a list, or all columns except a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeftOut {
     names: Vec<String>,
@@ -61,32 +63,32 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// Whether it has that column, which a source may well have or get.
+    /// Whether a column is left out. It need not exist: the source may get it later.
     pub fn contains(&self, column: &str) -> bool {
         let is = |name: &String| name == column;
         self.names.iter().any(is) || self.all_but.as_ref().is_some_and(|kept| !kept.iter().any(is))
     }
 
-    /// Whether it names that column, not only all others.
+    /// Whether a column is left out by name, not just because it is not among those to keep.
     pub fn names(&self, column: &str) -> bool {
         self.names.iter().any(|name| name == column)
     }
 
-    /// Whether it names a column that differs from that one in letter case at most.
+    /// Whether a column is left out by name, ignoring case.
     pub fn names_in_any_case(&self, column: &str) -> bool {
         let folded = column.to_lowercase();
         self.names.iter().any(|name| name.to_lowercase() == folded)
     }
 
-    /// Whether it has an object whose fields are columns, named by it and theirs with an underscore between: by its own name, or because
-    /// none of them is among those that are kept.
+    /// Whether a whole object is left out. Its fields are columns named `OBJECT_FIELD`. It is left
+    /// out if its own name is listed, or if none of its fields is among the columns to keep.
     pub fn contains_object(&self, object: &str) -> bool {
         let within = |kept: &String| kept.strip_prefix(object).is_some_and(|rest| rest.starts_with('_'));
         self.names.iter().any(|name| name == object)
             || self.all_but.as_ref().is_some_and(|kept| !kept.iter().any(within))
     }
 
-    /// A text that differs where another column may be left out.
+    /// A text that changes if other columns are left out. It is part of the stream's fingerprint.
     pub fn fingerprint(&self) -> String {
         let all_but = self.all_but.as_ref().map_or_else(String::new, |kept| format!(" all but {kept:?}"));
         format!("{:?}{all_but}", self.names)
@@ -99,7 +101,8 @@ impl From<Vec<String>> for LeftOut {
     }
 }
 
-/// Reads the choice of a stream. One that says which columns it has does not take the other way of saying so from the defaults.
+/// Decodes the choice of a stream. A stream with `columns` or `exclude_columns` of its own ignores
+/// both keys of the defaults. Refuses both keys together, an empty `columns`, and a masked cursor.
 pub(super) fn choice(node: &Node, defaults: &Node, decoder: &mut Decoder<'_>) -> ColumnChoice {
     if let (Some(_), Some(excluded)) = (node.get("columns"), node.get("exclude_columns")) {
         let message = "`columns` and `exclude_columns` stand together";
@@ -147,7 +150,7 @@ mod tests {
         let all_but_within = LeftOut { names: Vec::new(), all_but: Some(names(&["a", "b_x"])) };
         assert_eq!(["a", "b"].map(|name| some.contains_object(name)), [true, false]);
         assert_eq!(["a", "b", "c"].map(|name| all_but_within.contains_object(name)), [true, false, true]);
-        // As earlier versions wrote it, so that nothing is loaded anew for the sake of this one.
+        // The format is fixed: with another one, all streams would be loaded again.
         assert_eq!(some.fingerprint(), "[\"a\"]");
         assert_ne!(all_but.fingerprint(), LeftOut::default().fingerprint());
     }

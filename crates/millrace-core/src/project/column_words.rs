@@ -1,4 +1,4 @@
-//! What a stream's columns are called in the warehouse and of which types they are, where a person has decided: `rename` and `types`.
+//! Decodes the names and types of columns that a project sets: `rename` and `types`.
 
 use crate::code::Code;
 use crate::diagnostic::Spanned;
@@ -16,45 +16,46 @@ pub(super) const RENAME: KeySpec = KeySpec::optional(
     "What columns are called in the warehouse, in place of what `naming` makes of them: `{\"Source's name\": name}`. All other keys go on with the source's names.",
 );
 
-/// The key under which sources of files and their streams say of which type a column is.
+/// The key `types`, for sources of files and their streams.
 pub const TYPES: KeySpec = KeySpec::optional(
     "types",
     KeyKind::MapOf(&KeyKind::Text),
     "Types of columns, in place of what their values suggest: `{ref: text, price: \"decimal(18,4)\"}`, by the source's names. A value that does not fit goes to quarantine. A stream's own `types` go before its source's.",
 );
 
-/// The name that a column is given.
+/// A renamed column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renamed {
-    /// The column, as the source spells it.
+    /// The column, in the spelling of the source.
     pub column: Spanned,
     /// Its name in the warehouse.
     pub name: String,
 }
 
-/// The type that was chosen for a column.
+/// A column whose type is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChosenType {
-    /// The column, as the source spells it.
+    /// The column, in the spelling of the source.
     pub column: Spanned,
     /// Its type.
     pub data_type: DataType,
 }
 
 impl StreamOptions {
-    /// The warehouse's name for a column that the source calls so.
+    /// The name in the warehouse of a column of the source: set by `rename`, otherwise derived by
+    /// `naming`.
     pub fn column_name(&self, naming: Naming, source_name: &str) -> String {
         let renamed = self.rename.iter().find(|renamed| renamed.column.text == source_name);
         renamed.map_or_else(|| naming.column(source_name), |renamed| renamed.name.clone())
     }
 
-    /// The type that was chosen for a column, by the source's name.
+    /// The type set for a column of the source, if any.
     pub fn chosen_type(&self, source_name: &str) -> Option<DataType> {
         let chosen = self.types.iter().find(|chosen| chosen.column.text == source_name);
         chosen.map(|chosen| chosen.data_type)
     }
 
-    /// A schema with the types that were chosen.
+    /// Replaces the types in a schema with those that are set.
     #[must_use]
     pub fn with_chosen_types(&self, mut schema: StreamSchema) -> StreamSchema {
         for column in &mut schema.columns {
@@ -64,6 +65,7 @@ impl StreamOptions {
     }
 }
 
+/// Decodes `rename`. A stream's own mapping replaces that of the defaults as a whole.
 pub(super) fn renames(node: &Node, defaults: &Node, decoder: &mut Decoder<'_>) -> Vec<Renamed> {
     let holder = if node.get("rename").is_some() { node } else { defaults };
     let mut all = Vec::new();
@@ -80,7 +82,7 @@ pub(super) fn renames(node: &Node, defaults: &Node, decoder: &mut Decoder<'_>) -
     all
 }
 
-/// The types of the first of these mappings that has any.
+/// Decodes `types` from the first mapping that has the key. Invalid types are reported and skipped.
 pub(super) fn types(holders: &[&Node], decoder: &mut Decoder<'_>) -> Vec<ChosenType> {
     let Some(entries) = holders.iter().find_map(|holder| holder.get(TYPES.name)).and_then(Node::map) else {
         return Vec::new();

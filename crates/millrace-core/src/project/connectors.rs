@@ -1,8 +1,9 @@
-//! The connectors of this build, as far as the files of a project speak of them.
+//! The connectors of this build, as project files refer to them.
 
 use crate::project::spec::MapSpec;
 
-/// What `type:` may say, and which keys come with it.
+/// The values that `type:` accepts, and the keys that each adds. The registry of connectors fills
+/// it.
 #[derive(Debug, Clone, Default)]
 pub struct Connectors {
     sources: Vec<(&'static str, &'static MapSpec, &'static MapSpec)>,
@@ -10,20 +11,22 @@ pub struct Connectors {
 }
 
 impl Connectors {
-    /// Adds a kind of source with the keys of its file and of its streams.
+    /// Adds a type of source, with the keys of its file and of its streams.
     pub fn add_source(&mut self, kind: &'static str, source: &'static MapSpec, stream: &'static MapSpec) {
         self.sources.push((kind, source, stream));
     }
 
-    /// Adds a kind of warehouse with its keys.
+    /// Adds a type of warehouse, with its keys.
     pub fn add_warehouse(&mut self, kind: &'static str, spec: &'static MapSpec) {
         self.warehouses.push((kind, spec));
     }
 
+    /// The keys of a source type and of its streams.
     pub(super) fn source(&self, kind: &str) -> Option<(&'static MapSpec, &'static MapSpec)> {
         self.sources.iter().find(|(name, ..)| *name == kind).map(|(_, source, stream)| (*source, *stream))
     }
 
+    /// The keys of a warehouse type.
     pub(super) fn warehouse(&self, kind: &str) -> Option<&'static MapSpec> {
         self.warehouses.iter().find(|(name, _)| *name == kind).map(|(_, spec)| *spec)
     }

@@ -1,4 +1,4 @@
-//! `dashboards/*.yml`.
+//! Decodes `dashboards/*.yml`: dashboards and their tiles, before their names are resolved.
 
 use std::sync::Arc;
 
@@ -103,45 +103,45 @@ static TILE: MapSpec = MapSpec {
     ],
 };
 
-/// The words that make a tile what it is.
+/// The keys that set the kind of a tile.
 pub const TILE_KINDS: [&str; 6] = ["kpi", "area", "line", "bar", "pie", "table"];
 
-/// A dashboard as its file has it.
+/// A dashboard as written in its file.
 #[derive(Debug, Clone)]
 pub struct DashboardDef {
-    /// Name.
+    /// Name, also in its URL.
     pub name: Spanned,
-    /// Its file.
+    /// Path of its file.
     pub file: Arc<str>,
-    /// As the page shows it.
+    /// Title for pages.
     pub title: Localized,
-    /// Where metrics and dimensions come from.
+    /// The semantic view that provides metrics and dimensions.
     pub semantic_view: Spanned,
-    /// The range at first.
+    /// The initial time range.
     pub range: TimeRange,
-    /// That range as written.
+    /// The initial time range as written.
     pub range_text: String,
-    /// Time step.
+    /// Time step of its charts.
     pub grain: Grain,
-    /// What figures are compared with.
+    /// The comparison range of figures.
     pub compare: Option<Compare>,
-    /// Dimensions to filter by.
+    /// Dimensions that readers can filter by.
     pub filters: Vec<Spanned>,
-    /// Rows of tiles.
+    /// Tiles, row by row.
     pub rows: Vec<Vec<TileDef>>,
 }
 
-/// What figures are compared with.
+/// The range that figures are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compare {
-    /// As many days just before.
+    /// The range of the same length that ends just before.
     PreviousPeriod,
-    /// The same days a year before.
+    /// The same range one year earlier.
     PreviousYear,
 }
 
 impl Compare {
-    /// As project files and the API write it.
+    /// The name in project files and in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PreviousPeriod => "previous_period",
@@ -150,18 +150,18 @@ impl Compare {
     }
 }
 
-/// What a tile is.
+/// The kind of a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TileKind {
-    /// A figure.
+    /// A single figure, with an optional sparkline.
     Kpi,
-    /// A filled line over time.
+    /// An area chart over time.
     Area,
-    /// A line over time.
+    /// A line chart over time.
     Line,
-    /// Bars.
+    /// A bar chart.
     Bar,
-    /// A ring.
+    /// A ring chart.
     Pie,
     /// A table.
     Table,
@@ -180,7 +180,7 @@ impl TileKind {
         })
     }
 
-    /// As project files and the API write it.
+    /// The name in project files and in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Kpi => "kpi",
@@ -196,27 +196,27 @@ impl TileKind {
 /// A tile.
 #[derive(Debug, Clone)]
 pub struct TileDef {
-    /// `row-place`, counted from 1.
+    /// `ROW-PLACE`, both counted from 1.
     pub id: String,
-    /// What it is.
+    /// The kind of tile.
     pub kind: TileKind,
-    /// Metrics; one but for tables.
+    /// Metrics; exactly one except in tables.
     pub metrics: Vec<Spanned>,
-    /// Dimensions; at most one but for tables.
+    /// Dimensions; at most one except in tables, which may have eight.
     pub by: Vec<Spanned>,
-    /// As the page shows it.
+    /// Title, if the file sets one.
     pub title: Option<Localized>,
-    /// Time step of its own; a figure's spark line.
+    /// Time step, if it is not the dashboard's; for a figure, the step of its sparkline.
     pub grain: Option<Grain>,
-    /// Whether steps without rows are zero.
+    /// Whether time steps without rows show zero.
     pub fill_zero: bool,
-    /// Order as written.
+    /// Sort order as written.
     pub sort: Option<Spanned>,
-    /// Rows at most.
+    /// Maximum number of rows.
     pub limit: usize,
 }
 
-/// Decodes a dashboard.
+/// Decodes a dashboard. Returns `None` if its name or semantic view is missing, which is reported.
 pub fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<DashboardDef> {
     decoder.check("this dashboard", node, &[&DASHBOARD]);
     let name = decoder.spanned(node, "dashboard")?;
@@ -262,11 +262,14 @@ pub fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<DashboardDef> {
     })
 }
 
+/// Decodes a tile. Refuses a tile that does not have exactly one kind, or has the wrong number of
+/// dimensions for its kind.
 fn tile_def(node: &Node, id: String, decoder: &mut Decoder<'_>) -> Option<TileDef> {
     let entries = node.map()?;
     let kinds: Vec<_> =
         entries.iter().filter_map(|e| Some((TileKind::from_name(&e.key)?, &e.key, &e.key_range))).collect();
     let [(kind, key, key_range)] = kinds.as_slice() else {
+        // An unknown key has been reported; it may be a misspelled kind.
         if entries.iter().all(|entry| TILE.key(&entry.key).is_some()) {
             let hint = format!("Write one of {}.", TILE_KINDS.map(|kind| format!("`{kind}`")).join(", "));
             decoder.report(Code::WrongValue, &node.range, "a tile has one kind", Some(hint));

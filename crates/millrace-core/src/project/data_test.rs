@@ -1,4 +1,7 @@
-//! Data tests as files that describe models have them, in dbt's form.
+//! Decodes data tests in dbt's form, as written in files that describe models.
+//!
+//! Arguments may stand directly below the test's name or in dbt's `arguments`, settings also in
+//! dbt's `config`.
 
 use crate::code::Code;
 use crate::diagnostic::Spanned;
@@ -8,7 +11,7 @@ use crate::project::yaml::{Entry, Node, NodeValue, Scalar};
 use crate::quality::{Check, DataTest, TestSeverity};
 use crate::suggest::did_you_mean;
 
-/// A list of data tests: each a name, or one name with its arguments.
+/// A list of data tests, each a name or a name with arguments.
 pub(super) const DATA_TESTS: KeyKind =
     KeyKind::ListOf(&KeyKind::AnyOf(&[KeyKind::Text, KeyKind::Map(&DATA_TEST)]));
 
@@ -31,6 +34,7 @@ static DATA_TEST: MapSpec = MapSpec {
     ],
 };
 
+// Arguments and settings that several kinds of tests share.
 const COLUMN_NAME: KeySpec =
     KeySpec::optional("column_name", KeyKind::Text, "The column, where the test does not stand below one.");
 const NAME: KeySpec = KeySpec::optional(
@@ -51,11 +55,13 @@ const WHERE: KeySpec = KeySpec::optional(
 const CONFIG_KEY: KeySpec =
     KeySpec::optional("config", KeyKind::Map(&CONFIG), "dbt's place for `severity`, `where` and `enabled`.");
 
+/// dbt's `config`, an alternative place for settings.
 static CONFIG: MapSpec = MapSpec {
     doc: "dbt's configuration of a data test.",
     keys: &[SEVERITY, WHERE, KeySpec::optional("enabled", KeyKind::Bool, "`false` leaves the test out.")],
 };
 
+/// Tests without arguments of their own.
 static PLAIN: MapSpec = MapSpec {
     doc: "Arguments of `not_null` and `unique`.",
     keys: &[
@@ -79,6 +85,7 @@ const QUOTE: KeySpec = KeySpec::optional(
     "`false` says that `values` are numbers, and compares them as such; else they are compared with the column's text.",
 );
 
+/// Arguments of `accepted_values`.
 static ACCEPTED_VALUES: MapSpec = MapSpec {
     doc: "Arguments of `accepted_values`.",
     keys: &[
@@ -100,6 +107,7 @@ const TO: KeySpec =
     KeySpec::optional("to", KeyKind::Text, "The other model: its name, or dbt's `ref('name')`.");
 const FIELD: KeySpec = KeySpec::optional("field", KeyKind::Text, "Its column.");
 
+/// Arguments of `relationships`.
 static RELATIONSHIPS: MapSpec = MapSpec {
     doc: "Arguments of `relationships`.",
     keys: &[
@@ -117,9 +125,12 @@ static RELATIONSHIPS: MapSpec = MapSpec {
 static RELATION_ARGUMENTS: MapSpec =
     MapSpec { doc: "Arguments of `relationships`.", keys: &[TO, FIELD, COLUMN_NAME] };
 
+/// The names of all tests, for suggestions.
 const TEST_NAMES: [&str; 4] = ["not_null", "unique", "accepted_values", "relationships"];
 
-/// `not_null`, or `{accepted_values: {values: […], config: {severity: warn}}}`; none where it is wrong, which is reported, or left out.
+/// Decodes a test such as `not_null` or
+/// `{accepted_values: {values: […], config: {severity: warn}}}`. `column` is the column that it
+/// stands below, if any. Returns `None` if the test is invalid, which is reported, or disabled.
 pub(super) fn data_test(
     node: &Node,
     model: &str,
@@ -133,6 +144,7 @@ pub(super) fn data_test(
         _ => {
             let hint = Some("Write `not_null`, or `accepted_values: {values: [a, b]}`.".to_owned());
             let message = "a data test is a name, or one name with its arguments";
+            // A value of another shape has been reported by the check of keys.
             if node.map().is_some() {
                 decoder.report(Code::BadDataTest, &node.range, message, hint);
             }
@@ -143,7 +155,9 @@ pub(super) fn data_test(
         decoder.report(Code::BadDataTest, &kind_range, message, hint);
         None
     };
+    // dbt accepts arguments directly and below `arguments`.
     let argument = |key: &str| arguments.get(key).or_else(|| arguments.get("arguments")?.get(key));
+    // dbt's `config` takes precedence over a key of the test itself.
     let setting =
         |key: &str| arguments.get("config").and_then(|config| config.get(key)).or(arguments.get(key));
     let check = match kind {
@@ -159,6 +173,7 @@ pub(super) fn data_test(
                 return refuse("`accepted_values` needs a list of `values`".to_owned(), hint);
             }
             let numbers = argument("quote").and_then(Node::scalar).and_then(Scalar::as_bool) == Some(false);
+            // The warehouse casts the values to numbers and fails on any other text.
             let is_number = |value: &&Scalar| value.text.parse::<f64>().is_ok();
             if numbers && !values.iter().all(is_number) {
                 let hint = Some("Take `quote: false` away, and they are compared as texts.".to_owned());
@@ -178,7 +193,7 @@ pub(super) fn data_test(
             };
             Check::Relationships { to, field: field.to_owned() }
         }
-        // The check of keys has reported one with arguments.
+        // A test with arguments and an unknown name was reported by the check of keys.
         _ if node.text().is_none() => return None,
         _ => {
             let hint = did_you_mean(kind, TEST_NAMES, "there are");
@@ -205,7 +220,7 @@ pub(super) fn data_test(
         column,
         with: Vec::new(),
         check,
-        // Another word has been reported.
+        // Any other value was reported by the check of keys.
         severity: match setting("severity").and_then(Node::text) {
             Some("warn") => TestSeverity::Warn,
             _ => TestSeverity::Error,
@@ -218,7 +233,7 @@ pub(super) fn data_test(
     })
 }
 
-/// `dim_clients` of `ref('dim_clients')`, dbt's spelling.
+/// The name of a model written as `dim_clients` or, as in dbt, `ref('dim_clients')`.
 fn ref_name(written: &str) -> &str {
     let inner = written.trim().strip_prefix("ref(").and_then(|rest| rest.strip_suffix(')'));
     inner.map_or(written.trim(), |name| name.trim().trim_matches(['\'', '"']))

@@ -1,4 +1,5 @@
-//! What decoders of all kinds of project file share: the file, what is known of connectors, where diagnostics go.
+//! The decoder that all kinds of project files share: access to keys, connectors, variables and
+//! diagnostics.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,20 +15,21 @@ use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::strict::Checker;
 use crate::project::yaml::{Node, Scalar};
 
-/// A decoder of one file.
+/// Decodes one file. Values of the wrong kind read as missing, because [`Decoder::check`] reports
+/// them.
 pub struct Decoder<'a> {
-    /// The file.
+    /// Path of the file.
     pub file: &'a Arc<str>,
-    /// What `type:` may say.
+    /// The types that `type:` accepts.
     pub connectors: &'a Connectors,
-    /// Environment variables, and what `.env` adds.
+    /// Environment variables, including those from `.env`.
     pub variables: &'a BTreeMap<String, String>,
-    /// Where diagnostics go.
+    /// Receives the diagnostics.
     pub diagnostics: &'a mut Vec<Diagnostic>,
 }
 
 impl Decoder<'_> {
-    /// Reports an error at a place of this file.
+    /// Reports an error at a place in this file.
     pub fn report(
         &mut self,
         code: Code,
@@ -38,7 +40,7 @@ impl Decoder<'_> {
         Checker { file: self.file, diagnostics: self.diagnostics }.report(code, range, message, hint);
     }
 
-    /// The same of something that several elements have in common, such as defaults.
+    /// Reports an error once, even if several elements share its cause, such as `defaults`.
     pub fn report_once(
         &mut self,
         code: Code,
@@ -53,38 +55,38 @@ impl Decoder<'_> {
         }
     }
 
-    /// Checks a mapping against specifications.
+    /// Checks the keys and values of a mapping. `specs` together define its keys.
     pub fn check(&mut self, what: &str, node: &Node, specs: &[&MapSpec]) {
         Checker { file: self.file, diagnostics: self.diagnostics }.map(node, what, specs);
     }
 
-    /// A span of this file.
+    /// A span in this file.
     pub fn span(&self, range: &Range<usize>) -> Span {
         Span::new(self.file, range.clone())
     }
 
-    /// The text under a key.
+    /// The text value of a key.
     pub fn text(&self, node: &Node, key: &str) -> Option<String> {
         node.get(key)?.text().map(str::to_owned)
     }
 
-    /// The text under a key with its place.
+    /// The text value of a key, with its place.
     pub fn spanned(&self, node: &Node, key: &str) -> Option<Spanned> {
         let value = node.get(key)?;
         Some(Spanned { text: value.text()?.to_owned(), span: self.span(&value.range) })
     }
 
-    /// The localized text under a key.
+    /// The localized text value of a key.
     pub fn localized(&self, node: &Node, key: &str) -> Option<Localized> {
         Localized::from_node(node.get(key)?)
     }
 
-    /// The texts of the list under a key.
+    /// The text items of a key's list.
     pub fn texts(&self, node: &Node, key: &str) -> Vec<String> {
         self.spanned_list(node, key).into_iter().map(|spanned| spanned.text).collect()
     }
 
-    /// The texts of the list under a key with their places; a single text counts as a list of one.
+    /// The text items of a key's list, with their places. A single text counts as a list of one.
     pub fn spanned_list(&self, node: &Node, key: &str) -> Vec<Spanned> {
         let Some(value) = node.get(key) else { return Vec::new() };
         let nodes = value.seq().unwrap_or(std::slice::from_ref(value));
@@ -93,13 +95,14 @@ impl Decoder<'_> {
         nodes.iter().filter_map(spanned).collect()
     }
 
-    /// The entries of the mapping under a key.
+    /// The entries of a key's mapping.
     pub fn entries<'n>(&self, node: &'n Node, key: &str) -> Vec<(String, &'n Node)> {
         let entries = node.get(key).and_then(Node::map).unwrap_or_default();
         entries.iter().map(|entry| (entry.key.clone(), &entry.value)).collect()
     }
 
-    /// Checks that a name can be one.
+    /// Whether a name is valid; an invalid one is reported. `what` is the kind of thing, for the
+    /// message.
     pub fn name(&mut self, name: &Spanned, what: &str) -> bool {
         let plain = is_plain_name(&name.text);
         if !plain {
@@ -111,14 +114,15 @@ impl Decoder<'_> {
         plain
     }
 
-    /// Settings of a connector; the second value lists variables that are not set.
+    /// The settings of a connector, and an error for each `${NAME}` that is not set.
     pub fn settings(&self, node: &Node, spec: &MapSpec) -> (Settings, Vec<Diagnostic>) {
         let mut unset = Vec::new();
         let settings = settings_of(node, spec, |text, range| self.interpolated(text, range, &mut unset));
         (settings, unset)
     }
 
-    /// Replaces `${NAME}`. `$${` stands for `${`.
+    /// Replaces each `${NAME}` with the variable's value; `$${` stands for a literal `${`. A
+    /// variable that is not set is replaced with nothing and added to `unset`.
     pub fn interpolated(&self, text: &str, range: &Range<usize>, unset: &mut Vec<Diagnostic>) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -129,6 +133,7 @@ impl Decoder<'_> {
                 rest = &rest[at + 2..];
                 continue;
             }
+            // An unterminated `${` is literal text.
             let Some(length) = rest[at..].find('}') else { break };
             let name = &rest[at + 2..at + length];
             out.push_str(&rest[..at]);
@@ -150,32 +155,34 @@ impl Decoder<'_> {
     }
 }
 
-/// `type:`, which decides on the other keys.
+/// The key `type:`, which determines the other keys.
 pub(crate) static TYPE: MapSpec = MapSpec {
     doc: "",
     keys: &[KeySpec::required("type", KeyKind::Text, "The kind of system, which decides on the other keys.")],
 };
 
-/// The word after `type:`; reports where there is none.
+/// The value of `type:`, with its place. Returns `None` if it is missing, which is reported.
 pub(crate) fn kind_of(node: &Node, what: &str, decoder: &mut Decoder<'_>) -> Option<(String, Range<usize>)> {
     let kind = node.get("type").and_then(|value| Some((value.text()?.to_owned(), value.range.clone())));
     if kind.is_none() {
-        // The check says what is missing or wrong.
+        // Reports the missing or invalid key.
         decoder.check(what, node, &[&TYPE]);
     }
     kind
 }
 
-/// Settings from a checked mapping, for the keys of `spec`.
+/// Builds settings from a checked mapping, for the keys of `spec`. `resolve` replaces variables in
+/// texts.
 pub(crate) fn settings_of(
     node: &Node,
     spec: &MapSpec,
     mut resolve: impl FnMut(&str, &Range<usize>) -> String,
 ) -> Settings {
+    // A source file holds keys of several specifications; the others are read elsewhere.
     let entries = node.map().unwrap_or_default().iter().filter(|entry| spec.key(&entry.key).is_some());
     Settings::new(entries.filter_map(|entry| {
         let mut text = |node: &Node| Some(resolve(node.text()?, &node.range));
-        // A key of texts takes the text `true`.
+        // `true` is a boolean only for keys of that kind; other keys take it as text.
         let is_flag = spec.key(&entry.key).is_some_and(|key| matches!(key.kind, KeyKind::Bool));
         let flag = entry.value.scalar().and_then(Scalar::as_bool).filter(|_| is_flag);
         let setting = match (flag, entry.value.seq(), entry.value.map()) {
@@ -190,7 +197,8 @@ pub(crate) fn settings_of(
     }))
 }
 
-/// Variables from the text of a `.env` file: `NAME=value` a line, `#` comments, optional quotes around the value and `export` in front.
+/// Parses a `.env` file: `NAME=value` on each line, `#` comments, optional quotes around the value,
+/// and an optional `export` in front. Lines without `=` are ignored.
 pub fn parse_env_file(text: &str) -> BTreeMap<String, String> {
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
     lines

@@ -1,4 +1,5 @@
-//! What becomes of rows that a source has deleted: `deletes` and `reconcile_every`.
+//! Decodes how rows are handled that were deleted in the source: `deletes` and `reconcile_every`
+//! (ADR 14).
 
 use std::time::Duration;
 
@@ -7,38 +8,39 @@ use crate::project::decode::Decoder;
 use crate::project::spec::{KeyKind, KeySpec};
 use crate::project::yaml::Node;
 
-/// For the streams of connectors that can read only what has come.
+/// The key `deletes`, for streams of connectors that can read only changed rows.
 pub const DELETES: KeySpec = KeySpec::optional(
     "deletes",
     KeyKind::OneOf(&["ignore", "reconcile"]),
     "With `mode: incremental` or `upsert`, what becomes of rows that the source has deleted. `reconcile`: the keys of both sides are compared, and rows whose keys are gone are removed. `ignore`: they may stay, and `check` warns no more.",
 );
 
-/// The cadence of that.
+/// The key `reconcile_every`: how often deletes are reconciled.
 pub const RECONCILE_EVERY: KeySpec = KeySpec::optional(
     "reconcile_every",
     KeyKind::Text,
     "With `deletes: reconcile`, how often keys are compared: `1d` (there are m, h and d), by the first run for which so much time has passed. Without it, by each run.",
 );
 
-/// What becomes of rows that a source has deleted.
+/// How rows are handled that were deleted in the source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Deletes {
-    /// The project does not say; they stay.
+    /// Not specified by the project. The rows stay.
     #[default]
     Unsaid,
-    /// They stay.
+    /// The rows stay.
     Ignored,
-    /// They are found by comparing keys, and removed.
+    /// The rows are found by comparing keys, and removed.
     Reconciled {
-        /// Time from one comparison to the next; zero for each run.
+        /// Minimum time between two comparisons; zero compares in each run.
         every: Duration,
     },
 }
 
 impl Deletes {
-    /// Whether the next comparison is due, `since` the last one; none where there was none. A run that comes a tenth of the time early
-    /// counts, so that a cadence of a day and a run at each midnight go together.
+    /// Whether a comparison is due. `since` is the time since the last one; `None` if there was
+    /// none. A run may be early by a tenth of the interval, so that an interval of one day works
+    /// with a run at each midnight.
     pub fn is_due(self, since: Option<Duration>) -> bool {
         match (self, since) {
             (Self::Reconciled { every }, Some(since)) => since + every / 10 >= every,
@@ -48,7 +50,7 @@ impl Deletes {
     }
 }
 
-/// Reads them of a stream.
+/// Decodes the keys of a stream, otherwise those of the defaults.
 pub(super) fn deletes(node: &Node, defaults: &Node, decoder: &mut Decoder<'_>) -> Deletes {
     let either = |key: &str| node.get(key).or_else(|| defaults.get(key));
     let every = either("reconcile_every").map(|node| (node.text().and_then(duration), &node.range));
@@ -65,7 +67,8 @@ pub(super) fn deletes(node: &Node, defaults: &Node, decoder: &mut Decoder<'_>) -
     }
 }
 
-/// `30m`, `12h`, `1d`: at most ten years.
+/// Parses a duration such as `30m`, `12h` or `1d`: more than zero, and at most 3,660 days (ten
+/// years).
 fn duration(text: &str) -> Option<Duration> {
     let unit = match text.chars().last()? {
         'm' => 60,

@@ -1,4 +1,5 @@
-//! `exclude:` of a source: which of its streams are not loaded, by name, by pattern and by kind.
+//! Decodes `exclude:` of a source: streams that are not loaded, by name, by pattern, or because
+//! they are views.
 
 use crate::code::Code;
 use crate::diagnostic::Span;
@@ -8,7 +9,7 @@ use crate::project::spec::{KeyKind, KeySpec};
 use crate::project::stream_pattern::fits;
 use crate::project::yaml::Node;
 
-/// The kind of stream that can be left out as such.
+/// The word in `exclude` that stands for all views.
 pub const VIEWS: &str = "views";
 
 pub(super) const EXCLUDE: KeySpec = KeySpec::optional(
@@ -20,25 +21,26 @@ pub(super) const EXCLUDE: KeySpec = KeySpec::optional(
 /// The streams of a source that are not loaded.
 #[derive(Debug, Clone, Default)]
 pub struct Exclude {
-    /// Names and patterns, as they are written.
+    /// Names and patterns, as written.
     pub names: Vec<Spanned>,
-    /// Where the word stands that leaves out all views.
+    /// The place of the word `views`, if it is listed.
     pub views: Option<Span>,
 }
 
 impl Exclude {
-    /// Whether nothing is left out.
+    /// Whether no stream is left out.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && self.views.is_none()
     }
 
-    /// Whether a stream of that name is left out. Letter case does not count.
+    /// Whether a stream is left out by name or pattern. Ignores case.
     pub fn matches(&self, name: &str) -> bool {
         self.names.iter().any(|written| fits(&written.text, name))
     }
 }
 
-/// Reads it. `takes_from_any` says whether the source stands for streams that its file does not name.
+/// Decodes `exclude`. `takes_from_any` says whether the source loads streams that its file does not
+/// name; otherwise `exclude` has no effect and is refused.
 pub(super) fn exclude(node: &Node, takes_from_any: bool, decoder: &mut Decoder<'_>) -> Exclude {
     let mut exclude = Exclude::default();
     let Some(value) = node.get("exclude") else { return exclude };

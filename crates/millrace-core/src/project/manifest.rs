@@ -1,4 +1,4 @@
-//! `millrace.yml`.
+//! Decodes `millrace.yml`: the project's environments, defaults, server and schedule.
 
 use std::collections::BTreeMap;
 
@@ -109,25 +109,25 @@ static AUTH: MapSpec = MapSpec {
     ],
 };
 
-/// How the server listens.
+/// How the server listens, and who may read.
 #[derive(Debug, Clone, Default)]
 pub struct ServeSettings {
-    /// Address and port as written.
+    /// IP address and port as written.
     pub address: Option<String>,
-    /// Further host names.
+    /// Additional host names that requests may use.
     pub hosts: Vec<String>,
-    /// Who may read.
+    /// Authentication; `None` allows everyone on loopback.
     pub auth: Option<AuthSettings>,
-    /// `${NAME}`s that are not set; errors of `serve`.
+    /// One error for each `${NAME}` that is not set; `serve` reports them.
     pub unset: Vec<Diagnostic>,
 }
 
-/// Who may read. Debug prints no secret.
+/// Who may read. `Debug` hides all secrets.
 #[derive(Clone, Default)]
 pub struct AuthSettings {
-    /// Bearer token.
+    /// The bearer token.
     pub token: Option<String>,
-    /// Argon2 hashes by user name.
+    /// Argon2 password hashes, by user name.
     pub users: BTreeMap<String, String>,
 }
 
@@ -137,12 +137,12 @@ impl std::fmt::Debug for AuthSettings {
     }
 }
 
-/// How many rows of a stream may go to quarantine.
+/// Maximum number of rows of a stream that may go to quarantine.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum QuarantineLimit {
-    /// So many rows.
+    /// A number of rows.
     Rows(u64),
-    /// So many of a hundred rows read.
+    /// A percentage of the rows read.
     Percent(f64),
 }
 
@@ -155,6 +155,7 @@ impl Default for QuarantineLimit {
 impl std::str::FromStr for QuarantineLimit {
     type Err = String;
 
+    /// Parses a number of rows, or a percentage from `0%` to `100%`.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is neither a number of rows nor a share such as `5%`");
         match text.strip_suffix('%') {
@@ -168,7 +169,8 @@ impl std::str::FromStr for QuarantineLimit {
 }
 
 impl QuarantineLimit {
-    /// Whether `quarantined` of `rows` (good ones and bad ones) is more than allowed.
+    /// Whether `quarantined` out of `rows` is above the limit. `rows` counts both loaded and
+    /// quarantined rows.
     pub fn exceeded(self, quarantined: u64, rows: u64) -> bool {
         match self {
             Self::Rows(limit) => quarantined > limit,
@@ -186,37 +188,37 @@ impl std::fmt::Display for QuarantineLimit {
     }
 }
 
-/// What `millrace.yml` says.
+/// The content of `millrace.yml`.
 #[derive(Debug, Clone, Default)]
 pub struct Manifest {
     /// Name of the project.
     pub name: String,
-    /// Warehouses; the first is the default.
+    /// Warehouses; the first one is the default.
     pub environments: Vec<Environment>,
-    /// How loaded columns are named.
+    /// How columns of streams are named in the warehouse.
     pub naming: Naming,
-    /// Where its days begin.
+    /// The time zone in which days begin.
     pub time_zone: ProjectZone,
-    /// The secret under which columns are masked.
+    /// The secret for masked columns.
     pub mask_salt: MaskSalt,
-    /// Variables of templates.
+    /// Variables for templates.
     pub vars: BTreeMap<String, Var>,
-    /// Materialization of the models of a folder, by path below `models/`.
+    /// Default materializations, by folder path below `models/`.
     pub folders: BTreeMap<String, Materialization>,
-    /// How many rows of a stream may go to quarantine.
+    /// Default limit of rows in quarantine for each stream.
     pub max_quarantine: QuarantineLimit,
-    /// The share of its rows that a stream may lose from one load to the next, where the project says so.
+    /// Maximum share of its rows that a stream may lose between two loads, if the project sets it.
     pub max_shrink: Option<Shrink>,
     /// How the server listens.
     pub serve: ServeSettings,
-    /// When a server runs the project by itself.
+    /// When a server runs the project.
     pub schedule: Option<Schedule>,
-    /// Whom to tell how that ended.
+    /// Who is notified about scheduled runs.
     pub notify: Option<Notify>,
 }
 
 impl Manifest {
-    /// Decodes the file.
+    /// Decodes the file. An invalid key is reported and keeps its default.
     pub fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Self {
         decoder.check("`millrace.yml`", node, &[&MANIFEST]);
         let mut manifest = Self { name: decoder.text(node, "name").unwrap_or_default(), ..Self::default() };
@@ -232,6 +234,7 @@ impl Manifest {
                 manifest.vars.insert(name, Var::from_scalar(scalar));
             }
         }
+        // A path is accepted with or without slashes at its ends.
         for (path, value) in decoder.entries(node, "models") {
             if let Some(kind) =
                 value.get("materialization").and_then(Node::text).and_then(Materialization::from_name)
@@ -249,6 +252,7 @@ impl Manifest {
         for (name, value) in decoder.entries(node, "environments") {
             manifest.environments.extend(environment(name, value, decoder));
         }
+        // A missing key has been reported by the check of keys; an empty mapping has not.
         if manifest.environments.is_empty() && node.get("environments").is_some() {
             let range = node.get("environments").map_or(0..0, |n| n.range.clone());
             let hint = Some("Add `dev: {type: duckdb, path: .millrace/warehouse.duckdb}`.".into());
@@ -264,6 +268,8 @@ impl Manifest {
     }
 }
 
+/// Decodes `serve:`. Unset variables are collected and not reported here, because only `serve`
+/// needs these settings.
 fn serve(node: &Node, decoder: &mut Decoder<'_>) -> ServeSettings {
     let mut serve = ServeSettings { hosts: decoder.texts(node, "hosts"), ..ServeSettings::default() };
     let mut unset = Vec::new();

@@ -1,4 +1,4 @@
-//! `mask_salt` of `millrace.yml`: the key under which columns are masked.
+//! Decodes `mask_salt` of `millrace.yml`: the secret key of masked columns (ADR 13).
 
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
@@ -14,18 +14,19 @@ pub(super) const MASK_SALT: KeySpec = KeySpec::optional(
     "The secret under which streams `mask` columns, from the environment: `\"${MASK_SALT}\"`, 16 bytes at least. Under another one the masked streams are loaded anew, with other masks.",
 );
 
-/// The salt of a project's masks, as far as it is known.
+/// The salt of a project's masks.
 #[derive(Debug, Clone, Default)]
 pub struct MaskSalt {
-    /// Masks under it; none where there is none, or its variable is not set.
+    /// The masker for this salt; `None` if there is no valid salt or its variable is not set.
     pub masker: Option<Masker>,
-    /// Whether the file has the key.
+    /// Whether the file has the key, even with an invalid value.
     pub is_named: bool,
-    /// `${NAME}`s that are not set; errors where something is to be masked.
+    /// One error for each `${NAME}` that is not set. They are reported if a column is masked.
     pub unset: Vec<Diagnostic>,
 }
 
-/// Reads it. A secret stands in the environment, or git would keep it.
+/// Decodes `mask_salt`. Refuses a literal value, because the file is kept in git, and a salt that
+/// is too short.
 pub(super) fn mask_salt(node: &Node, decoder: &mut Decoder<'_>) -> MaskSalt {
     let Some(value) = node.get("mask_salt") else { return MaskSalt::default() };
     let mut salt = MaskSalt { is_named: true, ..MaskSalt::default() };
@@ -52,7 +53,7 @@ pub(super) fn mask_salt(node: &Node, decoder: &mut Decoder<'_>) -> MaskSalt {
     salt
 }
 
-/// Whether a project masks anything; says where it does so without a salt.
+/// Reports an error if a project masks a column and `millrace.yml` has no `mask_salt`.
 pub(super) fn refuse_unsalted(project: &Project, diagnostics: &mut Vec<Diagnostic>) {
     if project.manifest.mask_salt.is_named {
         return;

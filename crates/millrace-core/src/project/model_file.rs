@@ -1,4 +1,4 @@
-//! `models/**/*.sql` and `models/**/*.yml`.
+//! Decodes `models/**/*.yml` and defines models as read from `models/**/*.sql` and those files.
 
 use std::sync::Arc;
 
@@ -71,58 +71,58 @@ static COLUMN: MapSpec = MapSpec {
     ],
 };
 
-/// A model as its files have it.
+/// A model, from its SQL file and its descriptions.
 #[derive(Debug, Clone)]
 pub struct ModelDef {
-    /// Name: the file's, without `.sql`.
+    /// Name: the file name without `.sql`.
     pub name: String,
-    /// The SQL file.
+    /// Path of the SQL file.
     pub file: Arc<str>,
-    /// Its text.
+    /// Text of the SQL file.
     pub text: String,
-    /// What it becomes, where its folder or its description says so.
+    /// Materialization, if its folder or its description sets one.
     pub materialization: Option<Materialization>,
-    /// What one row is.
+    /// What one row represents.
     pub description: Option<String>,
-    /// Statements that run on the table just built; templates.
+    /// Templates of statements that run on the table after it has been built.
     pub post_hooks: Vec<Spanned>,
-    /// Indexes that were asked for, each a list of columns.
+    /// Requested indexes, each a list of columns.
     pub indexes: Vec<Vec<String>>,
-    /// Columns that are described.
+    /// Described columns.
     pub columns: Vec<ColumnDoc>,
-    /// Data tests, derived ones not among them.
+    /// Data tests, without those derived from semantic views.
     pub tests: Vec<DataTest>,
-    /// Whether it is part of the project, where its description says so.
+    /// Whether the model is part of the project, if its description says so.
     pub enabled: Option<bool>,
 }
 
-/// What is said of a column.
+/// The description of a column.
 #[derive(Debug, Clone)]
 pub struct ColumnDoc {
-    /// Name and where it stands.
+    /// Name, with its place.
     pub name: Spanned,
-    /// What it holds.
+    /// What the column holds.
     pub description: Option<String>,
 }
 
-/// What a YAML file says of one model, before it is joined with the SQL file.
+/// The description of a model in a YAML file, before it is joined with the SQL file.
 #[derive(Debug, Clone)]
 pub struct ModelDoc {
-    /// Name and where it stands.
+    /// Name of the model, with its place.
     pub name: Spanned,
-    /// What it becomes.
+    /// Materialization, if set.
     pub materialization: Option<Materialization>,
-    /// What one row is.
+    /// What one row represents.
     pub description: Option<String>,
-    /// Statements that run on the table just built; templates.
+    /// Templates of statements that run on the table after it has been built.
     pub post_hooks: Vec<Spanned>,
-    /// Indexes that were asked for, each a list of columns.
+    /// Requested indexes, each a list of columns.
     pub indexes: Vec<Vec<String>>,
-    /// Columns.
+    /// Described columns.
     pub columns: Vec<ColumnDoc>,
     /// Data tests.
     pub tests: Vec<DataTest>,
-    /// Whether the model is part of the project.
+    /// Whether the model is part of the project, if set.
     pub enabled: Option<bool>,
 }
 
@@ -133,6 +133,8 @@ pub fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Vec<ModelDoc> {
     models.iter().filter_map(|model| model_doc(model, decoder)).collect()
 }
 
+/// Decodes one description. Each setting is read from Millrace's key and from dbt's key or
+/// `config`.
 fn model_doc(node: &Node, decoder: &mut Decoder<'_>) -> Option<ModelDoc> {
     let name = decoder.spanned(node, "name")?;
     let materialization = node
@@ -177,7 +179,7 @@ fn model_doc(node: &Node, decoder: &mut Decoder<'_>) -> Option<ModelDoc> {
     Some(doc)
 }
 
-/// The whole file, for diagnostics about a model that have no better place.
+/// An empty span at the start of a file, for diagnostics about a model that have no better place.
 pub fn start_of(file: &Arc<str>) -> Span {
     Span::new(file, 0..0)
 }

@@ -1,4 +1,5 @@
-//! From the specifications of keys to what people and editors read: pages in Markdown, JSON Schema (draft 2020-12).
+//! Generates documentation from key specifications: Markdown reference pages, and JSON Schema
+//! (draft 2020-12) for editors.
 
 use std::fmt::Write as _;
 
@@ -7,7 +8,8 @@ use serde_json::{Map, Value as Json, json};
 use crate::project::spec::{KeyKind, KeySpec, MapSpec};
 use crate::project::strict::describe;
 
-/// A Markdown section for a mapping made of `specs`, then one for each mapping within.
+/// A Markdown section for a mapping defined by `specs`, followed by one section for each nested
+/// mapping.
 pub fn markdown(title: &str, level: usize, specs: &[&MapSpec]) -> String {
     let mut out = format!("{} {title}\n\n", "#".repeat(level));
     let docs: Vec<&str> = specs.iter().map(|spec| spec.doc).filter(|doc| !doc.is_empty()).collect();
@@ -16,6 +18,7 @@ pub fn markdown(title: &str, level: usize, specs: &[&MapSpec]) -> String {
     }
     out.push_str("| key | value | |\n|---|---|---|\n");
     let keys: Vec<&KeySpec> = specs.iter().flat_map(|spec| spec.keys).collect();
+    // A `|` would end a cell of the table.
     for key in &keys {
         let required = if key.required { "**needed.** " } else { "" };
         let value = describe(&key.kind).replace('|', "\\|");
@@ -28,18 +31,21 @@ pub fn markdown(title: &str, level: usize, specs: &[&MapSpec]) -> String {
                 Inner::Itself => format!("`{}`", key.name),
                 Inner::Each => format!("one of `{}`", key.name),
             };
+            // Markdown has six levels of headings.
             out.push_str(&markdown(&title, (level + 1).min(6), &[inner]));
         }
     }
     out
 }
 
+/// How a nested mapping relates to its key: it is the value, or it is one of several values.
 #[derive(Clone, Copy)]
 enum Inner {
     Itself,
     Each,
 }
 
+/// The mappings within a kind, for which the reference page has sections.
 fn inner_maps(kind: &KeyKind) -> Vec<(Inner, &'static MapSpec)> {
     match kind {
         KeyKind::Map(spec) => vec![(Inner::Itself, spec)],
@@ -59,6 +65,7 @@ pub fn json_schema(title: &str, specs: &[&MapSpec]) -> Json {
     schema
 }
 
+/// The schema of a mapping. Unknown keys are not allowed.
 fn map_schema(specs: &[&MapSpec]) -> Json {
     let keys: Vec<&KeySpec> = specs.iter().flat_map(|spec| spec.keys).collect();
     let properties: Map<String, Json> = keys
@@ -73,9 +80,10 @@ fn map_schema(specs: &[&MapSpec]) -> Json {
     json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
 }
 
+/// The schema of one kind of value. It must accept what [`crate::project::strict`] accepts.
 fn kind_schema(kind: &KeyKind) -> Json {
     match kind {
-        // YAML reads an unquoted 5 as a number; it is as good a text.
+        // An unquoted `5` or `true` is a number or boolean in YAML, but is accepted as text.
         KeyKind::Text => json!({"type": ["string", "number", "boolean"]}),
         KeyKind::Secret => json!({"type": "string", "pattern": "\\$\\{"}),
         KeyKind::OneOf(words) => json!({"enum": words}),

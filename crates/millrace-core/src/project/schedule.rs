@@ -1,4 +1,5 @@
-//! `schedule:` and `notify:` of `millrace.yml`: when a server runs the project by itself, and whom it tells when that goes wrong.
+//! Decodes `schedule:` and `notify:` of `millrace.yml`: when a server runs the project, and who is
+//! notified of the result.
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use serde::Serialize;
@@ -11,7 +12,7 @@ use crate::project::yaml::{Node, Scalar};
 use crate::schedule::Cron;
 use crate::time_zone::ProjectZone;
 
-/// Tries after the first, where nothing is said.
+/// Default number of retries.
 const RETRIES: u32 = 3;
 const MOST_RETRIES: i64 = 20;
 
@@ -60,32 +61,33 @@ pub(super) static NOTIFY: MapSpec = MapSpec {
 /// When a server runs the project.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    /// Times on the wall.
+    /// The cron expression, in local time of the zone.
     pub cron: Cron,
-    /// Name of the zone, as the IANA database spells it.
+    /// Name of the time zone, in the spelling of the IANA database.
     pub time_zone: String,
-    /// Whether times that went by while no server was there are made up for, once for all of them.
+    /// Whether a server runs once at its start if it missed at least one run while it was down.
     pub catch_up: bool,
-    /// Tries after the first.
+    /// Number of retries after a failure that may be temporary.
     pub retries: u32,
 }
 
-/// How a run ended, as far as somebody may want to be told.
+/// The result of a run, as used in notifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotifyOn {
-    /// It failed, and will not be tried again.
+    /// The run failed, and is not retried.
     Failed,
-    /// It published nothing, because a test or somebody else's relation held it.
+    /// Nothing was published, because a data test failed or a relation of someone else is in the
+    /// way.
     Held,
-    /// Readers see something new.
+    /// A publication was made.
     Published,
-    /// There was nothing new.
+    /// Nothing had changed.
     Unchanged,
 }
 
 impl NotifyOn {
-    /// The word in the file.
+    /// The name in project files.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Failed => "failed",
@@ -101,14 +103,15 @@ impl NotifyOn {
     }
 }
 
-/// Whom to tell. Debug prints no address, which may be a secret.
+/// A webhook for results of scheduled runs. `Debug` hides its URL, which may be a secret.
 #[derive(Clone, PartialEq)]
 pub struct Notify {
-    /// Where to post to: an `http` or `https` address.
+    /// The `http` or `https` URL that notifications are posted to.
     pub webhook: String,
-    /// After which ends.
+    /// The results that are notified.
     pub on: Vec<NotifyOn>,
-    /// `${NAME}`s that are not set: nobody is told, and a server says so when it starts.
+    /// One error for each `${NAME}` that is not set. Then there are no notifications, and a server
+    /// reports it at its start.
     pub unset: Vec<Diagnostic>,
 }
 
@@ -119,15 +122,16 @@ impl std::fmt::Debug for Notify {
 }
 
 impl Schedule {
-    /// The rules of its zone: those of the system, which are newer as a rule, or else the ones that this program brings along.
+    /// The rules of the zone: those of the operating system, which are usually newer, otherwise
+    /// those bundled with this program.
     pub fn zone(&self, system: &TimeZoneDatabase) -> TimeZone {
         let brought = || TimeZoneDatabase::bundled().get(&self.time_zone);
-        // Decoding has found the name among those brought along.
+        // Cannot fail: the name was found in the bundled database when the file was decoded.
         system.get(&self.time_zone).or_else(|_| brought()).unwrap_or(TimeZone::UTC)
     }
 }
 
-/// Decodes `schedule:`; none where it cannot be kept, which is reported.
+/// Decodes `schedule:`. Returns `None` if the expression or the zone is invalid, which is reported.
 pub(super) fn schedule(node: &Node, of_project: &ProjectZone, decoder: &mut Decoder<'_>) -> Option<Schedule> {
     let cron = node.get("cron")?;
     let cron = match cron.text()?.parse::<Cron>() {
@@ -145,7 +149,8 @@ pub(super) fn schedule(node: &Node, of_project: &ProjectZone, decoder: &mut Deco
     Some(Schedule { cron: cron?, time_zone: time_zone?.name().to_owned(), catch_up, retries })
 }
 
-/// What `time_zone:` says, or else `default`; none where it names no zone, which is reported.
+/// Decodes `time_zone:`, or returns `default` if the key is missing. Returns `None` if the zone
+/// does not exist, which is reported.
 pub(super) fn time_zone(
     node: &Node,
     default: &ProjectZone,
@@ -162,12 +167,13 @@ pub(super) fn time_zone(
     }
 }
 
-/// Decodes `notify:`; none where nobody can be told, which is reported.
+/// Decodes `notify:`. Returns `None` if the URL is invalid, which is reported.
 pub(super) fn notify(node: &Node, decoder: &mut Decoder<'_>) -> Option<Notify> {
     let address = node.get("webhook")?;
     let mut unset = Vec::new();
     let webhook = decoder.interpolated(address.text()?, &address.range, &mut unset);
     let is_web = |address: &str| address.starts_with("https://") || address.starts_with("http://");
+    // With an unset variable the URL is incomplete and cannot be checked.
     if unset.is_empty() && !is_web(&webhook) {
         let hint = "Write the whole address: `\"https://example.com/hook\"`.";
         let message = "the webhook is no `http` or `https` address";
@@ -239,7 +245,7 @@ mod tests {
             "2026-03-27T12:00:00Z".parse().expect("a moment"),
             &schedule.zone(&TimeZoneDatabase::none()),
         );
-        // A Monday, on which the clock in Paris is two hours ahead already.
+        // A Monday on which summer time in Paris, two hours ahead of UTC, has begun.
         assert_eq!(next, "2026-03-30T04:00:00Z".parse().ok());
         let notify = read.notify.expect("there is one");
         assert_eq!(notify.on, [NotifyOn::Published]);

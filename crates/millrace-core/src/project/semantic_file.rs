@@ -1,4 +1,4 @@
-//! `metrics/*.yml`: semantic views.
+//! Decodes `metrics/*.yml`: semantic views, before their names are resolved.
 
 use std::sync::Arc;
 
@@ -98,18 +98,18 @@ static FORMAT: MapSpec = MapSpec {
     ],
 };
 
-/// A semantic view as its file has it.
+/// A semantic view as written in its file.
 #[derive(Debug, Clone)]
 pub struct SemanticViewDef {
-    /// Name.
+    /// Name of the view.
     pub name: Spanned,
-    /// Its file.
+    /// Path of its file.
     pub file: Arc<str>,
     /// The model whose rows are aggregated.
     pub base: Spanned,
-    /// The time column of the base.
+    /// The time column of the base model.
     pub time: Option<Spanned>,
-    /// What it is about.
+    /// Description for people.
     pub description: Option<String>,
     /// Joined models.
     pub joins: Vec<JoinDef>,
@@ -124,11 +124,11 @@ pub struct SemanticViewDef {
 pub struct JoinDef {
     /// The model.
     pub to: Spanned,
-    /// Pairs of columns: of the base, of the other.
+    /// Pairs of columns: one of the base, one of the joined model.
     pub on: Vec<(Spanned, Spanned)>,
-    /// Whether no row of the base meets more than one of the other.
+    /// Whether each row of the base matches at most one row of the joined model.
     pub to_one: bool,
-    /// The word that says so.
+    /// The cardinality as written.
     pub cardinality: Spanned,
 }
 
@@ -139,7 +139,7 @@ pub struct DimensionDef {
     pub name: Spanned,
     /// `column` or `model.column`.
     pub column: Spanned,
-    /// As pages show it.
+    /// Label for pages.
     pub label: Localized,
 }
 
@@ -148,50 +148,51 @@ pub struct DimensionDef {
 pub struct MetricDef {
     /// Name.
     pub name: Spanned,
-    /// What it is.
+    /// How it is computed.
     pub definition: MetricDefinition,
-    /// As pages show it.
+    /// Label for pages.
     pub label: Localized,
-    /// How its numbers are shown.
+    /// Number format.
     pub format: Option<Format>,
-    /// What it means.
+    /// Description for people.
     pub description: Option<String>,
-    /// Where the file says that the parts of a ratio count different rows.
+    /// The place of `filters: differ`, which declares that the parts of a ratio count different
+    /// rows.
     pub filters_differ: Option<Span>,
 }
 
-/// What a metric is.
+/// How a metric is computed.
 #[derive(Debug, Clone)]
 pub enum MetricDefinition {
-    /// One aggregate.
+    /// One SQL aggregate.
     Aggregate {
         /// The expression.
         sql: Spanned,
-        /// Which rows it counts.
+        /// Condition on the rows that it counts.
         filter: Option<Spanned>,
     },
     /// One metric divided by another.
     Ratio {
-        /// Above.
+        /// The dividend.
         numerator: Spanned,
-        /// Below.
+        /// The divisor.
         denominator: Spanned,
     },
 }
 
-/// How numbers are shown.
+/// How the numbers of a metric are displayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Format {
-    /// Without decimals.
+    /// An integer.
     Integer,
-    /// With decimals.
+    /// A decimal number.
     Decimal {
-        /// How many.
+        /// Digits after the point.
         decimals: u8,
     },
-    /// Times a hundred.
+    /// A percentage: the value times 100.
     Percent,
-    /// Money.
+    /// An amount of money.
     Currency {
         /// ISO 4217 code.
         code: String,
@@ -200,7 +201,7 @@ pub enum Format {
     },
 }
 
-/// Decodes a semantic view.
+/// Decodes a semantic view. Returns `None` if its name or base is missing, which is reported.
 pub fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<SemanticViewDef> {
     decoder.check("this semantic view", node, &[&SEMANTIC_VIEW]);
     let name = decoder.spanned(node, "semantic_view")?;
@@ -236,6 +237,8 @@ pub fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<SemanticViewDef>
     Some(view)
 }
 
+/// Decodes a join. `on` is one column name for both sides, or pairs of columns. Refuses
+/// cardinalities with which the join would duplicate rows of the base.
 fn join_def(node: &Node, decoder: &mut Decoder<'_>) -> Option<JoinDef> {
     let to = decoder.spanned(node, "to")?;
     let on = node.get("on")?;
@@ -253,6 +256,7 @@ fn join_def(node: &Node, decoder: &mut Decoder<'_>) -> Option<JoinDef> {
     };
     let cardinality = decoder.spanned(node, "cardinality")?;
     let to_one = matches!(cardinality.text.as_str(), "many_to_one" | "one_to_one");
+    // Each row of the base would appear once for every match, so sums would be too large.
     if !to_one {
         let message = format!("a `{}` join to `{}` would count rows twice", cardinality.text, to.text);
         let hint = "Make a semantic view of its own with that model as `base`.";
@@ -261,6 +265,7 @@ fn join_def(node: &Node, decoder: &mut Decoder<'_>) -> Option<JoinDef> {
     Some(JoinDef { to, on, to_one, cardinality })
 }
 
+/// Decodes a metric: an aggregate (`sql` with an optional `where`) or a ratio, and its format.
 fn metric_def(name: Spanned, node: &Node, decoder: &mut Decoder<'_>) -> Option<MetricDef> {
     let ratio = decoder.spanned_list(node, "ratio");
     let definition = match (decoder.spanned(node, "sql"), ratio.as_slice()) {
@@ -278,6 +283,7 @@ fn metric_def(name: Spanned, node: &Node, decoder: &mut Decoder<'_>) -> Option<M
         }
     };
     let label = decoder.localized(node, "label").unwrap_or_else(|| Localized::from_name(&name.text));
+    // An invalid form has been reported by the check of keys, and reads as a decimal.
     let format = node.get("format").and_then(|value| {
         let decimals = |default| {
             let written =
@@ -316,7 +322,7 @@ fn metric_def(name: Spanned, node: &Node, decoder: &mut Decoder<'_>) -> Option<M
     })
 }
 
-/// Digits after the point, for the currencies of ISO 4217 that do not have two.
+/// Digits after the point of a currency (ISO 4217). Lists the currencies whose number is not two.
 fn minor_units(code: &str) -> u8 {
     match code {
         "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "VND"

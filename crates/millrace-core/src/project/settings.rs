@@ -1,31 +1,32 @@
-//! Settings of a connector: a flat view of checked YAML, without spans.
+//! Settings of a connector: the values of its keys, without their places in the file.
 
 use std::collections::BTreeMap;
 
-/// One value. Secrets come from `${NAME}` and are hidden from `Debug`.
+/// One value. It may contain a secret from `${NAME}`, so it does not implement `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Setting {
-    /// A text, a number or a word, as written.
+    /// A text, number or word, as written.
     Text(String),
-    /// true or false.
+    /// A boolean.
     Bool(bool),
     /// A list of texts.
     List(Vec<String>),
-    /// Named texts.
+    /// Texts by name.
     Map(BTreeMap<String, String>),
 }
 
-/// Settings by key. Keys and types were checked against the connector's specification.
+/// Settings by key. Keys and types have been checked against the connector's specification, so the
+/// accessors return `None` only if a key is missing. `Debug` prints the keys but no values.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Settings(BTreeMap<String, Setting>);
 
 impl Settings {
-    /// From pairs; a later pair replaces an earlier one.
+    /// Creates settings from pairs. A later pair replaces an earlier one with the same key.
     pub fn new(pairs: impl IntoIterator<Item = (String, Setting)>) -> Self {
         Self(pairs.into_iter().collect())
     }
 
-    /// The text under a key.
+    /// The text of a key.
     pub fn text(&self, key: &str) -> Option<&str> {
         match self.0.get(key) {
             Some(Setting::Text(text)) => Some(text),
@@ -33,7 +34,7 @@ impl Settings {
         }
     }
 
-    /// The truth value under a key.
+    /// The boolean of a key.
     pub fn bool(&self, key: &str) -> Option<bool> {
         match self.0.get(key) {
             Some(Setting::Bool(value)) => Some(*value),
@@ -41,7 +42,7 @@ impl Settings {
         }
     }
 
-    /// The list under a key; empty where there is none.
+    /// The list of a key; empty if the key is missing.
     pub fn list(&self, key: &str) -> &[String] {
         match self.0.get(key) {
             Some(Setting::List(list)) => list,
@@ -49,7 +50,7 @@ impl Settings {
         }
     }
 
-    /// The map under a key.
+    /// The map of a key.
     pub fn map(&self, key: &str) -> Option<&BTreeMap<String, String>> {
         match self.0.get(key) {
             Some(Setting::Map(map)) => Some(map),
@@ -57,14 +58,14 @@ impl Settings {
         }
     }
 
-    /// These settings with one more.
+    /// A copy with one more setting.
     #[must_use]
     pub fn with(mut self, key: &str, setting: Setting) -> Self {
         self.0.insert(key.to_owned(), setting);
         self
     }
 
-    /// A text that differs when any setting does. Holds secrets: only for hashing.
+    /// A text that changes if any setting changes. It contains secrets and must only be hashed.
     pub fn fingerprint(&self) -> String {
         let mut out = String::new();
         for (key, value) in &self.0 {
@@ -79,14 +80,14 @@ impl Settings {
         out
     }
 
-    /// These settings but for those keys.
+    /// A copy without these keys.
     #[must_use]
     pub fn without(mut self, keys: &[&str]) -> Self {
         self.0.retain(|key, _| !keys.contains(&key.as_str()));
         self
     }
 
-    /// These settings where a key is given, `defaults` elsewhere.
+    /// These settings, completed with `defaults` for missing keys.
     #[must_use]
     pub fn or(&self, defaults: &Self) -> Self {
         let mut merged = defaults.0.clone();
@@ -97,7 +98,7 @@ impl Settings {
 
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Values may hold what `${NAME}` brought in.
+        // Values may contain secrets from `${NAME}`.
         f.debug_set().entries(self.0.keys()).finish()
     }
 }

@@ -1,4 +1,5 @@
-//! How many of its rows a stream may lose from one load to the next: `allow_empty` and `max_shrink`.
+//! Limits on the rows that a stream may lose between two loads: `allow_empty` and `max_shrink` (ADR
+//! 31).
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,36 +9,37 @@ use crate::project::decode::Decoder;
 use crate::project::spec::{KeyKind, KeySpec};
 use crate::project::yaml::{Node, Scalar};
 
-/// The key of streams.
+/// The key `allow_empty` of streams.
 pub const ALLOW_EMPTY: KeySpec = KeySpec::optional(
     "allow_empty",
     KeyKind::Bool,
     "Whether the stream may lose all of its rows. Without it a run is held, and replaces nothing, where the stream had rows and its source has none; `millrace run --allow-empty` lets it pass once.",
 );
 
-/// The key of streams and of `millrace.yml`.
+/// The key `max_shrink` of streams and of `millrace.yml`.
 pub const MAX_SHRINK: KeySpec = KeySpec::optional(
     "max_shrink",
     KeyKind::Text,
     "The share of its rows that a stream may lose from one load to the next, such as `50%`. A run that finds more gone is held, and replaces nothing; `millrace run --allow-empty` lets it pass once. Without it, a loss of more than half is a warning.",
 );
 
-/// A share of rows that may go: of a hundred, so many.
+/// A maximum share of lost rows, in percent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shrink(f64);
 
 impl Shrink {
-    /// The share that a project is warned of where it sets none.
+    /// The share above which a loss is a warning, if the project sets no limit.
     pub const WARNED: Self = Self(50.0);
 
-    /// Whether the loss of `lost` of `before` rows is more than that.
+    /// Whether losing `lost` of `before` rows exceeds the share.
     pub fn exceeded(self, lost: u64, before: u64) -> bool {
         lost as f64 * 100.0 > self.0 * before as f64
     }
 
-    /// The most rows of `before` that may go.
+    /// The greatest number of rows, out of `before`, that may be lost.
     pub fn most(self, before: u64) -> u64 {
         let mut most = (self.0 * before as f64 / 100.0).floor() as u64;
+        // Rounding may yield a number that is just above the share.
         while self.exceeded(most, before) {
             most -= 1;
         }
@@ -48,6 +50,7 @@ impl Shrink {
 impl FromStr for Shrink {
     type Err = String;
 
+    /// Parses a percentage from `0%` to `100%`.
     fn from_str(text: &str) -> Result<Self, String> {
         let share = text.strip_suffix('%').and_then(|share| share.trim().parse::<f64>().ok());
         match share.filter(|share| (0.0..=100.0).contains(share)) {
@@ -63,7 +66,7 @@ impl fmt::Display for Shrink {
     }
 }
 
-/// Reads `max_shrink` where it is set.
+/// Decodes `max_shrink`, if it is set. Returns `None` if it is invalid, which is reported.
 pub(super) fn max_shrink(node: Option<&Node>, decoder: &mut Decoder<'_>) -> Option<Shrink> {
     let node = node?;
     match node.text().unwrap_or_default().parse() {
@@ -75,7 +78,7 @@ pub(super) fn max_shrink(node: Option<&Node>, decoder: &mut Decoder<'_>) -> Opti
     }
 }
 
-/// Reads `allow_empty`: the stream's own, or that of the defaults.
+/// Decodes `allow_empty` from the stream, otherwise from the defaults.
 pub(super) fn allow_empty(node: &Node, defaults: &Node) -> bool {
     let found = node.get("allow_empty").or_else(|| defaults.get("allow_empty"));
     found.and_then(Node::scalar).and_then(Scalar::as_bool).unwrap_or_default()

@@ -1,4 +1,7 @@
-//! `sources/*.yml`.
+//! Decodes `sources/*.yml`: a source, its streams and their options.
+//!
+//! A stream takes a key from its own mapping, otherwise from the source's `defaults`. The keys of
+//! the source's type come from its connector.
 
 use std::sync::Arc;
 
@@ -20,7 +23,7 @@ use crate::project::stream_pattern::{StreamPattern, is_pattern};
 use crate::project::yaml::Node;
 use crate::suggest::did_you_mean;
 
-/// The keys that every source has.
+/// The keys of all sources; each connector adds its own.
 pub static SOURCE: MapSpec = MapSpec {
     doc: "`sources/*.yml`: a system that is read.",
     keys: &[
@@ -37,7 +40,7 @@ pub static SOURCE: MapSpec = MapSpec {
     ],
 };
 
-/// The keys that every stream has.
+/// The keys of all streams; each connector adds its own.
 pub static STREAM: MapSpec = MapSpec {
     doc: "One table or one file pattern of a source.",
     keys: &[
@@ -84,14 +87,14 @@ static CONTRACT: MapSpec = MapSpec {
     ],
 };
 
-/// What a stream may do about one kind of change.
+/// How a stream reacts to one kind of schema drift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnChange {
-    /// Follow it.
+    /// Adapt the table.
     Evolve,
-    /// Stop.
+    /// Stop the run.
     Freeze,
-    /// Set rows aside.
+    /// Send the affected rows to quarantine.
     Quarantine,
 }
 
@@ -106,121 +109,123 @@ impl OnChange {
     }
 }
 
-/// A stream's contract.
+/// How a stream reacts to schema drift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contract {
-    /// Columns that appear.
+    /// Reaction to new columns.
     pub columns: OnChange,
-    /// Values that do not fit their column.
+    /// Reaction to values that do not fit their column.
     pub types: OnChange,
 }
 
-/// What becomes of a text with the character U+0000, which not every warehouse can hold.
+/// How texts with the character U+0000 are handled, which not every warehouse can store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnNul {
-    /// The warehouse decides: it is loaded, or the load fails.
+    /// Depends on the warehouse: the text is loaded, or the load fails.
     Error,
-    /// Its row is set aside.
+    /// The row goes to quarantine.
     Quarantine,
-    /// The character is taken out, and the row is counted.
+    /// The character is removed, and the row is counted.
     Strip,
 }
 
-/// How a stream is read.
+/// How a load changes the rows of earlier loads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadMode {
-    /// Everything anew.
+    /// Replace all rows.
     Full,
-    /// Merge by key.
+    /// Upsert: rows replace those with the same key; the others stay.
     Upsert,
-    /// Add what was not loaded before.
+    /// Append rows of files that were not loaded before.
     Append,
-    /// Merge by key what has come since the last load.
+    /// Upsert only rows that have changed since the last load, as told by a cursor.
     Incremental,
 }
 
 impl ReadMode {
-    /// Whether rows of earlier loads stay.
+    /// Whether rows of earlier loads are kept.
     pub fn keeps(self) -> bool {
         self != Self::Full
     }
 
-    /// Whether rows replace those of the same key.
+    /// Whether rows are merged by key.
     pub fn merges(self) -> bool {
         matches!(self, Self::Upsert | Self::Incremental)
     }
 }
 
-/// A system that is read.
+/// A source.
 #[derive(Debug, Clone)]
 pub struct SourceDef {
-    /// Name.
+    /// Name of the source.
     pub name: String,
-    /// The word after `type:`.
+    /// The value of `type:`.
     pub kind: String,
-    /// Its file.
+    /// Path of its file.
     pub file: Arc<str>,
-    /// Where the name of the source (or its type) stands.
+    /// The place of its name, or of its type if the file sets no name.
     pub span: Span,
-    /// What it is, for people.
+    /// Description for people.
     pub description: Option<String>,
-    /// Settings of the source.
+    /// The connector's settings of the source.
     pub settings: Settings,
-    /// Streams; none when the file names none and all that the source has are meant.
+    /// Streams by name. `None` if the file has no `streams`, which means all streams of the source.
     pub streams: Option<Vec<StreamDef>>,
-    /// Streams by pattern, in the order of the file.
+    /// Stream patterns, in the order of the file.
     pub patterns: Vec<StreamPattern>,
-    /// What patterns, or a source without `streams`, do not stand for.
+    /// Streams that are left out of patterns, or of a source without `streams`.
     pub exclude: Exclude,
-    /// What a stream has that the file does not name.
+    /// Options of streams that the file does not name.
     pub defaults: StreamOptions,
-    /// `${NAME}`s that are not set; errors when the source is read.
+    /// One error for each `${NAME}` that is not set. They are reported when the source is read.
     pub unset: Vec<Diagnostic>,
 }
 
-/// A stream of a source.
+/// A stream that is named in a source file.
 #[derive(Debug, Clone)]
 pub struct StreamDef {
-    /// Full name.
+    /// Full name of the stream.
     pub name: StreamName,
-    /// Where its name stands.
+    /// The place of its name.
     pub span: Span,
-    /// How it is read.
+    /// Its options.
     pub options: StreamOptions,
 }
 
-/// How a stream is read.
+/// The options of a stream.
 #[derive(Debug, Clone)]
 pub struct StreamOptions {
-    /// What it is, for people.
+    /// Description for people.
     pub description: Option<String>,
-    /// Columns of the key, under the source's names.
+    /// Key columns, under the source's names.
     pub key: Vec<String>,
-    /// What becomes of the rows of earlier loads.
+    /// How a load changes the rows of earlier loads.
     pub mode: ReadMode,
-    /// Which columns are loaded, and how.
+    /// Which columns are loaded, left out or masked.
     pub choice: ColumnChoice,
-    /// Names of columns in the warehouse, where a person has chosen them.
+    /// Columns whose name in the warehouse is set by the file.
     pub rename: Vec<Renamed>,
-    /// Types of columns, where a person has chosen them.
+    /// Columns whose type is set by the file.
     pub types: Vec<ChosenType>,
-    /// What becomes of rows that the source has deleted.
+    /// How rows are handled that were deleted in the source.
     pub deletes: Deletes,
-    /// What it may do when it changes.
+    /// How it reacts to schema drift.
     pub contract: Contract,
-    /// What becomes of texts with the character U+0000.
+    /// How texts with the character U+0000 are handled.
     pub nul: OnNul,
-    /// How many rows may go to quarantine, where the stream says so.
+    /// Maximum number of rows in quarantine, if the stream sets it.
     pub max_quarantine: Option<QuarantineLimit>,
-    /// Whether it may lose all of its rows.
+    /// Whether the stream may lose all of its rows.
     pub allow_empty: bool,
-    /// The share of its rows that it may lose from one load to the next, where the stream says so.
+    /// Maximum share of its rows that it may lose between two loads, if the stream sets it.
     pub max_shrink: Option<Shrink>,
-    /// The connector's own settings of the stream.
+    /// The connector's settings of the stream.
     pub settings: Settings,
 }
 
-/// Decodes a source file.
+/// Decodes a source file. `stem` is the file's name without extension, the default for the source's
+/// name. Returns `None` if the type is missing or unknown, or the name is invalid; this is
+/// reported.
 pub fn decode(node: &Node, stem: &str, decoder: &mut Decoder<'_>) -> Option<SourceDef> {
     let (kind, kind_range) = kind_of(node, "this source", decoder)?;
     let Some((source_spec, stream_spec)) = decoder.connectors.source(&kind) else {
@@ -237,9 +242,10 @@ pub fn decode(node: &Node, stem: &str, decoder: &mut Decoder<'_>) -> Option<Sour
     }
     let (settings, mut unset) = decoder.settings(node, source_spec);
     let nothing = Node { value: crate::project::yaml::NodeValue::Map(Vec::new()), range: 0..0 };
-    // What the source's connector takes for all streams.
+    // Only connectors of files have `types` at the source, as a default for all streams.
     let of_source = if source_spec.key(TYPES.name).is_some() { node } else { &nothing };
     let mut options = |node: &Node, defaults: &Node, what: &str, decoder: &mut Decoder<'_>| {
+        // `orders:` without a value is a stream with default options.
         if node.scalar().is_some_and(crate::project::yaml::Scalar::is_null) {
             return stream_options(&nothing, defaults, of_source, stream_spec, &mut unset, decoder);
         }
@@ -257,6 +263,7 @@ pub fn decode(node: &Node, stem: &str, decoder: &mut Decoder<'_>) -> Option<Sour
             if is_pattern(&entry.key) {
                 let what = format!("pattern `{}`", entry.key);
                 let options = options(&entry.value, default_node, &what, decoder);
+                // A `table` would give all streams of the pattern the same rows.
                 if let Some(table) = entry.value.get("table") {
                     let hint = "Name that stream, without a pattern.".to_owned();
                     let message = format!("{what} stands for many tables, and names one");
@@ -291,6 +298,9 @@ pub fn decode(node: &Node, stem: &str, decoder: &mut Decoder<'_>) -> Option<Sour
     })
 }
 
+/// Decodes the options of a stream or pattern from its own mapping and the defaults, and checks
+/// combinations of keys. `of_source` is the source's mapping if `types` may be set there. Variables
+/// that are not set are added to `unset`.
 fn stream_options(
     node: &Node,
     defaults: &Node,
@@ -322,6 +332,7 @@ fn stream_options(
         let hint = Some("Add `key: [column]`.".to_owned());
         decoder.report(Code::MissingKey, &range, "`mode: upsert` needs a `key`", hint);
     }
+    // Whether a source supports incremental reads shows in the keys of its streams.
     if mode == ReadMode::Incremental && either("cursor").is_none() {
         let range = either("mode").map_or(node.range.clone(), |n| n.range.clone());
         if spec.keys.iter().any(|key| key.name == "cursor") {
@@ -340,7 +351,7 @@ fn stream_options(
     let deletes = deletes(node, defaults, decoder);
     if nul == OnNul::Strip && matches!(deletes, Deletes::Reconciled { .. }) {
         let range = either("nul").map_or(node.range.clone(), |n| n.range.clone());
-        // A key that has lost a character here looks like one that is gone there.
+        // If a key loses a character here, the key in the source looks deleted.
         let hint = Some("Write `nul: quarantine`, or `deletes: ignore`.".to_owned());
         decoder.report(
             Code::WrongValue,

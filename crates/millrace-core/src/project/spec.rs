@@ -1,75 +1,75 @@
-//! What keys a mapping of a project file has: data from which files are checked, and from which the reference pages and JSON
-//! Schemas are generated.
+//! Specifications of the keys in project files (ADR 2). They are data: files are checked against
+//! them, and the reference pages and JSON Schemas are generated from them.
 
-/// The keys of one mapping.
+/// The keys of a mapping.
 #[derive(Debug, Clone, Copy)]
 pub struct MapSpec {
-    /// What the mapping describes, for the reference page.
+    /// What the mapping describes; for the reference page.
     pub doc: &'static str,
     /// Its keys.
     pub keys: &'static [KeySpec],
 }
 
 impl MapSpec {
-    /// A mapping without keys of its own.
+    /// A mapping without keys.
     pub const EMPTY: Self = Self { doc: "", keys: &[] };
 
-    /// The key of that name.
+    /// The key with this name.
     pub fn key(&self, name: &str) -> Option<&'static KeySpec> {
         self.keys.iter().find(|key| key.name == name)
     }
 }
 
-/// One key.
+/// A key of a mapping.
 #[derive(Debug, Clone, Copy)]
 pub struct KeySpec {
-    /// As it is written.
+    /// Name of the key.
     pub name: &'static str,
-    /// What its value is.
+    /// The values that it accepts.
     pub kind: KeyKind,
-    /// Whether it must be there.
+    /// Whether it must be present.
     pub required: bool,
-    /// The user's documentation: one or two sentences.
+    /// Documentation for users: one or two sentences.
     pub doc: &'static str,
 }
 
 impl KeySpec {
-    /// A key that may be left out.
+    /// A key that may be missing.
     pub const fn optional(name: &'static str, kind: KeyKind, doc: &'static str) -> Self {
         Self { name, kind, required: false, doc }
     }
 
-    /// A key that must be there.
+    /// A key that must be present.
     pub const fn required(name: &'static str, kind: KeyKind, doc: &'static str) -> Self {
         Self { name, kind, required: true, doc }
     }
 }
 
-/// What a value may be.
+/// The values that a key accepts.
 #[derive(Debug, Clone, Copy)]
 pub enum KeyKind {
-    /// Text; `${NAME}` in it is replaced.
+    /// A text, in which `${NAME}` is replaced.
     Text,
-    /// The same, of which at least a part comes from `${NAME}`, or git would keep it.
+    /// A secret text. It must contain `${NAME}`, because the file is kept in git.
     Secret,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// `true` or `false`.
     Bool,
-    /// A whole number within bounds, both included.
+    /// An integer within bounds, both inclusive.
     Integer(i64, i64),
-    /// A text, or an object from locale (`en`, `fr`, …) to text.
+    /// A text, or a mapping from language tag (`en`, `fr`, …) to text.
     Localized,
-    /// A mapping with known keys.
+    /// A mapping with these keys.
     Map(&'static MapSpec),
-    /// A mapping from names to values of one kind.
+    /// A mapping from arbitrary names to values of one kind.
     MapOf(&'static KeyKind),
     /// A list of values of one kind.
     ListOf(&'static KeyKind),
-    /// One of several kinds; the first that has the value's shape decides.
+    /// One of several kinds. The first one with the value's shape applies.
     AnyOf(&'static [KeyKind]),
-    /// Any scalar: text, number, truth value or null.
+    /// Any scalar: text, number, boolean or null.
     Scalar,
-    /// Any value; whoever reads it checks it.
+    /// Any value. The code that reads it checks it.
     Any,
 }

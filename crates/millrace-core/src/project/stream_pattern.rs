@@ -1,49 +1,52 @@
-//! Streams by pattern: `"orders_*": {…}` stands for all tables of the source whose names match.
+//! Stream patterns: `"orders_*": {…}` stands for all tables of the source whose names match.
 
 use crate::diagnostic::Span;
 use crate::project::source_file::StreamOptions;
 
-/// Streams of a source that have their settings in common.
+/// A pattern for streams that share their options.
 #[derive(Debug, Clone)]
 pub struct StreamPattern {
-    /// As it is written: `*` stands for any characters or none, `?` for one.
+    /// The pattern as written: `*` stands for any number of characters, `?` for exactly one.
     pub pattern: String,
-    /// Where it stands.
+    /// The place of the pattern.
     pub span: Span,
-    /// How its streams are read.
+    /// The options of its streams.
     pub options: StreamOptions,
 }
 
-/// Whether a name of a stream is a pattern.
+/// Whether a key of `streams` is a pattern rather than a name.
 pub fn is_pattern(name: &str) -> bool {
     name.contains(['*', '?'])
 }
 
 impl StreamPattern {
-    /// Whether a stream of that name is one of them. Letter case does not count.
+    /// Whether a stream name matches. Ignores case.
     pub fn matches(&self, name: &str) -> bool {
         fits(&self.pattern, name)
     }
 
-    /// How much a pattern says: its characters that stand for themselves. Of several that match a name, the one that says most counts.
+    /// How specific the pattern is: its number of literal characters. If several patterns match a
+    /// name, the most specific one applies.
     pub fn weight(&self) -> usize {
         self.pattern.chars().filter(|c| !is_pattern(c.encode_utf8(&mut [0; 4]))).count()
     }
 }
 
-/// Whether a name is that of a pattern, or the very name where that has no wildcards. Letter case does not count.
+/// Whether a name matches a pattern, or equals it if the pattern has no wildcards. Ignores case.
 pub fn fits(pattern: &str, name: &str) -> bool {
     let letters = |text: &str| text.to_lowercase().chars().collect::<Vec<char>>();
     matches(&letters(pattern), &letters(name))
 }
 
-/// The pattern that counts for a name: the one that says most about it, and of several the first.
+/// The pattern that applies to a name: the most specific one, or the first of several equally
+/// specific ones.
 pub fn of_name<'a>(patterns: &'a [StreamPattern], name: &str) -> Option<&'a StreamPattern> {
     let matching = patterns.iter().filter(|pattern| pattern.matches(name));
     matching.reduce(|best, other| if other.weight() > best.weight() { other } else { best })
 }
 
-/// Without recursion: a `*` takes one character more each time that what follows it does not fit.
+/// Matches iteratively: on a mismatch, the last `*` takes one more character. Its time is at most
+/// the product of both lengths; a recursive version could be exponential.
 fn matches(pattern: &[char], name: &[char]) -> bool {
     let (mut p, mut n) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

@@ -1,5 +1,7 @@
-//! Checks a tree against a specification: unknown keys, missing keys, wrong kinds of value. Whoever decodes afterwards can
-//! take shapes for granted and skip what is wrong, because it has been said.
+//! Checks a YAML tree against specifications: unknown keys, missing keys, wrong kinds of values.
+//!
+//! Decoders run after it. They can rely on the shape of values and skip invalid ones, because those
+//! have been reported.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,14 +14,14 @@ use crate::suggest::did_you_mean;
 
 /// Collects the diagnostics of one file.
 pub struct Checker<'a> {
-    /// The file.
+    /// Path of the file.
     pub file: &'a Arc<str>,
-    /// Where they go.
+    /// Receives the diagnostics.
     pub diagnostics: &'a mut Vec<Diagnostic>,
 }
 
 impl Checker<'_> {
-    /// Reports an error at a place of this file.
+    /// Reports an error at a place in this file.
     pub fn report(
         &mut self,
         code: Code,
@@ -31,7 +33,7 @@ impl Checker<'_> {
         self.diagnostics.push(diagnostic.maybe_hint(hint));
     }
 
-    /// Checks a mapping whose keys are those of all `specs` together.
+    /// Checks a mapping. `specs` together define its keys; `what` names it in messages.
     pub fn map(&mut self, node: &Node, what: &str, specs: &[&MapSpec]) {
         let NodeValue::Map(entries) = &node.value else {
             let message = format!("{what} is a mapping of keys and values, not {}", node.describe());
@@ -52,6 +54,7 @@ impl Checker<'_> {
         }
     }
 
+    /// Reports a key that no specification has, and suggests a similar one.
     fn unknown_key(&mut self, entry: &Entry, what: &str, specs: &[&MapSpec]) {
         let known: Vec<&str> = specs.iter().flat_map(|spec| spec.keys).map(|key| key.name).collect();
         let hint = did_you_mean(&entry.key, known.iter().copied(), "it has these keys");
@@ -59,7 +62,7 @@ impl Checker<'_> {
         self.report(Code::UnknownKey, &entry.key_range, message, hint);
     }
 
-    /// Checks one value.
+    /// Checks one value; `what` names it in messages.
     pub fn value(&mut self, node: &Node, what: &str, kind: &KeyKind) {
         match kind {
             KeyKind::Map(spec) => self.map(node, what, &[spec]),
@@ -75,6 +78,7 @@ impl Checker<'_> {
                 NodeValue::Seq(nodes) => nodes.iter().for_each(|item| self.value(item, what, inner)),
                 _ => self.wrong(node, what, kind),
             },
+            // The first kind with the value's shape determines the messages.
             KeyKind::AnyOf(kinds) => match kinds.iter().find(|kind| has_shape(node, kind)) {
                 Some(kind) => self.value(node, what, kind),
                 None => self.wrong(node, what, kind),
@@ -87,7 +91,7 @@ impl Checker<'_> {
                     self.report(Code::WrongValue, &node.range, message, hint);
                 }
             }
-            // What was written is a secret, most likely, and is not shown.
+            // The message does not show the value, which is probably a secret.
             KeyKind::Secret if !node.text().is_some_and(|text| text.contains("${")) => {
                 let message =
                     format!("{what} stands in the file; it is a secret, and comes from the environment");
@@ -95,6 +99,7 @@ impl Checker<'_> {
                     "Write `\"${PASSWORD}\"`, and set that variable, also in `.env` beside `millrace.yml`.";
                 self.report(Code::WrongValue, &node.range, message, Some(hint.to_owned()));
             }
+            // A plain text is checked by its shape below.
             KeyKind::Localized if node.map().is_some() => self.localized(node, what),
             _ => {
                 if !has_shape(node, kind) {
@@ -104,12 +109,14 @@ impl Checker<'_> {
         }
     }
 
+    /// Checks texts by language: at least one, and keys that look like language tags.
     fn localized(&mut self, node: &Node, what: &str) {
         let entries = node.map().unwrap_or_default();
         if entries.is_empty() {
             self.report(Code::WrongValue, &node.range, format!("{what} has no text in any language"), None);
         }
         for entry in entries {
+            // A loose form of BCP 47: subtags of at least two ASCII letters or digits.
             let locale_like = entry.key.len() >= 2
                 && entry
                     .key
@@ -128,6 +135,8 @@ impl Checker<'_> {
         }
     }
 
+    /// Reports a value of the wrong kind. An unquoted `null` or `~` gets a hint if text was
+    /// expected.
     fn wrong(&mut self, node: &Node, what: &str, kind: &KeyKind) {
         let message = format!("{what} takes {}, not {}", describe(kind), shown(node));
         let null =
@@ -140,6 +149,7 @@ impl Checker<'_> {
     }
 }
 
+/// Whether a text is a valid value of this kind.
 fn takes_text(kind: &KeyKind) -> bool {
     match kind {
         KeyKind::Text | KeyKind::Localized => true,
@@ -148,6 +158,7 @@ fn takes_text(kind: &KeyKind) -> bool {
     }
 }
 
+/// A value in a message: its kind, and its text if that is at most 40 characters.
 fn shown(node: &Node) -> String {
     match node.text() {
         Some(text) if text.chars().count() <= 40 => format!("{} (`{text}`)", node.describe()),
@@ -155,6 +166,8 @@ fn shown(node: &Node) -> String {
     }
 }
 
+/// Whether a value has the general shape of a kind. The items of lists and mappings are not
+/// checked.
 fn has_shape(node: &Node, kind: &KeyKind) -> bool {
     match kind {
         KeyKind::Text | KeyKind::Secret => node.text().is_some(),
@@ -173,7 +186,7 @@ fn has_shape(node: &Node, kind: &KeyKind) -> bool {
     }
 }
 
-/// What a kind takes, in words.
+/// The values that a kind accepts, in words.
 pub fn describe(kind: &KeyKind) -> String {
     match kind {
         KeyKind::Text => "a text".into(),

@@ -1,4 +1,7 @@
-//! YAML 1.2 as a tree whose every node knows its place in the file.
+//! Parses YAML 1.2 to a tree in which every node knows its place in the file.
+//!
+//! Tags are refused, and scalars stay text that is interpreted by the core schema on access. Depth,
+//! number of nodes and file size are limited, so that aliases cannot expand without bound.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,24 +12,24 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as YamlSpan};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Span};
 
-/// Mappings and lists may stand in each other this deep.
+/// Maximum nesting depth of mappings and lists.
 const MAX_DEPTH: usize = 64;
-/// Nodes of a file, with aliases counted as often as they are used.
+/// Maximum number of nodes in a file. An alias counts all nodes that it expands to.
 const MAX_NODES: usize = 200_000;
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// What it is.
+    /// The value.
     pub value: NodeValue,
-    /// Bytes of the file.
+    /// Byte range in the file.
     pub range: Range<usize>,
 }
 
-/// What a node is.
+/// The value of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NodeValue {
-    /// Text, number, truth value or null: YAML's core schema tells them apart by their text.
+    /// Text, number, boolean or null. YAML's core schema distinguishes them by their text.
     Scalar(Scalar),
     /// A list.
     Seq(Vec<Node>),
@@ -34,33 +37,33 @@ pub enum NodeValue {
     Map(Vec<Entry>),
 }
 
-/// A scalar as written.
+/// A scalar as written in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scalar {
-    /// Its text, escapes resolved.
+    /// Its text, with escapes resolved.
     pub text: String,
-    /// Whether it stands without quotes. Quoted, it is always a text.
+    /// Whether it is unquoted. A quoted scalar is always text.
     pub plain: bool,
 }
 
-/// One line of a mapping.
+/// An entry of a mapping.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// The key.
     pub key: String,
-    /// Where the key stands.
+    /// The place of the key.
     pub key_range: Range<usize>,
     /// The value.
     pub value: Node,
 }
 
 impl Scalar {
-    /// Whether YAML 1.2's core schema reads null.
+    /// Whether it is null in YAML 1.2's core schema.
     pub fn is_null(&self) -> bool {
         self.plain && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
     }
 
-    /// The truth value that YAML 1.2's core schema reads. `NO` is Norway.
+    /// The boolean in YAML 1.2's core schema. `NO` (Norway) is text, unlike in YAML 1.1.
     pub fn as_bool(&self) -> Option<bool> {
         match self.text.as_str() {
             "true" | "True" | "TRUE" if self.plain => Some(true),
@@ -69,14 +72,14 @@ impl Scalar {
         }
     }
 
-    /// The whole number, where it is one that fits.
+    /// The integer, if it is one and fits.
     pub fn as_integer(&self) -> Option<i64> {
         if self.plain { self.text.parse().ok() } else { None }
     }
 }
 
 impl Node {
-    /// The scalar, where it is one.
+    /// The scalar, if the node is one.
     pub fn scalar(&self) -> Option<&Scalar> {
         match &self.value {
             NodeValue::Scalar(scalar) => Some(scalar),
@@ -84,12 +87,12 @@ impl Node {
         }
     }
 
-    /// The text of a scalar that is not null.
+    /// The text of the scalar, if the node is a scalar other than null.
     pub fn text(&self) -> Option<&str> {
         self.scalar().filter(|scalar| !scalar.is_null()).map(|scalar| scalar.text.as_str())
     }
 
-    /// The list, where it is one.
+    /// The items, if the node is a list.
     pub fn seq(&self) -> Option<&[Node]> {
         match &self.value {
             NodeValue::Seq(nodes) => Some(nodes),
@@ -97,7 +100,7 @@ impl Node {
         }
     }
 
-    /// The mapping, where it is one.
+    /// The entries, if the node is a mapping.
     pub fn map(&self) -> Option<&[Entry]> {
         match &self.value {
             NodeValue::Map(entries) => Some(entries),
@@ -105,12 +108,12 @@ impl Node {
         }
     }
 
-    /// The value under a key, where this is a mapping that has it.
+    /// The value of a key, if the node is a mapping with that key.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.map()?.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
-    /// What it is, in a word.
+    /// The kind of the value, for messages.
     pub fn describe(&self) -> &'static str {
         match &self.value {
             NodeValue::Seq(_) => "a list",
@@ -123,7 +126,7 @@ impl Node {
     }
 }
 
-/// Decodes the bytes of a project file: UTF-8, with or without a byte order mark.
+/// Decodes the bytes of a project file: UTF-8, with or without a byte order mark, at most 4 MiB.
 pub fn decode_text(file: &Arc<str>, bytes: &[u8]) -> Result<String, Diagnostic> {
     const LIMIT: usize = 4 * 1024 * 1024;
     if bytes.len() > LIMIT {
@@ -132,7 +135,8 @@ pub fn decode_text(file: &Arc<str>, bytes: &[u8]) -> Result<String, Diagnostic> 
             format!("`{file}` has {} bytes; a project file has at most {LIMIT}", bytes.len()),
         ));
     }
-    // The mark stays in the text as a character, so that places stay the file's own; parsers skip it.
+    // The byte order mark stays in the text, so that byte positions are those of the file. Parsers
+    // skip it.
     String::from_utf8(bytes.to_vec()).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -141,7 +145,8 @@ pub fn decode_text(file: &Arc<str>, bytes: &[u8]) -> Result<String, Diagnostic> 
     })
 }
 
-/// Parses one document. An empty file is an empty mapping.
+/// Parses one document. An empty file is an empty mapping. Returns `None` after a syntax error,
+/// which is reported; a duplicate key is reported and ignored.
 pub fn parse(file: &Arc<str>, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Node> {
     let mut builder =
         Builder { file, places: Places::new(text), anchors: BTreeMap::new(), nodes: 0, diagnostics };
@@ -154,7 +159,8 @@ pub fn parse(file: &Arc<str>, text: &str, diagnostics: &mut Vec<Diagnostic>) -> 
     }
 }
 
-/// Character counts, which the parser gives, to bytes.
+/// Converts character positions, which the parser reports, to byte positions. `bytes` is `None` for
+/// ASCII text, where both are equal.
 struct Places {
     bytes: Option<Vec<usize>>,
     len: usize,
@@ -179,18 +185,20 @@ impl Places {
     }
 }
 
-/// A collection that is being filled.
+/// A list or mapping whose end has not been reached. `anchor` is 0 if it has none.
 struct Open {
     start: usize,
     anchor: usize,
     items: Items,
 }
 
+/// The content so far. A mapping also holds a key that waits for its value.
 enum Items {
     Seq(Vec<Node>),
     Map(Vec<Entry>, Option<Node>),
 }
 
+/// Builds the tree from the parser's events. `anchors` holds complete nodes only.
 struct Builder<'a> {
     file: &'a Arc<str>,
     places: Places,
@@ -212,7 +220,8 @@ impl Builder<'_> {
         self.broken(at..at, format!("`{}` is not YAML: {}", self.file, error.info()))
     }
 
-    /// Builds with a stack of its own, so that no nesting can overflow the thread's.
+    /// Builds the tree with an explicit stack, so that deep nesting cannot overflow the thread's
+    /// stack.
     fn document(&mut self, text: &str) -> Step<Node> {
         let body = text.strip_prefix('\u{feff}');
         let shift = usize::from(body.is_some());
@@ -253,6 +262,7 @@ impl Builder<'_> {
                     let Some(node) = self.anchors.get(&anchor).cloned() else {
                         return Err(self.broken(range, "this alias stands before its anchor is complete"));
                     };
+                    // The expansion counts toward the limit, against exponential growth.
                     self.nodes += count(&node);
                     Node { range, ..node }
                 }
@@ -293,6 +303,7 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// Adds a node to an open collection. In a mapping, nodes are keys and values in turn.
     fn put(&mut self, open: &mut Open, node: Node) -> Step<()> {
         match &mut open.items {
             Items::Seq(nodes) => nodes.push(node),
@@ -321,13 +332,15 @@ impl Builder<'_> {
     }
 }
 
-/// The parser never saw the byte order mark that the file starts with.
+/// Moves a span by one character, because the byte order mark at the start of the file was not
+/// passed to the parser.
 fn shifted(span: YamlSpan) -> YamlSpan {
     use saphyr_parser::Marker;
     let shift = |marker: Marker| Marker::new(marker.index() + 1, marker.line(), marker.col());
     YamlSpan::new(shift(span.start), shift(span.end))
 }
 
+/// The number of nodes in a tree.
 fn count(node: &Node) -> usize {
     match &node.value {
         NodeValue::Scalar(_) => 1,
@@ -336,7 +349,8 @@ fn count(node: &Node) -> usize {
     }
 }
 
-/// A text as YAML: plain where that is safe, else a double-quoted scalar, which JSON's escapes are valid in.
+/// Writes a text as a YAML scalar: plain if that is safe, otherwise double-quoted with JSON's
+/// escapes, which are valid in YAML.
 pub fn written(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_alphanumeric() || c == '_')

@@ -16,14 +16,15 @@ fn at(text: &str) -> Timestamp {
     text.parse().expect("a moment")
 }
 
-/// All times after one moment up to another.
+/// All matching times after `from` and up to `to`.
 fn between(cron: &Cron, zone: &TimeZone, from: Timestamp, to: Timestamp) -> Vec<Timestamp> {
     let next = |time: &Timestamp| cron.next_after(*time, zone);
     std::iter::successors(next(&from), next).take_while(|time| *time <= to).collect()
 }
 
-/// Expressions, each with a zone and the years over which both libraries are asked for every time. (Lord Howe Island, whose clock
-/// changes by half an hour, is below: the other library never comes back from there.)
+/// Expressions, each with a zone and the years for which both libraries must agree on every time.
+/// Lord Howe Island, whose clock changes by half an hour, has a test of its own below, because the
+/// other library never returns for it.
 const CASES: [(&str, &str, i16, i16); 31] = [
     ("*/15 * * * *", "Europe/Paris", 2026, 2026),
     ("0 * * * *", "Europe/Paris", 2025, 2027),
@@ -58,8 +59,9 @@ const CASES: [(&str, &str, i16, i16); 31] = [
     ("59 23 31 12 *", "UTC", 1970, 2060),
 ];
 
-/// What `cronexpr` does otherwise, on purpose: it knows nothing of an hour that the clock skips (no run there, where ours has one when the
-/// clock goes on) nor of one that comes twice (two runs, where ours has one).
+/// Intended differences from `cronexpr`. In an hour that the clock skips, it has no run, and ours
+/// runs at the moment of the change. In an hour that occurs twice, it has two runs, and ours has
+/// one.
 #[test]
 fn every_time_is_that_of_another_library_but_around_a_change_of_the_clock() {
     let mut compared = 0;
@@ -74,7 +76,7 @@ fn every_time_is_that_of_another_library_but_around_a_change_of_the_clock() {
         let theirs_at: BTreeSet<i64> = theirs
             .iter_after(start)
             .expect("times")
-            // It gives up after four years without one, as before 2104.
+            // The other library gives up after four years without a match, as before 2104.
             .map_while(|time| Some(time.ok()?.timestamp().as_second()))
             .take_while(|time| *time <= to.as_second())
             .collect();
@@ -119,25 +121,25 @@ fn what_clocks_do_twice_a_year() {
     };
     let spring = ("2026-03-28T12:00:00Z", "2026-03-29T12:00:00Z");
     let autumn = ("2026-10-24T12:00:00Z", "2026-10-25T12:00:00Z");
-    // Two o'clock does not come: once, when the clock goes on to three.
+    // Two o'clock is skipped: the time runs once, at the change to three.
     assert_eq!(times("30 2 * * *", "Europe/Paris", spring.0, spring.1), ["2026-03-29T01:00:00Z"]);
     assert_eq!(times("0,15,30,45 2 * * *", "Europe/Paris", spring.0, spring.1), ["2026-03-29T01:00:00Z"]);
-    // It comes twice: the first time.
+    // It occurs twice: the time runs the first time.
     assert_eq!(times("30 2 * * *", "Europe/Paris", autumn.0, autumn.1), ["2026-10-25T00:30:00Z"]);
-    // Every hour is every hour.
+    // Every hour means every hour of real time.
     assert_eq!(times("0 * * * *", "Europe/Paris", spring.0, spring.1).len(), 24);
     assert_eq!(times("*/15 * * * *", "Europe/Paris", autumn.0, autumn.1).len(), 96);
-    // A day that never came: its run comes when the next one begins.
+    // A skipped day: its run starts when the next day begins.
     assert_eq!(
         times("0 12 * * *", "Pacific/Apia", "2011-12-29T00:00:00Z", "2011-12-31T12:00:00Z"),
         ["2011-12-29T22:00:00Z", "2011-12-30T10:00:00Z", "2011-12-30T22:00:00Z"]
     );
-    // A clock that goes on by half an hour.
+    // A clock change of half an hour.
     assert_eq!(
         times("15 2 * * *", "Australia/Lord_Howe", "2026-10-03T00:00:00Z", "2026-10-04T00:00:00Z"),
         ["2026-10-03T15:30:00Z"]
     );
-    // Midnight does not come.
+    // Midnight is skipped.
     assert_eq!(
         times("0 0 * * *", "America/Sao_Paulo", "2018-11-03T12:00:00Z", "2018-11-05T12:00:00Z"),
         ["2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z"]
@@ -204,7 +206,7 @@ proptest! {
         let _ = text.parse::<Cron>();
     }
 
-    /// Times grow, and each is one that the fields name, unless the clock has just gone on.
+    /// Times increase, and each matches the fields unless the clock has just changed.
     #[test]
     fn times_grow_and_match(
         minute in 0..60_i8, hour in 0..24_i8, weekday in 0..8_i8, second in 0..4_000_000_000_i64, which in 0..4_usize,

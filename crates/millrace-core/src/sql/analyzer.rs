@@ -1,46 +1,49 @@
-//! What the core wants to know of a piece of SQL. An engine's own parser answers.
+//! What the core needs to know about an SQL text. The parser of an engine provides it, so the core
+//! contains no SQL parser.
 
 use crate::sql::columns_read::ColumnsRead;
 
-/// Reads SQL of one dialect.
+/// Analyzes SQL of one dialect.
 pub trait SqlAnalyzer: Send + Sync {
-    /// Names of tables, columns and functions in a text of select statements. Pure: the answer depends on the text alone.
+    /// Parses a text of select statements and lists the names in it. Pure: the result depends only
+    /// on the text.
     fn analyze(&self, sql: &str) -> Result<ParsedSql, SyntaxError>;
 }
 
-/// The text cannot be parsed.
+/// The text cannot be parsed, or is not a select.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyntaxError {
-    /// The parser's message, a lower-case fragment.
+    /// The parser's message, as a lower-case fragment.
     pub message: String,
-    /// Byte at which it gave up.
+    /// Byte at which the parser stopped, if it says so.
     pub position: Option<usize>,
-    /// Whether the text parses, but holds something else than a select.
+    /// `true` if the text parses, but is not a select.
     pub not_a_select: bool,
 }
 
-/// The names of a text.
+/// The result of an analysis.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ParsedSql {
     /// Number of statements.
     pub statements: usize,
-    /// Tables that are read, in the order of the text, without names that a WITH in scope defines.
+    /// Tables that are read, in the order of the text. References to a WITH clause in scope are not
+    /// included.
     pub tables: Vec<TableReference>,
-    /// Columns that are named.
+    /// Column references.
     pub columns: Vec<ColumnReference>,
-    /// Names that the text gives to expressions and to the columns of tables, in lower case.
+    /// Aliases of expressions and column aliases of tables, in lower case.
     pub aliases: std::collections::BTreeSet<String>,
-    /// Functions that are called, also operators that the parser writes as functions.
+    /// Function calls, including operators that the parser represents as functions.
     pub functions: Vec<FunctionReference>,
-    /// Expressions of the first statement's outermost select list.
+    /// The outermost select list of the first statement.
     pub outputs: Vec<Output>,
-    /// Whether it takes a sample of rows, which is another one each time.
+    /// Whether the text samples rows, so that each execution may read different ones.
     pub is_sampled: bool,
-    /// Texts that it makes dates or times of: `cast('today' as date)`.
+    /// Text literals that are cast to a date or time: `cast('today' as date)`.
     pub times: Vec<String>,
 }
 
-/// A table in FROM.
+/// A table reference in FROM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableReference {
     /// `[name]`, `[schema, name]` or `[catalog, schema, name]`, unquoted.
@@ -49,14 +52,14 @@ pub struct TableReference {
     pub at: usize,
     /// Whether the text gives it an alias.
     pub has_alias: bool,
-    /// Its columns that the text reads.
+    /// The columns of it that the text reads.
     pub read: ColumnsRead,
 }
 
-/// A column, qualified or not.
+/// A column reference, qualified or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnReference {
-    /// Unquoted parts.
+    /// The parts of the name, unquoted.
     pub path: Vec<String>,
     /// Byte at which the path starts.
     pub at: usize,
@@ -65,30 +68,33 @@ pub struct ColumnReference {
 /// A function call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionReference {
-    /// Name in lower case, without schema.
+    /// Name in lower case, without its schema.
     pub name: String,
-    /// Byte at which it starts.
+    /// Byte at which the call starts.
     pub at: usize,
-    /// How many arguments it is given.
+    /// Number of arguments.
     pub arguments: usize,
-    /// Whether the parser's engine says that it gives another value with each call.
+    /// Whether the parser's engine marks the function as volatile: it returns a different value on
+    /// each call.
     pub is_volatile: bool,
 }
 
-/// One expression of a select list.
+/// One expression in a select list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// The name that the text gives it: its alias, or that of the column that it is.
+    /// Name of the output column: the alias, or the name if the expression is a column.
     pub name: Option<String>,
-    /// Byte at which the expression starts, as far as its parts have places.
+    /// Byte at which the expression starts, if its parts have positions.
     pub at: Option<usize>,
-    /// Whether its value is calculated: the digits of a number then follow from the engine's rules, not from a column or a cast.
+    /// Whether the value is computed. The scale of a number then depends on the engine's rules
+    /// instead of a column or cast.
     pub calculated: bool,
-    /// Name of the function, in lower case, where the whole expression is one call of a function that is not an operator.
+    /// Lower-case name of the function, if the whole expression is one call of a function other
+    /// than an operator.
     pub call: Option<String>,
-    /// Whether that call carries `filter (where …)`, `distinct` or an order of its own.
+    /// Whether that call has a `filter (where …)`, a `distinct` or an `order by`.
     pub modified: bool,
-    /// The condition of that call's `filter (where …)`, as the parser writes it: two texts that differ in blanks, comments, brackets and
-    /// the letter case of names give one condition.
+    /// The condition in that call's `filter (where …)`, normalized by the parser: texts that differ
+    /// only in blanks, comments, parentheses and letter case of names give the same condition.
     pub filter: Option<String>,
 }

@@ -1,4 +1,5 @@
-//! SQL as text and as names; no engine is named here.
+//! SQL as text and names: templates, analysis results, identifiers, positions. Nothing here depends
+//! on one engine.
 
 pub mod analyzer;
 pub mod column_names;

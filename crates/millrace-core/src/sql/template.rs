@@ -1,6 +1,8 @@
-//! Templates in dbt's vocabulary, for models that use `{{ … }}` or `{% … %}`.
+//! Renders models that use dbt's template syntax, `{{ … }}` or `{% … %}`.
 //!
-//! `ref` and `source` render to the same names that plain SQL uses, so that one resolver serves both.
+//! `ref` and `source` render to the names that plain SQL uses, so one resolver handles both.
+//! Templates see only the values in [`TemplateContext`]; an undefined name is an error, and the
+//! number of steps is limited.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,46 +16,49 @@ use crate::materialization::Materialization;
 use crate::name::{Ident, Relation};
 use crate::sql::var::Var;
 
-/// Steps that one template may take; a loop without end stops here.
+/// Maximum number of steps (minijinja's fuel) for one template. It stops endless loops.
 const FUEL: u64 = 5_000_000;
 
-/// What templates may look at.
+/// The values that templates can read.
 #[derive(Debug, Clone, Default)]
 pub struct TemplateContext {
-    /// `var(…)`.
+    /// Values of `var(…)`.
     pub vars: BTreeMap<String, Var>,
-    /// `env_var(…)`.
+    /// Values of `env_var(…)`.
     pub variables: BTreeMap<String, String>,
-    /// `target.name`: the environment.
+    /// `target.name`: the name of the environment.
     pub target: String,
 }
 
-/// A template's outcome.
+/// The result of rendering a template.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rendered {
-    /// SQL.
+    /// The rendered SQL.
     pub sql: String,
-    /// What `config(materialized=…)` said.
+    /// The argument of `config(materialized=…)`.
     pub materialization: Option<Materialization>,
-    /// What `config(post_hook=…)` said: statements, themselves templates.
+    /// The statements of `config(post_hook=…)`; they are templates themselves.
     pub post_hooks: Vec<String>,
-    /// What `config(enabled=…)` said: whether the model is part of the project.
+    /// The argument of `config(enabled=…)`: whether the model is part of the project.
     pub enabled: Option<bool>,
 }
 
-/// A statement that runs on a table whose name is not known before the run; see [`render_hook`].
+/// A rendered hook. The name of its table is not known before the run and is inserted then; see
+/// [`render_hook`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
     sql: String,
 }
 
-// No project file holds these characters (noncharacters of Unicode, never used for text), so no SQL is taken for them.
+// Placeholders for the table. They contain Unicode noncharacters, which are never used for text, so
+// no project file can contain them.
 const THIS_SCHEMA: &str = "\u{fdd0}schema\u{fdd1}";
 const THIS_NAME: &str = "\u{fdd0}name\u{fdd1}";
 
 impl Hook {
-    /// The statement for a table.
+    /// The statement for a given table.
     pub fn on(&self, table: &Relation) -> String {
+        // Quoted placeholders first, so that the names that replace them are escaped.
         let quoted = |marker: &str| format!("\"{marker}\"");
         self.sql
             .replace(&quoted(THIS_SCHEMA), &Ident::new(&table.schema).to_string())
@@ -62,13 +67,13 @@ impl Hook {
             .replace(THIS_NAME, &table.name)
     }
 
-    /// The statement with `this` in place of the table, for fingerprints.
+    /// The statement with placeholders for the table; used in fingerprints.
     pub fn text(&self) -> &str {
         &self.sql
     }
 }
 
-/// `{{ this }}` in a hook.
+/// The value of `{{ this }}` in a hook.
 #[derive(Debug)]
 struct This;
 
@@ -86,9 +91,11 @@ impl Object for This {
     }
 }
 
-/// Renders a `post_hook`. The statement is dbt's: a template in which `this` is the table just built, with `this.schema` and
-/// `this.name`; `var`, `env_var` and `target` as in models. `ref` and `source` are refused: a hook works on its own table, and what it
-/// read beside that would decide on the table's content without the plan knowing.
+/// Renders a `post_hook`, as dbt does: a template in which `this` is the table just built, with
+/// `this.schema` and `this.name`. `var`, `env_var` and `target` are available as in models.
+///
+/// `ref` and `source` are refused. A hook may only change its own table: if it read others, the
+/// table's content would depend on inputs that the plan does not know.
 pub fn render_hook(
     file: &Arc<str>,
     source: &str,
@@ -96,6 +103,7 @@ pub fn render_hook(
     context: &TemplateContext,
 ) -> Result<Hook, Box<Diagnostic>> {
     let mut environment = environment(context, &Configured::default());
+    // These functions stay defined, so that the error can say what to do instead.
     for name in ["ref", "source", "config"] {
         environment.add_function(name, move |_: Rest<Value>| -> Result<Value, Error> {
             let message = format!("`{name}` has no place in it; read other tables in the model, and change `{{{{ this }}}}` here");
@@ -116,7 +124,7 @@ pub fn render_hook(
     Ok(Hook { sql: sql.trim().trim_end_matches(';').to_owned() })
 }
 
-/// What `config(…)` has said so far.
+/// The arguments of all `config(…)` calls so far.
 #[derive(Debug, Default)]
 struct Configuration {
     materialized: Option<String>,
@@ -126,12 +134,13 @@ struct Configuration {
 
 type Configured = Arc<Mutex<Configuration>>;
 
-/// Whether a text is a template.
+/// Whether a text contains template syntax.
 pub fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")
 }
 
-/// Renders the template of `file`.
+/// Renders a model's template. `file` is used in diagnostics. Fails if the template is invalid or
+/// names an unknown materialization.
 pub fn render(file: &Arc<str>, text: &str, context: &TemplateContext) -> Result<Rendered, Box<Diagnostic>> {
     let configured = Configured::default();
     let environment = environment(context, &configured);
@@ -158,13 +167,14 @@ fn target(context: &TemplateContext) -> Value {
     Value::from_iter(BTreeMap::from([("name".to_owned(), context.target.clone())]))
 }
 
-/// An environment with dbt's functions.
+/// An environment with dbt's functions. Calls of `config` are recorded in `configured`.
 fn environment(context: &TemplateContext, configured: &Configured) -> Environment<'static> {
     let mut environment = Environment::new();
+    // A misspelled name must be an error, not empty text.
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
     environment.add_function("ref", |names: Rest<String>| match names.as_slice() {
-        // dbt's two-argument form names a package first.
+        // In dbt's two-argument form, the first argument is a package.
         [name] | [_, name] => Ok(Value::from_safe_string(Ident::new(name).to_string())),
         _ => Err(Error::new(ErrorKind::InvalidOperation, "`ref` takes the name of a model")),
     });
@@ -195,6 +205,7 @@ fn environment(context: &TemplateContext, configured: &Configured) -> Environmen
             written.materialized = Some(kind);
         }
         if let Ok(Some(hooks)) = options.get::<Option<Value>>("post_hook") {
+            // dbt accepts one statement or a list of statements.
             match hooks.as_str() {
                 Some(one) => written.post_hooks.push(one.to_owned()),
                 None => written.post_hooks.extend(hooks.try_iter()?.map(|hook| hook.to_string())),
@@ -203,17 +214,18 @@ fn environment(context: &TemplateContext, configured: &Configured) -> Environmen
         if let Ok(Some(enabled)) = options.get::<Option<bool>>("enabled") {
             written.enabled = Some(enabled);
         }
-        // Whatever it takes has been read by now, with a value of its type.
+        // A valid option has been read above and so counts as used; the rest is unknown or of the
+        // wrong type.
         options.assert_all_used().map_err(|_| refused(&options))?;
         Ok::<_, Error>(Value::from_safe_string(String::new()))
     });
     environment
 }
 
-/// What `config` takes.
+/// The options of `config`.
 const OPTIONS: [&str; 3] = ["materialized", "post_hook", "enabled"];
 
-/// An option that `config` does not have, or that is not of its type, with what to do instead.
+/// The error for an option that `config` does not have, or whose value has the wrong type.
 fn refused(options: &Kwargs) -> Error {
     let unknown = options.args().find(|name| !OPTIONS.contains(name));
     let message = match unknown {
@@ -226,7 +238,7 @@ fn refused(options: &Kwargs) -> Error {
     Error::new(ErrorKind::InvalidOperation, message)
 }
 
-/// What to do in the place of one of dbt's options.
+/// What to do instead of using an option of dbt that is not supported.
 pub(crate) fn instead_of(option: &str) -> &'static str {
     match option {
         "pre_hook" | "pre-hook" => "write what it does into the model, or into its `post_hook`",
@@ -250,6 +262,8 @@ fn var_value(var: &Var) -> Value {
     }
 }
 
+/// Converts a rendering error. Uses the error's range if it has one, otherwise the start of its
+/// line.
 fn template_error(file: &Arc<str>, text: &str, error: &Error) -> Diagnostic {
     let message = match error.detail() {
         Some(detail) => detail.to_owned(),
@@ -264,7 +278,7 @@ fn template_error(file: &Arc<str>, text: &str, error: &Error) -> Diagnostic {
         .at(Span::new(file, range), "")
 }
 
-/// The first place where a name stands in a text.
+/// The first occurrence of a text in a file; an empty span if there is none.
 pub(crate) fn find(file: &Arc<str>, text: &str, name: &str) -> Span {
     let at = if name.is_empty() { None } else { text.find(name) };
     Span::new(file, at.map_or(0..0, |at| at..at + name.len()))

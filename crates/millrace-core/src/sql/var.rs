@@ -1,11 +1,11 @@
-//! A variable for templates.
+//! The values of template variables (`vars:` and `--var`).
 
 use crate::project::yaml::Scalar;
 
-/// The value of one.
+/// The value of a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Var {
-    /// Nothing.
+    /// Null.
     Null,
     /// true or false.
     Bool(bool),
@@ -16,7 +16,7 @@ pub enum Var {
 }
 
 impl Var {
-    /// What YAML's core schema makes of a scalar.
+    /// The value of a scalar in YAML's core schema.
     pub fn from_scalar(scalar: &Scalar) -> Self {
         if scalar.is_null() {
             return Self::Null;
@@ -27,7 +27,7 @@ impl Var {
         scalar.as_integer().map_or_else(|| Self::Text(scalar.text.clone()), Self::Integer)
     }
 
-    /// The same of a text from the command line.
+    /// The value of a text from the command line, read like an unquoted scalar.
     pub fn from_text(text: &str) -> Self {
         Self::from_scalar(&Scalar { text: text.to_owned(), plain: true })
     }

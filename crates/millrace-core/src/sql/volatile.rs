@@ -1,27 +1,33 @@
-//! Whether a text gives the same rows each time that its tables are the same.
+//! Determines whether an SQL text can return different rows although its tables are unchanged.
+//!
+//! It works on names only, and may report a change that does not happen; then a model is rebuilt
+//! unnecessarily.
 
 use crate::sql::analyzer::ParsedSql;
 
-/// When a text may give other rows though nothing that it reads has changed.
+/// When a text can return other rows although none of its inputs has changed. Later variants change
+/// more often.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Changes {
-    /// Never.
+    /// It returns the same rows.
     #[default]
     Never,
-    /// On another day, by the warehouse's `current_date`. What it calls, as people write it.
+    /// On each new day of the warehouse's `current_date`. Holds the expression responsible, for
+    /// messages.
     Daily(String),
-    /// Each time. What it calls, as people write it.
+    /// On each execution. Holds the expression responsible, for messages.
     Always(String),
 }
 
-/// What gives the present day.
+/// Functions that return the current day.
 const DAYS: [&str; 2] = ["current_date", "today"];
 
-/// Texts of which some warehouses make the present day, or one beside it.
+/// Texts that some warehouses convert to the current day, or to the day before or after it.
 const WORDS_OF_DAYS: [&str; 3] = ["today", "tomorrow", "yesterday"];
 
-/// What gives the present moment, or depends on it or on the session. The engine's parser knows its own functions that are different with
-/// each call; these are the same within a statement, and those that only other warehouses have.
+/// Functions that return the current time, or depend on it or on the session. The engine's parser
+/// marks its own functions that differ on each call. This list adds those that are constant within
+/// a statement, and those that only other warehouses have.
 const MOMENTS: [&str; 22] = [
     "now",
     "current_timestamp",
@@ -47,12 +53,13 @@ const MOMENTS: [&str; 22] = [
     "gen_random_bytes",
 ];
 
-/// Ways to read what no stream and no model is: files and other databases, which nobody watches.
+/// Whether a function reads something that is neither a stream nor a model: files and other
+/// databases, whose changes are not tracked.
 fn reads_elsewhere(name: &str) -> bool {
     name.starts_with("read_") || name.ends_with("_scan") || ["glob", "sniff_csv", "dblink"].contains(&name)
 }
 
-/// When the rows of a text change by themselves.
+/// When the rows of a text change without a change of its inputs. The most frequent change counts.
 pub fn changes(parsed: &ParsedSql) -> Changes {
     let mut found = Changes::Never;
     let mut note = |change: Changes| {
@@ -63,7 +70,7 @@ pub fn changes(parsed: &ParsedSql) -> Changes {
     for function in &parsed.functions {
         let name = function.name.as_str();
         let call = format!("{name}()");
-        // Of one moment: the time since then.
+        // With one argument, `age` returns the time since a moment.
         let is_since = name == "age" && function.arguments == 1;
         if DAYS.contains(&name) {
             note(Changes::Daily(call));
@@ -71,7 +78,7 @@ pub fn changes(parsed: &ParsedSql) -> Changes {
             note(Changes::Always(call));
         }
     }
-    // Words that are written without brackets look like columns.
+    // Functions that are written without parentheses look like columns in the parse tree.
     for column in &parsed.columns {
         if let [name] = column.path.as_slice() {
             let name = name.to_lowercase();

@@ -1,7 +1,8 @@
-//! Columns that other tools can't read: a lint of published models.
+//! A lint of published models: columns that other tools cannot read.
 //!
-//! Such tools read through JDBC, ODBC or Python's DB-API. JSON, UUIDs, intervals, lists and records arrive there as objects that they
-//! leave out or show as text that cannot be counted; a number without bounds arrives with no digits after the point.
+//! Such tools connect through JDBC, ODBC or Python's DB-API. There, JSON, UUIDs, intervals, lists
+//! and records arrive as objects that the tools omit or show as text without aggregation. A number
+//! without declared precision arrives without the digits after the point.
 
 use std::collections::BTreeMap;
 
@@ -20,10 +21,12 @@ use crate::ports::bi_type::{Unreadable, is_plain, written};
 use crate::ports::registry::Registry;
 use crate::ports::warehouse::{QueryLimits, ResultColumn, Statement, Warehouse};
 
-/// What stands for an expression in a hint.
+/// Placeholder for an expression in a hint.
 pub const SOMETHING: &str = "…";
 
-/// Looks at the columns of the published models, which are views in the schema `build` of the scratch warehouse.
+/// Appends a warning for each unreadable column or name that needs quotes. The published models
+/// exist as views in the schema `build` of the scratch warehouse; `columns` are their described
+/// columns by model.
 pub(crate) async fn look(
     compiled: &Compiled,
     registry: &Registry,
@@ -33,6 +36,8 @@ pub(crate) async fn look(
 ) -> Result<()> {
     let Some((analyzer, _)) = registry.portable() else { return Ok(()) };
     let types = type_names(scratch).await?;
+    // In a warehouse that other tools connect to, calculated numbers have no declared precision.
+    // The warning names the first environment with such a warehouse.
     let environments = &compiled.project.manifest.environments;
     let shared = environments.iter().find(|environment| {
         registry
@@ -71,7 +76,8 @@ pub(crate) async fn look(
     Ok(())
 }
 
-/// The engine's own names of the types, by model and column: logical types do not tell a UUID from a text.
+/// The engine's own type names by (model, column). Logical types do not suffice, because a UUID has
+/// the same logical type as a text.
 async fn type_names(scratch: &dyn Warehouse) -> Result<BTreeMap<(String, String), String>> {
     let sql =
         "select table_name, column_name, data_type from information_schema.columns where table_schema = $1";
@@ -85,7 +91,7 @@ async fn type_names(scratch: &dyn Warehouse) -> Result<BTreeMap<(String, String)
     Ok(texts.filter_map(entry).collect())
 }
 
-/// The type that a calculated exact number should be cast to; none for other values.
+/// The type to cast a calculated exact number to; `None` for other columns.
 fn bounds(column: &ResultColumn) -> Option<String> {
     match column.data_type? {
         DataType::Decimal { precision, scale } => Some(format!("decimal({precision}, {scale})")),
@@ -94,7 +100,7 @@ fn bounds(column: &ResultColumn) -> Option<String> {
     }
 }
 
-/// Names that must be quoted, once a model.
+/// Warns of names that must be quoted, at most once per model.
 fn names(model: &Model, described: &[ResultColumn], places: &Places<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let odd: Vec<(usize, &ResultColumn)> =
         described.iter().enumerate().filter(|(_, column)| !is_plain(&column.name)).collect();
@@ -125,16 +131,18 @@ fn names(model: &Model, described: &[ResultColumn], places: &Places<'_>, diagnos
     diagnostics.push(Diagnostic::warning(Code::QuotedName, message).at(place, "").hint(hint));
 }
 
-/// Where the columns of a model stand in its files.
+/// Finds the places of a model's columns in the project's files.
 struct Places<'a> {
     model: &'a Model,
     outputs: Vec<Output>,
-    /// Whether each output is the column in its place; a star stands for several.
+    /// Whether outputs and columns correspond by index. They do not if a star expands to several
+    /// columns.
     in_order: bool,
     documented: Vec<(&'a str, &'a Span)>,
 }
 
 impl<'a> Places<'a> {
+    /// Parses the model's select list; if that fails, no outputs are known.
     fn of(compiled: &'a Compiled, model: &'a Model, analyzer: &dyn SqlAnalyzer, columns: usize) -> Self {
         let outputs = analyzer.analyze(&model.sql).map(|parsed| parsed.outputs).unwrap_or_default();
         let def = compiled.project.models.iter().find(|def| def.name == model.name);
@@ -147,6 +155,7 @@ impl<'a> Places<'a> {
         }
     }
 
+    /// The output that produces a column: by index if possible, otherwise by name.
     fn output(&self, at: usize, column: &ResultColumn) -> Option<&Output> {
         if self.in_order {
             return self.outputs.get(at);
@@ -161,7 +170,8 @@ impl<'a> Places<'a> {
         self.output(at, column).is_some_and(|output| output.calculated)
     }
 
-    /// The SQL of which a column is made, where that is another column of some name or comes by a star; else what stands for it.
+    /// The SQL that produces a column, if it is a plain reference to another column. A column that
+    /// comes from a star is its own name. Anything else is [`SOMETHING`].
     fn origin(&self, at: usize, column: &ResultColumn) -> String {
         let sql = &self.model.sql;
         let Some(output) = self.output(at, column) else { return written(&column.name) };
@@ -174,7 +184,8 @@ impl<'a> Places<'a> {
         if alone && !output.calculated { sql[range].to_owned() } else { SOMETHING.to_owned() }
     }
 
-    /// The expression in the SQL, where the column has one; else its description; else the star by which it comes.
+    /// The place of a column: its expression in the SQL, else its description in YAML, else the
+    /// star that it comes from.
     fn of_column(&self, at: usize, column: &ResultColumn) -> Span {
         if let Some(place) = self.output(at, column).and_then(|output| output.at) {
             return self.model.place(place);
@@ -183,6 +194,7 @@ impl<'a> Places<'a> {
         described.map_or_else(|| self.model.place(self.star().unwrap_or(0)), |(_, span)| (*span).clone())
     }
 
+    /// The byte of the first star in the select list.
     fn star(&self) -> Option<usize> {
         let sql = &self.model.sql;
         let is_star = |at: &usize| {

@@ -1,4 +1,4 @@
-//! The streams of a project: which there are, what reads them, what they are known to hold.
+//! The catalog of a project: its streams, the source that reads each one, and its captured schema.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,27 +20,28 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ports::registry::Registry;
 use crate::ports::source::{Discovered, Source, SourceContext, StreamRequest};
 
-/// One stream of the project.
+/// One stream of the project with everything that its load needs.
 #[derive(Clone)]
 pub struct Stream {
     /// Full name.
     pub name: StreamName,
-    /// Where its name stands, or the pattern or source that it comes from.
+    /// Where the project names it: its entry, or the pattern or source file that includes it.
     pub span: Span,
-    /// How it is read.
+    /// The stream's options, with defaults applied.
     pub options: StreamOptions,
-    /// Fingerprint of its source's settings and its own, but for those that only say how the source is reached.
+    /// Fingerprint of the settings of the source and the stream, except those that only say how the
+    /// source is reached (`SourceConnector::connection_keys`).
     pub reading: String,
-    /// Its captured schema.
+    /// The captured schema; `None` if there is none or if it was captured without columns.
     pub captured: Option<StreamSchema>,
-    /// What reads it.
+    /// The source that reads it.
     pub source: Arc<dyn Source>,
-    /// What masks some of its columns.
+    /// The masks of its columns; `None` if no column is masked or there is no salt.
     pub(crate) masks: Option<Masks>,
 }
 
 impl Stream {
-    /// The request that the source is given.
+    /// The request for the source.
     pub fn request(&self) -> StreamRequest {
         StreamRequest {
             stream: self.name.stream.clone(),
@@ -52,24 +53,31 @@ impl Stream {
         }
     }
 
-    /// What its source sees of it now, with the types that were chosen.
+    /// The columns that the source shows at present, with the types that the project chooses
+    /// applied.
     pub async fn discover(&self) -> Result<Discovered> {
         let discovered = self.source.discover(&self.request()).await?;
         let schema = self.options.with_chosen_types(discovered.schema);
         Ok(Discovered { schema, ..discovered })
     }
 
-    /// Whether an error says no more than that its files are gone, as they may be once they are loaded.
+    /// Whether an error only says that the stream's files are gone, and earlier rows are kept
+    /// anyway: then it is no failure.
     pub fn may_be_emptied(&self, error: &Error) -> bool {
         error.kind() == ErrorKind::SourceEmpty && self.options.mode.keeps()
     }
 
-    /// Whether rows that its source deletes stay, and the project does not say that they may.
+    /// Whether rows that the source deletes stay in the table without the project's consent
+    /// (`deletes:` is unset).
     pub fn deletes_unseen(&self) -> bool {
         self.options.mode == ReadMode::Incremental && self.options.deletes == Deletes::Unsaid
     }
 
-    /// Everything of the project that decides on what a load of the stream gives.
+    /// SHA-256 over all parts of the project that determine the result of a load. If it changes,
+    /// the stream is reloaded in full.
+    ///
+    /// The text must stay as it is: another one would reload every stream of every user. Options
+    /// added later are only appended if they differ from their default.
     pub(crate) fn fingerprint(&self, naming: Naming) -> String {
         let options = &self.options;
         let left_out = options.choice.left_out().fingerprint();
@@ -81,6 +89,7 @@ impl Stream {
             self.reading,
             self.captured
         );
+        // Appended only if set, so that streams without it keep their fingerprint.
         if !options.rename.is_empty() {
             let renamed: Vec<_> =
                 options.rename.iter().map(|renamed| (&renamed.column.text, &renamed.name)).collect();
@@ -90,14 +99,15 @@ impl Stream {
             let masked: Vec<&str> = options.choice.masked.iter().map(|name| name.text.as_str()).collect();
             text.push_str(&format!(" {masked:?} {}", masks.fingerprint()));
         }
-        // What streams have that say nothing of it stays as it was.
+        // The default is left out, so that streams without the option keep their fingerprint.
         let nul = if options.nul == OnNul::Error { String::new() } else { format!(" {:?}", options.nul) };
         sha256(text + &nul)
     }
 }
 
-/// A contract, such that the default is what it was in earlier versions, when `quarantine` was the default for types: nothing is loaded
-/// anew for the sake of another default.
+/// The contract as fingerprints contain it. Earlier versions had `quarantine` as the default for
+/// types; swapping it with `evolve` keeps the fingerprint of the default, so that a changed default
+/// reloads nothing.
 fn contract_as_written(contract: Contract) -> Contract {
     let types = match contract.types {
         OnChange::Evolve => OnChange::Quarantine,
@@ -107,15 +117,15 @@ fn contract_as_written(contract: Contract) -> Contract {
     Contract { types, ..contract }
 }
 
-/// Which sources are asked for the streams that they have, whatever was captured.
+/// Which sources are asked for the names of their streams even if a schema was captured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Ask {
-    /// None: only where nothing was captured.
+    /// None of them.
     #[default]
     Nobody,
-    /// One.
+    /// The source of that name.
     One(String),
-    /// All.
+    /// All of them.
     All,
 }
 
@@ -129,18 +139,20 @@ impl Ask {
     }
 }
 
-/// The streams of a project, in the order of their names.
+/// All streams of a project, ordered by name.
 #[derive(Clone, Default)]
 pub struct Catalog {
-    /// Streams by name.
+    /// The streams by full name.
     pub streams: BTreeMap<StreamName, Stream>,
-    /// Sources that had to be asked for their streams and did not answer, which has been reported.
+    /// Sources whose streams are unknown because they could not be asked. This has been reported,
+    /// so names in them are not reported again.
     pub unknown: BTreeSet<String>,
 }
 
 impl Catalog {
-    /// Finds the streams. A source whose streams are not all named in its file is asked, unless its schema was captured. What fails is a
-    /// diagnostic; the other sources go on.
+    /// Builds the catalog. A source is asked for its streams if its file does not name all of them
+    /// and its schema was not captured, or if `ask` says so. An error of one source becomes a
+    /// diagnostic and does not affect the others.
     pub async fn of(
         project: &Project,
         registry: &Registry,
@@ -153,7 +165,7 @@ impl Catalog {
             let ask = ask.asks(&def.name);
             if let Err(error) = catalog.add(def, project, registry, project_dir, ask, diagnostics).await {
                 catalog.unknown.insert(def.name.clone());
-                // Each variable is told of at the place that names it.
+                // Each unset variable is reported at its own place.
                 if error.kind() == ErrorKind::UnsetVariable {
                     diagnostics.extend(def.unset.iter().cloned());
                 } else {
@@ -173,6 +185,8 @@ impl Catalog {
         catalog
     }
 
+    /// Adds the streams of one source. Does nothing for an unknown `type:`, which was reported when
+    /// the file was read. Fails if the source must be asked and does not answer.
     async fn add(
         &mut self,
         def: &SourceDef,
@@ -186,6 +200,7 @@ impl Catalog {
         let context = SourceContext { name: def.name.clone(), project_dir: project_dir.to_owned() };
         let source = unset_variables::guarded(connector.source(context, &def.settings)?, def);
         let captured = project.captured.get(&def.name);
+        // Names are needed only for patterns, or if the file lists no streams at all.
         let known = match (&def.streams, captured) {
             (Some(_), _) if def.patterns.is_empty() => Known::default(),
             (_, Some(captured)) if !ask => {
@@ -201,11 +216,12 @@ impl Catalog {
         };
         for found in found(def, &known, &*source, diagnostics) {
             let name = StreamName::new(&def.name, found.name);
-            // What was captured of a stream without rows says nothing of its columns.
+            // A schema that was captured from a stream without rows says nothing about its columns.
             let captured = captured
                 .and_then(|schemas| schemas.get(&name.stream))
                 .filter(|schema| !schema.columns.is_empty())
                 .cloned();
+            // Settings that only say how the source is reached must not cause a reload.
             let settings = found.options.settings.or(&def.settings).without(connector.connection_keys());
             let reading = sha256(format!("{} {}", def.kind, settings.fingerprint()));
             let choice = &found.options.choice;

@@ -1,4 +1,9 @@
-//! The whole project compiled against empty tables, without touching the warehouse: what would fail at night fails here.
+//! The check of a whole project: everything is compiled against empty tables in a scratch
+//! warehouse, so that errors of a nightly run appear at once.
+//!
+//! Streams become empty tables and models become views, in the order of the graph. Whatever reads
+//! something that failed is skipped, because the cause is reported already. The real warehouse is
+//! not touched.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,33 +30,36 @@ mod views;
 
 pub use digest::digest;
 
-/// What `check` looked at.
+/// How many elements were checked without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Checked {
     /// Streams whose columns are known.
     pub streams: usize,
-    /// Models that were described.
+    /// Models whose SQL was described.
     pub models: usize,
     /// Data tests whose columns were found.
     pub tests: usize,
-    /// Metrics that were described.
+    /// Metrics whose query was described.
     pub metrics: usize,
-    /// Tiles that were described.
+    /// Tiles whose query was described.
     pub tiles: usize,
 }
 
-/// How far streams without a captured schema are looked at, since their columns decide on all that reads them.
+/// How thoroughly streams without a captured schema are examined. Their columns decide on
+/// everything that reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// As far as it takes to know their columns. A source that cannot be read is told of.
+    /// As far as is needed to know their columns. A source that cannot be read is reported.
     Whole,
-    /// Their beginning, where that costs next to nothing: a run reads them in a moment, and says itself what is wrong with them. No other
-    /// machine is asked. Models whose columns cannot be known so are passed over, and nothing is said that is no error.
+    /// Only their beginning, if that is almost free, because a run reads them right afterwards and
+    /// reports their errors itself. No other machine is contacted. Models whose columns stay
+    /// unknown are skipped, and only errors are reported.
     Beginning,
 }
 
-/// What `check` refuses, before a run touches anything. Of streams without a captured schema only the beginnings of local files are looked
-/// at, until something that reads them seems to be wrong; then all of them are.
+/// The errors that prevent a run, found before it touches anything. First only the beginnings of
+/// local files are read. If something that depends on such a beginning seems wrong, everything is
+/// checked again with all of the files, because later records may have further columns.
 pub async fn before_run(compiled: &Compiled, registry: &Registry) -> Result<Vec<Diagnostic>> {
     let mut found = Vec::new();
     if look(compiled, registry, Depth::Beginning, &mut found).await?.is_doubtful {
@@ -62,7 +70,7 @@ pub async fn before_run(compiled: &Compiled, registry: &Registry) -> Result<Vec<
     Ok(found)
 }
 
-/// Describes every model, test, metric and tile.
+/// Checks every stream, model, data test, metric and tile.
 pub async fn check(
     compiled: &Compiled,
     registry: &Registry,
@@ -72,13 +80,15 @@ pub async fn check(
     Ok(look(compiled, registry, depth, diagnostics).await?.checked)
 }
 
-/// What a look at the project came to.
+/// The result of one pass.
 struct Looked {
     checked: Checked,
-    /// Whether something is wrong with what reads a stream of which only the beginning was looked at.
+    /// Whether an error concerns something that depends on a stream that was read only in part.
     is_doubtful: bool,
 }
 
+/// One pass over the project with a fresh scratch warehouse. Fails only if that warehouse fails;
+/// errors of the project are diagnostics.
 async fn look(
     compiled: &Compiled,
     registry: &Registry,
@@ -88,6 +98,7 @@ async fn look(
     let Some((_, open_scratch)) = registry.portable() else {
         return Err(Error::new(ErrorKind::Internal, "this build has no engine that describes SQL"));
     };
+    // Opening the engine blocks.
     let scratch = tokio::task::spawn_blocking(open_scratch)
         .await
         .map_err(|error| Error::new(ErrorKind::Internal, "the engine did not start").caused_by(error))??;
@@ -120,7 +131,7 @@ async fn look(
         checker.model(model).await?;
         checker.doubt(before, [Input::Model(model.name.clone())]);
     }
-    // A lint, which finds no errors.
+    // Lints are warnings, so a check before a run can do without them.
     if depth == Depth::Whole {
         bi_types::look(compiled, registry, checker.scratch, &checker.columns, checker.diagnostics).await?;
     }
@@ -132,49 +143,52 @@ async fn look(
         checker.doubt(before, view.models().into_iter().map(|model| Input::Model(model.text.clone())));
     }
     let Checker { checked, missing, is_doubtful, .. } = checker;
-    // Of little weight beside what is wrong with the project itself.
+    // Missing files matter less than errors in the project, and would hide them.
     if !has_errors(diagnostics) {
         diagnostics.extend(missing);
     }
     Ok(Looked { checked, is_doubtful })
 }
 
+/// The state of one pass.
 struct Checker<'a> {
     compiled: &'a Compiled,
     depth: Depth,
     scratch: &'a dyn Warehouse,
     diagnostics: &'a mut Vec<Diagnostic>,
-    /// Streams that have a table in the scratch warehouse, with their columns in it.
+    /// Streams that have a table in the scratch warehouse, with the names of their columns.
     streams: BTreeMap<StreamName, Vec<String>>,
-    /// Streams of which only the beginning was looked at, and models that read them.
+    /// Streams that were read only in part, and the models that read them, directly or not.
     guessed: BTreeSet<Input>,
-    /// Whether something is wrong with one of those.
+    /// Whether an error concerns one of those.
     is_doubtful: bool,
-    /// What makes the tables of the streams.
+    /// The statements that create the streams' tables, run together for speed.
     tables: Vec<Statement>,
-    /// Columns of the models that could be described.
+    /// The columns of the models that could be described.
     columns: BTreeMap<String, Vec<ResultColumn>>,
-    /// Sources that do not answer, which has been reported.
+    /// Sources that did not answer, which has been reported.
     silent: BTreeSet<String>,
-    /// Columns that a table of the environment's warehouse has at most, where there is such a limit.
+    /// The most columns of a table in the environment's warehouse, if there is a limit.
     most_columns: Option<usize>,
-    /// What is said of missing files.
+    /// Warnings about missing files.
     missing: Vec<Diagnostic>,
     checked: Checked,
 }
 
+/// A stream's table in the scratch warehouse.
 fn raw_table(name: &StreamName) -> Relation {
     Relation::new("raw", name.to_string())
 }
 
 impl Checker<'_> {
-    /// Notes whether errors that were told from a place on are about one of these of which only the beginning was looked at.
+    /// Notes a doubt if an error among the diagnostics from index `before` on concerns one of these
+    /// inputs and is based on a guess.
     fn doubt(&mut self, before: usize, about: impl IntoIterator<Item = Input>) {
         let is_guessed = about.into_iter().any(|input| self.guessed.contains(&input));
         self.is_doubtful |= is_guessed && has_errors(&self.diagnostics[before..]);
     }
 
-    /// Whether something has more columns than a table of the warehouse; reports it.
+    /// Whether a table would have more columns than the warehouse allows; if so, reports it.
     fn has_too_many(&mut self, what: &str, columns: usize, place: &Span, hint: &str) -> bool {
         let Some(most) = self.most_columns.filter(|most| columns > *most) else { return false };
         let message = format!(
@@ -188,8 +202,10 @@ impl Checker<'_> {
         true
     }
 
+    /// Describes a model and creates its view. Does nothing if one of its inputs failed. Refuses
+    /// too many columns and duplicate names, and warns of names that a warehouse may cut.
     async fn model(&mut self, model: &Model) -> Result<()> {
-        // What it reads has a diagnostic of its own already.
+        // An input that failed has been reported.
         let known = model.inputs().into_iter().all(|input| match input {
             Input::Stream(name) => self.streams.contains_key(name),
             Input::Model(name) => self.columns.contains_key(name),
@@ -210,6 +226,7 @@ impl Checker<'_> {
         let described = match self.scratch.describe(&sql).await {
             Ok(columns) => columns,
             Err(error) => {
+                // The SQL was changed by replacements, so positions in it are mapped back.
                 let position = error.position().map(|at| text::original_position(&replacements, at));
                 let place = model.place(position.unwrap_or(0));
                 let what = format!("model `{}` does not compile", model.name);
@@ -244,7 +261,8 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// The columns of what a model reads, as [`crate::compile::known_columns::known_columns`] asks a warehouse for them.
+    /// The columns of a model's inputs, as [`crate::compile::known_columns::known_columns`] reads
+    /// them from a warehouse. Empty unless names keep the source's letter case.
     fn known_columns(&self, model: &Model) -> KnownColumns {
         let mut known = KnownColumns::default();
         let naming = self.compiled.project.manifest.naming;
@@ -260,12 +278,13 @@ impl Checker<'_> {
         known
     }
 
-    /// A column of a model; none also of a model that could not be described.
+    /// A column of a model; `None` also if the model could not be described.
     fn column(&self, model: &str, name: &str) -> Option<&ResultColumn> {
         self.columns.get(model)?.iter().find(|known| known.name.eq_ignore_ascii_case(name))
     }
 
-    /// Whether a model has a column; reports where it has not. A model that could not be described has been reported.
+    /// Whether a model has a column; if not, reports it. Returns false without a report if the
+    /// model could not be described, because that has been reported.
     fn has_column(&mut self, model: &str, column: &Spanned, what: &str) -> bool {
         let Some(columns) = self.columns.get(model) else { return false };
         if columns.iter().any(|known| known.name.eq_ignore_ascii_case(&column.text)) {
@@ -282,6 +301,7 @@ impl Checker<'_> {
         false
     }
 
+    /// Reports descriptions of columns that their models do not have.
     fn documented_columns(&mut self) {
         let compiled = self.compiled;
         for model in &compiled.project.models {
@@ -293,6 +313,7 @@ impl Checker<'_> {
         }
     }
 
+    /// Checks the columns and the `where` of each data test.
     async fn tests(&mut self) {
         let compiled = self.compiled;
         let place = |span: &Span| (Arc::clone(&span.file), span.range.start, span.range.end);
@@ -303,7 +324,7 @@ impl Checker<'_> {
             let name = format!("data test `{}`", test.name());
             let mut there = self.columns.contains_key(&test.model);
             for column in std::iter::once(&test.column).chain(&test.with) {
-                // A described column that is missing, and a join's, are reported where they stand.
+                // Missing columns of descriptions and of joins are reported at their own places.
                 if !documented.contains(&place(&column.span)) && test.derived_from.is_none() {
                     there &= self.has_column(&test.model, column, &name);
                 }
@@ -321,7 +342,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Whether the `where` of a data test is a condition over its model; reports where it is not.
+    /// Whether the `where` of a data test compiles over its model; if not, reports it. The line
+    /// breaks keep a trailing SQL comment from swallowing the parenthesis.
     async fn filter(&mut self, model: &str, filter: &Spanned, test: &str) -> bool {
         let sql = format!("select 1 from {} where (\n{}\n)", Relation::new("build", model), filter.text);
         match self.scratch.describe(&sql).await {
@@ -335,12 +357,14 @@ impl Checker<'_> {
     }
 }
 
+/// The first column whose name occurs before, ignoring letter case.
 fn twin(columns: &[ResultColumn]) -> Option<String> {
     let mut seen = BTreeSet::new();
     columns.iter().find(|column| !seen.insert(column.name.to_lowercase())).map(|column| column.name.clone())
 }
 
-/// An engine's error about SQL, at its place.
+/// A diagnostic for an engine's error in SQL. Missing columns are recognized by the engine's
+/// message and get a code of their own.
 fn sql_diagnostic(what: &str, error: &Error, span: Span) -> Diagnostic {
     let inner = error.to_diagnostic();
     let missing_column = error.message().contains("column") && error.message().contains("not found")

@@ -1,4 +1,5 @@
-//! A project, compiled: streams found, models resolved, semantic views and dashboards checked by name.
+//! A compiled project: streams are found, models are resolved, semantic views and dashboards are
+//! checked by name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,39 +22,40 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ports::registry::Registry;
 use crate::ports::warehouse::Warehouse;
 
-/// A project whose names have been resolved.
+/// A project with all names resolved.
 #[derive(Clone)]
 pub struct Compiled {
-    /// The files.
+    /// The parsed files.
     pub project: Arc<Project>,
-    /// Where they lie.
+    /// The project folder.
     pub project_dir: PathBuf,
-    /// Name of the environment.
+    /// Name of the chosen environment.
     pub environment: String,
-    /// The schemas of the environment.
+    /// Names of the schemas that the environment uses.
     pub schemas: Schemas,
-    /// Streams.
+    /// The streams.
     pub catalog: Catalog,
-    /// Models.
+    /// The models, each after those that it reads.
     pub graph: Graph,
     /// Semantic views.
     pub views: Vec<SemanticView>,
-    /// Data tests, written and derived, each once.
+    /// Data tests, declared and derived, without duplicates.
     pub tests: Vec<DataTest>,
 }
 
-/// What a command chooses beside the project's files.
+/// What a command chooses in addition to the project's files.
 #[derive(Debug, Clone, Default)]
 pub struct Choices {
-    /// The environment; the project's first where there is none.
+    /// The environment; `None` for the project's first.
     pub environment: Option<String>,
-    /// Variables of the process, for `env_var`.
+    /// Environment variables of the process, for `env_var`.
     pub variables: BTreeMap<String, String>,
-    /// Which sources are asked for the streams that they have.
+    /// Which sources are asked for their streams although they were captured.
     pub ask: Ask,
 }
 
-/// Compiles a project. With errors among the diagnostics the result is as whole as it can be, for `check` to go on with.
+/// Compiles a project. Errors of the project are diagnostics; the result is then as complete as
+/// possible, so that `check` can continue. Fails only if the build has no SQL engine.
 pub async fn compile(
     mut project: Project,
     project_dir: &Path,
@@ -79,9 +81,9 @@ pub async fn compile(
         let name = &dashboard.semantic_view;
         match views.iter().find(|view| view.name == name.text) {
             Some(view) => check_dashboard(dashboard, view, diagnostics),
-            // One that exists but has errors has been reported.
+            // A view that exists but has errors has been reported.
             None if project.semantic_views.iter().any(|view| view.name.text == name.text) => {}
-            // The same of one in a file of which nothing could be read.
+            // A view in a file that could not be parsed has been reported, too.
             None if is_of_broken_file(&project, &name.text, diagnostics) => {}
             None => {
                 let known: Vec<&str> =
@@ -114,6 +116,7 @@ pub async fn compile(
     })
 }
 
+/// The name of the chosen or the first environment; reports a name that does not exist.
 fn environment_name(project: &Project, choices: &Choices, diagnostics: &mut Vec<Diagnostic>) -> String {
     let environments = &project.manifest.environments;
     let first = || environments.first().map(|environment| environment.name.clone()).unwrap_or_default();
@@ -130,7 +133,8 @@ fn environment_name(project: &Project, choices: &Choices, diagnostics: &mut Vec<
     name.clone()
 }
 
-/// Semantic views read published models only.
+/// Reports semantic views that read unpublished models, because dashboards and other readers only
+/// see published ones.
 fn check_published(graph: &Graph, views: &[SemanticView], diagnostics: &mut Vec<Diagnostic>) {
     for name in views.iter().flat_map(SemanticView::models) {
         if graph.model(&name.text).is_some_and(|model| !model.published) {
@@ -145,6 +149,8 @@ fn check_published(graph: &Graph, views: &[SemanticView], diagnostics: &mut Vec<
     }
 }
 
+/// The data tests of models and those that semantic views derive (their joins need unique keys),
+/// each once. Tests with errors are reported and left out.
 fn data_tests(
     project: &Project,
     graph: &Graph,
@@ -183,7 +189,9 @@ fn data_tests(
     tests
 }
 
-/// What is wrong with the `where` of a data test, which must be one condition over the columns of its model.
+/// The error in the `where` of a data test, if there is one. It must be a single condition over the
+/// columns of its model: no second statement, no subquery on a table, no second expression. The
+/// line break keeps a trailing comment from swallowing the parenthesis.
 fn wrong_filter(test: &str, filter: &Spanned, analyzer: &dyn SqlAnalyzer) -> Option<Diagnostic> {
     const BEFORE: &str = "select (";
     let error = |code, message: String| Some(Diagnostic::error(code, message).at(filter.span.clone(), ""));
@@ -197,7 +205,8 @@ fn wrong_filter(test: &str, filter: &Spanned, analyzer: &dyn SqlAnalyzer) -> Opt
     }
 }
 
-/// Whether a file of semantic views that names it has an error, so that the view could not be read from it.
+/// Whether a file that mentions this semantic view could not be parsed. Then the view may exist,
+/// and the error in the file has been reported.
 fn is_of_broken_file(project: &Project, name: &str, diagnostics: &[Diagnostic]) -> bool {
     let read = |file: &str| project.semantic_views.iter().any(|view| *view.file == *file);
     let told = diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
@@ -210,11 +219,12 @@ fn is_of_broken_file(project: &Project, name: &str, diagnostics: &[Diagnostic]) 
 }
 
 impl Compiled {
-    /// The streams of which the figures of a semantic view are made, in the order of their names.
+    /// The streams that the figures of a semantic view are computed from, directly or through
+    /// models, ordered by name.
     pub fn streams_behind(&self, view: &SemanticView) -> Vec<&Stream> {
         let mut models: BTreeSet<&str> = view.models().into_iter().map(|model| model.text.as_str()).collect();
         let mut streams = BTreeSet::new();
-        // What a model reads stands before it.
+        // Inputs come before the models that read them, so one pass backwards suffices.
         for model in self.graph.models.iter().rev() {
             if !models.contains(model.name.as_str()) {
                 continue;
@@ -229,7 +239,8 @@ impl Compiled {
         streams.into_iter().filter_map(|name| self.catalog.streams.get(name)).collect()
     }
 
-    /// Opens the environment's warehouse. Blocks.
+    /// Opens the warehouse of the environment. Blocks. Fails with the diagnostics of unset
+    /// variables, of an unknown type, or of the warehouse.
     pub fn open_warehouse(&self, registry: &Registry) -> Result<Arc<dyn Warehouse>, Vec<Diagnostic>> {
         let environments = &self.project.manifest.environments;
         let Some(environment) = environments.iter().find(|environment| environment.name == self.environment)
@@ -250,19 +261,20 @@ impl Compiled {
         Ok(self.in_its_time_zone(warehouse))
     }
 
-    /// A warehouse whose SQL reads moments in the project's zone.
+    /// The warehouse with the project's time zone, in which its SQL reads timestamps; unchanged if
+    /// the zone cannot be chosen.
     pub fn in_its_time_zone(&self, warehouse: Arc<dyn Warehouse>) -> Arc<dyn Warehouse> {
         warehouse.in_time_zone(&self.project.manifest.time_zone).unwrap_or(warehouse)
     }
 
-    /// How many columns a table of the environment's warehouse has at most, where there is such a limit.
+    /// The most columns of a table in the environment's warehouse; `None` if there is no limit.
     pub(crate) fn most_columns(&self, registry: &Registry) -> Option<usize> {
         let environments = &self.project.manifest.environments;
         let environment = environments.iter().find(|environment| environment.name == self.environment)?;
         registry.warehouse(&environment.kind)?.most_columns()
     }
 
-    /// `${NAME}`s of sources, and of what masks their values, that are not set.
+    /// The unset `${NAME}` variables of sources, and of the salt if any column is masked.
     pub fn unset_of_sources(&self) -> Vec<Diagnostic> {
         let masks = self.project.masked().next().is_some();
         let salt = self.project.manifest.mask_salt.unset.iter().filter(|_| masks);

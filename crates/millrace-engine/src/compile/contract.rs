@@ -1,4 +1,5 @@
-//! What a stream is loaded as: its captured schema, what is seen now, and its contract, reconciled.
+//! The data contract of a stream: decides with which columns it is loaded, from its captured
+//! schema, its columns at present, and the contract's rules for changes.
 
 use std::collections::BTreeMap;
 
@@ -14,42 +15,44 @@ use crate::compile::masks::masked_columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::source::Discovered;
 
-/// The columns of a load.
+/// The columns of a load, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Under the source's names, for the reader.
+    /// The columns under the source's names, for the read request.
     pub source_columns: Vec<Column>,
-    /// The same under the warehouse's names.
+    /// The same columns under the warehouse's names; masked ones are texts.
     pub warehouse_columns: Vec<Column>,
-    /// The key under the warehouse's names.
+    /// The key columns under the warehouse's names; empty if there is no key.
     pub key: Vec<String>,
-    /// Columns that the captured schema has and the source no longer, which stay empty. Under the source's names.
+    /// Captured columns that the source no longer has and that stay NULL, under the source's names.
     pub gone: Vec<String>,
 }
 
-/// The columns that a source shows of a stream.
+/// The columns that a source shows of a stream at present.
 #[derive(Debug, Clone, Copy)]
 pub struct Observed<'a> {
     schema: &'a StreamSchema,
-    /// Whether nothing is known of the columns, since there was no record that could have shown any.
+    /// Whether nothing is known of the columns, because no record could have shown any.
     is_empty: bool,
 }
 
 impl<'a> Observed<'a> {
-    /// Columns that were made of what was discovered.
+    /// Columns that were derived from a discovery.
     pub fn of(discovered: &Discovered, schema: &'a StreamSchema) -> Self {
         Self { schema, is_empty: discovered.is_empty() }
     }
 }
 
-/// Columns of which nobody says how many records were looked at: where there are none, nothing is known of them.
+/// Columns without a count of examined records: if there are no columns, nothing is known of them.
 impl<'a> From<&'a StreamSchema> for Observed<'a> {
     fn from(schema: &'a StreamSchema) -> Self {
         Self { schema, is_empty: schema.columns.is_empty() }
     }
 }
 
-/// Reconciles what is captured with what is seen. `drift` receives what people should know.
+/// Decides on the columns of a load. Differences from the captured schema that the contract accepts
+/// are appended to `drift` as warnings. Fails with `ContractBroken` if the contract forbids a
+/// difference, if names collide or are too long, or if a column of the key is missing.
 pub fn reconcile<'a>(
     name: &StreamName,
     options: &StreamOptions,
@@ -77,6 +80,7 @@ pub fn reconcile<'a>(
                 match options.contract.columns {
                     OnChange::Evolve => {
                         notes.push(format!("column `{}` is new", column.name));
+                        // Earlier rows lack the column.
                         columns.push(Column { nullable: true, ..column.clone() });
                     }
                     OnChange::Freeze => {
@@ -111,7 +115,7 @@ pub fn reconcile<'a>(
     let has = |key: &String| columns.iter().any(|column| column.name == *key);
     let by_source = options.key.is_empty();
     let key_names = if by_source { &observed.primary_key } else { &options.key };
-    // Without columns nothing says which the key could be of.
+    // If no columns are known, it is unknown too whether the key is complete.
     let missing = key_names.iter().find(|key| !columns.is_empty() && !has(key));
     if let Some(key) = missing.filter(|_| !by_source) {
         let known: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
@@ -119,13 +123,14 @@ pub fn reconcile<'a>(
         let message = format!("stream `{name}` has no column `{key}`, which its `key` names");
         return Err(Error::new(ErrorKind::ContractBroken, message).hint(hint));
     }
+    // A key from the source may be incomplete only if nothing is merged by it.
     if let Some(key) = missing.filter(|_| options.mode != ReadMode::Full) {
         let message =
             format!("stream `{name}` is merged by its primary key, and leaves out `{key}`, a column of that");
         return Err(Error::new(ErrorKind::ContractBroken, message)
             .hint("Load that column, masked perhaps (`mask`), or name another key: `key: [column]`."));
     }
-    // Without the whole key there is none.
+    // Part of a key identifies nothing.
     let key = if missing.is_some() {
         Vec::new()
     } else {
@@ -134,6 +139,8 @@ pub fn reconcile<'a>(
     Ok(Target { source_columns: columns, warehouse_columns, key, gone })
 }
 
+/// The captured column as it is loaded, with a wider type if the contract lets types evolve.
+/// Refuses a missing column that is not nullable or that the contract freezes.
 fn captured_column(
     name: &StreamName,
     options: &StreamOptions,
@@ -166,30 +173,33 @@ fn captured_column(
     Ok(column.clone())
 }
 
-/// The type that a captured column takes to hold what was seen, too.
+/// The type with which a captured column also holds the observed values; `None` if no type does.
 fn evolved(captured: DataType, seen: DataType, mode: ReadMode) -> Option<DataType> {
     let wider = wider(captured, seen)?;
     let digits = |data_type| match data_type {
         DataType::Decimal { precision, .. } => precision,
         _ => 0,
     };
-    // What is read whole needs no room for what only might have been there, and beyond these digits not every warehouse counts.
+    // A full load holds no earlier values, so the observed type suffices. Types beyond 38 digits
+    // are avoided because not every warehouse computes with them.
     let is_needless =
         mode == ReadMode::Full && digits(wider) > WIDEST && (1..=WIDEST).contains(&digits(seen));
     Some(if is_needless { seen } else { wider })
 }
 
-/// Digits of a decimal that is a number in every warehouse.
+/// The most digits of a decimal that every warehouse computes with.
 const WIDEST: u8 = 38;
 
-/// What a source shows of a stream, for [`reconcile`] with what was captured of it: a captured column of numbers is held against the
-/// column's numbers, whatever else is in it, and changes only where it does not hold one of them.
+/// The columns of a discovery, prepared for [`reconcile`] with captured ones. A captured numeric
+/// column is compared with the numbers in the column, whatever other values it has; its type
+/// changes only if it does not hold one of those numbers.
 pub fn against(discovered: &Discovered, captured: Option<&StreamSchema>) -> StreamSchema {
     let mut schema = discovered.schema.clone();
     for column in &mut schema.columns {
         let known = captured.and_then(|captured| captured.column(&column.name));
         let Some(known) = known.filter(|known| known.data_type.is_numeric()) else { continue };
         let numbers = discovered.seen.get(&column.name).and_then(|seen| seen.numbers);
+        // Sources with types of their own have no profile of values; then their type stands.
         column.data_type = numbers
             .and_then(|numbers| numbers.needed(known.data_type))
             .unwrap_or(if discovered.seen.is_empty() { column.data_type } else { known.data_type });
@@ -197,13 +207,14 @@ pub fn against(discovered: &Discovered, captured: Option<&StreamSchema>) -> Stre
     schema
 }
 
-/// The error for a stream that is to be appended to, of a source that cannot tell what is new.
+/// The error for `mode: append` on a source that cannot tell which rows are new.
 pub(crate) fn no_append(name: &StreamName) -> Error {
     Error::new(ErrorKind::ContractBroken, format!("the source of stream `{name}` has no `mode: append`"))
         .hint("Only files have it. Such a source is read whole; `mode: upsert` keeps what it no longer has.")
 }
 
-/// The least number type that holds the values of both exactly; none where there is no such thing.
+/// The smallest numeric type that holds all values of both types exactly; `None` if there is none,
+/// or if a type is not numeric.
 pub fn wider(a: DataType, b: DataType) -> Option<DataType> {
     if a == b {
         return Some(a);
@@ -214,14 +225,15 @@ pub fn wider(a: DataType, b: DataType) -> Option<DataType> {
     let ((whole_a, scale_a, signed_a), (whole_b, scale_b, signed_b)) = (digits(a)?, digits(b)?);
     let (whole, scale) = (whole_a.max(whole_b), scale_a.max(scale_b));
     if scale == 0 && is_integer(a) && is_integer(b) {
-        // Of two of one sign the larger holds the smaller.
+        // Of two integer types with equal signedness, the one with more digits holds the other.
         if signed_a == signed_b {
             return Some(if whole_a >= whole_b { a } else { b });
         }
         let (signed, digits, of_unsigned) =
             if signed_a { (a, whole_a, whole_b) } else { (b, whole_b, whole_a) };
         return Some(match of_unsigned {
-            // Of as many digits an unsigned type goes further.
+            // With an equal number of digits the unsigned type has the larger maximum, so the
+            // signed type must have more digits.
             _ if digits > of_unsigned => signed,
             0..=3 => DataType::Int16,
             4..=5 => DataType::Int32,
@@ -237,7 +249,8 @@ fn is_integer(data_type: DataType) -> bool {
     !matches!(data_type, DataType::Decimal { .. })
 }
 
-/// Digits before and after the point that a type needs, and whether it has a sign.
+/// Digits before and after the point that hold every value of the type, and whether it has a sign;
+/// `None` for types that are not exact numbers.
 fn digits(data_type: DataType) -> Option<(u8, u8, bool)> {
     Some(match data_type {
         DataType::Int8 => (3, 0, true),
@@ -253,7 +266,8 @@ fn digits(data_type: DataType) -> Option<(u8, u8, bool)> {
     })
 }
 
-/// What is wrong with the names that columns get in the warehouse, each with what to do.
+/// The problems with the columns' names in the warehouse, as (code, message, hint): names that are
+/// equal except for letter case, and names longer than [`LONGEST_NAME`] bytes.
 pub(crate) fn naming_problems(
     name: &StreamName,
     options: &StreamOptions,
@@ -399,7 +413,8 @@ mod tests {
         }
     }
 
-    /// The least and the greatest of the numbers that a type holds, and digits after the point, worked out from what types are.
+    /// The least and the greatest number of a type, and its digits after the point, derived from
+    /// the definitions of the types as an oracle.
     fn bounds(data_type: DataType) -> (i128, i128, u8) {
         let bits = |bits: u32, signed: bool| {
             let all = 1_i128 << bits;

@@ -1,4 +1,4 @@
-//! Which of a source's streams `exclude:` leaves.
+//! The streams of a source that remain after `exclude:`.
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
@@ -10,7 +10,8 @@ use millrace_core::suggest::did_you_mean;
 use crate::compile::stream_names::Known;
 use crate::ports::source::Source;
 
-/// The streams that are known and not left out, in their order. What is wrong with `exclude:` is a diagnostic.
+/// The known streams that are not excluded, in their order. Errors in `exclude:` become
+/// diagnostics.
 pub(crate) fn left<'a>(
     def: &SourceDef,
     known: &'a Known,
@@ -26,7 +27,8 @@ pub(crate) fn left<'a>(
     known.names.iter().filter(stays).collect()
 }
 
-/// Whether views are to be left out, and can be told.
+/// Whether views are to be excluded and can be recognized. Refuses `exclude: views` if the source
+/// has no views, or if the captured schema does not say which streams are views.
 fn no_views(def: &SourceDef, known: &Known, source: &dyn Source, diagnostics: &mut Vec<Diagnostic>) -> bool {
     let Some(span) = &def.exclude.views else { return false };
     let refused = if !source.has_views() {
@@ -46,8 +48,9 @@ fn no_views(def: &SourceDef, known: &Known, source: &dyn Source, diagnostics: &m
     false
 }
 
-/// Says which entries leave out nothing of what the source has now. A name that is not there may be a slip, and something be loaded that was
-/// not to be; what a pattern stands for may come and go.
+/// Reports entries of `exclude:` that match no stream. A missing name is an error, because after a
+/// typing mistake a stream would be loaded that should not be. A pattern is a warning, because such
+/// streams may come and go.
 fn of_nothing(def: &SourceDef, known: &Known, source: &dyn Source, diagnostics: &mut Vec<Diagnostic>) {
     for entry in &def.exclude.names {
         if known.names.iter().any(|name| fits(&entry.text, name)) {

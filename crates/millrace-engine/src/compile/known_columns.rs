@@ -1,4 +1,4 @@
-//! How a warehouse spells the columns that a model reads.
+//! The spelling of the columns that a model reads, as the warehouse has it.
 
 use millrace_core::graph::{Input, Model};
 use millrace_core::name::{Naming, Relation};
@@ -7,8 +7,10 @@ use millrace_core::sql::column_names::KnownColumns;
 use crate::error::Result;
 use crate::ports::warehouse::Warehouse;
 
-/// The columns of what a model reads, as the warehouse spells them, where loaded ones may have upper-case letters: without any an
-/// unquoted name means the same everywhere.
+/// The columns of a model's inputs. Only needed if names keep the source's letter case (`naming:
+/// source`); otherwise the result is empty, because an unquoted name without upper-case letters
+/// means the same everywhere. `physical` maps inputs to their tables. Fails as
+/// `Warehouse::describe` does.
 pub(crate) async fn known_columns(
     warehouse: &dyn Warehouse,
     naming: Naming,

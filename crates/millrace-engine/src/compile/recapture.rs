@@ -1,4 +1,5 @@
-//! What `capture` writes down of a stream that was captured before: what a person may have chosen stays where it holds what is there.
+//! What `capture` writes for a stream that was captured before: a type that a person may have
+//! chosen is kept as long as it holds all values.
 
 use std::fmt;
 
@@ -13,29 +14,30 @@ use crate::compile::contract::wider;
 use crate::ports::seen::SeenValues;
 use crate::ports::source::Discovered;
 
-/// A captured schema, made anew.
+/// The result of capturing a stream again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recaptured {
-    /// What is to be written down.
+    /// The schema to write.
     pub schema: StreamSchema,
-    /// What is to be said of its columns.
+    /// Remarks on types that differ from the suggested ones.
     pub words: Vec<Words>,
-    /// Nothing is known: no value was seen, and nothing was captured before. There is nothing to be written down.
+    /// Whether nothing is known: no value was seen, and there was no captured schema. Then nothing
+    /// should be written.
     pub is_unknown: bool,
 }
 
-/// What became of a captured type that is not the one that the values suggest.
+/// A remark on a captured type that differs from the type that the values suggest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
-    /// Which stream.
+    /// The stream.
     pub stream: StreamName,
-    /// The column, as the source spells it.
+    /// The column's name in the source.
     pub column: String,
     /// The type that was captured.
     pub captured: DataType,
     /// The type that the values suggest.
     pub suggested: DataType,
-    /// Whether the captured one stays.
+    /// Whether the captured type is kept.
     pub is_kept: bool,
 }
 
@@ -57,7 +59,7 @@ impl fmt::Display for Words {
 }
 
 impl Words {
-    /// The same for programs.
+    /// The remark as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         json!({
             "stream": self.stream.to_string(),
@@ -69,7 +71,8 @@ impl Words {
     }
 }
 
-/// Holds what was captured of a stream against what is seen of it now. Types that the project's files choose are taken as they are.
+/// Combines a stream's captured schema with a discovery. Types that the project's files choose take
+/// precedence. A captured type is kept if it holds every value that was seen.
 pub fn recapture(stream: &Stream, discovered: &Discovered) -> Recaptured {
     let mut schema = discovered.schema.clone();
     let has_values = discovered.seen.is_empty() || discovered.seen.values().any(SeenValues::any);
@@ -82,7 +85,7 @@ pub fn recapture(stream: &Stream, discovered: &Discovered) -> Recaptured {
         };
     };
     if schema.columns.is_empty() {
-        // An empty file says nothing; what was known of it stays.
+        // An empty file proves nothing, so the captured schema stays.
         return Recaptured { schema: captured.clone(), words: Vec::new(), is_unknown: false };
     }
     let mut words = Vec::new();
@@ -93,12 +96,12 @@ pub fn recapture(stream: &Stream, discovered: &Discovered) -> Recaptured {
         }
         let Some(known) = captured.column(&column.name) else { continue };
         if !has_values {
-            // Not even that it may be empty.
+            // Without values the file does not even show whether the column is nullable.
             *column = known.clone();
             continue;
         }
         let seen = discovered.seen.get(&column.name);
-        // What had no value now may well have none again.
+        // A column that had NULLs before can have them again, even if none was seen.
         column.nullable |= known.nullable && seen.is_some();
         let suggested = column.data_type;
         let is_nothing = seen.is_some_and(|seen| !seen.any());
@@ -106,6 +109,8 @@ pub fn recapture(stream: &Stream, discovered: &Discovered) -> Recaptured {
             column.data_type = known.data_type;
             continue;
         }
+        // A kept type is wider than the suggestion, holds all values that were seen, or (if the
+        // source has no profile of values) is a text for values that each have one text.
         let is_wider = wider(known.data_type, suggested) == Some(known.data_type);
         let is_kept = is_wider
             || match seen {
@@ -126,12 +131,13 @@ pub fn recapture(stream: &Stream, discovered: &Discovered) -> Recaptured {
     Recaptured { schema, words, is_unknown: false }
 }
 
-/// Whether each value has one text.
+/// Whether each value of the type has exactly one text.
 fn is_plain(data_type: DataType) -> bool {
     data_type.is_numeric() || data_type.is_temporal() || data_type == DataType::Boolean
 }
 
-/// A warning for a stream of which no value was seen. `has_columns` says whether it has a header at least.
+/// The warning for a stream without any value. `has_columns` tells whether it has at least a
+/// header.
 pub fn nothing_to_learn(name: &StreamName, has_columns: bool) -> Diagnostic {
     let message = if has_columns {
         format!(

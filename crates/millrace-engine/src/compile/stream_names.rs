@@ -1,4 +1,5 @@
-//! Which streams a source file means: those that it names, those that its patterns match, or all that the source has.
+//! The streams that a source file selects: those that it names, those that its patterns match, or
+//! all that the source has.
 
 use std::collections::BTreeMap;
 
@@ -11,26 +12,28 @@ use millrace_core::suggest::did_you_mean;
 use crate::compile::excluded_streams;
 use crate::ports::source::{Source, StreamRequest};
 
-/// The streams that a source is known to have.
+/// The streams of a source, as far as they are known.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     pub(crate) names: Vec<String>,
-    /// Whether they are those of the captured schema.
+    /// Whether the names come from the captured schema and not from the source.
     pub(crate) are_captured: bool,
-    /// Those of them that are views, where that is known.
+    /// The names of those that are views; `None` if that is unknown.
     pub(crate) views: Option<Vec<String>>,
 }
 
-/// A stream that a source file means.
+/// A stream that a source file selects.
 pub(crate) struct Found {
     /// Name within the source.
     pub(crate) name: String,
-    /// Where it, or what stands for it, is written.
+    /// Its entry in the file, or the pattern or source that selects it.
     pub(crate) span: Span,
     pub(crate) options: StreamOptions,
 }
 
-/// The streams of a source file. What is wrong with it is a diagnostic.
+/// The selected streams of a source file. A named stream takes precedence over patterns, also under
+/// the name of the table that it reads. Errors become diagnostics: a pattern that matches nothing,
+/// and names that differ only in letter case.
 pub(crate) fn found(
     def: &SourceDef,
     known: &Known,
@@ -91,7 +94,7 @@ pub(crate) fn found(
     found
 }
 
-/// Warehouses and models do not tell names by letter case.
+/// Reports streams whose names differ only in letter case, because warehouses and models ignore it.
 fn refuse_twins(found: &[Found], diagnostics: &mut Vec<Diagnostic>) {
     let mut seen: BTreeMap<String, &Found> = BTreeMap::new();
     for stream in found {

@@ -1,17 +1,19 @@
-//! Names of physical tables: what they hold, and the number of the lease under which they were made.
+//! Names of physical tables: each contains what the table holds and the fence of the lease under
+//! which it was created.
 //!
-//! No two things have one name: not two runs, nor two streams, models or sets of keys of one run, also where letter case does not count. A name
-//! says what it stands for as long as it fits and only one thing can be called so. Otherwise it begins with a digit, with which no name of a
-//! source or a model does, and a digest.
+//! Names are unique even if letter case is ignored: across runs (by the fence), and across the
+//! streams, models and key sets of a run. A name spells out what it stands for if that fits and is
+//! unambiguous. Otherwise it begins with a digit, as no source or model does, and contains a
+//! digest.
 
 use millrace_core::digest::of_parts;
 use millrace_core::name::{Relation, StreamName};
 use millrace_core::project::environment::LONGEST_NAME;
 
-/// Digits of a digest: 64 bits.
+/// Hex digits of a digest in a name: 64 bits.
 const DIGITS: usize = 16;
 
-/// A model's table or view: `build.fact_orders__r42`.
+/// The table or view of a model: `build.fact_orders__r42`.
 pub(crate) fn of_model(schema: &str, model: &str, fence: i64) -> Relation {
     let suffix = suffix(fence);
     let plain = format!("{model}{suffix}");
@@ -19,28 +21,30 @@ pub(crate) fn of_model(schema: &str, model: &str, fence: i64) -> Relation {
     Relation::new(schema, if fits { plain } else { digested('0', &[model], &suffix) })
 }
 
-/// A stream's raw table: `raw.files__orders__r42`.
+/// The raw table of a stream: `raw.files__orders__r42`.
 pub(crate) fn of_stream(schema: &str, stream: &StreamName, fence: i64) -> Relation {
     let StreamName { source, stream } = stream;
     let suffix = suffix(fence);
     let plain = format!("{source}__{stream}{suffix}");
-    // What stands before the first `__` is the source then, so that no other pair of names gives the same.
+    // Under this condition the text before the first `__` is the source, so no other pair of names
+    // yields the same text.
     let is_plain = !source.contains("__") && !source.ends_with('_') && !begins_with_digit(source);
     let fits = plain.len() <= LONGEST_NAME && is_plain;
     Relation::new(schema, if fits { plain } else { digested('0', &[source, stream], &suffix) })
 }
 
-/// The table into which the keys of a stream's source go to be compared.
+/// The table for the keys that a stream's source has, while they are compared.
 pub(crate) fn of_keys(schema: &str, stream: &StreamName, fence: i64) -> Relation {
     Relation::new(schema, digested('1', &[&stream.source, &stream.stream], &suffix(fence)))
 }
 
-/// The number of the lease under which a table or view of that name was made; none where no run made it.
+/// The fence in the name of a table or view; `None` if no run created it.
 pub(crate) fn fence_of(name: &str) -> Option<i64> {
     let (_, digits) = name.rsplit_once("__r")?;
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
+/// The end of every name that a run creates.
 fn suffix(fence: i64) -> String {
     format!("__r{fence}")
 }
@@ -49,10 +53,12 @@ fn begins_with_digit(name: &str) -> bool {
     name.bytes().next().is_none_or(|byte| byte.is_ascii_digit())
 }
 
-/// A name told apart by a digest of all of its parts, with as much of their text as fits.
+/// A name that a digest of all parts makes unique, followed by as much of their text as fits.
+/// `mark` separates kinds of tables.
 fn digested(mark: char, parts: &[&str], suffix: &str) -> String {
     let digest = &of_parts(parts)[..DIGITS];
     let text = parts.join("__");
+    // The 3 bytes are the mark and the `__`.
     let mut room = text.len().min(LONGEST_NAME - suffix.len() - DIGITS - 3);
     while !text.is_char_boundary(room) {
         room -= 1;
@@ -75,7 +81,7 @@ mod tests {
         assert_eq!(["mine", "mine__r", "mine__r+1", "mine__r7b"].map(fence_of), [None; 4]);
     }
 
-    /// A name of pieces that are easily mistaken for the joints of another.
+    /// A name made of pieces that are easily confused with the separators.
     fn name(random: &mut fastrand::Rng) -> String {
         const PIECES: [&str; 14] =
             ["a", "B", "_", "__", "r", "__r4", "__keys_of", "keys_of", "é", "0", "staging", "É", "1", "eu"];
@@ -97,7 +103,7 @@ mod tests {
         for _ in 0..20_000 {
             let (source, stream, fence) = (name(&mut random), name(&mut random), random.i64(1..=200));
             let name = StreamName::new(source, stream);
-            // Of two that differ in letter case only one may be there.
+            // Names that differ only in letter case must not both exist.
             let folded =
                 |what: &str| format!("{what} {} {} {fence}", name.source, name.stream).to_lowercase();
             for (relation, what) in [

@@ -1,4 +1,5 @@
-//! Columns that a stream's settings name and the stream does not have: slips of the pen that would load what was to be left out or masked.
+//! Columns that a stream's settings name but the stream does not have. Such a typing mistake would
+//! load what should be excluded or masked.
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, Severity, Spanned};
@@ -7,8 +8,10 @@ use millrace_core::suggest::{did_you_mean, nearest};
 
 use crate::compile::catalog::Stream;
 
-/// The columns that `columns`, `mask`, `rename`, `types` and `exclude_columns` of a stream name and `schema` does not have. Nothing is said of a schema
-/// without columns, which is that of an empty file. `is_whole`: it is all that the source has, and not what was captured of it.
+/// Diagnostics for names in `columns`, `mask`, `rename`, `types` and `exclude_columns` that
+/// `schema` does not have. Empty for a schema without columns, as of an empty file. `is_whole`
+/// tells that the schema shows everything that the source has, whereas a captured schema lacks
+/// excluded columns.
 pub fn unknown_columns(stream: &Stream, schema: &StreamSchema, is_whole: bool) -> Vec<Diagnostic> {
     if schema.columns.is_empty() {
         return Vec::new();
@@ -40,12 +43,12 @@ pub fn unknown_columns(stream: &Stream, schema: &StreamSchema, is_whole: bool) -
             found.push(unknown(name, key).maybe_hint(hint));
         }
     }
-    // What is left out is not captured either.
+    // Captured schemas do not contain excluded columns, so nothing can be concluded from them.
     for name in choice.excluded.iter().filter(|name| is_whole && !has(&name.text)) {
         let problem = unknown(name, "exclude_columns");
         found.push(match nearest(&name.text, known()) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
-            // Perhaps it is gone, which is what was wanted.
+            // The column may have been removed from the source, so this is only a warning.
             None => Diagnostic { severity: Severity::Warning, ..problem }
                 .hint("Take it off the list if the source no longer has it."),
         });

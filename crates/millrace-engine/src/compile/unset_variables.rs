@@ -1,4 +1,5 @@
-//! A source whose settings lack a variable: nobody is asked with what is left of them, such as a URL without its password.
+//! A wrapper for sources whose settings lack an environment variable. It does no I/O, because the
+//! rest of the settings (a URL without its password, say) must not be used.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use crate::ports::batch::BatchSender;
 use crate::ports::diagnosis::{Diagnosis, Layer};
 use crate::ports::source::{Discovered, ReadOutcome, ReadRequest, Source, StreamRequest};
 
-/// The source itself, or where a `${NAME}` of its file is not set, one that refuses each question about what is outside.
+/// The source itself, or, if a `${NAME}` in its file is not set, a wrapper that fails with
+/// `UnsetVariable` on every method that would contact the source.
 pub(crate) fn guarded(source: Arc<dyn Source>, def: &SourceDef) -> Arc<dyn Source> {
     if !has_errors(&def.unset) {
         return source;
@@ -23,6 +25,7 @@ pub(crate) fn guarded(source: Arc<dyn Source>, def: &SourceDef) -> Arc<dyn Sourc
     Arc::new(Unset { source, error: hint.into_iter().fold(error, Error::hint) })
 }
 
+/// A source that answers only from its settings; every other call fails with `error`.
 struct Unset {
     source: Arc<dyn Source>,
     error: Error,

@@ -1,5 +1,9 @@
-//! With which columns a stream is loaded: those that are captured, that it was loaded with, that its beginning suggests, or that a look through
-//! all of it finds.
+//! Decides with which columns a stream is loaded, and loads it.
+//!
+//! Candidates in order: the captured schema, the columns of the last load, those that the beginning
+//! of the stream suggests, and those that a full discovery finds. With any of the first three the
+//! stream is read only once. If the read ends with `SchemaDrift`, nothing was loaded, and the
+//! stream is discovered and read again.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -23,11 +27,11 @@ use crate::ports::warehouse::QueryLimits;
 use crate::state::LoadedStream;
 use crate::state::raw_column::RawColumn;
 
-/// A load whose connection was lost when it was about to commit, so that it may be there or not.
+/// A load whose connection was lost during the commit, so that it may have been committed or not.
 pub(crate) type Unknown = Mutex<Option<LoadDone>>;
 
-/// Finds the columns of a stream and loads it with them, in one pass where that can be; unless an attempt before this one turns out to have
-/// done so.
+/// Finds the columns of a stream and loads it with them, in one pass if possible. If an earlier
+/// attempt turns out to have committed, returns that load. Called again after lost connections.
 pub(crate) async fn attempt(
     stream: &Stream,
     before: Option<&LoadedStream>,
@@ -51,7 +55,8 @@ pub(crate) async fn attempt(
     }
 }
 
-/// The load of which an attempt before this one left open whether it was committed, where it was.
+/// The load that an earlier attempt left with an unknown outcome, if it was committed. Consumes the
+/// note once the warehouse has answered.
 async fn settled(context: &LoadContext<'_>, unknown: &Unknown) -> Result<Option<LoadDone>> {
     let open = || unknown.lock().unwrap_or_else(PoisonError::into_inner);
     let question = open().as_ref().map(|done| context.tables.find_load(&done.loaded, context.run));
@@ -61,7 +66,8 @@ async fn settled(context: &LoadContext<'_>, unknown: &Unknown) -> Result<Option<
     Ok(open().take().filter(|_| is_there))
 }
 
-/// Loads the rows of some keys into the table of the load before, unless an attempt before this one turns out to have done so.
+/// Loads the rows of some keys into the table of the last load. If an earlier attempt turns out to
+/// have committed, returns that load. Fails with `SchemaDrift` if the columns have changed since.
 pub(crate) async fn rows(
     stream: &Stream,
     before: &LoadedStream,
@@ -76,12 +82,13 @@ pub(crate) async fn rows(
     let (name, options, captured) = (&stream.name, &stream.options, stream.captured.as_ref());
     let schema = against(&discovered, captured);
     let observed = Observed::of(&discovered, &schema);
-    // What people should know of the columns they were told when the stream was loaded.
+    // Notices about the columns were given when the stream was loaded, so these are dropped.
     let target = reconcile(name, options, captured, observed, context.naming, &mut Vec::new())?;
     load(stream, Some(before), &target, &before.spec, Reading::Rows(keys), context, unknown).await
 }
 
-/// Loads a stream with the columns that are captured.
+/// Loads a stream with its captured columns. The read watches for the changes on which the contract
+/// would have to decide.
 async fn as_captured(
     stream: &Stream,
     captured: &StreamSchema,
@@ -94,6 +101,7 @@ async fn as_captured(
     let columns = contract.columns != OnChange::Quarantine;
     let evolves = contract.types == OnChange::Evolve;
     let drift = Drift { columns, gone: true, numbers: evolves, ..Drift::default() };
+    // Wider types of the last load are kept, so that wide numbers do not cause drift in each run.
     let same = before.filter(|before| evolves && before.spec == spec && !context.full_refresh);
     let wide = same.and_then(|before| before.columns.as_deref());
     let wide = wide.map(|loaded| as_wide_as(captured, &stream.options, loaded));
@@ -101,8 +109,8 @@ async fn as_captured(
     as_known(stream, known, drift, before, spec, context, unknown).await
 }
 
-/// Loads more rows of a stream with the columns that those before were loaded with. Nobody has promised them, so whatever is not as it
-/// was has to be looked at.
+/// Loads more rows of a stream with the columns of earlier loads. No contract fixes them, so every
+/// difference requires a discovery.
 async fn as_loaded(
     stream: &Stream,
     loaded: &StreamSchema,
@@ -115,16 +123,17 @@ async fn as_loaded(
     as_known(stream, Known { captured: loaded, schema: loaded }, drift, before, spec, context, unknown).await
 }
 
-/// Columns that are known before a stream is looked at.
+/// Columns that are known before a stream is read.
 #[derive(Clone, Copy)]
 struct Known<'a> {
     captured: &'a StreamSchema,
-    /// The same, as wide as they have to be.
+    /// The captured columns, with numeric types as wide as the last load needed them.
     schema: &'a StreamSchema,
 }
 
-/// Loads a stream with columns that are known, without looking through it before. None where discovery costs little, or where the stream
-/// turned out to differ from them; then nothing was loaded.
+/// Loads a stream with known columns and without a discovery. Returns `None` if discovery is cheap
+/// anyway, if the settings name unknown columns, or if the stream turned out to differ; then
+/// nothing was loaded.
 async fn as_known(
     stream: &Stream,
     Known { captured, schema }: Known<'_>,
@@ -137,10 +146,11 @@ async fn as_known(
     if !stream.source.discovers_by_reading() {
         return Ok(None);
     }
-    // What is amiss is told by all that the stream has.
+    // Errors in the settings are reported after a discovery, with all columns that the stream has.
     if !unknown_columns(stream, schema, false).is_empty() {
         return Ok(None);
     }
+    // Kept back until the load succeeds: after drift, the discovery gives its own notices.
     let mut notices = Vec::new();
     let target =
         reconcile(&stream.name, &stream.options, Some(captured), schema, context.naming, &mut notices)?;
@@ -154,8 +164,9 @@ async fn as_known(
     }
 }
 
-/// Loads a stream with the columns that its beginning suggests, without looking through it before. None where there is no such guess, or
-/// where looking through it would have come to other columns; then nothing was loaded.
+/// Loads a stream with the columns that its beginning suggests, without a discovery. Returns `None`
+/// if the source makes no such guess, or if a discovery would find other columns; then nothing was
+/// loaded.
 async fn as_glanced(
     stream: &Stream,
     before: Option<&LoadedStream>,
@@ -163,11 +174,12 @@ async fn as_glanced(
     context: &LoadContext<'_>,
     unknown: &Unknown,
 ) -> Result<Option<LoadDone>> {
-    // Of rows that come to others only a part is read, and the beginning of that part is not looked at.
+    // An incremental load reads only new rows, but the guess is made from the beginning of the
+    // stream.
     if before.is_some() && stream.options.mode.keeps() && !context.full_refresh {
         return Ok(None);
     }
-    // The beginning suggests other types than those that were chosen.
+    // The guess does not know the chosen types.
     if !stream.options.types.is_empty() {
         return Ok(None);
     }
@@ -183,13 +195,14 @@ async fn as_glanced(
     let drift = Drift { columns: true, guessed: true, ..Drift::default() };
     match load(stream, before, &target, spec, Reading::Grown(drift), context, unknown).await {
         Ok(done) => Ok(Some(done)),
-        // Values that do not fit a guess say nothing of the stream, however many they are.
+        // Too many rows that do not fit a guess are the fault of the guess, not of the stream.
         Err(error) if matches!(error.kind(), ErrorKind::SchemaDrift | ErrorKind::ContractBroken) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// The columns that a stream was loaded with, where more rows of the same come to those; then what is there need not be looked through.
+/// The columns of the last load, if new rows are added to its rows. Then the existing rows need no
+/// discovery. `None` also if columns are masked.
 fn loaded_as(
     before: Option<&LoadedStream>,
     stream: &Stream,
@@ -199,14 +212,14 @@ fn loaded_as(
     let (before, mode) = (before.filter(|_| !context.full_refresh)?, stream.options.mode);
     let same = mode == ReadMode::Append || (mode.keeps() && before.spec == spec);
     let columns = before.columns.as_ref().filter(|_| same)?;
-    // Of what is masked the table has the masks.
+    // The table has the type of the masks, not that of the values.
     if columns.iter().any(|column| column.masked.is_some()) || !stream.options.choice.masked.is_empty() {
         return None;
     }
     loaded_schema(before)
 }
 
-/// The columns that a load has left, under the source's names.
+/// The columns of a load under the source's names.
 fn loaded_schema(before: &LoadedStream) -> Option<StreamSchema> {
     let columns = before.columns.as_ref()?;
     let column = |raw: &RawColumn| Column {
@@ -217,7 +230,9 @@ fn loaded_schema(before: &LoadedStream) -> Option<StreamSchema> {
     Some(StreamSchema { columns: columns.iter().map(column).collect(), primary_key: Vec::new() })
 }
 
-/// Loads a stream with the columns that it has now, as far as its contract lets them be.
+/// Loads a stream with the columns that a full discovery finds, as far as its contract allows.
+/// Refuses unknown columns in the settings, vanished columns that models read, and a stream without
+/// any column.
 async fn as_discovered(
     stream: &Stream,
     before: Option<&LoadedStream>,
@@ -240,12 +255,14 @@ async fn as_discovered(
         reconcile(&stream.name, &stream.options, captured, observed, context.naming, &mut drift)?;
     drift.append(&mut discovered.notices);
     tell(context, drift);
+    // Before the load, so that nothing of the stream changes if it is refused.
     dropped_columns::refuse(stream, before, &target, &discovered, context).await?;
     if discovered.is_empty()
         && target.source_columns.is_empty()
         && let Some(loaded) = before.and_then(loaded_schema)
     {
-        // Whether it may lose all of its rows is decided where they are counted.
+        // Loaded as an empty stream with its former columns; the shrink check decides whether it
+        // may lose all rows.
         target = reconcile(&stream.name, &stream.options, None, &loaded, context.naming, &mut Vec::new())?;
     }
     if target.source_columns.is_empty() {
@@ -255,7 +272,8 @@ async fn as_discovered(
     load(stream, before, &target, spec, seen, context, unknown).await
 }
 
-/// The captured schema with numbers as wide as the load before had to make them, so that they need not be found out again.
+/// The captured schema with numeric types as wide as the last load needed them, so that they need
+/// not be discovered again.
 fn as_wide_as(captured: &StreamSchema, options: &StreamOptions, loaded: &[RawColumn]) -> StreamSchema {
     let mut schema = captured.clone();
     for column in &mut schema.columns {
@@ -268,7 +286,7 @@ fn as_wide_as(captured: &StreamSchema, options: &StreamOptions, loaded: &[RawCol
     schema
 }
 
-/// The error for a stream that shows no column, and of which none is known.
+/// The error for a stream whose columns are unknown or all excluded.
 fn no_columns(name: &StreamName, discovered: &Discovered) -> Error {
     if discovered.is_empty() {
         let message =
@@ -289,7 +307,7 @@ fn no_columns(name: &StreamName, discovered: &Discovered) -> Error {
     Error::new(ErrorKind::SourceUnreadable, message).hint(hint)
 }
 
-/// Tells whoever watches the run what they should know.
+/// Sends diagnostics to the observer.
 fn tell(context: &LoadContext<'_>, notices: Vec<Diagnostic>) {
     for notice in notices {
         (context.observer)(Event::Notice(Box::new(notice)));

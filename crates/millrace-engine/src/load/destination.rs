@@ -1,4 +1,4 @@
-//! The table into which a stream is loaded: a new one, or the one that earlier loads made.
+//! The table that a load writes to: a new one, or the one of earlier loads.
 
 use millrace_core::cursor::Cursor;
 use millrace_core::name::Relation;
@@ -14,17 +14,18 @@ use crate::ports::warehouse::{Former, LoadMode, Merge};
 use crate::state::LoadedStream;
 use crate::state::raw_column::RawColumn;
 
-/// Where a load goes.
+/// The target of a load.
 pub(crate) struct Destination {
     pub(crate) table: Relation,
+    /// All columns of the table, including those that arriving rows lack.
     pub(crate) columns: Vec<RawColumn>,
     pub(crate) mode: LoadMode,
-    /// Whether rows of earlier loads stay.
+    /// Whether rows of earlier loads stay in the result.
     pub(crate) continues: bool,
 }
 
 impl Destination {
-    /// A new table with nothing but what arrives.
+    /// A new table that holds only the arriving rows.
     pub(crate) fn fresh(stream: &Stream, target: &Target, context: &LoadContext<'_>) -> Self {
         let merges = stream.options.mode.merges();
         let merge =
@@ -37,8 +38,10 @@ impl Destination {
         }
     }
 
-    /// Where a load goes that joins what was loaded before: into that table, as long as it has the columns for it, else into a new
-    /// one that takes over its rows.
+    /// The target of a load that adds to earlier rows: the table of the last load if its columns
+    /// suffice, otherwise a new table that takes over its rows. Falls back to a fresh table if the
+    /// source can deliver all rows again. Fails with `ContractBroken` if earlier rows can neither
+    /// be merged nor be read again.
     pub(crate) fn joining(
         stream: &Stream,
         before: &LoadedStream,
@@ -48,13 +51,14 @@ impl Destination {
     ) -> Result<Self> {
         let merges = stream.options.mode.merges();
         let arriving = columns_of(target, merges, stream.masks.as_ref());
-        // A source that is read as far as it has grown has all the rows: those that are there have values in a new column, too.
+        // An incremental source still has all rows. With other settings, earlier rows may have
+        // other values, so everything is read again.
         let rereads = stream.options.mode == ReadMode::Incremental;
         if rereads && before.spec != spec {
             return Ok(Self::fresh(stream, target, context));
         }
         let known = match &before.columns {
-            // Several may have one key, and the source may no longer have the files that they are from.
+            // Appended rows may have duplicate keys, and the source may no longer have their files.
             Some(known) if merges && appended(before, known) => {
                 let message =
                     format!("stream `{}` was appended to, so its rows cannot be merged by key", stream.name);
@@ -62,7 +66,7 @@ impl Destination {
                     "Go back to `mode: append`, or begin anew with what the source has now: `millrace run --full-refresh`.",
                 ));
             }
-            // Its rows were not merged, and the source still has what it had of them.
+            // The earlier rows have no key, and the source still has all of them.
             Some(known) if merges && !has_key(known) => {
                 return Ok(Self::fresh(stream, target, context));
             }
@@ -81,6 +85,8 @@ impl Destination {
             Err(_) if rereads => return Ok(Self::fresh(stream, target, context)),
             merged => merged?,
         };
+        // The table can be reused only if every column keeps its name and type, and none comes or
+        // goes.
         let fits =
             |merged: &Merged| merged.from.as_ref().is_some_and(|old| old.column() == merged.column.column());
         let same_table = merged.len() == known.len() && merged.iter().all(fits);
@@ -114,11 +120,12 @@ impl Destination {
     }
 }
 
+/// Whether the table was merged by a key.
 fn has_key(columns: &[RawColumn]) -> bool {
     columns.iter().any(|column| column.key)
 }
 
-/// Whether rows were added to the table of that load without regard to a key.
+/// Whether the rows of the load were appended without a key.
 fn appended(before: &LoadedStream, columns: &[RawColumn]) -> bool {
     matches!(before.position, Some(Cursor::Files { kept: true, .. })) && !has_key(columns)
 }

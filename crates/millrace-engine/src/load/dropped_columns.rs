@@ -1,5 +1,6 @@
-//! Columns that models read and that are gone from their stream. Loaded as NULL they would be published as if nothing were amiss, so the run
-//! is held before anything of the stream is loaded.
+//! Columns that models read and that have vanished from their stream. Loading them as NULL would
+//! publish wrong figures without a warning, so the run is held before anything of the stream is
+//! loaded.
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
@@ -15,7 +16,7 @@ use crate::ports::source::Discovered;
 use crate::ports::warehouse::{QueryLimits, Statement};
 use crate::state::LoadedStream;
 
-/// A column that is gone.
+/// A vanished column.
 struct Gone {
     /// The source's name.
     source: String,
@@ -23,8 +24,9 @@ struct Gone {
     readers: Vec<String>,
 }
 
-/// Refuses a load that would leave a column without values which models read, and which had some. Where it had none, or the rows with its
-/// values stay, that is told. `discovered` is what the source has now.
+/// Fails with `ColumnVanished` if the load would leave a column without values that models read and
+/// that had values. Only warns if the column never had values, or if the rows with its values stay.
+/// `discovered` is what the source has at present.
 pub(crate) async fn refuse(
     stream: &Stream,
     before: Option<&LoadedStream>,
@@ -53,15 +55,17 @@ pub(crate) async fn refuse(
     Ok(())
 }
 
-/// Whether new rows only come to those that are there, which keep what they have. Which columns the files had that were moved away since
-/// nobody knows; where they are still there, a column that only they have is not gone either.
+/// Whether new rows are appended and earlier rows keep their values. Columns of files that were
+/// moved away are unknown; if those files still exist, a column that only they have has not
+/// vanished.
 fn rows_stay(stream: &Stream, before: Option<&LoadedStream>, context: &LoadContext<'_>) -> bool {
     stream.options.mode == ReadMode::Append
         && !context.full_refresh
         && before.is_some_and(|before| before.rows > 0)
 }
 
-/// The error for columns that are gone; none where none is.
+/// The error for vanished columns; `None` if there are none. The hint names columns that are new in
+/// the source, because the column may have been renamed.
 fn held(
     stream: &Stream,
     before: Option<&LoadedStream>,
@@ -91,7 +95,7 @@ fn held(
     }))
 }
 
-/// What is said of a column that is gone and holds nothing up.
+/// The warning for a vanished column that does not hold the run.
 fn notice(stream: &Stream, Gone { source: column, readers }: &Gone, rows_stay: bool) -> Diagnostic {
     let (name, models) = (&stream.name, models(readers));
     let message = if rows_stay {
@@ -110,13 +114,13 @@ fn notice(stream: &Stream, Gone { source: column, readers }: &Gone, rows_stay: b
     Diagnostic::warning(Code::ColumnVanished, message).hint(hint)
 }
 
-/// ``model `a` ``, ``models `a`, `b` ``.
+/// ``model `a` `` or ``models `a`, `b` ``.
 fn models(readers: &[String]) -> String {
     format!("{} {}", if readers.len() == 1 { "model" } else { "models" }, readers.join(", "))
 }
 
-/// Names of columns that are gone: the source's and the warehouse's. Without a captured schema what an earlier load has left is compared, where
-/// its rows stay.
+/// Vanished columns as (source's name, warehouse's name). Without a captured schema, the columns of
+/// the last load are compared, if its rows stay.
 fn gone(
     stream: &Stream,
     before: Option<&LoadedStream>,
@@ -128,6 +132,7 @@ fn gone(
         let name = |column: &String| (column.clone(), stream.options.column_name(context.naming, column));
         return target.gone.iter().map(name).collect();
     }
+    // An empty discovery shows no column, so none is known to have vanished.
     if !stream.options.mode.keeps() || context.full_refresh || discovered.is_empty() {
         return Vec::new();
     }
@@ -138,20 +143,21 @@ fn gone(
         .collect()
 }
 
-/// The columns of an earlier load: the source's names and the warehouse's.
+/// The columns of a load as (source's name, warehouse's name).
 fn columns(before: Option<&LoadedStream>) -> impl Iterator<Item = (&str, &str)> {
     let columns = before.and_then(|before| before.columns.as_ref()).into_iter().flatten();
     columns.map(|column| (column.source.as_str(), column.name.as_str()))
 }
 
-/// Whether the last load has a value in a column. Where there was no load, or none with the column, nothing is lost that anybody has seen.
+/// Whether the last load has a value in a column. If there was no load, or none with this column,
+/// no value is lost.
 async fn had_values(
     before: Option<&LoadedStream>,
     (source, name): (&str, &str),
     context: &LoadContext<'_>,
 ) -> Result<bool> {
     let Some(before) = before else { return Ok(false) };
-    // It may have had another name in the warehouse.
+    // The column may have had another name in the warehouse.
     let known = before.columns.as_ref().map(|known| known.iter().find(|column| column.source == source));
     let name = match known {
         Some(None) => return Ok(false),

@@ -1,7 +1,7 @@
-//! What becomes of the rows of earlier loads when a stream's columns change and its loads are merged into one table.
+//! The columns of a table into which loads are merged, when the stream's columns change.
 //!
-//! A merge never casts a value to what it may not fit: a column takes the type that holds both exactly, and where there is none the load
-//! is refused. See ADR 0011.
+//! A merge never casts a value to a type that may not hold it: a column gets the type that holds
+//! both exactly, and the load is refused if there is none. See ADR 0011.
 
 use millrace_core::name::StreamName;
 use millrace_core::project::column_choice::LeftOut;
@@ -12,7 +12,7 @@ use crate::compile::masks::Masks;
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::raw_column::RawColumn;
 
-/// The columns of a load, as a table of its own has them.
+/// The columns of a load as a table of its own has them. `merges` tells whether the key is used.
 pub(crate) fn columns_of(target: &Target, merges: bool, masks: Option<&Masks>) -> Vec<RawColumn> {
     let pairs = target.source_columns.iter().zip(&target.warehouse_columns);
     let raw = |(theirs, ours): (&Column, &Column)| RawColumn {
@@ -26,15 +26,17 @@ pub(crate) fn columns_of(target: &Target, merges: bool, masks: Option<&Masks>) -
     pairs.map(raw).collect()
 }
 
-/// A column of the table that a merge leaves.
+/// A column of the merged table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Merged {
     pub(crate) column: RawColumn,
-    /// The column whose values it takes over.
+    /// The column of the earlier table whose values it takes over; `None` for a new column.
     pub(crate) from: Option<RawColumn>,
 }
 
-/// The columns of the table that a load is merged into: those that it had, and those that are new. `excluded` ones go with their values.
+/// The columns of the merged table: those of the earlier table, then new ones. Excluded columns are
+/// removed with their values. Refuses another key, another mask, types without a common type, and
+/// names that differ only in letter case.
 pub(crate) fn merged(
     stream: &StreamName,
     before: &[RawColumn],
@@ -65,12 +67,14 @@ pub(crate) fn merged(
     let mut left = arriving;
     let mut columns = Vec::new();
     for old in before.iter().filter(|old| !excluded.contains(&old.source)) {
+        // A column is recognized by the source's name, or else by the warehouse's, since it can be
+        // renamed on either side.
         let at = left
             .iter()
             .position(|new| new.source == old.source)
             .or_else(|| left.iter().position(|new| new.name == old.name));
         let Some(new) = at.map(|at| left.remove(at)) else {
-            // The source no longer has it; what was loaded stays.
+            // The source no longer has the column; its values stay.
             let column = RawColumn { nullable: true, ..old.clone() };
             columns.push(Merged { column, from: Some(old.clone()) });
             continue;
@@ -88,7 +92,7 @@ pub(crate) fn merged(
         let column = RawColumn { data_type, nullable: old.nullable || new.nullable, ..new };
         columns.push(Merged { column, from: Some(old.clone()) });
     }
-    // The rows that are there have no value for it.
+    // Existing rows have no value for new columns.
     let new = left.into_iter().map(|new| RawColumn { nullable: true, ..new });
     columns.extend(new.map(|column| Merged { column, from: None }));
     for (i, one) in columns.iter().enumerate() {
@@ -103,7 +107,8 @@ pub(crate) fn merged(
     Ok(columns)
 }
 
-/// How a column is masked otherwise than it was, and what to do about it. Equal values would have different masks in one table.
+/// How the masking of a column has changed, and what to do about it. Within one table, equal values
+/// must have equal masks.
 fn other_mask(old: &RawColumn, new: &RawColumn) -> (&'static str, &'static str) {
     match (&old.masked, &new.masked) {
         (Some(_), Some(_)) => (
@@ -160,7 +165,7 @@ mod tests {
         ];
         let after = merge(&before, &arriving, &[]).expect("all of it fits");
         assert_eq!(after, expected);
-        // What arrives next with less needs no other table.
+        // Later rows with fewer columns need no other table.
         assert_eq!(merge(&after, &arriving, &[]).expect("it is there"), expected);
         assert_eq!(merge(&after, &arriving, &["Old"]).expect("it goes").len(), 3);
         let text = serde_json::to_string(&expected).expect("JSON");

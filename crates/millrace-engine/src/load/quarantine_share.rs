@@ -1,4 +1,5 @@
-//! The share of a stream's rows that is in quarantine, compared with what it was after the load before.
+//! Watches the share of a stream's rows in quarantine, and warns if it has grown since the last
+//! load.
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
@@ -25,14 +26,14 @@ impl Share {
         self.quarantined + self.loaded
     }
 
-    /// Whether this is a larger share than `other`. Exact: no fraction is rounded.
+    /// Whether this share is larger than `other`. Compares exactly, by cross-multiplication.
     fn is_more_than(self, other: Self) -> bool {
         let (one, two) = (u128::from(self.quarantined), u128::from(other.quarantined));
-        // Of no rows at all none is in quarantine.
+        // A stream without rows has a share of 0.
         one * u128::from(other.all().max(1)) > two * u128::from(self.all().max(1))
     }
 
-    /// `3,000 of 10,000 rows (30 %)`.
+    /// The share for people: `3,000 of 10,000 rows (30 %)`.
     fn words(self) -> String {
         let percent = self.quarantined as f64 * 100.0 / self.all().max(1) as f64;
         let digits = if percent >= 1.0 || percent == 0.0 { 1 } else { 3 };
@@ -46,7 +47,8 @@ impl Share {
     }
 }
 
-/// Tells of a stream of which a larger share is in quarantine now than after the load before this one.
+/// Warns if the share is larger after this load than after the last one. Does nothing without a
+/// last load whose quarantine is on record. `what` names the step in notices of retries.
 pub(crate) async fn watch(
     before: Option<&LoadedStream>,
     loaded: &LoadedStream,
@@ -68,12 +70,14 @@ pub(crate) async fn watch(
     Ok(())
 }
 
+/// The query for the stream's rows in quarantine after its last load.
 fn count(tables: &Tables, stream: &StreamName) -> Statement {
     let sql =
         format!("select quarantined from {} where source = $1 and stream = $2", tables.table("streams"));
     Statement::with(sql, stream.params())
 }
 
+/// The warning, with a command that lists the reasons.
 fn notice(stream: &StreamName, before: Share, now: Share, tables: &Tables) -> Diagnostic {
     let message = format!(
         "more of stream `{stream}` is in quarantine: {}; after the load before it was {}. What reads the stream lacks these rows",
@@ -85,10 +89,11 @@ fn notice(stream: &StreamName, before: Share, now: Share, tables: &Tables) -> Di
     Diagnostic::warning(Code::QuarantineGrew, message).hint(hint)
 }
 
-/// The SQL that says why rows of a stream are in quarantine, for people. `table` is in quotes.
+/// SQL for people that lists why rows of a stream are in quarantine. `table` is quoted; quotes are
+/// removed if they are not needed.
 fn reasons(stream: &StreamName, table: &str) -> String {
     let plain = table.replace('"', "");
-    // No word of a language begins with an underscore.
+    // No keyword begins with an underscore.
     let is_plain = plain.split('.').count() == 2
         && plain.starts_with('_')
         && plain.split('.').all(|name| is_plain_name(name) && name == name.to_lowercase());
@@ -101,7 +106,7 @@ fn reasons(stream: &StreamName, table: &str) -> String {
     )
 }
 
-/// A text as one argument in a shell.
+/// The text as one argument of a POSIX shell, in double quotes.
 fn in_shell(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

@@ -1,4 +1,5 @@
-//! Rows that a load cannot see: those that the source has deleted, and those that it has and the table lacks.
+//! Rows that a load cannot see: rows that the source has deleted, and rows that the source has and
+//! the table lacks.
 
 mod backfill;
 pub mod deletes;

@@ -1,7 +1,8 @@
-//! Rows of quarantine whose key a later load brings: they are no longer what is wrong.
+//! Finds rows in quarantine that are resolved because a later load brings a row with their key.
 //!
-//! The text that quarantine keeps of a row of a server, or of a JSON file, names its values, the key among them. A digest of that is kept with
-//! the row, and looked for among the rows that load. A key whose values are written differently in both is not found: then the row stays.
+//! For rows of servers and of JSON files, the text in quarantine names the values, including the
+//! key. A digest of the key is stored with the row and looked for among rows that load. A key whose
+//! values are written differently in both places is not found; then the row stays in quarantine.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -28,7 +29,7 @@ struct KeyColumn {
     theirs: String,
     /// The warehouse's name.
     ours: String,
-    /// Its place among the columns of the load.
+    /// Its index among the columns of the load.
     at: usize,
 }
 
@@ -37,14 +38,15 @@ struct KeyColumn {
 pub(crate) struct Resolved {
     /// The columns of the key.
     key: Vec<KeyColumn>,
-    /// Digests of keys that are in quarantine.
+    /// Digests of keys of this stream in quarantine before the load.
     known: HashSet<String>,
-    /// Those of them that have come.
+    /// Those that the load has brought, or put into quarantine again.
     come: BTreeSet<String>,
 }
 
 impl Resolved {
-    /// Of a load that is merged by its key; of any other there is nothing to watch.
+    /// A watcher for a load that is merged by key. For other loads it has no key and does nothing.
+    /// A masked key cannot be recognized either.
     pub(crate) fn of(stream: &Stream, target: &Target) -> Self {
         let masked = |name: &str| stream.options.choice.masked.iter().any(|masked| masked.text == name);
         let columns = target.source_columns.iter().zip(&target.warehouse_columns).enumerate();
@@ -56,6 +58,7 @@ impl Resolved {
                 at,
             })
             .collect();
+        // A fixed order of the columns, so that digests of different loads are comparable.
         key.sort();
         if !stream.options.mode.merges() || key.iter().any(|column| masked(&column.theirs)) {
             key.clear();
@@ -83,16 +86,18 @@ impl Resolved {
         Ok(())
     }
 
-    /// The digest of the key in the text of a row that its source set aside; none where the text does not name it.
+    /// The digest of the key in the text of a row that the source refused; `None` if the text does
+    /// not name the whole key.
     pub(crate) fn of_text(&self, raw: &str) -> Option<String> {
         self.named_in(raw, |column| &column.theirs)
     }
 
-    /// The same of a row that the warehouse set aside.
+    /// The same for a row that the warehouse refused, whose text has the warehouse's names.
     pub(crate) fn of_warehouse_text(&self, raw: &str) -> Option<String> {
         self.named_in(raw, |column| &column.ours)
     }
 
+    /// The digest of the key in a JSON object. Only texts and numbers have a comparable form.
     fn named_in(&self, raw: &str, name: impl Fn(&KeyColumn) -> &str) -> Option<String> {
         if self.key.is_empty() || !raw.starts_with('{') {
             return None;
@@ -106,15 +111,17 @@ impl Resolved {
         Some(of_parts(parts.collect::<Option<Vec<String>>>()?))
     }
 
-    /// A row was set aside once more.
+    /// Notes that a row with this key was put into quarantine again; the new row replaces the old
+    /// one.
     pub(crate) fn set_aside(&mut self, key: Option<&String>) {
         if let Some(key) = key.filter(|key| self.known.contains(*key)) {
             self.come.insert(key.clone());
         }
     }
 
-    /// Rows were loaded.
+    /// Notes the keys of loaded rows.
     pub(crate) fn loaded(&mut self, rows: &RecordBatch) {
+        // Nothing left to find, which is the usual case.
         if self.known.len() == self.come.len() {
             return;
         }
@@ -132,7 +139,8 @@ impl Resolved {
     }
 }
 
-/// A value as the texts of rows write it; none of a type that they may write in several ways.
+/// A key value in the form that texts of rows have. `None` for NULL, and for types that texts can
+/// write in several ways.
 fn text(rows: &RecordBatch, column: usize, row: usize) -> Option<String> {
     let array = rows.columns().get(column)?;
     if array.is_null(row) {
@@ -170,7 +178,7 @@ mod tests {
         let of = |resolved: &Resolved, raw: &str| resolved.of_text(raw);
         let one = of(&resolved, r#"{"id": 1, "kind": "a", "n": "x"}"#).expect("a key");
         let two = of(&resolved, r#"{"kind": "b", "id": 2, "n": "x"}"#).expect("a key");
-        // The warehouse may call them otherwise.
+        // The warehouse's names may differ from the source's.
         assert_eq!(resolved.of_warehouse_text(r#"{"kind": 1, "id": "a"}"#), Some(one.clone()));
         for odd in ["", "1,a", "[1]", "{", r#"{"id": 1}"#, r#"{"id": null, "kind": "a"}"#] {
             assert_eq!(of(&resolved, odd), None, "{odd}");

@@ -1,4 +1,4 @@
-//! Which loads that an earlier run has left in parts a run goes on with.
+//! Decides which incomplete loads of earlier runs a run resumes.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -12,11 +12,13 @@ use crate::state::State;
 use crate::state::lease::Lease;
 use crate::state::unfinished::Unfinished;
 
-/// How long it makes sense to go on with a load, in microseconds: a day. What is older is loaded anew.
+/// How old an incomplete load may be to be resumed, in microseconds: one day.
 const KEPT: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// The streams with a load that this run can go on with. The others are forgotten, with what they have put into quarantine; their tables
-/// go when the warehouse is next tidied. `now` is in microseconds since 1970 UTC.
+/// The streams with an incomplete load that this run can resume: recent, with its table still
+/// there, and with unchanged settings. The records of other loads are removed together with their
+/// rows in quarantine; `publish::tidy` drops their tables later. `now` is in microseconds since
+/// 1970 UTC.
 pub(crate) async fn sort_out(
     state: &State<'_>,
     compiled: &Compiled,
@@ -46,7 +48,7 @@ pub(crate) async fn sort_out(
     Ok(Mutex::new(kept.into_iter().map(|load| load.name).collect()))
 }
 
-/// Whether the project still loads the stream as that load did.
+/// Whether the project loads the stream with the same settings as that load.
 fn is_same(compiled: &Compiled, naming: Naming, load: &Unfinished) -> bool {
     compiled.catalog.streams.get(&load.name).is_some_and(|stream| stream.fingerprint(naming) == load.spec)
 }

@@ -1,4 +1,5 @@
-//! Rows that a stream has lost since its last load: all of them, more than the project allows, or many.
+//! The shrink check: whether a stream may lose as many rows as it would, compared with its last
+//! load.
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
@@ -10,21 +11,22 @@ use crate::compile::catalog::Stream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::load::sync::LoadContext;
 
-/// What a stream may lose.
+/// The limits for one stream in this run.
 #[derive(Debug, Clone)]
 pub(crate) struct ShrinkCheck {
     stream: StreamName,
-    /// Rows that it had.
+    /// Its rows before.
     before: u64,
-    /// Whether it may lose all.
+    /// Whether it may lose all rows.
     may_be_empty: bool,
-    /// Whether it may lose as many as it likes, in this run.
+    /// Whether it may lose any number of rows in this run (`--allow-empty`).
     lets_pass: bool,
+    /// The project's limit (`max_shrink`); `None` for a mere warning.
     most: Option<Shrink>,
 }
 
 impl ShrinkCheck {
-    /// Of a stream that had so many rows.
+    /// The limits for a stream that had `before` rows.
     pub(crate) fn of(stream: &Stream, before: u64, context: &LoadContext<'_>) -> Self {
         Self {
             stream: stream.name.clone(),
@@ -35,7 +37,7 @@ impl ShrinkCheck {
         }
     }
 
-    /// Rows that may go; the others may not.
+    /// The most rows that may be removed without holding the run.
     pub(crate) fn may_go(&self) -> u64 {
         match self.most {
             _ if self.lets_pass => u64::MAX,
@@ -45,7 +47,8 @@ impl ShrinkCheck {
         }
     }
 
-    /// What is to be said of a stream that has so many rows left; an error where it may not lose the others.
+    /// Judges a stream that would have `left` rows. Returns a warning if many are lost, and fails
+    /// with `StreamEmptied` if more are lost than allowed.
     pub(crate) fn to(&self, left: u64) -> Result<Option<Diagnostic>> {
         let Self { stream, before, most, .. } = self;
         let lost = before.saturating_sub(left);
@@ -70,6 +73,7 @@ impl ShrinkCheck {
                 "Look at the source. If that is meant, `millrace run --allow-empty` lets it pass once; `max_shrink` of the stream says what may go.",
             ));
         }
+        // Without a limit in the project, a large loss is only a warning.
         Ok((most.is_none() && Shrink::WARNED.exceeded(lost, *before)).then(|| {
             let message = format!(
                 "stream `{stream}` has lost {} of its {} rows since its last load",
@@ -81,7 +85,7 @@ impl ShrinkCheck {
         }))
     }
 
-    /// The error for rows that a comparison of keys would have removed.
+    /// The error for `gone` rows that a comparison of keys did not remove.
     pub(crate) fn withheld(&self, gone: u64) -> Error {
         let left = self.before.saturating_sub(gone);
         let error = self.to(left).err().unwrap_or_else(|| {
@@ -101,7 +105,7 @@ mod tests {
         ShrinkCheck { stream: StreamName::new("s", "t"), before, may_be_empty, lets_pass, most }
     }
 
-    /// What is held and what is warned of, worked out here from the words of the reference.
+    /// The oracle: what is held and what is warned of, derived from the text of the reference.
     #[test]
     fn one_rule_decides_what_is_held_and_what_is_warned_of() {
         for before in [0, 1, 2, 3, 10, 1000] {
@@ -125,7 +129,8 @@ mod tests {
         }
     }
 
-    /// A comparison of keys removes no more than what may be lost, and no less: so many that one row more would hold the run.
+    /// A comparison of keys removes exactly as many rows as may be lost: one more would hold the
+    /// run.
     #[test]
     fn as_many_rows_may_go_as_hold_no_run() {
         for before in [0, 1, 2, 3, 10, 1000] {

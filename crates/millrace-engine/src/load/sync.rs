@@ -1,4 +1,5 @@
-//! One stream from its source into its raw table.
+//! The load of one stream: looks whether there is anything new, connects source and warehouse by a
+//! queue, and reports the result.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,32 +40,32 @@ use crate::state::run_summary::StreamSummary;
 use crate::state::unfinished::Unfinished;
 use crate::state::{LoadedStream, Tables};
 
-/// Bytes of batches that may wait between the reader and the warehouse.
+/// Capacity of the queue of batches between source and warehouse, in bytes.
 const QUEUE_BYTES: usize = 48 * 1024 * 1024;
 
-/// What loading a stream came to.
+/// The result of loading a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamOutcome {
-    /// The stream.
+    /// The stream's name.
     pub name: StreamName,
-    /// The load that is now present: of this run, or an earlier one where nothing was new.
+    /// The checkpoint after the load: of this run, or of an earlier one if nothing was new.
     pub loaded: LoadedStream,
-    /// Good rows that this run loaded.
+    /// Accepted rows that this run loaded.
     pub rows: u64,
     /// Rows that this run put into quarantine.
     pub quarantined: u64,
     /// Rows that this run removed, because the source has deleted them.
     pub removed: u64,
-    /// Whether nothing was new.
+    /// Whether there was nothing new.
     pub unchanged: bool,
-    /// Lossy conversions that were opted into.
+    /// Lossy conversions that the settings allow.
     pub conversions: Vec<Conversion>,
-    /// How long it took.
+    /// Duration in milliseconds.
     pub duration_ms: u64,
 }
 
 impl StreamOutcome {
-    /// As the record of a run has it.
+    /// The entry in the record of the run.
     pub(crate) fn summary(&self) -> StreamSummary {
         StreamSummary {
             stream: self.name.to_string(),
@@ -79,41 +80,43 @@ impl StreamOutcome {
     }
 }
 
-/// What loads have in common.
+/// What the loads of a run have in common.
 pub struct LoadContext<'a> {
-    /// Where rows go.
+    /// The warehouse that rows go to.
     pub warehouse: &'a dyn Warehouse,
-    /// The run.
+    /// The id of the run.
     pub run: &'a str,
-    /// Its right to write.
+    /// The lease of the run, whose guard ends each transaction.
     pub lease: &'a Lease,
-    /// Where checkpoints and quarantine go.
+    /// The tables of checkpoints and quarantine.
     pub tables: &'a Tables,
-    /// Schema of raw tables.
+    /// The schema of raw tables.
     pub raw_schema: &'a str,
-    /// How loaded columns are named.
+    /// How columns are named in the warehouse.
     pub naming: Naming,
-    /// The limit for streams that have none of their own.
+    /// The quarantine limit of streams that have none of their own.
     pub max_quarantine: QuarantineLimit,
-    /// Whether the limit was given on the command line and goes before the streams' own.
+    /// Whether the limit comes from the command line and overrides those of streams.
     pub max_quarantine_forced: bool,
-    /// The share of their rows that streams without a word of their own may lose.
+    /// The share of rows that streams without a limit of their own may lose.
     pub max_shrink: Option<Shrink>,
-    /// Whether streams may lose all of their rows, and as many as they like, in this run.
+    /// Whether streams may lose any number of rows in this run.
     pub allow_empty: bool,
-    /// Whether to load also what has not changed.
+    /// Whether to load streams that have not changed, too.
     pub full_refresh: bool,
-    /// The models, of which some read the stream.
+    /// All models; some of them read the stream.
     pub models: &'a [Model],
-    /// Streams of which a load may have been committed in part: by an earlier run, or by this one before its connection broke.
+    /// Streams with an incomplete load: left by an earlier run, or by this one before its
+    /// connection broke.
     pub unfinished: Mutex<BTreeSet<StreamName>>,
-    /// Now, in microseconds since 1970 UTC.
+    /// Time of the run, in microseconds since 1970 UTC.
     pub now: i64,
-    /// Who is told.
+    /// Receives events.
     pub observer: &'a Observer,
 }
 
-/// Loads a stream, or finds that nothing is new. `before` is its last committed load.
+/// Loads a stream, or finds that there is nothing new. `before` is its last committed load. Retries
+/// after lost connections.
 pub async fn load_stream(
     stream: &Stream,
     before: Option<&LoadedStream>,
@@ -128,6 +131,8 @@ pub async fn load_stream(
         && let Some(now) = position(stream, last, &what, context).await?
         && now.is_at(last)
     {
+        // The source may know more about the same position, for example the stamp of a file;
+        // stored, it makes the next look cheaper.
         let mut loaded = before.clone();
         if now != *last {
             loaded.position = Some(now);
@@ -183,13 +188,15 @@ pub async fn load_stream(
     })
 }
 
-/// Whether a stream with these settings goes on where its last load ended; else it is loaded whatever its source says.
+/// Whether a load with these settings continues after the last one; otherwise the stream is loaded
+/// even if its source has nothing new.
 pub(crate) fn goes_on(before: &LoadedStream, spec: &str) -> bool {
-    // What it had in quarantine ended when the project had it no longer.
+    // Its rows in quarantine were deleted when the project lost the stream, and only reading
+    // everything again restores them.
     before.spec == spec && (before.removed_in.is_none() || !before.is_read_whole())
 }
 
-/// Where the source is now.
+/// The present position of the source; retries after lost connections.
 async fn position(
     stream: &Stream,
     last: &Cursor,
@@ -200,7 +207,7 @@ async fn position(
     retry::while_lost(what, context.observer, sleep, || stream.source.position(&request, last)).await
 }
 
-/// Writes down by what the place that a stream is at can be told sooner the next time.
+/// Replaces the position of a checkpoint whose rows are unchanged.
 async fn remember(loaded: &LoadedStream, what: &str, context: &LoadContext<'_>) -> Result<()> {
     let statements = [context.tables.record_position(loaded)?, context.lease.guard()];
     retry::while_lost(what, context.observer, sleep, || context.warehouse.transact(&statements)).await?;
@@ -210,15 +217,17 @@ async fn remember(loaded: &LoadedStream, what: &str, context: &LoadContext<'_>) 
 /// Which rows a load reads.
 #[derive(Clone, Copy)]
 pub(crate) enum Reading<'a> {
-    /// What the stream's mode asks for, until it differs from the columns.
+    /// What the stream's mode asks for; the given differences from the columns end the read.
     Grown(Drift),
-    /// The same, of columns that were worked out from this.
+    /// The same, with columns that were derived from a discovery of this position.
     Discovered(Option<&'a Cursor>),
-    /// Those of some keys, into the table that the last load has left. It counts as a load only where there are any.
+    /// The rows of some keys, into the table of the last load. Counts as another load only if there
+    /// are any.
     Rows(&'a RowKeys),
 }
 
-/// Loads a stream with these columns.
+/// Loads a stream with the given columns. Source and warehouse run concurrently in this task. Fails
+/// with `ContractBroken` if the mode needs a key or an ability of the source that is missing.
 pub(crate) async fn load(
     stream: &Stream,
     before: Option<&LoadedStream>,
@@ -238,7 +247,8 @@ pub(crate) async fn load(
         return Err(no_append(&stream.name));
     }
     let joined = before.filter(|_| mode.keeps() && !context.full_refresh);
-    // What is merged under other settings may give other rows. What was appended stays as it is.
+    // Merged rows may differ under other settings, so all are read again. Appended rows stay as
+    // they are.
     let since = joined.filter(|before| mode == ReadMode::Append || before.spec == spec);
     let since = since.and_then(|before| before.position.clone());
     let Destination { table, columns, mode, continues } = match joined {
@@ -247,6 +257,8 @@ pub(crate) async fn load(
     };
     let by_key = match reading {
         Reading::Grown(_) | Reading::Discovered(_) => None,
+        // Rows by keys can only go into the table of the last load: a new one would lack all
+        // others.
         Reading::Rows(keys) => Some((
             keys,
             before.filter(|before| before.table == table).ok_or_else(|| {
@@ -256,8 +268,10 @@ pub(crate) async fn load(
             })?,
         )),
     };
-    // What is merged is committed at once.
+    // A merge into an existing table is a single transaction (ADR 21).
     let in_parts = !continues;
+    // An incomplete load is resumed only with the same columns, and if the source can resume at its
+    // mark.
     let other = unfinished(stream, continues, context).await?;
     let unfinished = match &other {
         Some(unfinished) if in_parts && unfinished.columns == columns => {
@@ -273,6 +287,7 @@ pub(crate) async fn load(
         }
         None => (table, mode),
     };
+    // Transformations run in the order in which they are added, so masks are applied last.
     let (mut sender, receiver) = batch_queue(QUEUE_BYTES);
     let mark = unfinished.map(|unfinished| &unfinished.position);
     let stripped = (stream.options.nul == OnNul::Strip).then(|| Stripped::of(&target.source_columns, mark));
@@ -327,7 +342,8 @@ pub(crate) async fn load(
             Some(own) if !context.max_quarantine_forced => own,
             _ => context.max_quarantine,
         },
-        // Of the rows that a table lacks, most may be those that were set aside before: they are a share of all.
+        // Missing rows may be mostly those that were quarantined before, so the limit refers to all
+        // rows of the table.
         rows: unfinished
             .map(|unfinished| unfinished.rows)
             .or(by_key.map(|(_, before)| before.rows))
@@ -363,14 +379,14 @@ pub(crate) async fn load(
     let reading = async {
         let outcome = match by_key {
             None => stream.source.read(read, sender).await,
-            // Where the stream has been read up to stays as it is.
+            // The backfill leaves the stream's position as it is.
             Some((keys, before)) => {
                 let outcome = stream.source.read_rows(read, keys, sender).await;
                 outcome.map(|outcome| ReadOutcome { cursor: before.position.clone(), ..outcome })
             }
         };
         let failed = outcome.as_ref().err().cloned();
-        // Gone only where the load has failed before.
+        // Fails only if the load has failed before.
         let _ = ended.send(outcome);
         failed
     };
@@ -378,13 +394,13 @@ pub(crate) async fn load(
     let loading = parts(context.warehouse, request, receiver, finish, &key, in_parts, unknown);
     let (read_error, loaded) = futures::future::join(reading, loading).await;
     loaded.map_err(|error| {
-        // What broke the source is the cause; the load only saw the end of it.
+        // The source's error is the cause; the load only saw that the batches ended.
         let cause = read_error.filter(|read| read.kind() != ErrorKind::Cancelled);
         about(&stream.name, cause.unwrap_or(error))
     })
 }
 
-/// An error of a load, with the stream's name where it says only what is wrong with a value, a table or a server.
+/// Adds the stream's name to an error that does not mention it.
 fn about(name: &StreamName, error: Error) -> Error {
     let named = format!("`{name}`");
     let says_so = |text: &str| text.contains(&named);
@@ -398,7 +414,8 @@ fn about(name: &StreamName, error: Error) -> Error {
     error.context(format!("stream `{name}` cannot be loaded"))
 }
 
-/// The load of a stream that was committed in part, if there is one. Afterwards this load may be one, unless it continues an earlier one.
+/// The incomplete load of a stream, if there is one. Unless this load continues an earlier table,
+/// it is noted as possibly incomplete from here on, for a later attempt.
 async fn unfinished(
     stream: &Stream,
     continues: bool,
@@ -416,6 +433,7 @@ async fn unfinished(
     Ok(Unfinished::all(&found)?.into_iter().next())
 }
 
+/// The warning that a load is resumed, so that its rows were read at several points in time.
 fn several_moments(stream: &LoadedStream) -> Diagnostic {
     let message = format!(
         "the load of stream `{}` goes on where an earlier one has ended; its rows will be of {} moments",

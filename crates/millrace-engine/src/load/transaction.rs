@@ -1,4 +1,9 @@
-//! What watches the rows of a load, and writes the checkpoint with them: once, or part by part.
+//! The transactions of a load: counts and checks its rows, and writes the checkpoint with them,
+//! once or part by part.
+//!
+//! A load into a new table is committed in parts, so that a run that dies late need not start from
+//! zero. Nothing reads the table before the last part, which writes the checkpoint. A merge into an
+//! existing table is a single transaction. See ADR 21.
 
 use std::sync::{Arc, PoisonError};
 
@@ -26,7 +31,7 @@ use crate::state::quarantine_buffer::{BufferedRow, QuarantineBuffer};
 use crate::state::unfinished::Unfinished;
 use crate::state::{LoadedStream, Tables, quarantine};
 
-/// A load that has been committed.
+/// A complete load as it is committed.
 pub(crate) struct LoadDone {
     pub(crate) loaded: LoadedStream,
     pub(crate) outcome: LoadOutcome,
@@ -35,16 +40,17 @@ pub(crate) struct LoadDone {
     pub(crate) how: Option<String>,
 }
 
-/// What came of a transaction.
+/// The state after a transaction.
 pub(crate) enum Report {
-    /// There is more to load: what watches it, and the batches.
+    /// More rows follow: the object that watches them, and their batches.
     Part(Box<StreamLoad>, BatchReceiver),
-    /// All of it is loaded.
+    /// The load is complete.
     Whole(Box<LoadDone>),
 }
 
-/// Loads batches up to their end; where it is to be in parts, each up to where the source says that it can be gone on from there. A load
-/// of which nobody knows whether it was committed goes to `unknown`.
+/// Loads batches up to their end. With `in_parts`, each mark of the source ends a transaction. If
+/// the outcome of the last commit is unknown, the load goes to `unknown`, so that the next attempt
+/// can look for it.
 pub(crate) async fn parts(
     warehouse: &dyn Warehouse,
     mut request: LoadRequest,
@@ -63,6 +69,7 @@ pub(crate) async fn parts(
             (batches, finish.rest) = (part, Some(rest));
         }
         let loaded = warehouse.load(request.clone(), batches, Box::new(finish)).await;
+        // `finish` has sent the report before the commit, so it is here already.
         let report = reported.try_recv().ok();
         let outcome = match loaded {
             Ok(outcome) => outcome,
@@ -91,39 +98,50 @@ pub(crate) async fn parts(
 
 /// Watches a load and writes its checkpoint.
 pub(crate) struct StreamLoad {
+    /// The checkpoint to write; position and rows are filled in at the end.
     pub(crate) stream: LoadedStream,
-    /// Whether it is another load also where it has no rows.
+    /// Whether a load without rows counts as another load, so that models are rebuilt.
     pub(crate) counts_empty: bool,
-    /// The runs that have loaded it, this one last.
+    /// Ids of the runs that have loaded parts of it, this one last.
     pub(crate) runs: Vec<String>,
-    /// Rows that earlier parts have committed; none before the first.
+    /// Rows that earlier parts have committed; `None` before the first part.
     pub(crate) committed: Option<u64>,
-    /// What removes the record of an unfinished load that this one does not go on with.
+    /// Statements that remove the record of an incomplete load that is not resumed.
     pub(crate) forget: Vec<Statement>,
     pub(crate) tables: Tables,
+    /// The guard of the lease, which ends every transaction.
     pub(crate) guard: Statement,
+    /// Time of the run, in microseconds since 1970 UTC.
     pub(crate) now: i64,
+    /// Whether the contract refuses values that do not fit their types.
     pub(crate) freeze_types: bool,
+    /// Whether the texts of quarantined rows must not be stored.
     pub(crate) hide_raw: bool,
+    /// Whether earlier rows in quarantine stay, as they do if earlier rows of the table stay.
     pub(crate) keep_quarantine: bool,
+    /// The most rows that may go into quarantine.
     pub(crate) limit: QuarantineLimit,
+    /// Accepted rows so far, including those of earlier parts.
     pub(crate) rows: u64,
-    /// Rows that the warehouse has set aside.
+    /// Rows that the warehouse has refused.
     pub(crate) refused: u64,
-    /// How many of its rows the stream may lose.
+    /// How many rows the stream may lose.
     pub(crate) shrink: ShrinkCheck,
     /// Rows that earlier parts have put into quarantine.
     pub(crate) quarantined_before: u64,
+    /// Quarantined rows of this transaction.
     pub(crate) buffer: QuarantineBuffer,
-    /// Keys in quarantine that this load brings.
+    /// Finds keys in quarantine that this load brings.
     pub(crate) resolved: Resolved,
-    /// Where the load before ended, whose rows stay.
+    /// The cursor of the last load, if its rows stay.
     pub(crate) since: Option<Cursor>,
+    /// Counts texts from which U+0000 was removed, if the stream asks for it.
     pub(crate) stripped: Option<Arc<Stripped>>,
+    /// Receives the result of the read.
     pub(crate) has_ended: oneshot::Receiver<Result<ReadOutcome>>,
-    /// What comes after this part, if it is one.
+    /// Receives the batches behind this part, if it ends at a mark.
     pub(crate) rest: Option<oneshot::Receiver<Rest>>,
-    /// Who waits for what came of the present transaction.
+    /// Reports the state after the present transaction to [`parts`].
     pub(crate) report: Option<oneshot::Sender<Report>>,
     pub(crate) observer: Observer,
 }
@@ -134,7 +152,7 @@ impl StreamLoad {
         self.quarantined_before + self.buffer.len()
     }
 
-    /// The statements that record what this transaction has put into quarantine.
+    /// The statements that insert what this transaction has put into quarantine.
     fn recorded(&mut self, replaces: bool) -> Result<Recording> {
         let about = quarantine::About {
             stream: self.stream.name.clone(),
@@ -145,7 +163,8 @@ impl StreamLoad {
         quarantine::recorded(about, std::mem::take(&mut self.buffer), replaces)
     }
 
-    /// Records how far a load has come of which more follows.
+    /// Ends a part at a mark: the statements that record how far the load has come. The object
+    /// itself moves on to the next part.
     fn part(mut self, outcome: LoadOutcome, rest: Rest) -> Result<Statements> {
         let first = std::mem::take(&mut self.forget);
         let unfinished = Unfinished {
@@ -167,12 +186,14 @@ impl StreamLoad {
         self.committed = Some(unfinished.rows);
         self.quarantined_before = unfinished.quarantined;
         if let Some(report) = self.report.take() {
-            // Gone only where nobody waits for the load any more; then it will be rolled back.
+            // Fails only if nobody waits for the load any more; then the transaction is rolled
+            // back.
             let _ = report.send(Report::Part(Box::new(self), rest.batches));
         }
         Ok(Box::new(made(first).chain(recorded).chain(made(last))))
     }
 
+    /// The error for too many rows in quarantine, with the first few as its causes.
     fn too_many(&self) -> Error {
         let total = self.rows + self.quarantined();
         let message = format!(
@@ -191,13 +212,15 @@ impl StreamLoad {
     }
 }
 
-/// How the read ended whose rows a load has.
+/// The result of the read whose rows the load has. Waits for it, because the end of the batches
+/// does not tell whether the read succeeded.
 pub(crate) async fn end_of_read<T>(has_ended: &mut oneshot::Receiver<Result<T>>) -> Result<T> {
     let dropped = |_| Error::new(ErrorKind::Internal, "the read of a source was dropped before its end");
     has_ended.await.map_err(dropped)?
 }
 
-/// `data/orders.json:17: column `Quantite`: expected an integer, found text`.
+/// A quarantined row in words, without its text: `data/orders.json:17: column `Quantite`: expected
+/// an integer, found text`.
 fn describe(row: &QuarantinedRow) -> String {
     let column = row.column.as_ref().map(|column| format!("column `{column}`: ")).unwrap_or_default();
     format!("{}:{}: {column}{}", row.file, row.line, row.reason)
@@ -222,7 +245,8 @@ impl FinishLoad for StreamLoad {
         }
         self.resolved.loaded(&batch.rows);
         for origin in &batch.quarantined {
-            // What the warehouse sets aside has no place but in the order of arrival.
+            // A row that the warehouse refuses has only its number in the batch; it is placed by
+            // order of arrival.
             let placed = origin.file.is_empty().then(|| QuarantinedRow {
                 file: self.stream.name.to_string(),
                 line: origin.line + before,
@@ -240,7 +264,8 @@ impl FinishLoad for StreamLoad {
             self.resolved.set_aside(row.key_sha256.as_ref());
             self.buffer.push(&row, origin)?;
         }
-        // A wholly wrong schema is told early; a share is otherwise judged at the end.
+        // A wrong schema is reported early. A limit in percent is judged at the end, unless more
+        // than 200,000 rows make up over four times the limit.
         let count = self.quarantined();
         let hopeless = match self.limit {
             QuarantineLimit::Rows(limit) => count > limit,
@@ -256,6 +281,7 @@ impl FinishLoad for StreamLoad {
     }
 
     async fn finish(mut self: Box<Self>, outcome: LoadOutcome) -> Result<Statements> {
+        // Reached after the last batch of each transaction. Only a part has a rest at this point.
         if let Some(rest) = self.rest.take().and_then(|mut rest| rest.try_recv().ok()) {
             return self.part(outcome, rest);
         }
@@ -269,10 +295,13 @@ impl FinishLoad for StreamLoad {
         }
         self.stream.position = ended.cursor;
         self.stream.rows = outcome.rows_in_table;
+        // A backfill that found no rows has changed nothing, so models need not be rebuilt.
         if !self.counts_empty && outcome.rows_read == 0 {
             self.stream.load_number -= 1;
         }
         let (name, tables) = (&self.stream.name, &self.tables);
+        // What the quarantine loses: with parts, all rows of earlier loads; with a merge, rows that
+        // were read again or whose key came; otherwise all.
         let mut first = std::mem::take(&mut self.forget);
         if let Some(committed) = self.committed {
             first.push(quarantine::replaced_but(name, tables, &self.runs));
@@ -297,7 +326,8 @@ impl FinishLoad for StreamLoad {
         conversions.extend(self.stripped.iter().flat_map(|stripped| stripped.conversions()));
         if let Some(report) = self.report.take() {
             let done = LoadDone { loaded: self.stream, outcome, quarantined, conversions, how };
-            // Gone only where nobody waits for the load any more; then it will be rolled back.
+            // Fails only if nobody waits for the load any more; then the transaction is rolled
+            // back.
             let _ = report.send(Report::Whole(Box::new(done)));
         }
         Ok(Box::new(made(first).chain(recorded).chain(made(last))))

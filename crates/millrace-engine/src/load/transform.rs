@@ -1,4 +1,4 @@
-//! What is done to batches on their way from a source to the warehouse.
+//! Transformations of batches between source and warehouse.
 
 pub(crate) mod mask;
 pub(crate) mod nul;

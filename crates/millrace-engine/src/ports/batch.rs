@@ -1,4 +1,9 @@
-//! Rows that travel together from a source to a warehouse, and the bounded queue between the two.
+//! Record batches that travel from a source to a warehouse, and the bounded queue between the two.
+//!
+//! The queue is bounded in bytes, not in batches, because rows differ in size by orders of
+//! magnitude. Beside batches it carries marks: cursors from which a later read can resume. A load
+//! that is committed in parts splits the queue at a mark ([`BatchReceiver::up_to_mark`]). If either
+//! end is dropped, the other end learns it at its next call.
 
 use std::sync::Arc;
 
@@ -14,24 +19,26 @@ use crate::error::{Error, ErrorKind, Result};
 /// Rows of one stream.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Good rows; its schema is [`arrow_schema`] of the columns that the reader was asked for.
+    /// Accepted rows. The schema is [`arrow_schema`] of the columns in the read request.
     pub rows: RecordBatch,
-    /// Rows set aside since the last batch.
+    /// Rows put into quarantine since the previous batch.
     pub quarantined: Vec<QuarantinedRow>,
 }
 
 impl Batch {
-    /// Bytes that it holds in memory, roughly.
+    /// Approximate size in memory, in bytes: the Arrow buffers, and for each quarantined row its
+    /// text plus 128 bytes.
     pub fn bytes(&self) -> usize {
         self.rows.get_array_memory_size()
             + self.quarantined.iter().map(|row| row.raw.len() + 128).sum::<usize>()
     }
 }
 
-/// The Arrow type in which a logical type travels.
+/// The Arrow type that carries a logical type.
 ///
-/// Decimals of up to 38 digits are `Decimal128`, wider ones `Decimal256`; `Interval` is `MonthDayNano` with all in the
-/// nanoseconds; `Json` is `Utf8`, told apart by the column's logical type.
+/// Decimals of up to 38 digits are `Decimal128`, wider ones `Decimal256`. `Interval` is
+/// `MonthDayNano` with the whole length in the nanoseconds. `Json` is `Utf8`; only the logical type
+/// of the column tells it from `Text`.
 pub fn arrow_type(data_type: DataType) -> ArrowType {
     match data_type {
         DataType::Boolean => ArrowType::Boolean,
@@ -58,7 +65,7 @@ pub fn arrow_type(data_type: DataType) -> ArrowType {
     }
 }
 
-/// The Arrow schema of a stream's columns, under the source's names.
+/// The Arrow schema of a stream's columns, under the source's column names.
 pub fn arrow_schema(columns: &[Column]) -> Arc<Schema> {
     Arc::new(Schema::new(
         columns
@@ -68,13 +75,14 @@ pub fn arrow_schema(columns: &[Column]) -> Arc<Schema> {
     ))
 }
 
-/// What is done to a batch before it is sent.
+/// A transformation of each batch before it is queued (masks, stripped characters).
 pub(crate) type Stage = Arc<dyn Fn(Batch) -> Result<Batch> + Send + Sync>;
 
-/// What is added to a mark before it is sent.
+/// An addition to each mark before it is queued, for example counters that a resumed load needs.
 pub(crate) type Note = Arc<dyn Fn(Cursor) -> Cursor + Send + Sync>;
 
-/// The sending end. Waits while the batches on their way hold more than the queue's bytes.
+/// The sending end of the queue. [`Self::send`] waits while the batches in flight hold more bytes
+/// than the queue's capacity. Clones send into the same queue.
 #[derive(Clone)]
 pub struct BatchSender {
     sender: mpsc::UnboundedSender<Item>,
@@ -90,28 +98,29 @@ impl std::fmt::Debug for BatchSender {
     }
 }
 
-/// What travels.
+/// An entry of the queue. A batch holds its permit, and with it its share of the capacity, until
+/// the receiver takes it. A mark takes no capacity.
 #[derive(Debug)]
 enum Item {
     Batch(Batch, OwnedSemaphorePermit),
     Mark(Box<Cursor>),
 }
 
-/// The receiving end. Dropping it tells the sender to stop.
+/// The receiving end of the queue. If it is dropped, the sender's next call fails with `Cancelled`.
 #[derive(Debug)]
 pub struct BatchReceiver {
-    /// None once a part has ended, and the rest was handed on.
+    /// `None` once this part has ended at a mark and the remaining queue was handed on.
     queue: Option<Queue>,
-    /// Who takes the rest at the next mark; none where marks do not matter.
+    /// Receives the remaining queue at the next mark; `None` if marks are to be ignored.
     rest: Option<oneshot::Sender<Rest>>,
 }
 
-/// What comes after a mark.
+/// The remaining queue behind a mark.
 #[derive(Debug)]
 pub struct Rest {
-    /// Where a read can be gone on with that has all that came before.
+    /// The cursor from which a read can resume if all batches before the mark are committed.
     pub mark: Cursor,
-    /// The batches that follow.
+    /// The batches behind the mark.
     pub batches: BatchReceiver,
 }
 
@@ -121,9 +130,11 @@ struct Queue {
     room: Arc<Semaphore>,
 }
 
+/// Bytes of one permit. Semaphores count in `u32`, so capacities are counted in KiB.
 const UNIT: usize = 1024;
 
-/// A queue that holds about `bytes` at most (a batch larger than that goes through alone).
+/// Creates a queue that holds about `bytes` bytes. A larger single batch takes the whole capacity
+/// and passes alone.
 pub fn batch_queue(bytes: usize) -> (BatchSender, BatchReceiver) {
     let capacity = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS);
     let room = Arc::new(Semaphore::new(capacity));
@@ -132,12 +143,14 @@ pub fn batch_queue(bytes: usize) -> (BatchSender, BatchReceiver) {
     (sender, BatchReceiver { queue: Some(Queue { receiver, room }), rest: None })
 }
 
+/// The error of a sender whose receiver is gone.
 fn stopped() -> Error {
     Error::new(ErrorKind::Cancelled, "the load stopped before the source was read to its end")
 }
 
 impl BatchSender {
-    /// The same end, which does that to each batch first, in the task or thread of the sender; after what it did before.
+    /// Adds a transformation that runs in the sender's task or thread, after those that were added
+    /// before.
     #[must_use]
     pub(crate) fn through(self, stage: Stage) -> Self {
         let stage = match self.stage.clone() {
@@ -147,25 +160,30 @@ impl BatchSender {
         Self { stage: Some(stage), ..self }
     }
 
-    /// The same end, which adds that to each mark.
+    /// Sets the addition to marks; it replaces an earlier one.
     #[must_use]
     pub(crate) fn noting(self, note: Note) -> Self {
         Self { note: Some(note), ..self }
     }
 
-    /// Sends a batch, waiting for room. An error means that the receiver is gone: stop reading.
+    /// Transforms and queues a batch; waits for capacity. Fails with `Cancelled` if the receiver is
+    /// gone: the source must stop reading and return that error. Also fails if a transformation
+    /// fails.
     pub async fn send(&self, batch: Batch) -> Result<()> {
         let batch = match &self.stage {
             Some(stage) => stage(batch)?,
             None => batch,
         };
+        // `clamp` lets a batch that is larger than the queue pass: it waits for all permits.
         let units = (batch.bytes() / UNIT).clamp(1, self.capacity) as u32;
         let permit = Arc::clone(&self.room).acquire_many_owned(units).await.map_err(|_| stopped())?;
         self.sender.send(Item::Batch(batch, permit)).map_err(|_| stopped())
     }
 
-    /// Says that whoever has all batches so far can go on from there later. What was sent may then be committed without the rest. No batch
-    /// may be on its way here meanwhile. No value of a column that is excluded or masked may be in it.
+    /// Queues a mark: a read that starts at `at` delivers everything except the batches sent so
+    /// far. The engine may then commit those batches without the rest. No other task may be sending
+    /// a batch at the same time, because its side of the mark would be undefined. The cursor must
+    /// not contain values of excluded or masked columns.
     pub fn mark(&self, at: Cursor) -> Result<()> {
         let at = match &self.note {
             Some(note) => note(at),
@@ -174,21 +192,24 @@ impl BatchSender {
         self.sender.send(Item::Mark(Box::new(at))).map_err(|_| stopped())
     }
 
-    /// The same from a thread that may block; must not be called on a thread of the runtime.
+    /// Like [`Self::send`], for a thread that may block. Must not be called on a worker thread of
+    /// the runtime, where `block_on` panics.
     pub fn blocking_send(&self, batch: Batch) -> Result<()> {
         tokio::runtime::Handle::current().block_on(self.send(batch))
     }
 }
 
 impl BatchReceiver {
-    /// The same batches up to the next mark, and whoever is told of what follows it: an error there means that nothing does.
+    /// Makes this receiver end at the next mark. Returns it with a channel that delivers the rest
+    /// of the queue; the channel closes without a value if no mark follows.
     pub fn up_to_mark(mut self) -> (Self, oneshot::Receiver<Rest>) {
         let (rest, follows) = oneshot::channel();
         self.rest = Some(rest);
         (self, follows)
     }
 
-    /// The next batch; none when the sender is done, or at a mark.
+    /// The next batch. Returns `None` if the sender is done, or at a mark after
+    /// [`Self::up_to_mark`].
     pub async fn recv(&mut self) -> Option<Batch> {
         loop {
             let item = self.queue.as_mut()?.receiver.recv().await?;
@@ -198,7 +219,7 @@ impl BatchReceiver {
         }
     }
 
-    /// The same from a thread that may block.
+    /// Like [`Self::recv`], for a thread that may block.
     pub fn blocking_recv(&mut self) -> Option<Batch> {
         loop {
             let item = self.queue.as_mut()?.receiver.blocking_recv()?;
@@ -208,18 +229,22 @@ impl BatchReceiver {
         }
     }
 
-    /// Whether more follows after the last batch, in another part of the same load.
+    /// Whether the batches ended at a mark, so that more rows follow in another part of the same
+    /// load. Valid after `recv` has returned `None`.
     pub fn is_part(&self) -> bool {
         self.queue.is_none()
     }
 
+    /// The batch of an entry, whose capacity it frees. At a mark it hands the remaining queue on,
+    /// if somebody asked for it, and returns `None`.
     fn take(&mut self, item: Item) -> Option<Batch> {
         match item {
             Item::Batch(batch, _permit) => Some(batch),
             Item::Mark(mark) => {
                 if let Some(rest) = self.rest.take() {
                     let batches = Self { queue: self.queue.take(), rest: None };
-                    // Gone only where the load is; then the rest is dropped, and the sender told.
+                    // Fails only if the load has been dropped. The queue is dropped with `Rest`,
+                    // which wakes the sender.
                     let _ = rest.send(Rest { mark: *mark, batches });
                 }
                 None
@@ -230,7 +255,7 @@ impl BatchReceiver {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // A sender that waits for room would wait for ever.
+        // Without this, a sender that waits for capacity would wait forever.
         self.room.close();
     }
 }
@@ -263,7 +288,7 @@ mod tests {
         drop(part);
         let Rest { mark: at, mut batches } = follows.await.expect("more");
         assert_eq!(at, mark());
-        // Who does not ask for marks gets all.
+        // A receiver without `up_to_mark` gets all batches and ignores marks.
         assert_eq!((rows(batches.recv().await), rows(batches.recv().await)), (Some(2), Some(3)));
         drop(sender);
         assert_eq!((rows(batches.recv().await), batches.is_part()), (None, false));

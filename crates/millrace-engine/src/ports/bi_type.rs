@@ -1,36 +1,42 @@
-//! Types and names that other tools read, and how to mend what they do not. `compile/bi_types.rs` looks for such columns.
+//! Column types and names that other tools (JDBC, ODBC, DB-API clients) cannot read, and the SQL
+//! that fixes them.
+//!
+//! `compile/bi_types.rs` looks for such columns before a run, warehouses report those that are
+//! published.
 
 use millrace_core::name::Ident;
 use millrace_core::project::environment::LONGEST_NAME;
 use millrace_core::schema::DataType;
 
-/// What keeps other tools from reading a column.
+/// Why other tools cannot read a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreadable {
-    /// JSON.
+    /// JSON. Clients get an object or a string.
     Json,
-    /// Bytes.
+    /// Binary data.
     Bytes,
     /// A length of time.
     Interval,
     /// A list.
     List,
-    /// A record or a map.
+    /// A record (`STRUCT`) or a map.
     Record,
     /// A UUID.
     Uuid,
     /// An integer of more than 64 bits.
     WideInteger,
-    /// An exact number whose type does not say how many digits it has.
+    /// An exact number whose type declares neither precision nor scale.
     Unbounded,
     /// An exact number of more than 38 digits.
     WideDecimal,
-    /// Something else that has no plain counterpart.
+    /// Another type without a counterpart in the SQL standard.
     Other,
 }
 
 impl Unreadable {
-    /// What a logical type, or where there is none the engine's name of the type, amounts to; none for a plain one.
+    /// Classifies a column by its logical type, or by the engine's name of the type if it has no
+    /// logical type. Returns `None` if other tools read the type. Times of day have no logical type
+    /// but are readable.
     pub(crate) fn of(data_type: Option<DataType>, type_name: &str) -> Option<Self> {
         let name = type_name.to_ascii_uppercase();
         match (data_type, name.as_str()) {
@@ -48,7 +54,7 @@ impl Unreadable {
         }
     }
 
-    /// What is wrong, as the end of a sentence about a column of the type `type_name`.
+    /// The problem, as the end of a sentence about a column of type `type_name`.
     pub fn wrong(self, type_name: &str) -> String {
         match self {
             Self::Unbounded => format!(
@@ -59,7 +65,8 @@ impl Unreadable {
         }
     }
 
-    /// How to mend it: a sentence with the SQL to write. `from` is what the column is made of.
+    /// The fix: a sentence with the SQL to write. `from` is the expression that the column is made
+    /// of.
     pub fn mend(self, from: &str, column: &str) -> String {
         let name = written(column);
         let publish = match self {
@@ -79,12 +86,13 @@ impl Unreadable {
     }
 }
 
-/// A name as a hint writes it: in quotes where it needs them.
+/// An identifier as a hint writes it: quoted only if it must be.
 pub(crate) fn written(name: &str) -> String {
     if is_plain(name) { name.to_owned() } else { Ident::new(name).to_string() }
 }
 
-/// Whether other tools take a name without quotes: lower-case ASCII letters, digits and underscores, at most 63 bytes.
+/// Whether other tools accept an identifier without quotes: lower-case ASCII letters, digits and
+/// underscores, no digit first, at most 63 bytes.
 pub(crate) fn is_plain(name: &str) -> bool {
     name.len() <= LONGEST_NAME
         && name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')

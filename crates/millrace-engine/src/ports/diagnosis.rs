@@ -1,36 +1,41 @@
-//! What there is to say of a source or a warehouse, layer by layer: from a name to the settings of a server.
+//! The findings of `millrace doctor` about a source or a warehouse, layer by layer: from DNS to the
+//! settings of the server.
+//!
+//! Layers are ordered: each one needs those before it. After the first failure the layers behind it
+//! are reported as not looked at, so that the user reads the cause and not its consequences.
 
 use millrace_core::code::Code;
 
 use crate::error::Error;
 
-/// What has to work, and what it rests on: each layer needs those before it.
+/// A layer that has to work. The order of the variants is the order of the checks: each layer needs
+/// those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
-    /// What the project says of it.
+    /// The settings in the project.
     Settings,
-    /// Files, their folder, and the room for them.
+    /// Files, their folder, and the free space.
     Files,
-    /// Another process that has it.
+    /// Whether another process owns the file.
     Owner,
-    /// The host's name.
+    /// Name resolution of the host.
     Dns,
-    /// A connection to its port.
+    /// A TCP connection to the port.
     Tcp,
-    /// Encryption, and whose certificate it is.
+    /// The TLS handshake and the server's certificate.
     Tls,
-    /// The user and what proves who that is.
+    /// The user and the credentials.
     Authentication,
     /// The database.
     Database,
-    /// What the user may do.
+    /// The privileges of the user.
     Privileges,
-    /// How the server is set up.
+    /// The configuration of the server.
     Server,
 }
 
 impl Layer {
-    /// Its word, as people and programs read it.
+    /// The layer's word, for people and in JSON.
     pub fn word(self) -> &'static str {
         match self {
             Self::Settings => "settings",
@@ -47,21 +52,21 @@ impl Layer {
     }
 }
 
-/// How it is with a layer.
+/// The state of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// As it should be.
+    /// It works.
     Good,
-    /// It works, and somebody should know.
+    /// It works, but there is something to know.
     Doubtful,
     /// It does not work.
     Failed,
-    /// A layer before it does not work.
+    /// It was not checked, because a layer before it does not work.
     NotLookedAt,
 }
 
 impl Verdict {
-    /// Its word, as programs read it.
+    /// The verdict's word in JSON.
     pub fn word(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -72,54 +77,55 @@ impl Verdict {
     }
 }
 
-/// One thing that was looked at.
+/// One observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where.
+    /// The layer that was checked.
     pub layer: Layer,
-    /// How it is.
+    /// Its state.
     pub verdict: Verdict,
-    /// What was seen: a lower-case fragment without values of cells and without secrets.
+    /// The observation: a lower-case fragment without cell values and without secrets.
     pub saw: String,
-    /// What to do.
+    /// What to do about it.
     pub hint: Option<String>,
-    /// The code of the error because of which it does not work.
+    /// The code of the error, if the verdict is `Failed`.
     pub code: Option<Code>,
 }
 
-/// What was found, the lowest layer first.
+/// All findings, the lowest layer first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagnosis {
     findings: Vec<Finding>,
 }
 
 impl Diagnosis {
-    /// Notes what is as it should be.
+    /// Adds a finding that all is well.
     pub fn good(&mut self, layer: Layer, saw: impl Into<String>) {
         self.add(layer, Verdict::Good, saw.into(), None);
     }
 
-    /// Notes what works, and how it would be better.
+    /// Adds a finding that works, with a hint how to improve it.
     pub fn doubtful(&mut self, layer: Layer, saw: impl Into<String>, hint: impl Into<String>) {
         self.add(layer, Verdict::Doubtful, saw.into(), Some(hint.into()));
     }
 
-    /// Notes what does not work.
+    /// Adds a failure.
     pub fn failed(&mut self, layer: Layer, error: &Error) {
         let diagnostic = error.to_diagnostic();
+        // The user runs `doctor` already; a hint to run it would lead in a circle.
         let hint = diagnostic.hint.filter(|hint| !hint.contains("`millrace doctor`"));
         let (verdict, saw, code) = (Verdict::Failed, error.to_string(), Some(diagnostic.code));
         self.findings.push(Finding { layer, verdict, saw, hint, code });
     }
 
-    /// Notes what does not work, and that those of `layers` which rest on it were not looked at.
+    /// Adds a failure, and marks those of `layers` that come after it as not looked at.
     pub fn ends(&mut self, layer: Layer, error: &Error, layers: &[Layer]) {
         self.failed(layer, error);
         let behind: Vec<Layer> = layers.iter().copied().filter(|other| *other > layer).collect();
         self.skip(&behind);
     }
 
-    /// Notes that these were not looked at, because what they rest on does not work.
+    /// Marks layers as not looked at, because a layer before them does not work.
     pub fn skip(&mut self, layers: &[Layer]) {
         for layer in layers {
             self.add(*layer, Verdict::NotLookedAt, "not looked at".to_owned(), None);
@@ -130,22 +136,23 @@ impl Diagnosis {
         self.findings.push(Finding { layer, verdict, saw, hint, code: None });
     }
 
-    /// Takes over what another one found.
+    /// Appends the findings of another diagnosis.
     pub fn extend(&mut self, other: Self) {
         self.findings.extend(other.findings);
     }
 
-    /// Whether something does not work.
+    /// Whether any layer does not work.
     pub fn has_failed(&self) -> bool {
         self.findings.iter().any(|finding| finding.verdict == Verdict::Failed)
     }
 
-    /// What was found.
+    /// The findings in order.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// The same findings, none of them a failure: of one way out of several, where another one works.
+    /// The same findings with failures turned into doubts: for one of several alternatives (two
+    /// servers, say), if another alternative works.
     #[must_use]
     pub fn softened(mut self) -> Self {
         for finding in self.findings.iter_mut().filter(|finding| finding.verdict == Verdict::Failed) {

@@ -1,8 +1,11 @@
-//! Sets of keys, compared by what they sum up to: in parts, so that only the parts that differ have to be looked at row by row.
+//! Comparison of key sets by checksums: parts of the sets are summed, and only the parts whose sums
+//! differ are compared row by row.
 //!
-//! A key's text is hashed with MD5, which every database computes alike, or with SHA-256 where a source has no MD5 any more. The first hex digits of a hash say which part a key is in; its
-//! digits 5 to 20 are a number, and a part's keys sum up to their number and their sum. Two sets that differ have the same sums once in
-//! 2^64; and whatever the sums say, a row is removed only after its own key was looked for.
+//! The text of a key is hashed with MD5, which every database computes alike, or with SHA-256 if
+//! the source has no MD5 (any more). The first hex digits of the hash name the part that a key
+//! belongs to; digits 5 to 20 are read as a number, and a part's sum is the number of its keys and
+//! the sum of these numbers. Two different sets have equal sums with a probability of 1 in 2^64.
+//! Whatever the sums say, a row is removed only after its own key was looked for.
 
 use std::collections::BTreeMap;
 
@@ -13,26 +16,27 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ports::source::{Drift, ReadRequest, StreamRequest};
 use crate::ports::warehouse::Rows;
 
-/// Which digits of a hash are summed: the first, and their count.
+/// Which hex digits of a hash are summed: the first of them (counted from 1), and how many.
 pub const SUMMED: (usize, usize) = (5, 16);
 
-/// Parts that are looked at one by one; where more differ, all keys are.
+/// The largest number of parts that are compared one by one. If more differ, all keys are compared.
 pub(crate) const MOST_PARTS: usize = 256;
 
-/// Keys of a part, about.
+/// Target for the number of keys in a part; it decides on the number of digits.
 const PART: u64 = 4096;
 
-/// The columns of a stream's key, as a source is asked for them.
+/// The columns of a stream's key, as a source is asked for their values.
 #[derive(Debug, Clone)]
 pub struct KeyRequest {
-    /// Which stream.
+    /// The stream.
     pub stream: StreamRequest,
-    /// Under the source's names, in the order in which their hashes are put together.
+    /// The columns under the source's names, in the order in which their hashes are concatenated.
     pub columns: Vec<Column>,
 }
 
 impl KeyRequest {
-    /// The request for the keys of all rows.
+    /// A read request for the keys of all rows: no cursor, nothing quarantined by contract, no
+    /// drift.
     pub fn of_all_rows(&self) -> ReadRequest {
         ReadRequest {
             stream: self.stream.clone(),
@@ -47,66 +51,68 @@ impl KeyRequest {
     }
 }
 
-/// Rows by their keys.
+/// Rows that are identified by their keys.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowKeys {
-    /// The key's columns, under the source's names.
+    /// The columns of the key, under the source's names.
     pub columns: Vec<Column>,
-    /// Their values, a vector a row, none of them NULL: whole numbers, texts, bytes, days and moments.
+    /// Their values, one vector a row, never NULL: integers, texts, bytes, dates and timestamps.
     pub rows: Vec<Vec<Value>>,
 }
 
 impl RowKeys {
-    /// Whether rows can be asked for by values of such a column.
+    /// Whether a source can be asked for rows by values of a column of this type.
     pub(crate) fn takes(data_type: DataType) -> bool {
         use DataType::{Bytes, Date, Timestamp, TimestampTz};
         text_of("", data_type).is_some() || matches!(data_type, Bytes | Date | Timestamp | TimestampTz)
     }
 }
 
-/// What the keys of one part sum up to.
+/// The checksum of one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct KeySum {
-    /// Keys.
+    /// The number of keys.
     pub rows: i128,
-    /// Of the numbers that digits 5 to 20 of their hashes are.
+    /// The sum of the numbers in hex digits 5 to 20 of their hashes.
     pub sum: i128,
 }
 
-/// Sums by part; a part without keys is left out.
+/// Checksums by name of the part; parts without keys are absent.
 pub type KeySums = BTreeMap<String, KeySum>;
 
-/// How the texts of keys are hashed: by what the source has, since every warehouse has both.
+/// How key texts are hashed. The source's abilities decide, because every warehouse computes both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyHash {
-    /// `md5(text)` wherever there is one.
+    /// `md5(text)`, in every system that has it.
     Md5,
-    /// [`millrace_core::sql::dialect::Dialect::sha256`] in a warehouse.
+    /// SHA-256; in a warehouse it is written as [`millrace_core::sql::dialect::Dialect::sha256`].
     Sha256,
 }
 
-/// What the keys of a source sum up to.
+/// The checksums that a source has computed of its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summed {
-    /// By which hash.
+    /// The hash that was used.
     pub hash: KeyHash,
-    /// Part by part.
+    /// The checksum of each part.
     pub sums: KeySums,
 }
 
-/// Some parts of a key set.
+/// A selection of parts of a key set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyParts {
-    /// By which hash they are told.
+    /// The hash whose first digits name the parts.
     pub hash: KeyHash,
-    /// Hex digits that name a part, 1 to 4.
+    /// How many hex digits name a part, 1 to 4.
     pub digits: usize,
-    /// Their names, in lower case.
+    /// The names of the parts, in lower case.
     pub names: Vec<String>,
 }
 
-/// The hash of a key of which these are the texts: SQL, in which `of` makes the hash of a text. One column's hash is that of its text, several
-/// columns' that of their hashes one behind the other, so that `('a', 'bc')` and `('ab', 'c')` differ.
+/// SQL for the hash of a key. `texts` are SQL expressions for the texts of its columns, and `of`
+/// writes the hash of a text expression. The hash of one column is that of its text; the hash of
+/// several columns is that of their concatenated hashes, so that `('a', 'bc')` and `('ab', 'c')`
+/// differ.
 pub fn hash(texts: &[String], of: impl Fn(&str) -> String) -> String {
     match texts {
         [text] => of(text),
@@ -117,12 +123,14 @@ pub fn hash(texts: &[String], of: impl Fn(&str) -> String) -> String {
     }
 }
 
-/// How many digits name a part of a set of so many keys.
+/// How many hex digits name a part, if a set has `rows` keys: the least for which a part has about
+/// [`PART`] keys, and 4 at most.
 pub(crate) fn digits(rows: u64) -> usize {
     (1..4).find(|digits| rows >> (4 * digits) <= PART).unwrap_or(4)
 }
 
-/// SQL for a column's text in a warehouse, where it is the same there as in a source: of whole numbers and texts.
+/// SQL in a warehouse for a column's text, if source and warehouse write it identically: integers
+/// and texts. Returns `None` for other types.
 pub(crate) fn text_of(quoted: &str, data_type: DataType) -> Option<String> {
     use DataType::{Int8, Int16, Int32, Int64, Text, UInt8, UInt16, UInt32, UInt64};
     match data_type {
@@ -134,7 +142,10 @@ pub(crate) fn text_of(quoted: &str, data_type: DataType) -> Option<String> {
     }
 }
 
-/// A query for the sums of a warehouse's table: the part, its keys, and for each digit that is summed the sum over the keys.
+/// The query for the checksums of a warehouse's table: the part, its number of keys, and for each
+/// summed digit the sum of its values over the keys. Digits are summed one by one because no
+/// portable function turns hex into a number. `offset 0` keeps the optimizer from computing the
+/// hash once for each digit.
 pub(crate) fn sums_query(table: &str, hash: &str, digits: usize) -> String {
     let (first, count) = SUMMED;
     let sums = (first..first + count)
@@ -145,7 +156,8 @@ pub(crate) fn sums_query(table: &str, hash: &str, digits: usize) -> String {
     )
 }
 
-/// What such a query says.
+/// Reads the answer to [`sums_query`]: the digit sums become one number, in base 16. Fails with
+/// `Internal` if the answer has another shape.
 pub(crate) fn sums(rows: &Rows) -> Result<KeySums> {
     let strange = || Error::new(ErrorKind::Internal, "the sums of a table's keys cannot be read");
     let sum = |at: usize| {
@@ -159,7 +171,7 @@ pub(crate) fn sums(rows: &Rows) -> Result<KeySums> {
     (0..rows.len()).map(|at| sum(at).ok_or_else(strange)).collect()
 }
 
-/// The parts that are not the same on both sides.
+/// The names of the parts whose checksums differ, or that only one side has; sorted.
 pub(crate) fn differing(one: &KeySums, other: &KeySums) -> Vec<String> {
     let differs = |part: &&String| one.get(*part) != other.get(*part);
     let mut parts: Vec<String> = one.keys().chain(other.keys()).filter(differs).cloned().collect();

@@ -1,5 +1,5 @@
-//! How other tools read what is published: where the warehouse is, who vouches for it, and a role that sees the published schema and
-//! nothing else.
+//! How other tools connect to what is published: the server's address, its certificate, and a
+//! read-only role that sees the published schema and nothing else.
 
 use std::net::IpAddr;
 
@@ -8,131 +8,133 @@ use millrace_core::project::environment::Schemas;
 
 use crate::ports::bi_type::Unreadable;
 
-/// Which warehouse to look at, and for whom.
+/// The question: the schemas of an environment, and the role that readers will have.
 #[derive(Debug, Clone, Copy)]
 pub struct ReaderRequest<'a> {
     /// The schemas of the environment.
     pub schemas: &'a Schemas,
-    /// Name of the role for readers.
+    /// Name of the readers' role.
     pub role: &'a str,
 }
 
-/// What other tools need to know of a warehouse. Holds no secret.
+/// The connection parameters that other tools need. Contains no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReaderAccess {
-    /// Name or address of the server; the folder of a socket begins with `/`.
+    /// Host name or address of the server. A folder of Unix sockets begins with `/`.
     pub host: String,
-    /// The address of the server, where the project gives it because the name is not to be looked up.
+    /// The address of the server, if the project gives it so that the name need not be resolved.
     pub address: Option<IpAddr>,
-    /// Its port.
+    /// The TCP port.
     pub port: u16,
     /// Further servers of the same database, as `host:port`.
     pub others: Vec<String>,
-    /// The database.
+    /// The database's name.
     pub database: String,
     /// From where the server can be reached.
     pub reach: Reach,
-    /// The host of the server itself, where `host` is a pooler before it.
+    /// The host of the server, if `host` is a connection pooler in front of it.
     pub direct_host: Option<String>,
-    /// What a client can ask of the server's certificate.
+    /// How far a client can verify the server's certificate.
     pub tls: Tls,
-    /// The role.
+    /// The role of the readers.
     pub role: ReaderRole,
-    /// Columns that are published now and that such tools cannot read, in the order of their tables.
+    /// Published columns of types that such tools cannot read, in the order of their tables.
     pub unreadable: Vec<UnreadableColumn>,
-    /// Schemas beside the environment's into which everybody may look, the reader too.
+    /// Schemas other than the environment's that every role can read, so the reader can too.
     pub open_schemas: Vec<String>,
 }
 
-/// From where a server can be reached, as far as its name and address say.
+/// From where a server can be reached, as far as its name and address tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Perhaps from everywhere.
+    /// Possibly from anywhere.
     Anywhere,
-    /// Only within its own network: its address is a private one.
+    /// Only from its own network: the address is a private one.
     Network,
     /// Only on this machine.
     Machine,
 }
 
-/// What a client can ask of the server's certificate.
+/// How far a client can verify the server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
-    /// The most that a client can ask for and get.
+    /// The strictest check that succeeds.
     pub check: TlsCheck,
-    /// The root that vouches for the certificate; always there where `check` is `Signed` or `Full`.
+    /// The root certificate of the chain; always present if `check` is `Signed` or `Full`.
     pub root: Option<RootCertificate>,
-    /// Why it is not `Full`, a lower-case fragment.
+    /// Why `check` is not `Full`: a lower-case fragment.
     pub problem: Option<String>,
 }
 
-/// How much a client can know of the server that answers.
+/// How strictly a client can verify the server, from the weakest to the strictest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsCheck {
     /// The server has no TLS.
     None,
-    /// Nobody can listen, but nobody vouches for the server.
+    /// The connection is encrypted, but no trusted root signs the certificate.
     Encrypted,
-    /// A trusted root vouches for the server, under another name.
+    /// A trusted root signs the certificate, but it is issued for another name.
     Signed,
-    /// A trusted root vouches for the server under this name.
+    /// A trusted root signs the certificate, and it is issued for this name.
     Full,
 }
 
-/// A certificate that vouches for the server's.
+/// A root certificate: the end of the server's certificate chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootCertificate {
-    /// As files have it.
+    /// The certificate in PEM.
     pub pem: String,
-    /// Whose it is: `CN=…, O=…`.
+    /// Its subject: `CN=…, O=…`.
     pub subject: String,
-    /// When it ends, in seconds since 1970 UTC.
+    /// When it expires, in seconds since 1970 UTC.
     pub ends_at: i64,
-    /// Where it was found.
+    /// Which trust store it was found in.
     pub origin: RootOrigin,
 }
 
-/// Where a root was found.
+/// The trust store in which a root certificate was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RootOrigin {
-    /// In the file that the environment names.
+    /// The file that the environment's settings name.
     File,
-    /// Among those that browsers and operating systems trust.
+    /// The public roots that browsers and operating systems trust.
     Public,
-    /// Among those of this machine only.
+    /// The trust store of this machine only.
     System,
 }
 
-/// The role as which other tools read.
+/// The role that other tools connect as, and the statements that create it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReaderRole {
-    /// Its name.
+    /// The name of the role.
     pub name: String,
-    /// Whether there is one of that name already.
+    /// Whether a role of that name exists.
     pub exists: bool,
-    /// What a role that is there can do beyond reading, in words; empty where it is as it should be.
+    /// What an existing role can do beyond reading, in words; empty if there is nothing.
     pub excess: Vec<String>,
-    /// Who writes and publishes: the role of the environment.
+    /// The role of the environment, which writes and publishes.
     pub writer: String,
-    /// Whether the writer may run the statements; otherwise a superuser does.
+    /// Whether the writer has the privileges for the statements; otherwise a superuser runs them.
     pub writer_may: bool,
-    /// Statements that make the role, in order, each without a semicolon. They give it no password, so that none is known to others.
+    /// Statements that create the role, in order, each without a semicolon. They set no password,
+    /// so that no password is printed.
     pub statements: Vec<String>,
-    /// Statements that take from everybody what this role would have too. Other programs' roles may rely on it.
+    /// Statements that revoke from `PUBLIC` what this role would inherit. Roles of other programs
+    /// may depend on it, so they are kept apart.
     pub for_everybody: Vec<String>,
-    /// What gives the role its password.
+    /// The command or statement that sets the role's password.
     pub password: String,
 }
 
 /// A published column of a type that other tools do not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableColumn {
-    /// The published name.
+    /// The published relation.
     pub relation: Relation,
-    /// The column.
+    /// The column's name.
     pub column: String,
-    /// Its type, as the warehouse writes it.
+    /// Its type, as the warehouse spells it.
     pub type_name: String,
-    /// What is wrong with that.
+    /// Why other tools cannot read it.
     pub kind: Unreadable,
 }

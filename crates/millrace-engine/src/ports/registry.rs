@@ -1,4 +1,5 @@
-//! What connectors there are. The binary fills it; the engine looks things up by the `type:` of a file.
+//! The registry of connectors. The binary fills it at start; the engine looks connectors up by the
+//! `type:` of a file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,63 +17,71 @@ use crate::ports::reader_access::{ReaderAccess, ReaderRequest};
 use crate::ports::source::{Source, SourceContext};
 use crate::ports::warehouse::Warehouse;
 
-/// The key under which settings bring environment variables. No project file has such a key.
+/// The key under which `Settings` carry environment variables. The parentheses keep it apart from
+/// keys of project files.
 pub const VARIABLES: &str = "(variables)";
 
-/// A kind of source: `type: json`.
+/// A kind of source, for example `type: json`. One object serves all sources of that kind.
 pub trait SourceConnector: Send + Sync {
     /// The word after `type:`.
     fn kind(&self) -> &'static str;
-    /// Keys of the source file beside `source`, `type`, `defaults` and `streams`.
+    /// Specification of the source file's keys, except `source`, `type`, `defaults` and `streams`.
     fn source_spec(&self) -> &'static MapSpec;
-    /// Keys of one stream beside those that every stream has.
+    /// Specification of a stream's keys, except those that every stream has.
     fn stream_spec(&self) -> &'static MapSpec;
-    /// Keys that say how the source is reached or read, not what is read: a stream is not loaded anew where only these have changed.
+    /// Keys that say how the source is reached or read, not what is read. They are left out of the
+    /// fingerprint: if only these change, the stream is not reloaded.
     fn connection_keys(&self) -> &'static [&'static str] {
         &[]
     }
-    /// Makes a source. Touches nothing outside.
+    /// Creates a source from checked settings. Does no I/O.
     fn source(&self, context: SourceContext, settings: &Settings) -> Result<Arc<dyn Source>>;
 }
 
-/// A kind of warehouse: what `type:` of an environment says.
+/// A kind of warehouse, which the `type` of an environment names.
 #[async_trait]
 pub trait WarehouseConnector: Send + Sync {
     /// The word after `type:`.
     fn kind(&self) -> &'static str;
-    /// Keys of the environment beside `type`.
+    /// Specification of the environment's keys, except `type`.
     fn spec(&self) -> &'static MapSpec;
-    /// Environment variables that stand for what the settings leave out, as the system's own clients read them. Those that are set come
-    /// with the settings, as a map under [`VARIABLES`].
+    /// Environment variables that replace absent settings, as the system's own clients read them.
+    /// Those that are set arrive in `settings`, as a map under [`VARIABLES`].
     fn variables(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// How many columns a table of such a warehouse has at most; none where there is no such limit to speak of.
+    /// The largest number of columns of a table; `None` if there is no limit that matters in
+    /// practice.
     fn most_columns(&self) -> Option<usize> {
         None
     }
 
-    /// Opens the warehouse, making it where that is natural (a file). Blocks; call it where that is allowed.
+    /// Opens the warehouse, and creates it if it is a file. Blocks: call it on a thread that may
+    /// block.
     fn open(&self, project_dir: &Path, settings: &Settings) -> Result<Arc<dyn Warehouse>>;
 
-    /// The file that one process at a time can open; none for a warehouse that many processes may have. Touches nothing.
+    /// The file that only one process at a time can open; `None` for a warehouse that many
+    /// processes can open. Does no I/O.
     fn owned_file(&self, _project_dir: &Path, _settings: &Settings) -> Option<OwnedFile> {
         None
     }
 
-    /// What there is to say of the way to the warehouse, for `doctor`. Makes nothing and changes nothing; ends by itself, also where nobody
-    /// answers. Empty where [`Self::open`] says all.
+    /// Checks how the warehouse is reached, layer by layer, for `doctor`. Creates and changes
+    /// nothing; ends within its own timeouts, even if the server does not answer. Returns an empty
+    /// diagnosis if the error of [`Self::open`] says everything.
     async fn diagnose(&self, _project_dir: &Path, _settings: &Settings, _schemas: &Schemas) -> Diagnosis {
         Diagnosis::default()
     }
 
-    /// Whether other tools connect to such warehouses. Then [`Self::reader_access`] says how.
+    /// Whether other tools connect to this kind of warehouse; then [`Self::reader_access`] says
+    /// how.
     fn has_readers(&self) -> bool {
         false
     }
 
-    /// How other tools read what is published. Asks the server, changes nothing; may be retried. None where no other tool connects.
+    /// How other tools connect to what is published. Queries the server and changes nothing; may be
+    /// retried. Returns `None` if other tools do not connect to this kind.
     async fn reader_access(
         &self,
         _project_dir: &Path,
@@ -83,19 +92,19 @@ pub trait WarehouseConnector: Send + Sync {
     }
 }
 
-/// A warehouse that is a file of one process. Others ask that process.
+/// A warehouse in a file that one process owns; other processes send their requests to the owner.
 #[derive(Clone)]
 pub struct OwnedFile {
-    /// The file.
+    /// The file's path.
     pub path: PathBuf,
-    /// How SQL is written for it, for those who ask from outside.
+    /// The SQL dialect of the warehouse, for processes that send requests to the owner.
     pub dialect: Arc<dyn Dialect>,
 }
 
-/// Opens an empty warehouse in memory, against which `check` describes models.
+/// Opens an empty in-memory warehouse, in which `check` describes models.
 pub type OpenScratch = fn() -> Result<Arc<dyn Warehouse>>;
 
-/// All connectors of a build.
+/// All connectors of a build, and the engine of the portable dialect.
 #[derive(Default)]
 pub struct Registry {
     sources: Vec<Box<dyn SourceConnector>>,
@@ -114,7 +123,7 @@ impl Registry {
         self.warehouses.push(Box::new(connector));
     }
 
-    /// Sets what reads and describes the portable dialect.
+    /// Sets the parser of the portable dialect, and the scratch warehouse that describes it.
     pub fn set_portable(&mut self, analyzer: Arc<dyn SqlAnalyzer>, open_scratch: OpenScratch) {
         self.portable = Some((analyzer, open_scratch));
     }
@@ -139,7 +148,8 @@ impl Registry {
         self.warehouses.iter().map(|c| &**c)
     }
 
-    /// What reads and describes the portable dialect; none in a build without such an engine.
+    /// The parser and the scratch warehouse of the portable dialect; `None` in a build without such
+    /// an engine.
     pub fn portable(&self) -> Option<(&Arc<dyn SqlAnalyzer>, OpenScratch)> {
         self.portable.as_ref().map(|(analyzer, open)| (analyzer, *open))
     }

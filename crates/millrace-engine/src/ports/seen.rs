@@ -1,57 +1,59 @@
-//! What the values of a column are, of a source that has no types of its own: which types hold all of them.
+//! A profile of a column's values, for sources without types of their own: from it follows which
+//! types hold all values exactly.
 
 use millrace_core::schema::DataType;
 
-/// Digits that a decimal has at most, and how many of them after the point.
+/// The most digits of a decimal, and the most of them after the point.
 const MOST_DIGITS: (u8, u8) = (65, 38);
 
-/// The kinds of a column's values.
+/// Which kinds of values a column has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SeenValues {
-    /// True or false.
+    /// Booleans.
     pub booleans: bool,
-    /// Days.
+    /// Dates.
     pub dates: bool,
-    /// Dates and times without a zone.
+    /// Timestamps without a time zone.
     pub moments: bool,
-    /// Dates and times with a zone.
+    /// Timestamps with a time zone.
     pub instants: bool,
-    /// Other texts.
+    /// Texts of none of the kinds above.
     pub texts: bool,
     /// Objects and arrays.
     pub nested: bool,
-    /// A text that is no JSON.
+    /// At least one text is not valid JSON.
     pub not_json: bool,
-    /// A text that is no length of time.
+    /// At least one text is not an interval.
     pub not_interval: bool,
-    /// What the numbers need; none where there are none.
+    /// The profile of the numbers; `None` if there are no numbers.
     pub numbers: Option<SeenNumbers>,
 }
 
-/// What the numbers of a column need.
+/// A profile of a column's numbers. Digits and range cover only the numbers that a decimal can
+/// hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeenNumbers {
-    /// Digits before the point, of those that a decimal holds.
+    /// The most digits before the point.
     pub whole: u8,
-    /// Digits after the point that are no trailing zeros, of the same.
+    /// The most digits after the point, without trailing zeros.
     pub scale: u8,
-    /// The least and the greatest of those without digits after the point.
+    /// The least and the greatest of the numbers without digits after the point.
     pub range: (i128, i128),
-    /// Some are of no decimal: too many digits.
+    /// Some numbers have too many digits for any decimal.
     pub beyond: bool,
-    /// Each is what the shortest text of a binary64 says.
+    /// Each number equals the shortest text of some binary64.
     pub doubles: bool,
-    /// Each is what the shortest text of a binary32 says.
+    /// Each number equals the shortest text of some binary32.
     pub floats: bool,
 }
 
 impl SeenValues {
-    /// Whether there is any value but NULL.
+    /// Whether there is any value other than NULL.
     pub fn any(&self) -> bool {
         *self != Self::default()
     }
 
-    /// Whether a type holds every value exactly.
+    /// Whether the type holds every value exactly.
     pub fn are_held_by(&self, data_type: DataType) -> bool {
         let Self { booleans, dates, moments, instants, texts, nested, .. } = *self;
         let only = |others: &[bool]| !others.contains(&true) && self.numbers.is_none();
@@ -75,7 +77,8 @@ impl SeenValues {
 }
 
 impl SeenNumbers {
-    /// Whether a type of numbers holds all of them; but for a float, those that no decimal holds are left out.
+    /// Whether a numeric type holds all numbers exactly. For types other than floats, numbers too
+    /// long for any decimal are not considered; see `beyond`.
     pub fn fit(&self, data_type: DataType) -> bool {
         let within = |low: i128, high: i128| {
             self.scale == 0 && self.whole <= 38 && self.range.0 >= low && self.range.1 <= high
@@ -96,8 +99,10 @@ impl SeenNumbers {
         }
     }
 
-    /// The type that a column of that type takes to hold these too, as [`crate::compile::contract::wider`] is told it; none where there is no such
-    /// thing.
+    /// The type that these numbers contribute to a column of type `by`, as input of
+    /// [`crate::compile::contract::wider`]: `by` itself if it fits, otherwise the smallest of
+    /// `int64`, `decimal(18)`, `decimal(38)` and the exact precision, or `float64` if `by` is a
+    /// float. Returns `None` if no type holds them.
     pub fn needed(&self, by: DataType) -> Option<DataType> {
         if self.fit(by) {
             return Some(by);

@@ -1,4 +1,5 @@
-//! What models that change by themselves are versioned by: the day, or the run.
+//! Versions for models whose SQL gives other results without a change of its inputs: the day, or
+//! the run.
 
 use millrace_core::graph::{Graph, Model};
 use millrace_core::sql::volatile::Changes;
@@ -7,17 +8,18 @@ use millrace_core::value::Value;
 use crate::error::Result;
 use crate::ports::warehouse::{QueryLimits, Statement, Warehouse};
 
-/// The present run and day.
+/// The present run and day, as part of model fingerprints.
 #[derive(Debug, Clone)]
 pub(crate) struct Clock {
     run: String,
-    /// As the warehouse's `current_date` gives it; none where no model asks for it.
+    /// The warehouse's `current_date`; `None` if no model depends on it.
     day: Option<String>,
 }
 
 impl Clock {
-    /// Of a run. Asks the warehouse for the day where a model depends on it, so that it is the day that the model will see. Should it end
-    /// before the model is built, the next run builds it once more.
+    /// The clock of a run. The day is asked of the warehouse if a model depends on it, so that it
+    /// is the day that the model's SQL sees. If the day ends before the model is built, the next
+    /// run builds it again.
     pub(crate) async fn of(run: &str, graph: &Graph, warehouse: &dyn Warehouse) -> Result<Self> {
         let mut clock = Self { run: run.to_owned(), day: None };
         if graph.models.iter().any(|model| matches!(model.changes, Changes::Daily(_))) {
@@ -29,7 +31,8 @@ impl Clock {
         Ok(clock)
     }
 
-    /// What decides on a model's rows beside its SQL and what it reads; none where nothing does.
+    /// The part of a model's fingerprint that depends on time; `None` if its result does not.
+    /// Without a known day the run stands in, so that the model is rebuilt in doubt.
     pub(crate) fn version(&self, model: &Model) -> Option<String> {
         match &model.changes {
             Changes::Never => None,
@@ -39,7 +42,7 @@ impl Clock {
     }
 }
 
-/// Why a model is built anew that an earlier run has built.
+/// Why a model is rebuilt that was built before.
 pub(crate) fn reason(model: &Model) -> String {
     match &model.changes {
         Changes::Never => "its SQL or what it reads has changed".to_owned(),

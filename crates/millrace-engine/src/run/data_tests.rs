@@ -1,4 +1,5 @@
-//! Data tests against the tables that a run has built.
+//! Data tests: counts failing rows in the tables that a run has built, and reads failing rows of
+//! earlier runs.
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use crate::ports::warehouse::{QueryLimits, Rows, Statement, Warehouse};
 use crate::state::test_result::TestResult;
 use crate::state::{BuiltModel, State};
 
-/// Runs one data test. `built` gives a model as it was built.
+/// Runs one data test and counts its failing rows. `built` looks up the built models by name. Reads
+/// only, so it may be retried.
 pub async fn run_test<'a>(
     warehouse: &dyn Warehouse,
     test: &DataTest,
@@ -31,7 +33,7 @@ pub async fn run_test<'a>(
         .await
         .map_err(|error| error.context(format!("data test `{}` cannot run", test.name())))?;
     let count = rows.data.first().and_then(|column| column.first()).and_then(Value::as_int);
-    // A count that cannot be read is no zero.
+    // An unreadable count must not pass for zero failures.
     let Some(failures) = count.and_then(|count| u64::try_from(count).ok()) else {
         let message = format!("data test `{}` gave no number of rows", test.name());
         return Err(Error::new(ErrorKind::Internal, message));
@@ -44,26 +46,27 @@ pub async fn run_test<'a>(
         rows: failures,
         table: told(&table),
         other_table: other.as_ref().map(told),
+        // Stored only for failures, because only their rows are looked up later.
         tested: (failures > 0).then(|| (&spelled).into()),
     })
 }
 
-/// The rows that a data test of an earlier run has found.
+/// The failing rows of a data test in an earlier run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Failing {
-    /// Some of them, from the very table that was tested.
+    /// Rows from the tested table itself.
     Found {
-        /// The column that is tested.
+        /// The tested column.
         column: String,
-        /// With all columns of the table.
+        /// The rows, with all columns of the table.
         rows: Rows,
     },
-    /// That table is there no more: a later run has begun.
+    /// The tested table no longer exists, because a later run has begun.
     Gone,
 }
 
-/// At most `limit` of the rows that a data test has found. They are read from the tables of its run, which stay until the next run
-/// begins, or for as long as they are published.
+/// Reads at most `limit` failing rows of an earlier run. The tables of a run exist until the next
+/// run begins, or as long as they are published. Limited to 30 s, because a person waits.
 pub async fn failing_rows(
     schemas: &Schemas,
     warehouse: &dyn Warehouse,
@@ -72,6 +75,7 @@ pub async fn failing_rows(
 ) -> Result<Failing> {
     const TIME: Duration = Duration::from_secs(30);
     let relation = |told: &str| {
+        // If the build schema was renamed since, the table counts as gone.
         let name = told.strip_prefix(&schemas.build)?.strip_prefix('.')?;
         Some(Relation::new(&schemas.build, name))
     };
@@ -92,7 +96,7 @@ pub async fn failing_rows(
     let statement = Statement::with(sql, values.into_iter().map(Value::Text));
     match warehouse.query(&statement, QueryLimits { rows: limit, time: TIME }).await {
         Ok(rows) => Ok(Failing::Found { column: test.column.text, rows }),
-        // A run that began in between has dropped them.
+        // A run that began meanwhile has dropped the tables.
         Err(_) if !there().await? => Ok(Failing::Gone),
         Err(error) => Err(error.context(format!("the rows of data test `{}` cannot be read", result.test))),
     }

@@ -1,4 +1,5 @@
-//! One model into a physical table or view of the build schema.
+//! Builds one model: its SQL becomes a physical table or view in the build schema, beside whatever
+//! is published.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -19,32 +20,34 @@ use crate::run::clock::Clock;
 use crate::state::lease::Lease;
 use crate::state::{BuiltModel, LoadedStream, State};
 
-/// How far a build is known to have come.
+/// How far a build is known to have come, which decides where a retry continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Nothing of it is there.
+    /// Nothing has been created.
     Nothing,
-    /// The table may be there, with all of its rows: nobody knows whether the transaction was committed that made it.
+    /// The outcome of the creating transaction is unknown: the table does not exist, or it exists
+    /// with all of its rows.
     Unknown,
-    /// The table is there. Where the model has hooks, they may have run.
+    /// The table exists. Hooks of the model may have run on it, or not.
     Created,
-    /// All of it is done.
+    /// Everything is done.
     Finished,
 }
 
-/// A model that is built beside whatever is published.
+/// The build of one model. It survives failed attempts, so that a retry knows what exists.
 pub(crate) struct Building<'a> {
     state: &'a State<'a>,
     lease: &'a Lease,
     model: &'a Model,
     relation: Relation,
-    /// What is put in the model's SQL, and where.
+    /// Replacements in the model's SQL: byte ranges and their texts.
     replacements: Vec<(Range<usize>, String)>,
     stage: Mutex<Stage>,
 }
 
 impl<'a> Building<'a> {
-    /// Of a model into `relation`, which is this run's own. `physical` gives the tables of its inputs.
+    /// A build into `relation`, whose name belongs to this run alone. `physical` gives the tables
+    /// of the inputs, `known` their columns.
     pub(crate) fn new(
         state: &'a State<'a>,
         lease: &'a Lease,
@@ -69,9 +72,10 @@ impl<'a> Building<'a> {
         self.model.materialization == Materialization::View
     }
 
-    /// Builds it, runs its hooks, and returns its rows, none of a view. May be called again after an error: it goes on from what an earlier
-    /// call is known to have left, and where that is not known, it looks. Hooks run on a table that was made for them, so that one is made
-    /// anew where they may have run.
+    /// Builds the model, runs its hooks, and returns its number of rows; `None` for a view. May be
+    /// called again after an error: it continues after what is known to exist, and queries the
+    /// warehouse if that is unknown. Hooks need not be idempotent: if they may have run on a table,
+    /// the table is rebuilt.
     pub(crate) async fn attempt(&self) -> Result<Option<u64>> {
         let warehouse = self.state.warehouse();
         match self.stage() {
@@ -79,7 +83,8 @@ impl<'a> Building<'a> {
             Stage::Unknown if self.is_there().await? => self.comes_to(Stage::Created),
             Stage::Unknown => {
                 if let Err(error) = self.create().await {
-                    // The server may have been at the end of the former transaction until now.
+                    // The server may have committed the earlier transaction only after the look
+                    // above.
                     if error.kind().policy().retry == Retry::Now || !self.is_there().await? {
                         return Err(error);
                     }
@@ -96,6 +101,7 @@ impl<'a> Building<'a> {
             Stage::Finished => {}
         }
         if self.stage() != Stage::Finished {
+            // Hooks run in a transaction of their own, after the one that created the table.
             run_hooks(warehouse, self.lease, self.model, &self.relation).await?;
             self.comes_to(Stage::Finished);
         }
@@ -107,6 +113,8 @@ impl<'a> Building<'a> {
         Ok(counted.row(0)[0].as_int().map(|n| n as u64))
     }
 
+    /// Creates the table or view in one transaction with the guard. Sets the stage to `Unknown`
+    /// before it, because the answer can get lost.
     async fn create(&self) -> Result<()> {
         let sql = text::replace(&self.model.sql, &self.replacements);
         let kind = if self.is_view() { "view" } else { "table" };
@@ -124,7 +132,7 @@ impl<'a> Building<'a> {
         Ok(present.iter().any(|(relation, _)| *relation == self.relation))
     }
 
-    /// What was built, with the rows that were counted; its columns are for the caller to say.
+    /// The record of the model. Its columns are left empty for the caller to fill.
     pub(crate) fn built(self, rows: Option<u64>, fingerprint: String) -> BuiltModel {
         BuiltModel {
             model: self.model.name.clone(),
@@ -138,7 +146,9 @@ impl<'a> Building<'a> {
     }
 }
 
-/// What decides on a model's content: its own SQL, the loads and models that it reads, and the day or the run where it changes with them.
+/// The fingerprint of a model's contents: its own SQL and settings, the versions of the loads and
+/// models that it reads, and the day or run if its SQL depends on time. An equal fingerprint means
+/// that an existing table can be reused. `built` must contain the models before it.
 pub(crate) fn fingerprint(
     model: &Model,
     clock: &Clock,
@@ -146,6 +156,7 @@ pub(crate) fn fingerprint(
     built: &[BuiltModel],
 ) -> String {
     let mut hasher = Sha256::new();
+    // Covers the SQL, the materialization, hooks and indexes, and the time zone if it matters.
     hasher.update(&model.fingerprint);
     for input in model.inputs() {
         match input {
@@ -166,7 +177,7 @@ pub(crate) fn fingerprint(
     hex(&hasher.finalize())
 }
 
-/// All hooks of a model in one transaction. Until they are through nobody but this run sees the table.
+/// Runs all hooks of a model in one transaction. Only this run sees the table until then.
 async fn run_hooks(warehouse: &dyn Warehouse, lease: &Lease, model: &Model, table: &Relation) -> Result<()> {
     if model.post_hooks.is_empty() {
         return Ok(());
@@ -181,6 +192,8 @@ async fn run_hooks(warehouse: &dyn Warehouse, lease: &Lease, model: &Model, tabl
     Ok(())
 }
 
+/// Puts the model and the line of its SQL into the message of an engine's error. `head` is the
+/// length of the text before the SQL in the statement, in bytes.
 fn at_model(error: Error, model: &Model, replacements: &[(Range<usize>, String)], head: usize) -> Error {
     let place = error.position().and_then(|at| at.checked_sub(head)).map(|at| {
         let at = text::original_position(replacements, at);

@@ -1,16 +1,16 @@
-//! What a run tells while it runs, kept for its record.
+//! Collects the warnings of a run for its record.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::event::{Event, Observer};
 use crate::state::run_summary::RunNotice;
 
-/// The notices of one run so far. A clone is the same.
+/// The notices of a run so far. Clones share the list.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Notices(Arc<Mutex<Vec<RunNotice>>>);
 
 impl Notices {
-    /// An observer that hands all events on, and keeps the notices among them, each once.
+    /// An observer that forwards all events and keeps the notices among them, each once.
     pub(crate) fn keeping(&self, observer: &Observer) -> Observer {
         let (kept, observer) = (self.clone(), Arc::clone(observer));
         Arc::new(move |event| {
@@ -28,7 +28,7 @@ impl Notices {
         }
     }
 
-    /// All of them, in the order in which they were told.
+    /// All notices, in order.
     pub(crate) fn all(&self) -> Vec<RunNotice> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,4 +1,5 @@
-//! What a run would do, and why, without doing it.
+//! The plan of a run: what it would do and why, without doing it. Reads the state and the positions
+//! of streams.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,12 +18,12 @@ use crate::run::models;
 use crate::state::migrations::STATE_VERSION;
 use crate::state::{BuiltModel, LoadedStream, State};
 
-/// One step of a plan.
+/// A step of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
     /// `load`, `reconcile`, `build`, `test` or `publish`.
     pub kind: &'static str,
-    /// Stream or model.
+    /// The stream, the model, or what is tested and published.
     pub name: String,
     /// Whether a run would do it.
     pub needed: bool,
@@ -36,12 +37,13 @@ impl Step {
     }
 }
 
-/// Plans a run.
+/// Plans a run. The plan is a forecast: sources can change until the run, and a load can turn out
+/// to have nothing new. Fails if a source or the warehouse does not answer.
 pub async fn plan(compiled: &Compiled, warehouse: &dyn Warehouse) -> Result<Vec<Step>> {
     let state = State::of(warehouse, &compiled.schemas);
     let version = state.version().await?;
     let fresh = version.is_none();
-    // What an earlier version of this program left has no comparisons yet.
+    // A state of an earlier version may lack what a comparison looks at; the run migrates it first.
     let compares = version.is_some_and(|version| version >= STATE_VERSION);
     let now = jiff::Timestamp::now().as_microsecond();
     let loaded = if fresh { Vec::new() } else { state.streams().await? };
@@ -74,7 +76,7 @@ pub async fn plan(compiled: &Compiled, warehouse: &dyn Warehouse) -> Result<Vec<
     }
     let by_name: BTreeMap<StreamName, LoadedStream> =
         loaded.into_iter().map(|known| (known.name.clone(), known)).collect();
-    // No run is called so.
+    // No run has this id, so models that change with each run are always rebuilt.
     let clock = Clock::of("", &compiled.graph, warehouse).await?;
     let mut rebuilt: BTreeSet<&str> = BTreeSet::new();
     let mut built: Vec<BuiltModel> = Vec::new();

@@ -1,4 +1,5 @@
-//! The moment at which a run's tables replace the former ones, all at once; and what goes afterwards.
+//! Publishing: what a run asks the warehouse to publish, which indexes its tables get, and which
+//! tables are dropped afterwards.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,18 +16,20 @@ use crate::state::lease::Lease;
 use crate::state::test_result::TestResult;
 use crate::state::{BuiltModel, LoadedStream, Publication, State};
 
-/// Publications whose tables are kept, the present one among them.
+/// How many publications keep their tables, the present one included.
 pub const KEPT: usize = 3;
 
-/// How long a publish tries where readers are in the way.
+/// How long a publish retries while readers hold locks.
 const BUDGET: Duration = Duration::from_secs(30);
 
-/// What a table gets before it is published: its key, where data tests of this run have shown one, and the indexes that its model asks
-/// for or semantic views join and cut by.
+/// The key and the indexes of a table before it is published. The key is a column that data tests
+/// of this run have shown to be unique and not NULL; only tests of all rows and of a single column
+/// count. Indexes are those that the model asks for, the time column of semantic views, and the
+/// columns that views join by.
 pub(crate) fn prepared(compiled: &Compiled, model: &BuiltModel, tests: &[TestResult]) -> PreparedTable {
     let mut indexes: Vec<Vec<String>> =
         compiled.graph.model(&model.model).map(|model| model.indexes.clone()).unwrap_or_default();
-    // Of all rows, and of one column.
+    // Only a test of all rows and of a single column proves a key.
     let whole = |test: &&DataTest| test.model == model.model && test.filter.is_none() && test.with.is_empty();
     let passed = |column: &str, check: &Check| {
         let test = compiled
@@ -54,12 +57,13 @@ pub(crate) fn prepared(compiled: &Compiled, model: &BuiltModel, tests: &[TestRes
     };
     let key = spelled(key);
     let mut indexes: Vec<Vec<String>> = indexes.into_iter().map(spelled).collect();
+    // An index that equals the key, or another index, would only cost time.
     let mut seen = BTreeSet::new();
     indexes.retain(|index| !index.is_empty() && *index != key && seen.insert(index.clone()));
     PreparedTable { table: model.relation.clone(), key, indexes }
 }
 
-/// What the warehouse is asked to publish. `before` is the publication that readers see now.
+/// The request to the warehouse. `before` is the publication that readers see at present.
 pub(crate) fn request(
     compiled: &Compiled,
     publication: &Publication,
@@ -92,11 +96,14 @@ pub(crate) fn request(
     }
 }
 
-/// Drops what neither a kept publication nor a present load needs, nor one that can be gone on with: retired tables, and what a run that ended early left behind. What
-/// somebody still reads stays until the next time, and what no run has made stays for ever. Returns how many relations went.
+/// Drops relations that are no longer needed: not by a kept publication, not by a checkpoint, and
+/// not by an incomplete load that can be resumed. That covers retired tables and leftovers of a run
+/// that ended early. Relations that are still being read stay until the next call, and relations
+/// that no run created stay forever. Returns how many were dropped.
 ///
-/// Only for the holder of the lease. Should another run have taken over unnoticed, nothing of that one goes: its tables have a higher
-/// fence, and the state is read after the list was made, so that it speaks of whatever the other run has kept of the listed ones.
+/// Only for the holder of the lease. If another run has taken over unnoticed, nothing of that run
+/// is dropped: its tables have a higher fence, and the state is read after the list is made, so it
+/// mentions whatever the other run kept of the listed relations.
 pub(crate) async fn tidy(state: &State<'_>, schemas: &Schemas, lease: &Lease) -> Result<usize> {
     let mut gone: Vec<(Relation, bool)> = Vec::new();
     for schema in [&schemas.build, &schemas.raw] {
@@ -108,7 +115,7 @@ pub(crate) async fn tidy(state: &State<'_>, schemas: &Schemas, lease: &Lease) ->
     let mut needed = needed(&state.publications(KEPT).await?, &state.streams().await?);
     needed.extend(state.unfinished().await?.into_iter().map(|unfinished| unfinished.table));
     gone.retain(|(relation, _)| !needed.contains(relation));
-    // Views first: they may read the tables.
+    // Views first, because they may read the tables.
     gone.sort_by_key(|(_, is_view)| !is_view);
     if gone.is_empty() {
         return Ok(0);
@@ -117,11 +124,14 @@ pub(crate) async fn tidy(state: &State<'_>, schemas: &Schemas, lease: &Lease) ->
     Ok(gone.len() - stay.len())
 }
 
+/// The relations that publications and checkpoints need. `kept` begins with the present
+/// publication.
 fn needed(kept: &[Publication], streams: &[LoadedStream]) -> BTreeSet<Relation> {
     let mut needed: BTreeSet<Relation> = streams.iter().map(|stream| stream.table.clone()).collect();
     for (age, publication) in kept.iter().enumerate() {
         for model in &publication.models {
-            // Views over raw tables serve only the runs; readers of an older publication never come to them.
+            // Unpublished views over raw tables serve only runs; readers of an older publication
+            // never reach them.
             if age == 0 || model.published {
                 needed.insert(model.relation.clone());
             }

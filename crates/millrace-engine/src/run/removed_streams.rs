@@ -1,5 +1,6 @@
-//! Streams that the project has no longer. What they left behind goes, but not at once: a stream that was taken out by mistake, or that a
-//! rollback of the project's files brings back, goes on with the rows that it had, of which its source may have some no more.
+//! Streams that the project no longer has. What they left in the warehouse is removed, but not at
+//! once. A stream may have been removed by mistake, or come back with a rollback of the project's
+//! files; it then continues with its rows, some of which its source may no longer have.
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
@@ -13,21 +14,23 @@ use crate::run::publish::KEPT;
 use crate::state::lease::Lease;
 use crate::state::{LoadedStream, State, Tables, quarantine};
 
-/// What becomes of a stream that the state knows, at a data version.
+/// What happens to a stream of the state, at a data version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// The project has it.
+    /// The project has the stream: nothing happens.
     Stays,
-    /// The project has it again.
+    /// The project has the stream again: its mark is removed.
     IsBack,
-    /// The project has it no longer.
+    /// The project has just lost the stream: it is marked with the present data version.
     Leaves,
-    /// Publications are kept that were made when the project had it.
+    /// The project lacks the stream, but kept publications were made when it had it.
     Waits,
-    /// None is.
+    /// No kept publication was made when the project had the stream: it is forgotten.
     Goes,
 }
 
+/// Decides on a stream that was removed in data version `removed_in`, if at all; `present` is the
+/// one that readers see.
 fn fate(is_in_project: bool, removed_in: Option<u64>, present: u64) -> Fate {
     match (is_in_project, removed_in) {
         (true, None) => Fate::Stays,
@@ -38,9 +41,10 @@ fn fate(is_in_project: bool, removed_in: Option<u64>, present: u64) -> Fate {
     }
 }
 
-/// Puts on record which streams the project has no longer, and forgets those of which nothing is needed any more; then `publish::tidy` drops
-/// their tables. `present` is the data version that readers see: no model of it reads them, though it may have been made when the project had
-/// them. Returns whether there was anything to do.
+/// Marks streams that the project no longer has, and forgets those that no kept publication needs;
+/// `publish::tidy` then drops their tables. `present` is the data version that readers see: none of
+/// its models reads the removed streams, although it may have been made when the project had them.
+/// Returns whether it changed anything.
 pub(crate) async fn sort_out(
     state: &State<'_>,
     compiled: &Compiled,
@@ -56,6 +60,8 @@ pub(crate) async fn sort_out(
             Fate::Stays | Fate::Waits => {}
             Fate::IsBack => statements.push(marked(tables, &stream, Value::Null)),
             Fate::Leaves => {
+                // Rows in quarantine would be read again if the stream came back, so they need not
+                // wait.
                 statements.push(marked(tables, &stream, Value::Int(present.into())));
                 if stream.is_read_whole() {
                     statements.push(quarantine::replaced(&stream.name, tables));
@@ -73,12 +79,14 @@ pub(crate) async fn sort_out(
     Ok(true)
 }
 
+/// The statement that sets or removes the mark.
 fn marked(tables: &Tables, stream: &LoadedStream, since: Value) -> Statement {
     let sql =
         format!("update {} set removed_in = $3 where source = $1 and stream = $2", tables.table("streams"));
     Statement::with(sql, stream.name.params().into_iter().chain([since]))
 }
 
+/// The statements that remove a stream from all tables of the state.
 fn forgotten<'a>(tables: &'a Tables, stream: &'a LoadedStream) -> impl Iterator<Item = Statement> + 'a {
     ["streams", "quarantine", "key_comparisons", "unfinished"].into_iter().map(|table| {
         let sql = format!("delete from {} where source = $1 and stream = $2", tables.table(table));
@@ -105,7 +113,7 @@ mod tests {
         assert_eq!(fate(true, None, 9), Fate::Stays);
         assert_eq!(fate(true, Some(3), 9), Fate::IsBack);
         assert_eq!(fate(false, None, 9), Fate::Leaves);
-        // Kept beside 5 are 4 and 3; the first without the stream was 5.
+        // With version 5, versions 4 and 3 are kept; the first without the stream was 5.
         let at = |present| fate(false, Some(5), present);
         assert_eq!([5, 6, 7, 8].map(at), [Fate::Waits, Fate::Waits, Fate::Goes, Fate::Goes]);
     }

@@ -1,4 +1,4 @@
-//! What people are told of a run that has ended: data tests that found rows, and what holds it.
+//! Diagnostics for a run that ended without an error: failed data tests, and what holds the run.
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
@@ -7,7 +7,8 @@ use crate::compile::compiled::Compiled;
 use crate::state::run_summary::{HeldBy, RunNotice, RunSummary};
 use crate::state::test_result::TestResult;
 
-/// Diagnostics of a run without an error: each data test that found rows at its place, then what else holds the run.
+/// Each data test with failing rows, at its place in the project, followed by what else holds the
+/// run.
 pub fn findings(compiled: &Compiled, summary: &RunSummary) -> Vec<Diagnostic> {
     let tests = summary.tests.iter().filter(|result| result.rows > 0);
     let mut found: Vec<Diagnostic> = tests.map(|result| of_test(compiled, result)).collect();
@@ -18,12 +19,14 @@ pub fn findings(compiled: &Compiled, summary: &RunSummary) -> Vec<Diagnostic> {
     found
 }
 
+/// A problem of a source, as an error. The record has only the text of the code.
 fn of_problem(problem: &RunNotice) -> Diagnostic {
     let code = Code::ALL.iter().copied().find(|code| code.as_str() == problem.code);
     let diagnostic = Diagnostic::error(code.unwrap_or(Code::SourceUnreadable), &problem.message);
     diagnostic.maybe_hint(problem.hint.clone())
 }
 
+/// A data test with failing rows: an error if it holds the publish, otherwise a warning.
 fn of_test(compiled: &Compiled, result: &TestResult) -> Diagnostic {
     let rows = if result.rows == 1 { "1 row".to_owned() } else { format!("{} rows", result.rows) };
     let message = format!("data test `{}` failed for {rows}", result.test);
@@ -39,7 +42,7 @@ fn of_test(compiled: &Compiled, result: &TestResult) -> Diagnostic {
     diagnostic.hint("`millrace status --rows` shows some of them.")
 }
 
-/// What holds a run, where it is no data test.
+/// What holds a run, except data tests and sources, which are reported one by one.
 fn of_hold(held: &HeldBy) -> Option<Diagnostic> {
     Some(match held {
         HeldBy::Tests | HeldBy::Sources { .. } => return None,

@@ -1,4 +1,4 @@
-//! Bringing an earlier publication back, and letting runs publish again.
+//! Rollback to an earlier publication, and its release.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,21 +13,23 @@ use crate::run::{rfc3339, run_id};
 use crate::state::lease::{Holder, IsGone};
 use crate::state::{Publication, State};
 
-/// What a rollback needs beside the project.
+/// What a rollback needs in addition to the project.
 #[derive(Debug, Clone)]
 pub struct RollbackOptions {
-    /// The publication to bring back; the one before the present by default.
+    /// The publication to restore; by default the one before the present one.
     pub to: Option<u64>,
-    /// The process.
+    /// The process that rolls back.
     pub holder: Holder,
-    /// Says of the process of a run whether it is gone.
+    /// Tells whether the process of another run is gone.
     pub is_gone: IsGone,
-    /// How long to wait for a run.
+    /// How long to wait for a run that holds the lease.
     pub wait: Duration,
 }
 
-/// Points the published names at the tables of an earlier publication. That is a publication of its own, with a number of its own, and
-/// pinned: until [`release`] is called, runs build and test but publish nothing. Returns its record.
+/// Points the published names at the tables of an earlier publication, and returns the record of
+/// the rollback. It is a publication with a number of its own, and pinned: until [`release`] is
+/// called, runs build and test but publish nothing. Fails with `NoPublication` if there is no such
+/// publication or its tables are gone, and with `PublishBlocked` if readers hold locks.
 pub async fn rollback(
     compiled: &Compiled,
     warehouse: &Arc<dyn Warehouse>,
@@ -47,7 +49,7 @@ pub async fn rollback(
                 Some(number) if number == present.publication => {
                     format!("data version {number} is what readers see already")
                 }
-                // Each publish takes the next number.
+                // Numbers are given in sequence, so a higher one never existed.
                 Some(number) if number == 0 || number > present.publication => {
                     format!(
                         "there has never been a data version {number}; the newest is {}",
@@ -69,7 +71,7 @@ pub async fn rollback(
             run: name.to_owned(),
             published_at: rfc3339(at),
             fingerprint: target.fingerprint.clone(),
-            // What only runs read may be gone; the next run builds it anew.
+            // Tables that only runs read may have been dropped; the next run builds them again.
             models: target.models.iter().filter(|model| model.published).cloned().collect(),
             rollback_to: Some(target.rollback_to.unwrap_or(target.publication)),
             pinned: true,
@@ -91,7 +93,8 @@ pub async fn rollback(
     .await
 }
 
-/// Lets runs publish again after a rollback. Returns the publication that was pinned.
+/// Ends a rollback, so that runs publish again. Returns the publication that was pinned. Fails with
+/// `NoPublication` if none is.
 pub async fn release(
     compiled: &Compiled,
     warehouse: &Arc<dyn Warehouse>,
@@ -109,6 +112,8 @@ pub async fn release(
     .await
 }
 
+/// Runs `work` under the lease, for a warehouse that this project owns. Releases the lease whatever
+/// the outcome, and reports the error of the work first.
 async fn under_lease(
     compiled: &Compiled,
     warehouse: &Arc<dyn Warehouse>,

@@ -1,4 +1,5 @@
-//! The steps of a run, one after the other. Each that only asks, or leaves nothing when it fails, is done again where its connection broke.
+//! The steps of a run, in order. A step whose connection broke is repeated, because it has either
+//! left nothing or finds what it left.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -39,7 +40,7 @@ use crate::run::{
 use crate::state::lease::Lease;
 use crate::state::{BuiltModel, LoadedStream, Publication, State, quarantine};
 
-/// A run that has the lease.
+/// A run that holds the lease.
 pub(super) struct Runner<'a> {
     pub(super) compiled: &'a Compiled,
     pub(super) warehouse: &'a dyn Warehouse,
@@ -48,7 +49,7 @@ pub(super) struct Runner<'a> {
     pub(super) lease: Lease,
     pub(super) now: i64,
     pub(super) summary: &'a mut RunSummary,
-    /// Streams that hold the run.
+    /// What is wrong with sources, and so holds the run.
     pub(super) problems: Vec<RunNotice>,
 }
 
@@ -57,7 +58,7 @@ impl Runner<'_> {
         (self.options.observer)(event);
     }
 
-    /// Does something again whose connection broke: what leaves nothing when it fails, or finds what it left.
+    /// Repeats `attempt`, which must be idempotent, after lost connections.
     async fn again<T, A: Future<Output = Result<T>>>(
         &self,
         what: &str,
@@ -66,7 +67,7 @@ impl Runner<'_> {
         retry::while_lost(what, &self.options.observer, sleep, attempt).await
     }
 
-    /// From the first record of the run to the last of its tables.
+    /// Runs all steps. The outcome is in `summary`; an error means that the run failed.
     pub(super) async fn run(&mut self) -> Result<()> {
         self.warehouse.check_identity().await?;
         let before = self.again("the beginning of the run", || self.begin()).await?;
@@ -81,6 +82,7 @@ impl Runner<'_> {
         }
         let models = self.build(&loaded, before.as_ref()).await?;
         let fingerprint = self.fingerprint(&models);
+        // With equal fingerprints a publish would change nothing for readers.
         if let Some(before) =
             before.as_ref().filter(|before| before.fingerprint == fingerprint && !self.options.full_refresh)
         {
@@ -108,6 +110,7 @@ impl Runner<'_> {
             return Ok(());
         }
         fault::reach("tests-passed");
+        // Only the publish is held, so that people see whether the run would pass.
         if let Some(before) = before.as_ref().filter(|before| before.pinned) {
             self.hold(HeldBy::Rollback { publication: before.publication });
             return Ok(());
@@ -115,7 +118,7 @@ impl Runner<'_> {
         self.publish(models, fingerprint, before.as_ref()).await
     }
 
-    /// Puts the run on record; returns what readers see.
+    /// Claims the state, ends records of dead runs, records this run. Returns what readers see.
     async fn begin(&self) -> Result<Option<Publication>> {
         let json = serde_json::to_value(&*self.summary).map_err(|error| {
             Error::new(ErrorKind::Internal, "a summary cannot be written").caused_by(error)
@@ -135,9 +138,9 @@ impl Runner<'_> {
         Ok(self.state.publications(1).await?.into_iter().next())
     }
 
-    /// The last loads of all streams, and those that have not come to their end.
+    /// Cleans up and creates schemas. Returns all checkpoints, and which loads can be resumed.
     async fn make_ready(&self) -> Result<(Vec<LoadedStream>, Mutex<BTreeSet<StreamName>>)> {
-        // What a run that died, or was held, left behind.
+        // Leftovers of a run that died or was held.
         publish::tidy(&self.state, &self.compiled.schemas, &self.lease).await?;
         self.write(vec![quarantine::without_old_texts(self.state.tables(), self.now)]).await?;
         self.create_schemas().await?;
@@ -147,7 +150,7 @@ impl Runner<'_> {
         Ok((streams, unfinished))
     }
 
-    /// What becomes of streams that the project has no longer, now that what readers see was made without them.
+    /// Marks or forgets streams that the project, and thus the `present` publication, lacks.
     async fn sort_out_removed(&self, present: u64) -> Result<bool> {
         removed_streams::sort_out(&self.state, self.compiled, &self.lease, present, &self.options.observer)
             .await
@@ -158,18 +161,19 @@ impl Runner<'_> {
         self.summary.held = Some(by);
     }
 
-    /// Runs statements in one transaction, as long as this run has the lease.
+    /// Runs statements in one transaction with the guard of the lease.
     async fn write(&self, mut statements: Vec<Statement>) -> Result<()> {
         statements.push(self.lease.guard());
         self.warehouse.transact(&statements).await?;
         Ok(())
     }
 
+    /// Creates the schemas of the environment that do not exist.
     async fn create_schemas(&self) -> Result<()> {
         let schemas = &self.compiled.schemas;
         let mut missing = Vec::new();
         for name in [&schemas.raw, &schemas.build, &schemas.publish] {
-            // Only where it is missing: whoever runs may have no right to make schemas.
+            // Only missing ones, because the role may lack the privilege to create schemas.
             let sql = "select count(*) as n from information_schema.schemata where schema_name = $1";
             if self.state.number(&Statement::with(sql, [Value::text(name)])).await? == Some(0) {
                 missing.push(Statement::new(format!("create schema if not exists {}", Ident::new(name))));
@@ -178,13 +182,15 @@ impl Runner<'_> {
         if missing.is_empty() { Ok(()) } else { self.write(missing).await }
     }
 
+    /// Loads the streams one after the other, and removes rows that their sources have deleted.
+    /// What holds the run goes to `self.problems`; any other error ends the loads.
     async fn load(
         &mut self,
         before: Vec<LoadedStream>,
         unfinished: Mutex<BTreeSet<StreamName>>,
     ) -> Result<BTreeMap<StreamName, LoadedStream>> {
         let streams = self.compiled.catalog.streams.values();
-        // What is told while a stream is loaded is about its rows.
+        // Notices during a load are about the rows of its stream.
         let observers: Vec<Observer> =
             streams.clone().map(|stream| event::of_stream(&stream.name, &self.options.observer)).collect();
         let mut context = LoadContext {
@@ -213,7 +219,8 @@ impl Runner<'_> {
         for (stream, observer) in streams.zip(&observers) {
             context.observer = observer;
             let last = before.iter().find(|loaded| loaded.name == stream.name);
-            // A stream that holds the run is left as it was. The others go on, so that all that is wrong is told at once.
+            // Its rows stay. The other streams are loaded, so that all problems are reported at
+            // once.
             let mut outcome = match load_stream(stream, last, &context).await {
                 Ok(outcome) => outcome,
                 Err(error) if error.kind().holds() => {
@@ -240,7 +247,7 @@ impl Runner<'_> {
             loaded.insert(outcome.name, outcome.loaded);
         }
         if let Some(error) = failed {
-            // What would have held the run is said beside what has failed it.
+            // The problems that would have held the run are reported beside the error.
             for problem in problems {
                 self.tell(Event::Notice(Box::new(problem)));
             }
@@ -250,6 +257,7 @@ impl Runner<'_> {
         Ok(loaded)
     }
 
+    /// Builds models whose fingerprint has changed, in the order of the graph; keeps the others.
     async fn build(
         &mut self,
         loaded: &BTreeMap<StreamName, LoadedStream>,
@@ -272,6 +280,7 @@ impl Runner<'_> {
                 });
                 self.summary.models.push(ModelSummary::of(known, "unchanged", reason, 0));
                 let mut unchanged = BuiltModel { published: model.published, ..known.clone() };
+                // Publications of earlier versions, or under another naming, have no spellings.
                 if unchanged.columns.is_empty() {
                     unchanged.columns = self.spelling(&unchanged.relation).await?;
                 }
@@ -310,7 +319,7 @@ impl Runner<'_> {
         Ok(built)
     }
 
-    /// The columns of a model's table, where their letter case may count.
+    /// The columns of a table as the warehouse spells them; empty if letter case does not count.
     async fn spelling(&self, table: &Relation) -> Result<Vec<String>> {
         if self.compiled.project.manifest.naming != Naming::Source {
             return Ok(Vec::new());
@@ -321,14 +330,14 @@ impl Runner<'_> {
         Ok(columns.into_iter().map(|column| column.name).collect())
     }
 
-    /// Everything that decides on the publication: models, what is published of them, and what they are tested for.
+    /// The fingerprint of a publication: models, which are published, comments and data tests.
     fn fingerprint(&self, models: &[BuiltModel]) -> String {
         let mut hasher = Sha256::new();
         for model in models {
             hasher.update(format!("{} {} {}\n", model.model, model.fingerprint, model.published));
         }
         for model in &self.compiled.project.models {
-            // Published as comments.
+            // Descriptions are published as comments.
             let columns: Vec<_> =
                 model.columns.iter().map(|column| (&column.name.text, &column.description)).collect();
             hasher.update(format!("{} {:?} {columns:?}\n", model.name, model.description));
@@ -339,7 +348,7 @@ impl Runner<'_> {
         hex(&hasher.finalize())
     }
 
-    /// Runs all data tests; false when one holds the publish.
+    /// Runs all data tests. Returns false if one of them holds the publish.
     async fn test(&mut self, models: &[BuiltModel]) -> Result<bool> {
         let started = Instant::now();
         if self.compiled.tests.is_empty() {
@@ -366,6 +375,8 @@ impl Runner<'_> {
         Ok(failed == 0)
     }
 
+    /// Prepares, publishes, and drops what is no longer needed. The run has succeeded as soon as
+    /// readers see the publication; it is held if the publish is blocked.
     async fn publish(
         &mut self,
         models: Vec<BuiltModel>,
@@ -405,7 +416,7 @@ impl Runner<'_> {
             self.hold(HeldBy::Blocked { what: by, hint });
             return Ok(());
         }
-        // Nobody will find what was published into a file that is gone.
+        // Nobody finds what was published into a file that has been deleted or replaced.
         self.warehouse.check_identity().await?;
         self.summary.status = RunStatus::Succeeded;
         self.summary.data_version = Some(number);
@@ -418,7 +429,7 @@ impl Runner<'_> {
             outcome: format!("{published} tables and views"),
             duration_ms,
         });
-        // Readers have the new version; what follows only keeps the warehouse small.
+        // The run has succeeded for readers; what follows only keeps the warehouse small.
         self.again("the end of the run", || self.sort_out_removed(number)).await?;
         let tidy = || publish::tidy(&self.state, &self.compiled.schemas, &self.lease);
         self.again("the dropping of what is not needed any more", tidy).await?;
@@ -426,8 +437,8 @@ impl Runner<'_> {
         self.warehouse.settle().await
     }
 
-    /// Publishes. Where the connection broke before, its last word may have been heard all the same: that is looked at first, and again
-    /// where the present try is refused, since the server may have been at it until then.
+    /// Publishes. With `is_again`, an earlier attempt may have committed: the state is queried
+    /// first, and again if this attempt is refused, as the server may have committed meanwhile.
     async fn try_publish(&self, request: &PublishRequest, is_again: bool) -> Result<PublishOutcome> {
         let done = Ok(PublishOutcome::Published { tries: 1 });
         if is_again && published_by(&self.state, &self.summary.run).await?.is_some() {
@@ -442,8 +453,8 @@ impl Runner<'_> {
     }
 }
 
-/// The errors for sources that list no stream any more, and had some with rows: the streams of such a source are gone with its tables, and
-/// nothing would be said of them.
+/// Problems of sources that list no streams any more and had some with rows. The catalog has none
+/// of these streams, so nothing else would report them.
 fn emptied_sources(
     compiled: &Compiled,
     before: &[LoadedStream],
@@ -468,7 +479,7 @@ fn emptied_sources(
     emptied.collect()
 }
 
-/// A stream that the catalogue has is always loaded before models are built.
+/// The raw table of a stream. All streams are loaded before models, so it is always there.
 fn table_of(loaded: &BTreeMap<StreamName, LoadedStream>, name: &StreamName) -> Relation {
     loaded.get(name).map_or_else(|| Relation::new("raw", name.to_string()), |stream| stream.table.clone())
 }

@@ -1,5 +1,9 @@
-//! Starts runs when a schedule says so: one at a time, again where the cause of a failure may pass, and once for all that went by
-//! while nobody was there.
+//! The scheduler: starts runs at the times of a cron schedule, one at a time. It retries after
+//! transient failures, and makes up once for all times that passed while no server was running.
+//!
+//! It knows neither warehouse nor clock: [`Job`] runs and remembers, [`Clock`] tells the time, so
+//! tests run whole weeks in milliseconds. Several servers may share a schedule; each time is
+//! handled by one of them, because [`Job::handled`] covers all servers.
 
 use std::time::Duration;
 
@@ -14,30 +18,34 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::state::trigger::{Trigger, TriggerKind};
 
-/// The longest sleep: a clock that is set, or a machine that slept, is noticed after it.
+/// The longest single sleep. After it, a clock that was set or a machine that was suspended is
+/// noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-/// How late a run may start and still be in time. Later ones stand for times that went by while the machine slept.
+/// How late a run may start and still count as on time. A later one stands for a time that passed
+/// while the machine was suspended.
 const LATE: Duration = Duration::from_mins(1);
-/// The pause before the first retry; each further one is four times as long.
+/// The backoff before the first retry; each further one is four times as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
-/// The longest pause before a retry.
+/// The longest backoff.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
-/// When runs start.
+/// When runs start, and what happens to times that passed and to failures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timetable {
-    /// Times on the wall.
+    /// The cron expression, in local time.
     pub cron: Cron,
-    /// Whose wall.
+    /// The time zone of the local times.
     pub zone: TimeZone,
-    /// Whether a time that went by while nobody was there is made up for, once for all of them.
+    /// Catch-up: whether times that passed while no server was running are made up for, by one run
+    /// for all of them.
     pub catch_up: bool,
-    /// Tries after the first, where the cause of a failure may pass by itself.
+    /// How often a run is retried after a transient failure.
     pub retries: u32,
 }
 
 impl Timetable {
-    /// Of a project's schedule, by the rules of its zone that this system has, or else those that the program brings along.
+    /// The timetable of a project's schedule. Rules of the time zone come from this system if it
+    /// has them, otherwise from the program's own copy.
     pub fn of(schedule: &Schedule) -> Self {
         Self {
             cron: schedule.cron.clone(),
@@ -48,57 +56,62 @@ impl Timetable {
     }
 }
 
-/// How a run ended, as far as a timetable cares.
+/// The end of a run, as far as the scheduler cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobEnd {
-    /// It need not be tried again: published, unchanged, held, or it would fail in the same way.
+    /// No retry is needed: it published, was unchanged or held, or failed with an error that a
+    /// retry would repeat.
     Done,
-    /// It failed for a reason that may pass by itself.
+    /// It failed with a transient error.
     MayPass,
-    /// It was stopped before its end.
+    /// It was cancelled.
     Stopped,
-    /// Another server has dealt with the time, and tells whoever waits for the outcome.
+    /// Another server has handled the time, and notifies whoever waits for the outcome.
     Elsewhere,
 }
 
-/// What a timetable starts, and what remembers how far it has come.
+/// What a scheduler runs, and where it stores its progress.
 #[async_trait]
 pub trait Job: Send + Sync {
-    /// Runs to the end. Never called twice at the same time.
+    /// Runs to the end. Never called concurrently. `trigger.scheduled_for` is set.
     async fn run(&self, trigger: Trigger) -> JobEnd;
-    /// The run that has just ended will not be tried again: whoever waits for the outcome can be told.
+    /// Called after a run that will not be retried, so that whoever waits for the outcome can be
+    /// notified.
     async fn over(&self);
-    /// Up to which time of the table all is dealt with, over all servers; none where a table has never been kept.
+    /// The time up to which the schedule is handled by any server; `None` if no server has ever
+    /// kept it. May be retried.
     async fn handled(&self) -> Result<Option<Timestamp>>;
-    /// Records that all is dealt with up to a time.
+    /// Records the time up to which the schedule is handled.
     async fn handle(&self, up_to: Timestamp) -> Result<()>;
-    /// Something worth a word has happened.
+    /// Reports an event. Must return at once.
     fn tell(&self, told: Told);
 }
 
-/// What a scheduler tells.
+/// An event of a scheduler.
 #[derive(Debug)]
 pub enum Told {
-    /// When the next run starts; none where there is no time any more, or no timetable.
+    /// The next start of a run; `None` if there is none, or no timetable.
     Next(Option<Timestamp>),
-    /// A time went by without a run: while another one was under way, or while nobody was there and nothing is made up for.
+    /// A time passed without a run: another run was under way, or no server was running and nothing
+    /// is caught up.
     Skipped(Timestamp),
-    /// The run that began will be tried again at this time.
+    /// The run will be retried at this time.
     Again(Timestamp),
-    /// What was handled cannot be read or written; it is tried again.
+    /// The handled time cannot be read or written; reading is retried.
     Unreachable(Error),
 }
 
-/// Time, as far as a scheduler needs it.
+/// The clock of a scheduler.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// The moment.
+    /// The present time.
     fn now(&self) -> Timestamp;
-    /// Waits about that long.
+    /// Waits about that long; may return late.
     async fn sleep(&self, time: Duration);
 }
 
-/// Keeps the timetable, which may change meanwhile, until `stop` is set; a run under way is the job's to stop.
+/// Keeps the timetable, which may change meanwhile, until `stop` is set. Then it returns at once
+/// and drops the future of a run in progress, which the job has to stop itself.
 pub async fn keep(
     timetable: watch::Receiver<Option<Timetable>>,
     job: &dyn Job,
@@ -120,6 +133,8 @@ struct Keeper<'a> {
 }
 
 impl Keeper<'_> {
+    /// The main loop. `seen` is the time up to which times are settled, `kept` the timetable that
+    /// it refers to. Returns if the sender of timetables is dropped.
     async fn keep(&self, mut present: watch::Receiver<Option<Timetable>>) {
         let mut seen = None;
         let mut kept: Option<Timetable> = None;
@@ -134,7 +149,7 @@ impl Keeper<'_> {
             };
             let since = match seen {
                 Some(since) if kept.as_ref() == Some(&timetable) => since,
-                // What a table would have said before it was there counts for nothing.
+                // Times that a changed timetable has before it was set do not count.
                 Some(_) => self.clock.now(),
                 None => self.begin(&timetable).await,
             };
@@ -146,12 +161,13 @@ impl Keeper<'_> {
                 biased;
                 changed = present.changed() => match (changed, next) {
                     (Err(_), _) => return,
+                    // A change at the very moment of a start must not lose that start.
                     (Ok(()), Some(next)) if next <= self.clock.now() => next,
                     (Ok(()), _) => continue,
                 },
                 came = self.comes(next) => came,
             };
-            // A machine that slept has several times behind it: the last one stands for all.
+            // After a suspend several times may have passed; the last one stands for all.
             let now = self.clock.now();
             let due = timetable.cron.last_between(since, now, &timetable.zone).unwrap_or(came);
             let late = Duration::try_from(now.duration_since(due)).unwrap_or_default() > LATE;
@@ -165,7 +181,8 @@ impl Keeper<'_> {
         }
     }
 
-    /// Waits for a moment; for ever where there is none.
+    /// Waits until the given time; forever if there is none. Sleeps in short pieces, so that it
+    /// follows changes of the clock.
     async fn comes(&self, next: Option<Timestamp>) -> Timestamp {
         let Some(next) = next else { return std::future::pending().await };
         loop {
@@ -177,7 +194,8 @@ impl Keeper<'_> {
         }
     }
 
-    /// Deals with what went by while nobody was there. Returns the moment from which on times count.
+    /// Handles the times that passed while no server was running, at the start of the scheduler.
+    /// Retries until the handled time can be read. Returns the time after which times count.
     async fn begin(&self, timetable: &Timetable) -> Timestamp {
         let handled = loop {
             match self.job.handled().await {
@@ -196,7 +214,8 @@ impl Keeper<'_> {
                 now
             }
             None => {
-                // From now on, times that go by while nobody is there are missed ones.
+                // Recorded at the first start ever, so that later gaps are recognized as missed
+                // times.
                 if handled.is_none() {
                     self.handle(now).await;
                 }
@@ -205,9 +224,10 @@ impl Keeper<'_> {
         }
     }
 
-    /// Runs, and again where that may help, but not beyond the next time. Returns the moment up to which times are dealt with.
+    /// Runs for the time `due` and retries transient failures, but not beyond the next time of the
+    /// schedule. Returns the time up to which times are settled.
     async fn attempt(&self, timetable: &Timetable, kind: TriggerKind, due: Timestamp) -> Timestamp {
-        // Another server that keeps the same timetable may have been quicker.
+        // Another server with the same schedule may have been faster.
         if self.job.handled().await.is_ok_and(|handled| handled.is_some_and(|handled| handled >= due)) {
             return self.clock.now();
         }
@@ -220,12 +240,14 @@ impl Keeper<'_> {
             if matches!(end, JobEnd::Stopped | JobEnd::Elsewhere) {
                 return now;
             }
+            // Times that passed during the run are skipped, because runs never queue up.
             let overtaken = cron.last_between(due, now, zone);
             if let Some(at) = overtaken {
                 self.job.tell(Told::Skipped(at));
             }
             let helps = end == JobEnd::MayPass && trigger.attempt <= timetable.retries && overtaken.is_none();
             let again = now.checked_add(pause).ok().filter(|_| helps);
+            // A retry that would start at or after the next time is left to the run of that time.
             let in_time = |again: &Timestamp| cron.next_after(now, zone).is_none_or(|next| *again < next);
             let Some(again) = again.filter(in_time) else {
                 self.handle(overtaken.unwrap_or(due)).await;
@@ -239,6 +261,7 @@ impl Keeper<'_> {
         }
     }
 
+    /// Records the handled time. An error is only reported: the next handled time covers this one.
     async fn handle(&self, up_to: Timestamp) {
         if let Err(error) = self.job.handle(up_to).await {
             self.job.tell(Told::Unreachable(error));

@@ -1,8 +1,12 @@
-//! One run at a time in a warehouse, across processes and machines.
+//! The lease of a warehouse: one run at a time, across processes and machines.
 //!
-//! A run holds the one row of the table `lease` and a fence, a number that grows with each holder. Each of its transactions ends with
-//! a guard, an update of that row that must touch exactly one: a run that was taken for dead and comes back writes nothing more,
-//! because its fence is an old one. Nothing of a session is needed, so it works through a connection pooler.
+//! The table `lease` has one row. A run holds it together with a fence, a fencing token that grows
+//! with each holder. Each transaction of the run ends with a guard, an update of that row that must
+//! touch exactly one row. A run that was considered dead and comes back therefore writes nothing:
+//! its fence is outdated, and the guard rolls its transaction back. The lease needs no session, so
+//! it works through connection poolers.
+//!
+//! Times are compared in SQL with the warehouse's clock, never with clocks of machines.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,31 +21,32 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ports::warehouse::{QueryLimits, Statement, Warehouse};
 use crate::state::{State, Tables};
 
-/// Seconds without a sign of life after which another run may take over.
+/// Term of a lease in seconds: how long after the last renewal another run may take over.
 const TERM_SECONDS: u32 = 30;
-/// How often a run gives a sign of life.
+/// Interval of renewals, and the timeout of each.
 const SIGN: Duration = Duration::from_secs(8);
-/// How often a run that waits looks again.
+/// Polling interval of a run that waits for the lease.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// A process, told apart from all others of the world.
+/// The identity of a process, unique across machines and reboots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// The machine, as far as process numbers have a meaning: host, boot, namespace.
+    /// The scope within which process ids are unique: host, boot, namespace.
     pub machine: String,
-    /// Name of the machine, for people.
+    /// The host name, for people.
     pub host: String,
-    /// Process number.
+    /// The process id.
     pub process: u32,
-    /// When the process started, in whatever clock the system has for it: tells apart processes of one number.
+    /// When the process started, in any clock of the system. It tells processes apart that got the
+    /// same id one after the other.
     pub started: String,
 }
 
-/// Says of a holder on this machine whether its process is gone. False also where that cannot be known.
+/// Whether the process of a holder on this machine is gone. Must return false if that is unknown.
 pub type IsGone = fn(&Holder) -> bool;
 
-/// The right of one run to change the warehouse. Once all copies are dropped, the next run of this process need not wait for it, even
-/// where it could not be given back.
+/// The right of one run to change the warehouse. When all clones are dropped, the next run of this
+/// process need not wait for the lease, even if the release never reached the warehouse.
 #[derive(Debug, Clone)]
 pub struct Lease {
     run: String,
@@ -50,10 +55,11 @@ pub struct Lease {
     _live: Arc<Live>,
 }
 
-/// Runs of this process that have the lease of some warehouse, or are about to have it.
+/// Ids of the runs of this process that hold a lease or try to take one. A lease that the table
+/// gives to this process is void if its run is not among them.
 static LIVE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// One of them, while this exists.
+/// An entry of [`LIVE`], removed on drop.
 #[derive(Debug)]
 struct Live(String);
 
@@ -75,19 +81,21 @@ impl Drop for Live {
 }
 
 impl Lease {
-    /// Grows with each lease of a warehouse; part of the names of what the run makes.
+    /// The fencing token. It grows with each lease of the warehouse and is part of the names of
+    /// tables that the run creates.
     pub fn fence(&self) -> i64 {
         self.fence
     }
 
-    /// The last statement of a transaction of this run: touches nothing, and so undoes it, once another run has taken over.
+    /// The guard: the last statement of each transaction of this run. It touches no row once
+    /// another run has taken over, and so rolls the transaction back.
     pub fn guard(&self) -> Statement {
         let sql =
             format!("update {} set run = run where name = 'run' and fence = $1 and run = $2", self.table());
         Statement::guard(sql, [Value::Int(self.fence.into()), Value::text(&self.run)])
     }
 
-    /// Gives the lease back, where this run still has it.
+    /// The statement that gives the lease back. Does nothing if another run holds it.
     pub fn release(&self) -> Statement {
         let sql = format!(
             "update {} set run = null, holder = null, expires_at = null where name = 'run' and fence = $1 and run = $2",
@@ -96,6 +104,7 @@ impl Lease {
         Statement::with(sql, [Value::Int(self.fence.into()), Value::text(&self.run)])
     }
 
+    /// The statement that extends the lease by one term; fails as a guard if another run holds it.
     fn renewal(&self) -> Statement {
         let sql = format!(
             "update {} set expires_at = now() + interval '{TERM_SECONDS} seconds' where name = 'run' and fence = $1 and run = $2",
@@ -108,7 +117,9 @@ impl Lease {
         self.tables.table("lease")
     }
 
-    /// Renews the lease until the returned task is dropped. A warehouse that no other process can have needs none of it.
+    /// Starts the renewal of the lease, which lasts until the returned object is dropped. Returns
+    /// `None` if the warehouse is exclusive: nobody else could take the lease, so it does not
+    /// expire.
     pub fn keep(&self, warehouse: Arc<dyn Warehouse>) -> Option<Keeper> {
         if warehouse.is_exclusive() {
             return None;
@@ -117,14 +128,16 @@ impl Lease {
         Some(Keeper(tokio::spawn(async move {
             loop {
                 sleep(SIGN).await;
-                // Where it fails, the guard of the next transaction tells. One that gets no answer is not waited for.
+                // A failure needs no handling here, because the guard of the next transaction
+                // detects a lost lease. The timeout keeps a hanging renewal from delaying the next
+                // one.
                 let _ = timeout(SIGN, warehouse.transact(std::slice::from_ref(&renewal))).await;
             }
         })))
     }
 }
 
-/// Ends the renewal when it is dropped.
+/// The task that renews a lease; dropping it ends the renewal.
 #[derive(Debug)]
 pub struct Keeper(JoinHandle<()>);
 
@@ -134,20 +147,20 @@ impl Drop for Keeper {
     }
 }
 
-/// Who holds a lease.
+/// A lease that is held.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
-    /// The run.
+    /// The id of the run that holds it.
     pub run: String,
-    /// Its process; none where the record cannot be read.
+    /// The process of that run; `None` if the record cannot be parsed.
     pub holder: Option<Holder>,
-    /// Seconds until it may be taken over; negative when that time has come.
+    /// Seconds until it expires; negative if it has expired.
     pub seconds_left: i64,
     fence: i64,
 }
 
 impl State<'_> {
-    /// Who holds the lease now.
+    /// The lease as it is held at present; `None` if it is free.
     pub async fn lease(&self) -> Result<Option<Held>> {
         let sql = format!(
             "select fence, run, holder, cast(floor(extract(epoch from expires_at - now())) as bigint) as left_over from {} \
@@ -168,7 +181,9 @@ impl State<'_> {
         }))
     }
 
-    /// Takes the lease for a run, waiting for another one up to `wait`. `waiting` is told once for whom.
+    /// Takes the lease for a run. Waits up to `wait` while another run holds it, and calls
+    /// `waiting` once with that run. Fails with `RunUnderWay` after that. May be retried after a
+    /// lost connection: a lease that the lost attempt took is recognized.
     pub async fn take_lease(
         &self,
         run: &str,
@@ -183,13 +198,15 @@ impl State<'_> {
         loop {
             let held = self.lease().await?;
             if let Some(own) = held.as_ref().filter(|held| held.run == run) {
-                // Taken by an earlier try, whose answer was lost.
+                // An earlier attempt took it, but the answer to its commit was lost.
                 let (run, tables) = (run.to_owned(), self.tables().clone());
                 return Ok(Lease { run, fence: own.fence, tables, _live: live });
             }
-            // A lease of a process that is surely gone need not run out first.
+            // The holder's process is known to be gone, so its term need not be waited for.
             let gone = held.as_ref().filter(|held| self.is_over(held, holder, is_gone));
             if self.try_lease(run, holder, gone.map_or(-1, |held| held.fence)).await? {
+                // The fence is read back because `transact` returns only the number of touched
+                // rows.
                 let sql = format!(
                     "select fence from {} where name = 'run' and run = $1",
                     self.tables().table("lease")
@@ -200,6 +217,8 @@ impl State<'_> {
                 let (run, tables) = (run.to_owned(), self.tables().clone());
                 return Ok(Lease { run, fence: fence as i64, tables, _live: live });
             }
+            // Nobody held it a moment ago, so another run took or released it in between: look
+            // again.
             let Some(held) = held else { continue };
             if started.elapsed() >= wait {
                 return Err(under_way(&held, self.warehouse().is_exclusive()));
@@ -212,6 +231,9 @@ impl State<'_> {
         }
     }
 
+    /// Whether a held lease is void although its term has not ended: it belongs to a finished run
+    /// of this process, the warehouse is exclusive (then any other process is gone), or its process
+    /// on this machine is gone.
     fn is_over(&self, held: &Held, holder: &Holder, is_gone: IsGone) -> bool {
         match &held.holder {
             Some(other) if other == holder => !Live::is(&held.run),
@@ -221,11 +243,14 @@ impl State<'_> {
         }
     }
 
+    /// Tries once to take the lease, in one statement, so that of several runs only one succeeds.
+    /// `gone` is the fence of a lease known to be void, or -1, which is no fence.
     async fn try_lease(&self, run: &str, holder: &Holder, gone: i64) -> Result<bool> {
         let holder = serde_json::to_string(holder).map_err(|error| {
             Error::new(ErrorKind::Internal, "a holder cannot be written").caused_by(error)
         })?;
-        // Where nobody else can be, a lease is not renewed and does not run out: the process has it until it gives it back.
+        // In an exclusive warehouse leases are not renewed and must not expire while their process
+        // lives.
         let expired = if self.warehouse().is_exclusive() { "" } else { "expires_at < now() or " };
         let sql = format!(
             "update {} set fence = fence + 1, run = $1, holder = $2, taken_at = now(), \
@@ -238,7 +263,8 @@ impl State<'_> {
         Ok(touched == [1])
     }
 
-    /// Gives back what a run may have taken that was stopped while it took it.
+    /// The statement that releases a lease for a run that was cancelled while it tried to take one.
+    /// It needs no fence, which such a run does not know.
     pub(crate) fn abandon_lease(&self, run: &str) -> Statement {
         let lease = self.tables().table("lease");
         let sql = format!(
@@ -248,6 +274,8 @@ impl State<'_> {
     }
 }
 
+/// The error for a run that waited in vain. If the other run has missed two renewals, the hint says
+/// when it can be replaced.
 fn under_way(held: &Held, exclusive: bool) -> Error {
     let who =
         held.holder.as_ref().map(|holder| format!(" (process {} on `{}`)", holder.process, holder.host));

@@ -1,4 +1,7 @@
-//! The versions of a warehouse's state, and the statements that bring it from each to the next. Portable SQL.
+//! The versions of the state's tables, and the statements that migrate from each version to the
+//! next. Portable SQL.
+//!
+//! Migrations only add tables and columns, so that reading code can treat absent columns as NULL.
 
 use millrace_core::name::Ident;
 use millrace_core::value::Value;
@@ -7,13 +10,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ports::warehouse::{QueryLimits, Statement};
 use crate::state::State;
 
-/// The version that this program writes.
+/// The version that this program reads and writes.
 pub const STATE_VERSION: i128 = 7;
 
-/// The first version whose runs have the fence of their lease on record.
+/// The first version in which the records of runs have the fence of their lease.
 pub(crate) const FENCED_RUNS: i128 = 7;
 
-/// The statements that bring the state from each version to the next; the first from nothing. `{s}` is the schema.
+/// The statements that migrate from version N to N + 1, by N; version 0 is an empty warehouse.
+/// `{s}` stands for the schema.
 const MIGRATIONS: [&[&str]; STATE_VERSION as usize] = [
     &[
         "create schema if not exists {s}",
@@ -31,55 +35,60 @@ const MIGRATIONS: [&[&str]; STATE_VERSION as usize] = [
          published_at timestamptz not null, fingerprint varchar not null, record varchar not null)",
     ],
     &[
-        // One row, which a run holds while it may change the warehouse; see `state/lease.rs`.
+        // One row, which a run holds while it changes the warehouse; see `state/lease.rs`.
         "create table {s}.lease (name varchar not null primary key, fence bigint not null, run varchar, holder varchar, \
          taken_at timestamptz, expires_at timestamptz)",
         "insert into {s}.lease values ('run', 0, null, null, null, null)",
-        // Which schemas the state speaks of; see `State::claim`.
+        // The schemas that the state describes; see `State::claim`.
         "create table {s}.owner (raw_schema varchar not null, build_schema varchar not null, publish_schema varchar not null)",
         "alter table {s}.runs add column scheduled_for timestamptz",
     ],
     &[
-        // One row, once a server has kept the schedule: up to when its times are dealt with.
+        // One row, once a server has run a schedule: the time up to which it is handled.
         "create table {s}.schedule (name varchar not null primary key, handled_at timestamptz not null)",
     ],
     &[
-        // The raw table's columns, by which a later load is merged; see `load/merge.rs`.
+        // The raw table's columns, which later loads are merged by; see `load/merge.rs`.
         "alter table {s}.streams add column table_columns varchar",
-        // Whose schemas they are; see `State::claim`.
+        // The project that owns the schemas; see `State::claim`.
         "alter table {s}.owner add column project varchar",
     ],
     &[
-        // The last comparison of a stream's keys with its source's; see `load/reconcile/deletes.rs`.
+        // The last comparison of a stream's keys with those of its source; see
+        // `load/reconcile/deletes.rs`.
         "create table {s}.key_comparisons (source varchar not null, stream varchar not null, compared_at timestamptz not null, \
          run varchar not null, removed bigint not null, missing bigint not null, primary key (source, stream))",
     ],
     &[
-        // Loads that were committed in parts and have not come to their end; see `state/unfinished.rs`.
+        // Loads that are committed in parts and are not complete; see `state/unfinished.rs`.
         "create table {s}.unfinished (source varchar not null, stream varchar not null, raw_schema varchar not null, \
          raw_table varchar not null, spec varchar not null, position varchar not null, row_count bigint not null, \
          quarantined bigint not null, table_columns varchar not null, runs varchar not null, moments bigint not null, \
          loaded_at timestamptz not null, primary key (source, stream))",
-        // How many moments the rows of a raw table are of; none stands for one.
+        // At how many points in time the rows were read; NULL stands for 1.
         "alter table {s}.streams add column moments bigint",
     ],
     &[
-        // The fence of the lease under which a run was recorded: it grows with each run, whatever clocks say. None of earlier versions' runs.
+        // The fence of the lease of the run, by which runs are ordered without clocks; NULL for
+        // runs of earlier versions.
         "alter table {s}.runs add column fence bigint",
-        // Rows of the stream in quarantine after its last load, with which those after the next one are compared; none where an
-        // earlier version loaded it.
+        // The stream's rows in quarantine after its last load, for comparison with the next load;
+        // NULL if an earlier version loaded it.
         "alter table {s}.streams add column quarantined bigint",
-        // The digest of the key of a row in quarantine, where its text has one: the row ends when one of its key is loaded. See `load/resolved.rs`.
+        // The digest of the key of a row in quarantine, if its text has one. The row leaves
+        // quarantine when a row with that key is loaded; see `load/resolved.rs`.
         "alter table {s}.quarantine add column key_sha256 varchar",
-        // The data version since which a stream is not in the project any more; none of one that is. See `run/removed_streams.rs`.
+        // The data version since which the project lacks the stream; NULL if it has it. See
+        // `run/removed_streams.rs`.
         "alter table {s}.streams add column removed_in bigint",
-        // Rows that a comparison of keys would have removed, and did not because they were too many; see `load/reconcile/deletes.rs`.
+        // Rows that a comparison of keys did not remove because they were too many; see
+        // `load/reconcile/deletes.rs`.
         "alter table {s}.key_comparisons add column withheld bigint",
     ],
 ];
 
 impl State<'_> {
-    /// The version that is there; none in a warehouse that no run has touched.
+    /// The version of the state that is there; `None` if no run has ever used the warehouse.
     pub async fn version(&self) -> Result<Option<i128>> {
         let sql = "select count(*) as n from information_schema.tables where table_schema = $1 and table_name = 'meta'";
         let there = Statement::with(sql, [Value::text(self.schema())]);
@@ -90,9 +99,11 @@ impl State<'_> {
         self.number(&Statement::new(sql)).await
     }
 
-    /// Brings the state to [`STATE_VERSION`]. Refuses one that is newer. Several processes may do it at once: all steps happen in one
-    /// transaction with the version's number, and whoever comes second finds them done.
+    /// Migrates the state to [`STATE_VERSION`]. Fails with `StateTooNew` if the state has a later
+    /// version. Several processes may call it at once: all steps run in one transaction with a
+    /// guard on the version, and the process that loses finds them done.
     pub async fn migrate(&self) -> Result<()> {
+        // The second round usually only confirms that this process or another one has migrated.
         for _ in 0..2 {
             let present = self.version().await?.unwrap_or(0);
             if present > STATE_VERSION {
@@ -111,6 +122,8 @@ impl State<'_> {
             let numbers = [Value::Int(STATE_VERSION), Value::Int(present)];
             let sql = format!("update {schema}.meta set version = $1 where version = $2");
             statements.push(Statement::guard(sql, numbers));
+            // If the version changed in spite of the error, another process has migrated, or this
+            // commit's answer was lost.
             if let Err(error) = self.warehouse().transact(&statements).await
                 && self.version().await?.unwrap_or(0) == present
             {
@@ -122,6 +135,7 @@ impl State<'_> {
         Err(Error::new(ErrorKind::Internal, "the warehouse's state does not come to its version"))
     }
 
+    /// The single integer that a query returns; `None` if it is NULL or there is no row.
     pub(crate) async fn number(&self, statement: &Statement) -> Result<Option<i128>> {
         let rows = self.warehouse().query(statement, QueryLimits::STATE).await?;
         Ok(rows.data.first().and_then(|column| column.first()).and_then(Value::as_int))

@@ -1,4 +1,5 @@
-//! Whose a state and its schemas are: one project's, in one set of schemas. Whoever else came would drop tables that it does not know.
+//! Ownership of a state and its schemas: one project with one set of schemas. A second owner would
+//! drop tables that it does not know.
 
 use millrace_core::name::Ident;
 use millrace_core::project::environment::Schemas;
@@ -11,8 +12,10 @@ use crate::state::State;
 use crate::state::lease::Lease;
 
 impl State<'_> {
-    /// Makes this project, with these schemas, the one that the state belongs to, or finds that it is. Refuses where the state is of
-    /// another project or of other schemas, and where the schemas hold tables of runs that no state of this name knows.
+    /// Claims the state for this project and these schemas, or confirms the claim. Fails with
+    /// `OtherSchemas` if the state belongs to another project or other schemas, and if the schemas
+    /// hold tables of runs that this state does not know. Called at the start of each run, with its
+    /// lease.
     pub async fn claim(&self, project: &str, schemas: &Schemas, lease: &Lease) -> Result<()> {
         let owner = self.tables().table("owner");
         let sql = format!("select raw_schema, build_schema, publish_schema, project from {owner}");
@@ -56,7 +59,7 @@ impl State<'_> {
                 )))
             }
             Some(_) => Ok(()),
-            // An earlier version of this program did not write it down.
+            // The project is not recorded because an earlier version claimed the state.
             None => {
                 let update =
                     Statement::with(format!("update {owner} set project = $1"), [Value::text(project)]);
@@ -65,7 +68,9 @@ impl State<'_> {
         }
     }
 
-    /// Before anything is claimed there can be no table of a run, unless another state speaks of it.
+    /// Refuses schemas with tables of runs before the first claim: they belong to another state. A
+    /// state that has streams or publications without a claim was written by an earlier version and
+    /// is accepted.
     async fn refuse_tables_of_others(&self, schemas: &Schemas) -> Result<()> {
         if !self.streams().await?.is_empty() || !self.publications(1).await?.is_empty() {
             return Ok(());

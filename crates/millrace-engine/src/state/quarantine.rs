@@ -1,4 +1,7 @@
-//! Rows that were set aside, in the warehouse's state: what is wrong now. A row of it ends when it loads, or when what it came from is read again.
+//! The table of quarantined rows. It holds what is wrong at present: a row leaves it when it loads,
+//! or when the place that it came from is read again.
+//!
+//! All functions return statements, which run in the transaction of the load.
 
 use millrace_core::cursor::{Cursor, FileState};
 use millrace_core::name::StreamName;
@@ -10,21 +13,22 @@ use crate::ports::warehouse::Statement;
 use crate::state::Tables;
 use crate::state::quarantine_buffer::{BufferedRow, BufferedRows, QuarantineBuffer};
 
-/// Rows of one statement.
+/// Rows that one statement inserts at most.
 const ROWS: usize = 500;
 
-/// Values of one statement that compares with each of them.
+/// Values that one statement compares with at most.
 const VALUES: usize = 200;
 
-/// How long the text of a row is kept, in microseconds: 30 days. The row itself, its place and its reason stay as long as it is wrong.
+/// How long the text of a row is kept, in microseconds: 30 days. Its place and reason stay as long
+/// as the row is wrong.
 const TEXT_KEPT: i64 = 30 * 24 * 60 * 60 * 1_000_000;
 
-/// What is recorded with each row of a load.
+/// What is recorded with each row of a load, beside the row.
 #[derive(Debug, Clone)]
 pub(crate) struct About {
     pub(crate) stream: StreamName,
     pub(crate) run: String,
-    /// In microseconds since 1970 UTC.
+    /// Time of the load, in microseconds since 1970 UTC.
     pub(crate) now: i64,
     pub(crate) tables: Tables,
 }
@@ -35,7 +39,8 @@ pub(crate) fn replaced(stream: &StreamName, tables: &Tables) -> Statement {
     Statement::with(sql, stream.params())
 }
 
-/// The statement that removes what a load in parts replaces: all of the stream but what those runs have put there.
+/// The statement that removes what a load in parts replaces: all rows of the stream except those
+/// that the given runs, which loaded the earlier parts, have put there.
 pub(crate) fn replaced_but(stream: &StreamName, tables: &Tables, runs: &[String]) -> Statement {
     let places: Vec<String> = (0..runs.len()).map(|run| format!("${}", run + 3)).collect();
     let sql = format!(
@@ -46,7 +51,8 @@ pub(crate) fn replaced_but(stream: &StreamName, tables: &Tables, runs: &[String]
     Statement::with(sql, stream.params().into_iter().chain(runs.iter().map(Value::text)))
 }
 
-/// The statements that remove rows of a stream by what a column says of them.
+/// The statements that remove rows of a stream whose `column` has one of the values, in chunks of
+/// [`VALUES`].
 fn removed(stream: &StreamName, tables: &Tables, column: &str, values: &[&str]) -> Vec<Statement> {
     let of_chunk = |values: &[&str]| {
         let places: Vec<String> = (0..values.len()).map(|at| format!("${}", at + 3)).collect();
@@ -63,13 +69,14 @@ fn removed(stream: &StreamName, tables: &Tables, column: &str, values: &[&str]) 
     values.chunks(VALUES).map(of_chunk).collect()
 }
 
-/// The statements that remove rows whose key was loaded since, or set aside once more.
+/// The statements that remove rows whose key was loaded or quarantined since. `keys` are digests.
 pub(crate) fn resolved(stream: &StreamName, tables: &Tables, keys: &[&str]) -> Vec<Statement> {
     removed(stream, tables, "key_sha256", keys)
 }
 
-/// The statements that remove rows of files that a merged load has read again because they are others than they were. A row that the
-/// warehouse set aside has the stream's name for a file; it goes where all files were read.
+/// The statements that remove rows of files that the load has read again because they had changed
+/// or are unknown. A row that the warehouse quarantined has the stream's name in place of a file;
+/// it is removed if all files were read.
 pub(crate) fn read_again(
     stream: &StreamName,
     tables: &Tables,
@@ -87,7 +94,8 @@ pub(crate) fn read_again(
     let mut read: Vec<&str> =
         now.iter().filter(|file| !is_known(file)).map(|file| file.path.as_str()).collect();
     let name = stream.to_string();
-    // What is merged is read from the first file on that is another one.
+    // A merging load reads all files from the first changed one on, so if that is the first of all,
+    // everything was read.
     let from_the_first = now.first().is_some_and(|file| !is_known(file));
     if from_the_first && (merges || read.len() == now.len()) {
         read.push(&name);
@@ -95,7 +103,8 @@ pub(crate) fn read_again(
     removed(stream, tables, "file", &read)
 }
 
-/// The statement that forgets the texts of rows that were set aside long before `now` (microseconds of UTC).
+/// The statement that deletes the texts of rows quarantined more than [`TEXT_KEPT`] before `now`
+/// (microseconds since 1970 UTC).
 pub(crate) fn without_old_texts(tables: &Tables, now: i64) -> Statement {
     let sql = format!(
         "update {} set raw = null where raw is not null and quarantined_at < $1",
@@ -104,14 +113,16 @@ pub(crate) fn without_old_texts(tables: &Tables, now: i64) -> Statement {
     Statement::with(sql, [Value::TimestampTz(now - TEXT_KEPT)])
 }
 
-/// The statements that record rows. `replaces`: the same rows may be there from an earlier load, also of this run, and go.
+/// The statements that insert the buffered rows. With `replaces`, equal rows (same file and text)
+/// of earlier loads are removed, including those of this run.
 pub(crate) fn recorded(about: About, buffer: QuarantineBuffer, replaces: bool) -> Result<Recording> {
     let replaces = replaces && buffer.len() > 0;
     Ok(Recording { about, rows: buffer.into_rows()?, replaces, pass: Pass::Insert })
 }
 
-/// What comes next. Rows that replace others stand under a name of their own until those are gone, so that both can be told apart in one
-/// statement, however many they are.
+/// The next kind of statement. Rows that replace others are inserted under a temporary run name
+/// until the others are removed. Old and new rows can so be told apart in a single statement,
+/// however many they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pass {
     Insert,
@@ -120,7 +131,8 @@ enum Pass {
     Done,
 }
 
-/// Makes those statements one by one.
+/// The iterator of these statements. It creates them one by one, because all rows together may not
+/// fit into memory.
 #[derive(Debug)]
 pub(crate) struct Recording {
     about: About,
@@ -130,6 +142,7 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
+    /// The next statement, or `None` at the end. An empty insert moves on to the next pass.
     fn step(&mut self) -> Result<Option<Statement>> {
         if self.pass == Pass::Insert {
             let rows = self.rows.next(ROWS)?;
@@ -151,11 +164,13 @@ impl Recording {
         })
     }
 
-    /// Under which run new rows stand until the transaction comes to its end. No run is called so.
+    /// The run name of inserted rows until the transaction's end. The suffix makes it differ from
+    /// every id of a run.
     fn for_now(&self) -> String {
         if self.replaces { format!("{} (new)", self.about.run) } else { self.about.run.clone() }
     }
 
+    /// Deletes earlier rows with the same file and text as the inserted ones.
     fn removal(&self) -> Statement {
         let table = self.about.tables.table("quarantine");
         let sql = format!(
@@ -165,6 +180,7 @@ impl Recording {
         Statement::with(sql, self.about.stream.params().into_iter().chain([Value::Text(self.for_now())]))
     }
 
+    /// Gives the inserted rows the id of their run.
     fn renaming(&self) -> Statement {
         let table = self.about.tables.table("quarantine");
         let sql = format!("update {table} set run = $4 where source = $1 and stream = $2 and run = $3");
@@ -172,7 +188,8 @@ impl Recording {
         Statement::with(sql, self.about.stream.params().into_iter().chain(runs))
     }
 
-    /// All rows stand in one parameter: thousands of them would take the engines longer to plan than the rows to write.
+    /// Inserts rows that travel as JSON in a single parameter. With one parameter per cell,
+    /// planning the statement would take longer than writing the rows.
     fn insertion(&self, rows: &[BufferedRow]) -> Statement {
         let About { stream, now, tables, .. } = &self.about;
         let sql = format!(
@@ -192,7 +209,8 @@ impl Recording {
     }
 }
 
-/// A row as an object without what it lacks. No warehouse keeps the character U+0000 in a text.
+/// A row as a JSON object without absent values. U+0000 is replaced, because not every warehouse
+/// can store it in a text.
 fn cells(row: &BufferedRow) -> Json {
     let texts = [
         ("file", Some(&row.file)),

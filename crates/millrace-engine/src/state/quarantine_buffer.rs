@@ -1,7 +1,10 @@
-//! The rows that a load sets aside, until they are written with its checkpoint.
+//! A buffer for the rows that a load quarantines, until they are written together with its
+//! checkpoint.
 //!
-//! They cannot be written before: the warehouse is busy with the rows that load. So that a load of many bad rows needs no more memory than
-//! one of few, what goes beyond a few megabytes waits in a file that has no name and is gone with the process.
+//! They cannot be written earlier, because the warehouse's transaction is busy with the rows that
+//! load. Beyond [`MEMORY`] bytes the rows go to an unnamed temporary file, which disappears with
+//! the process, so that memory stays bounded however many rows are bad. Format of file and memory:
+//! for each row its length as 8 bytes, little-endian, then its JSON.
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read as _, Seek as _, Write as _};
@@ -12,10 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Bytes that wait in memory at most.
+/// Bytes that are kept in memory at most. Also the bound for the texts of one call of
+/// [`BufferedRows::next`], within one row.
 const MEMORY: usize = 4 * 1024 * 1024;
 
-/// A row as quarantine keeps it.
+/// A row as the quarantine table stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BufferedRow {
     pub(crate) file: String,
@@ -23,15 +27,15 @@ pub(crate) struct BufferedRow {
     pub(crate) column: Option<String>,
     pub(crate) code: QuarantineCode,
     pub(crate) reason: String,
-    /// None where the stream hides it.
+    /// The row's text; `None` if the stream hides it (excluded columns).
     pub(crate) raw: Option<String>,
     pub(crate) raw_sha256: String,
-    /// The digest of its key, where its text has one.
+    /// The digest of its key, if the text contains one.
     pub(crate) key_sha256: Option<String>,
 }
 
 impl BufferedRow {
-    /// Of a row that a source refused.
+    /// From a row that a source or warehouse refused.
     pub(crate) fn of(row: &QuarantinedRow, hide_raw: bool, key_sha256: Option<String>) -> Self {
         Self {
             file: row.file.clone(),
@@ -46,30 +50,31 @@ impl BufferedRow {
     }
 }
 
-/// Rows in the order in which they came.
+/// Quarantined rows in order of arrival.
 #[derive(Debug, Default)]
 pub(crate) struct QuarantineBuffer {
-    /// The last ones, each as JSON behind its length.
+    /// The last rows, encoded.
     memory: Vec<u8>,
-    /// Those before.
+    /// Earlier rows, encoded; `None` as long as memory suffices.
     file: Option<File>,
     rows: u64,
-    /// The first few, to be named where there are too many.
+    /// The first few rows without their texts, to be named in an error if there are too many.
     first: Vec<QuarantinedRow>,
 }
 
 impl QuarantineBuffer {
-    /// How many there are.
+    /// The number of rows.
     pub(crate) fn len(&self) -> u64 {
         self.rows
     }
 
-    /// The first few.
+    /// The first 5 rows at most, without their texts.
     pub(crate) fn first(&self) -> &[QuarantinedRow] {
         &self.first
     }
 
-    /// Adds one. `origin` is the row as it came.
+    /// Appends a row. `origin` is the row as the source sent it. Fails with `Resources` if the
+    /// temporary file cannot be written.
     pub(crate) fn push(&mut self, row: &BufferedRow, origin: &QuarantinedRow) -> Result<()> {
         const NAMED: usize = 5;
         if self.first.len() < NAMED {
@@ -84,6 +89,7 @@ impl QuarantineBuffer {
         if self.memory.len() > MEMORY { self.spill().map_err(|error| unkept(&error)) } else { Ok(()) }
     }
 
+    /// Moves the encoded rows from memory to the file.
     fn spill(&mut self) -> std::io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
@@ -94,7 +100,7 @@ impl QuarantineBuffer {
         Ok(())
     }
 
-    /// To be read, from the first to the last.
+    /// Ends writing, and returns a reader positioned at the first row.
     pub(crate) fn into_rows(self) -> Result<BufferedRows> {
         let mut rows = BufferedRows { file: self.file.map(BufReader::new), memory: Cursor::new(self.memory) };
         rows.rewind()?;
@@ -102,7 +108,7 @@ impl QuarantineBuffer {
     }
 }
 
-/// Reads rows that were set aside.
+/// Reads buffered rows in order: the file first, then the memory.
 #[derive(Debug)]
 pub(crate) struct BufferedRows {
     file: Option<BufReader<File>>,
@@ -110,7 +116,7 @@ pub(crate) struct BufferedRows {
 }
 
 impl BufferedRows {
-    /// Goes back to the first.
+    /// Returns to the first row.
     pub(crate) fn rewind(&mut self) -> Result<()> {
         self.memory.set_position(0);
         match &mut self.file {
@@ -119,7 +125,8 @@ impl BufferedRows {
         }
     }
 
-    /// The next rows, so many at most, and few where their texts are long; empty at the end.
+    /// The next `most` rows at most, fewer if their texts exceed [`MEMORY`] bytes; empty at the
+    /// end.
     pub(crate) fn next(&mut self, most: usize) -> Result<Vec<BufferedRow>> {
         let (mut rows, mut bytes) = (Vec::new(), 0);
         while rows.len() < most
@@ -142,9 +149,10 @@ impl BufferedRows {
     }
 }
 
+/// Decodes one row; returns `None` at the end of the data.
 fn read(from: &mut impl std::io::Read) -> Result<Option<BufferedRow>> {
     let mut length = [0; 8];
-    // At the end there is not one byte more.
+    // One byte first: at the end there is none, whereas a shorter rest would be an error.
     match from.read(&mut length[..1]).map_err(|error| unkept(&error))? {
         0 => return Ok(None),
         _ => from.read_exact(&mut length[1..]).map_err(|error| unkept(&error))?,

@@ -1,4 +1,5 @@
-//! A column of a raw table, as the state keeps it.
+//! A column of a raw table as the state stores it: the link between the source's name and the
+//! warehouse's.
 
 use millrace_core::schema::{Column, DataType};
 use serde::{Deserialize, Serialize};
@@ -10,26 +11,27 @@ pub struct RawColumn {
     pub source: String,
     /// The warehouse's name for it.
     pub name: String,
-    /// Its type, in the words of `types.md`.
+    /// Its logical type, written as in `types.md`.
     #[serde(rename = "type", with = "as_text")]
     pub data_type: DataType,
-    /// Whether it may be NULL.
+    /// Whether it can be NULL.
     pub nullable: bool,
-    /// Whether loads are merged by it.
+    /// Whether it is part of the key by which loads are merged.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub key: bool,
-    /// The fingerprint of the salt under which its values are masked.
+    /// The fingerprint of the salt with which its values are masked; `None` if they are not masked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub masked: Option<String>,
 }
 
 impl RawColumn {
-    /// As the warehouse is told.
+    /// The column as the warehouse knows it.
     pub(crate) fn column(&self) -> Column {
         Column { name: self.name.clone(), data_type: self.data_type, nullable: self.nullable }
     }
 }
 
+/// Stores a type as its text, in the words of `types.md`.
 mod as_text {
     use millrace_core::schema::DataType;
     use serde::de::Error as _;

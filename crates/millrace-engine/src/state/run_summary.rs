@@ -1,4 +1,8 @@
-//! The record of a run.
+//! The record of a run: what `_millrace.runs` stores as JSON, `millrace run --json` prints and
+//! events carry.
+//!
+//! Fields that earlier versions did not write have a serde default, so that their records stay
+//! readable.
 
 use millrace_core::diagnostic::Diagnostic;
 use serde::{Deserialize, Serialize};
@@ -7,24 +11,25 @@ use crate::state::BuiltModel;
 use crate::state::test_result::TestResult;
 use crate::state::trigger::Trigger;
 
-/// How a run ended.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// It is under way, or the process died.
+    /// The run is under way, or its process died.
     Running,
-    /// Published.
+    /// It has published.
     Succeeded,
-    /// Nothing was new; nothing was published.
+    /// Nothing had changed, so nothing was published.
     Unchanged,
-    /// Nothing was published: a data test failed, a source has lost what was there, or something is in the way.
+    /// Nothing was published: a data test failed, a source has lost data, or something prevents the
+    /// publish; see [`HeldBy`].
     Held,
-    /// Something failed; nothing was published.
+    /// An error ended the run, and nothing was published.
     Failed,
 }
 
 impl RunStatus {
-    /// As JSON has it.
+    /// The word in JSON and in the column `status`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -43,19 +48,20 @@ pub struct StreamSummary {
     pub stream: String,
     /// `loaded` or `unchanged`.
     pub status: String,
-    /// Good rows that this run loaded.
+    /// Accepted rows that this run loaded.
     pub rows_loaded: u64,
     /// Rows that this run put into quarantine.
     pub rows_quarantined: u64,
     /// Rows that this run removed, because the source has deleted them.
     #[serde(default)]
     pub rows_removed: u64,
-    /// Rows in the raw table.
+    /// Rows in the raw table after the run.
     pub rows_in_table: u64,
-    /// Of how many moments these are: more than one where a load was gone on with after a run had died.
+    /// At how many points in time these rows were read: more than 1 if a load was resumed after its
+    /// run had died.
     #[serde(default = "one")]
     pub moments: u32,
-    /// How long it took.
+    /// Duration of the load in milliseconds.
     pub duration_ms: u64,
 }
 
@@ -66,19 +72,19 @@ fn one() -> u32 {
 /// A model in the summary of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelSummary {
-    /// Name.
+    /// The model's name.
     pub model: String,
     /// `built` or `unchanged`.
     pub status: String,
-    /// Why it was built.
+    /// Why it was built, or why not.
     pub reason: String,
     /// `table` or `view`.
     pub materialization: String,
-    /// Whether readers see it.
+    /// Whether readers see it in the published schema.
     pub published: bool,
-    /// Rows of a table.
+    /// Number of rows; `None` for a view.
     pub rows: Option<u64>,
-    /// How long it took.
+    /// Duration of the build in milliseconds.
     pub duration_ms: u64,
 }
 
@@ -96,33 +102,34 @@ impl ModelSummary {
     }
 }
 
-/// What went wrong, where something did.
+/// The error that ended a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunError {
     /// Code of the diagnostic.
     pub code: String,
-    /// Its message with causes.
+    /// Its message, with the causes.
     pub message: String,
-    /// What to do.
+    /// What to do about it.
     pub hint: Option<String>,
 }
 
-/// Something that a run told while it ran: columns that have come or gone, a connection that broke, a stream that has shrunk.
+/// A warning of a run: columns that came or went, a connection that broke, a stream that shrank.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunNotice {
     /// Code of the diagnostic.
     pub code: String,
-    /// Its message with causes.
+    /// Its message, with the causes.
     pub message: String,
-    /// What to do.
+    /// What to do about it.
     pub hint: Option<String>,
-    /// `source.stream`, where it is about the rows of one. Records of earlier versions do not say.
+    /// `source.stream`, if it is about the rows of one stream. Always `None` in records of earlier
+    /// versions.
     #[serde(default)]
     pub stream: Option<String>,
 }
 
 impl RunNotice {
-    /// As the record of a run has it.
+    /// Converts a diagnostic.
     pub fn of(diagnostic: &Diagnostic) -> Self {
         Self {
             code: diagnostic.code.as_str().to_owned(),
@@ -133,70 +140,70 @@ impl RunNotice {
     }
 }
 
-/// What keeps a run from being published.
+/// Why a run is held: why its results are not published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum HeldBy {
-    /// Data tests of severity `error` found rows.
+    /// Data tests of severity `error` found failing rows.
     Tests,
-    /// What sources hold is not what may replace what was loaded: a stream has lost its rows, or a column that models read. Nothing was
-    /// built.
+    /// Sources have lost data that may not be replaced silently: a stream has lost its rows, or a
+    /// column that models read. Nothing was built.
     Sources {
-        /// What is wrong, one for each stream.
+        /// The problems, one for each stream.
         problems: Vec<RunNotice>,
     },
-    /// Readers or relations of somebody else are in the way.
+    /// Readers hold locks, or relations of others are in the way.
     Blocked {
-        /// Who or what, one sentence each.
+        /// Who or what: one sentence each.
         what: Vec<String>,
         /// What to do about it.
         hint: String,
     },
-    /// Somebody has rolled back, and not lifted it yet.
+    /// Somebody has rolled back and not lifted the rollback yet.
     Rollback {
-        /// The publication that readers are kept on.
+        /// The publication that readers stay on.
         publication: u64,
     },
 }
 
-/// The record of a run; also what `millrace run --json` prints.
+/// The record of a run. `millrace run --json` prints it, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunSummary {
-    /// Its id: start and a few digits that tell runs of one second apart.
+    /// The run's id: its start time and a few digits that tell runs of the same second apart.
     pub run: String,
-    /// How it ended.
+    /// The state of the run.
     pub status: RunStatus,
-    /// Why it ran.
+    /// What started it.
     #[serde(default)]
     pub trigger: Trigger,
     /// Name of the environment.
     pub environment: String,
-    /// The data version that readers see now; none before the first publish.
+    /// The data version that readers see; `None` before the first publish.
     pub data_version: Option<u64>,
-    /// RFC 3339, UTC.
+    /// When it began: RFC 3339, UTC.
     pub started_at: String,
-    /// RFC 3339, UTC.
+    /// When it ended: RFC 3339, UTC; `None` while it is under way.
     pub finished_at: Option<String>,
-    /// Streams.
+    /// The streams that it loaded or found unchanged.
     pub streams: Vec<StreamSummary>,
-    /// Models.
+    /// The models that it built or found unchanged.
     pub models: Vec<ModelSummary>,
-    /// Data tests that ran.
+    /// The data tests that it ran.
     pub tests: Vec<TestResult>,
-    /// What it told while it ran, in that order, each once.
+    /// The warnings that it gave, in order, each once.
     #[serde(default)]
     pub notices: Vec<RunNotice>,
-    /// For a held run: what holds it.
+    /// Why it is held, if it is.
     #[serde(default)]
     pub held: Option<HeldBy>,
-    /// What went wrong.
+    /// The error that ended it, if one did.
     pub error: Option<RunError>,
-    /// From start to end.
+    /// Duration in milliseconds.
     pub duration_ms: u64,
 }
 
 impl RunSummary {
-    /// Whether any stream has other rows than before the run.
+    /// Whether a stream has other rows than before the run.
     pub fn has_news(&self) -> bool {
         let is_new = |stream: &StreamSummary| {
             let rows = stream.rows_loaded + stream.rows_quarantined + stream.rows_removed;

@@ -1,66 +1,69 @@
-//! What a data test found, as the record of a run keeps it.
+//! The results of data tests, as the record of a run stores them.
+//!
+//! A failed test is stored with its definition, so that its failing rows can be found later even if
+//! the project's files have changed.
 
 use millrace_core::diagnostic::{Span, Spanned};
 use millrace_core::quality::{Check, DataTest, TestSeverity};
 use serde::{Deserialize, Serialize};
 
-/// What a data test found.
+/// The result of a data test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestResult {
-    /// Name: `not_null(fact_orders.client_id)`.
+    /// The test's name: `not_null(fact_orders.client_id)`.
     pub test: String,
-    /// The model.
+    /// The tested model.
     pub model: String,
-    /// What it does when it finds rows.
+    /// What happens if rows fail.
     pub severity: TestSeverity,
-    /// Rows that fail.
+    /// The number of failing rows.
     pub rows: u64,
-    /// The table that was tested.
+    /// The physical table that was tested.
     pub table: String,
-    /// For a test that reads a second table: that one.
+    /// The second physical table, for a test that reads two (`relationships`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_table: Option<String>,
-    /// What was tested, where it found rows: so that they can be told later, whatever the project's files say by then.
+    /// The definition of the test; only present if rows failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tested: Option<Tested>,
 }
 
-/// A data test as a record keeps it.
+/// The definition of a data test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tested {
-    /// The column, or the first one of a combination.
+    /// The tested column, or the first one of a combination.
     pub column: String,
-    /// The others of a combination.
+    /// The other columns of a combination.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with: Vec<String>,
-    /// The condition on the rows that are tested: SQL.
+    /// The test's `where`: a SQL condition that selects the tested rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
-    /// What is asked of it.
+    /// What is tested.
     pub check: TestedFor,
 }
 
-/// What a data test asks of a column, as a record keeps it.
+/// The kind of a data test with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum TestedFor {
-    /// No NULL.
+    /// The column is not NULL.
     NotNull,
-    /// No value twice.
+    /// No value, or no combination of values, occurs twice.
     Unique,
-    /// One of these values.
+    /// The value is one of these.
     AcceptedValues {
-        /// As texts.
+        /// The accepted values as texts.
         values: Vec<String>,
-        /// Whether they are compared as numbers.
+        /// Whether values are compared as numbers.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         numbers: bool,
     },
-    /// A value of another model's column.
+    /// The value occurs in a column of another model.
     Relationships {
         /// The other model.
         to: String,
-        /// Its column.
+        /// The column of the other model.
         field: String,
     },
 }
@@ -87,15 +90,15 @@ impl From<&DataTest> for Tested {
 }
 
 impl TestResult {
-    /// Whether it holds the publish.
+    /// Whether the result holds the publish: rows failed and the severity is `error`.
     pub fn holds(&self) -> bool {
         self.rows > 0 && self.severity == TestSeverity::Error
     }
 
-    /// The data test, where the record says what it was.
+    /// The data test as the project would define it; `None` if the record has no definition.
     pub(crate) fn definition(&self) -> Option<DataTest> {
         let Tested { column, with, filter, check } = self.tested.clone()?;
-        // A record has no place in a file.
+        // The diagnostics of this test have no place in a file.
         let span = Span::new(&"".into(), 0..0);
         let named = |text| Spanned { text, span: span.clone() };
         let check = match check {

@@ -1,7 +1,9 @@
-//! Loads that are committed in parts, and those of them that a run has left before their end.
+//! Loads that are committed in parts and are not complete, because they are under way or their run
+//! died.
 //!
-//! Each part's rows and what is recorded here commit in one transaction. A later run with the same settings and columns goes on with what is
-//! left, within a day; until then the table is kept, and nothing reads it. See ADR 0021.
+//! The rows of each part and its record here commit in one transaction. A later run with the same
+//! settings and columns resumes the load within a day; until then its table is kept, and nothing
+//! reads it. See ADR 0021.
 
 use millrace_core::cursor::Cursor;
 use millrace_core::name::{Relation, StreamName};
@@ -12,39 +14,41 @@ use crate::ports::warehouse::{QueryLimits, Rows, Statement};
 use crate::state::raw_column::RawColumn;
 use crate::state::{State, Tables};
 
-/// A load as far as it has been committed.
+/// The committed part of a load.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unfinished {
-    /// The stream.
+    /// The stream's name.
     pub name: StreamName,
-    /// The raw table, which is no stream's present one yet.
+    /// The raw table. It is not the table of the stream's checkpoint yet.
     pub table: Relation,
-    /// Fingerprint of how it is loaded.
+    /// Fingerprint of the settings with which it is loaded.
     pub spec: String,
-    /// Where the source goes on.
+    /// The mark from which the source resumes.
     pub position: Cursor,
-    /// Rows in the table.
+    /// Committed rows in the table.
     pub rows: u64,
-    /// Rows in quarantine.
+    /// Committed rows in quarantine.
     pub quarantined: u64,
-    /// The table's columns.
+    /// The columns of the table.
     pub columns: Vec<RawColumn>,
-    /// The runs that have loaded it.
+    /// The ids of the runs that have loaded parts of it.
     pub runs: Vec<String>,
-    /// Of how many moments its rows are.
+    /// At how many points in time its rows were read.
     pub moments: u32,
-    /// When its last part was loaded, in microseconds since 1970 UTC.
+    /// When its last part was committed, in microseconds since 1970 UTC.
     pub loaded_at: i64,
 }
 
 impl State<'_> {
-    /// All loads that have not come to their end.
+    /// All loads that are not complete.
     pub(crate) async fn unfinished(&self) -> Result<Vec<Unfinished>> {
         let sql = self.tables().select_unfinished();
         Unfinished::all(&self.warehouse().query(&Statement::new(sql), QueryLimits::STATE).await?)
     }
 }
 
+/// Parses a row of [`Tables::find_unfinished`]. Fails with `Internal` if a JSON text cannot be
+/// read.
 fn of_row(row: &[&Value]) -> Result<Unfinished> {
     let text = |at: usize| row[at].as_str().unwrap_or_default();
     let number = |at: usize| row[at].as_int().unwrap_or_default();
@@ -73,14 +77,16 @@ impl Tables {
         )
     }
 
-    /// The question for the load of a stream that has not come to its end; [`Unfinished::all`] reads the answer.
+    /// The query for the incomplete load of a stream; [`Unfinished::all`] reads the answer.
     pub(crate) fn find_unfinished(&self, stream: &StreamName) -> Statement {
         let sql = format!("{} where source = $1 and stream = $2", self.select_unfinished());
         Statement::with(sql, stream.params())
     }
 
-    /// The statements that record how far a load has come, which had committed so many rows before. Nothing is committed where it has
-    /// others: those of a transaction whose end was not heard of.
+    /// The statements that record a part. `committed` is the number of rows that earlier parts have
+    /// committed, `None` for the first part. For later parts the first statement is a guard on that
+    /// number, so that the transaction fails if the table has other rows, namely those of an
+    /// earlier attempt whose commit was not confirmed.
     pub(crate) fn record_unfinished(
         &self,
         load: &Unfinished,
@@ -114,7 +120,8 @@ impl Tables {
         Ok(vec![before, Statement::with(sql, values)])
     }
 
-    /// The statement by which a load of so many committed rows is no longer unfinished. A guard, as in [`Self::record_unfinished`].
+    /// The statement that ends an incomplete load with `committed` committed rows. A guard, as in
+    /// [`Self::record_unfinished`].
     pub(crate) fn finish_unfinished(&self, stream: &StreamName, committed: u64) -> Statement {
         let sql = format!(
             "delete from {} where source = $1 and stream = $2 and row_count = $3",
@@ -124,7 +131,7 @@ impl Tables {
         Statement::guard(sql, stream.params().into_iter().chain([rows]))
     }
 
-    /// The statement by which a stream has no load that could be gone on with.
+    /// The statement that removes the record of a stream's incomplete load, if there is one.
     pub(crate) fn forget_unfinished(&self, stream: &StreamName) -> Statement {
         let sql = format!("delete from {} where source = $1 and stream = $2", self.table("unfinished"));
         Statement::with(sql, stream.params())
@@ -132,14 +139,15 @@ impl Tables {
 }
 
 impl Unfinished {
-    /// Those in an answer.
+    /// Parses the answer to [`Tables::find_unfinished`].
     pub(crate) fn all(rows: &Rows) -> Result<Vec<Self>> {
         (0..rows.len()).map(|row| of_row(&rows.row(row))).collect()
     }
 
-    /// The statements that remove the record, and what the load has put into quarantine.
+    /// The statements that remove the record, and the rows that the load has put into quarantine.
     pub(crate) fn forgotten(&self, tables: &Tables) -> [Statement; 2] {
-        // A run may have put rows of a load there that came to its end.
+        // A run of this load may also have completed another load of the stream; the rows of that
+        // one stay.
         let (quarantine, streams) = (tables.table("quarantine"), tables.table("streams"));
         let places: Vec<String> = (0..self.runs.len()).map(|run| format!("${}", run + 3)).collect();
         let sql = format!(

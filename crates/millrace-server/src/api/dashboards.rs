@@ -30,7 +30,8 @@ pub(crate) async fn dashboard(
         Some(snapshot) => Asker { state: &state, snapshot, view }.shapes().await.ok(),
         None => None,
     };
-    // What is not published yet, or not with these columns, has no types; the page is drawn all the same, and its tiles say why.
+    // Without a publication, or if it lacks the columns, the types are unknown. The page is drawn
+    // with guessed types, and its tiles report the error.
     let shapes = known.unwrap_or_else(|| Arc::new(guessed_shapes(view)));
     Ok(Json(document(&subject, &shapes)))
 }

@@ -1,4 +1,4 @@
-//! `POST /dashboards/{name}/data`
+//! `POST /dashboards/{name}/data`: the data of a page as newline-delimited JSON.
 
 use std::convert::Infallible;
 
@@ -41,7 +41,8 @@ pub(crate) async fn data(
     Ok(response)
 }
 
-/// A line. Wire types always serialize; were one not to, the page would find the answer incomplete rather than wrong.
+/// A line of the answer. Wire types always serialize. If one did not, the page would see an
+/// incomplete answer and not a wrong one.
 fn written(line: &DataLine) -> Vec<u8> {
     let mut text = serde_json::to_vec(line).unwrap_or_default();
     text.push(b'\n');

@@ -1,4 +1,6 @@
-//! `GET /runs/{run}/failures`
+//! `GET /runs/{run}/failures`: rows that a data test of a run has found.
+//!
+//! The rows are read from the tables of the held run, which are dropped when the next run begins.
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -17,7 +19,7 @@ use crate::wire::error::ErrorBody;
 use crate::wire::run::{FailureColumn, Failures};
 use crate::wire::value::Shape;
 
-/// A look, not an export: whoever wants them all has SQL.
+/// Largest `limit`. The endpoint shows samples; all rows can be had with SQL.
 const MOST_ROWS: usize = 100;
 
 #[derive(Deserialize)]
@@ -68,6 +70,7 @@ pub(crate) async fn failures(
     }
 }
 
+/// Builds the answer; `rows` has all columns of the model.
 fn answer(run: &str, result: &TestResult, column: String, rows: &Rows) -> Failures {
     let shapes: Vec<Shape> = rows.columns.iter().map(|column| Shape::of(column.data_type)).collect();
     let named = rows.columns.iter().zip(&shapes);

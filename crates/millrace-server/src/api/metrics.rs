@@ -1,4 +1,4 @@
-//! `POST /metrics/query`
+//! `POST /metrics/query`: an ad-hoc query over one semantic view.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -45,6 +45,7 @@ pub(crate) async fn query(
         limit: Some(request.limit),
         ..total.clone()
     };
+    // The total is a query of its own: metrics such as ratios do not add up over the rows.
     let told = asker.ask(&rows).await?;
     let total = asker.ask(&total).await?;
     Ok(Json(MetricAnswer {
@@ -55,6 +56,8 @@ pub(crate) async fn query(
     }))
 }
 
+/// Resolves a range to days. Returns `None` without a range, and for a relative range if no row has
+/// a date.
 async fn days(asker: &Asker<'_>, range: Option<TimeRange>) -> Result<Option<Days>> {
     Ok(match range {
         None => None,

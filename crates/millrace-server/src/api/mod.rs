@@ -1,4 +1,8 @@
-//! The endpoints, one file a resource.
+//! The endpoints of the HTTP API, one file for each resource.
+//!
+//! A handler decodes its input itself, so that every mistake becomes a [`Failure`] with a code and
+//! a hint instead of a plain-text rejection. The doc comment of a handler becomes its text in the
+//! OpenAPI document.
 
 pub(crate) mod dashboards;
 pub(crate) mod data;
@@ -19,7 +23,8 @@ use millrace_core::code::Code;
 
 use crate::failure::{Failure, Result};
 
-/// The body, or why it could not be read.
+/// The request body. Fails with 413 if it exceeds the limit of 64 KiB, and with 400 if the
+/// connection broke.
 fn whole(body: std::result::Result<Bytes, BytesRejection>) -> Result<Bytes> {
     body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Failure::new(Code::BadQuery, "the body is larger than 64 KiB")
@@ -28,7 +33,7 @@ fn whole(body: std::result::Result<Bytes, BytesRejection>) -> Result<Bytes> {
     })
 }
 
-/// A number from 1 to `most`. The name of the parameter is `limit` everywhere.
+/// Validates a `limit` parameter: refuses a number outside of 1 to `most`.
 fn up_to(most: usize, limit: usize) -> Result<usize> {
     if (1..=most).contains(&limit) {
         return Ok(limit);
@@ -36,7 +41,7 @@ fn up_to(most: usize, limit: usize) -> Result<usize> {
     Err(Failure::new(Code::WrongValue, format!("`limit` is no number from 1 to {most}")))
 }
 
-/// The name in a path. One that is no text is nobody's.
+/// The dashboard's name in a path. A path segment that is not UTF-8 names no dashboard.
 fn named(path: std::result::Result<Path<String>, PathRejection>) -> Result<String> {
     path.map(|Path(name)| name)
         .map_err(|_| Failure::new(Code::UnknownRef, "there is no dashboard of this name"))

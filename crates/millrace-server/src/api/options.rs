@@ -1,4 +1,4 @@
-//! `GET /dashboards/{name}/options`
+//! `GET /dashboards/{name}/options`: searches the values of one filter.
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -16,7 +16,7 @@ use crate::state::AppState;
 use crate::wire::error::ErrorBody;
 use crate::wire::page::FilterOptions;
 
-/// Letters of a text to look for; nobody types more.
+/// Largest length of the search text in characters.
 const MOST_LETTERS: usize = 200;
 
 #[derive(Deserialize)]
@@ -57,6 +57,7 @@ pub(crate) async fn options(
     }
     let snapshot = state.snapshot().await?;
     match look(&state, &subject, &params, &snapshot).await {
+        // A publish has dropped the tables meanwhile: tries once more over the newest publication.
         Err(failure) if is_retired(&state, &snapshot, &failure).await => {
             look(&state, &subject, &params, &state.snapshot().await?).await
         }
@@ -65,6 +66,7 @@ pub(crate) async fn options(
     .map(Json)
 }
 
+/// Reads the values over one publication; an empty search text matches all of them.
 async fn look(
     state: &AppState,
     subject: &Subject,

@@ -1,4 +1,4 @@
-//! `GET /project`
+//! `GET /project`: what the start page and the banner show.
 
 use axum::Json;
 use axum::extract::State;
@@ -25,7 +25,8 @@ use crate::wire::run::Run;
 ))]
 pub(crate) async fn project(State(state): State<AppState>) -> Result<Json<Project>> {
     let snapshot = state.latest().await?;
-    // One run at a time: at most the newest is under way.
+    // Runs exclude each other, so at most the newest is in progress and the one before it has
+    // ended.
     let runs = newest(&state, 2).await?;
     let ended = runs.iter().find(|run| run.status != RunStatus::Running);
     let quarantine =
@@ -60,7 +61,7 @@ pub(crate) async fn project(State(state): State<AppState>) -> Result<Json<Projec
     }))
 }
 
-/// What is said of sources and their streams.
+/// The sources that have a description or streams with one.
 fn sources(compiled: &Compiled) -> Vec<Source> {
     let streams = |name: &str| {
         let own = compiled.catalog.streams.values().filter(|stream| stream.name.source == name);
@@ -78,6 +79,7 @@ fn sources(compiled: &Compiled) -> Vec<Source> {
     all.filter(|source| source.description.is_some() || !source.streams.is_empty()).collect()
 }
 
+/// The project's schedule, with the time of the next run if this server keeps the schedule.
 fn schedule_of(state: &AppState, schedule: &ProjectSchedule) -> Schedule {
     Schedule {
         cron: schedule.cron.to_string(),
@@ -86,6 +88,7 @@ fn schedule_of(state: &AppState, schedule: &ProjectSchedule) -> Schedule {
     }
 }
 
+/// The rollback that keeps readers on an earlier publication; returns `None` if none is in force.
 fn rollback(snapshot: &Snapshot) -> Option<Rollback> {
     Some(Rollback {
         data_version: snapshot.version,

@@ -1,4 +1,4 @@
-//! `GET /quarantine`
+//! `GET /quarantine`: rows that could not be loaded.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -14,6 +14,7 @@ use crate::wire::error::ErrorBody;
 use crate::wire::project::{QuarantineStream, QuarantineSummary};
 use crate::wire::quarantine::{Quarantine, QuarantineRow};
 
+/// Largest `limit`.
 const MOST_ROWS: usize = 10_000;
 
 #[derive(Deserialize)]
@@ -32,6 +33,7 @@ pub(crate) async fn quarantine(
     State(state): State<AppState>,
     params: Result<Query<Params>, QueryRejection>,
 ) -> Result<Json<Quarantine>> {
+    // A `limit` that is not a number becomes 0, which is refused like any other wrong limit.
     let limit = up_to(MOST_ROWS, params.map_or(Some(0), |Query(params)| params.limit).unwrap_or(100))?;
     if !state.has_state().await? {
         return Ok(Json(Quarantine::default()));
@@ -47,6 +49,7 @@ pub(crate) async fn quarantine(
     Ok(Json(Quarantine { total, rows }))
 }
 
+/// Decodes one row of the statement above, by the position of its columns.
 fn row(values: &[&Value]) -> QuarantineRow {
     let text = |at: usize| values.get(at).and_then(|value| value.as_str()).map(str::to_owned);
     let told = |at: usize| text(at).unwrap_or_default();
@@ -65,7 +68,7 @@ fn row(values: &[&Value]) -> QuarantineRow {
     }
 }
 
-/// How many rows of which streams are there. Only where the warehouse has state.
+/// Counts the quarantined rows by stream. The warehouse must have state tables.
 pub(crate) async fn summary(state: &AppState) -> Result<QuarantineSummary> {
     let table = state.warehouse_state().tables().table("quarantine");
     let sql = format!("select source, stream, count(*) as n from {table} group by 1, 2 order by 1, 2");

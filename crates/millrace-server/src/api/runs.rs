@@ -1,4 +1,7 @@
-//! `GET /runs` and `GET /runs/{run}`
+//! `GET /runs` and `GET /runs/{run}`: the records of runs.
+//!
+//! The process of a run may die before it records the end. If no run can be in progress, such a run
+//! is shown as failed; the next run corrects the record itself.
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -13,6 +16,7 @@ use crate::state::AppState;
 use crate::wire::error::ErrorBody;
 use crate::wire::run::{Run, RunDetails, Runs};
 
+/// Largest `limit`.
 const MOST_RUNS: usize = 1_000;
 
 #[derive(Deserialize)]
@@ -31,6 +35,7 @@ pub(crate) async fn runs(
     State(state): State<AppState>,
     params: Result<Query<Params>, QueryRejection>,
 ) -> Result<Json<Runs>> {
+    // A `limit` that is not a number becomes 0, which is refused like any other wrong limit.
     let limit = up_to(MOST_RUNS, params.map_or(Some(0), |Query(params)| params.limit).unwrap_or(50))?;
     let runs = newest(&state, limit).await?.iter().map(Run::from).collect();
     Ok(Json(Runs { runs }))
@@ -50,11 +55,12 @@ pub(crate) async fn run(
     Ok(Json(RunDetails::from(&recorded(&state, path).await?)))
 }
 
-/// The newest runs. One whose record this program cannot read counts as none.
+/// The newest runs, newest first. Skips records that this version of the program cannot read.
 pub(super) async fn newest(state: &AppState, limit: usize) -> Result<Vec<RunSummary>> {
     if !state.has_state().await? {
         return Ok(Vec::new());
     }
+    // Before and after the read: a run that began in between must not be shown as failed.
     let idle = is_idle(state);
     let runs = state.warehouse_state().runs(limit).await?;
     let idle = idle && is_idle(state);
@@ -62,12 +68,13 @@ pub(super) async fn newest(state: &AppState, limit: usize) -> Result<Vec<RunSumm
     Ok(runs.map(|run| told(run, idle)).collect())
 }
 
-/// Whether no run is under way, nor can be anywhere else.
+/// Whether no run is in progress: none in this server, and no other process can have the warehouse
+/// open.
 fn is_idle(state: &AppState) -> bool {
     state.warehouse().is_exclusive() && state.runs().under_way().is_none()
 }
 
-/// Of a run whose process died nobody has written how it ended; the next run will.
+/// Corrects the status of a run whose process died: still recorded as running although none is.
 fn told(mut run: RunSummary, idle: bool) -> RunSummary {
     if idle && run.status == RunStatus::Running {
         run.status = RunStatus::Failed;
@@ -75,7 +82,7 @@ fn told(mut run: RunSummary, idle: bool) -> RunSummary {
     run
 }
 
-/// The record of the run that a path names.
+/// The record of the run that a path names. Fails with `unknown-ref` if there is none.
 pub(super) async fn recorded(
     state: &AppState,
     path: Result<Path<String>, PathRejection>,

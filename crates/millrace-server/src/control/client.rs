@@ -1,4 +1,7 @@
-//! The command line's end. A connection for each request; dropping the answer closes it.
+//! The client of the control interface, as the command line uses it.
+//!
+//! Each request opens a connection of its own; dropping the answer closes it. The server takes a
+//! closed connection as the cancellation of a followed run.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +23,7 @@ use tokio::net::TcpStream;
 use super::wire::{CancelRequest, Failed, Hello, RemoteEnd, RollbackAsked, RunAsked, RunLine};
 use crate::runs::RollbackRequest;
 
-/// A server's control interface, seen from another process. Holds the token: no Debug.
+/// A client of one server. Holds the token: does not implement `Debug`.
 #[derive(Clone)]
 pub struct Client {
     address: SocketAddr,
@@ -29,7 +32,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Of the server with that process number, for messages. Connects to nothing yet.
+    /// A client for the server at `address`. `process` is its process number, for messages. Does
+    /// not connect yet.
     pub fn new(address: SocketAddr, token: &str, process: u32) -> Self {
         Self { address, token: token.into(), process }
     }
@@ -39,12 +43,13 @@ impl Client {
         self.process
     }
 
-    /// Who answers.
+    /// Asks which server answers at the address.
     pub async fn hello(&self) -> Result<Hello> {
         self.ask(Method::GET, "hello", &()).await
     }
 
-    /// Starts a run.
+    /// Requests a run. Returns when the server has given it a ticket; the run may still wait for
+    /// its turn.
     pub async fn run(&self, asked: &RunAsked) -> Result<RemoteRun> {
         let body = self.send(Method::POST, "runs", asked).await?;
         let mut run = RemoteRun { client: self.clone(), body, read: Vec::new(), ticket: 0 };
@@ -54,17 +59,18 @@ impl Client {
         }
     }
 
-    /// Brings an earlier publication back, or lets runs publish again.
+    /// Restores an earlier publication or lifts a rollback; returns the publication that readers
+    /// see.
     pub async fn rollback(&self, request: &RollbackRequest) -> Result<Publication> {
         self.ask(Method::POST, "rollback", &RollbackAsked::from(request)).await
     }
 
-    /// Tells the server that somebody else has published, from the same project.
+    /// Tells the server that another process has published from the same project.
     pub async fn published(&self) -> Result<()> {
         self.ask(Method::POST, "published", &()).await
     }
 
-    /// Asks, and reads the whole answer.
+    /// Sends a request and decodes the whole answer.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -76,7 +82,8 @@ impl Client {
         serde_json::from_slice(&bytes).map_err(|error| self.nonsense(error))
     }
 
-    /// Asks, and returns the body of an answer that is a success.
+    /// Sends a request and returns the body of a successful answer. Status 422 carries the server's
+    /// error; any other status means that the two ends do not match.
     async fn send(&self, method: Method, path: &str, body: &(impl Serialize + Sync)) -> Result<Incoming> {
         let json = serde_json::to_vec(body).map_err(|error| self.nonsense(error))?;
         let request = Request::builder()
@@ -90,7 +97,8 @@ impl Client {
         let stream = TcpStream::connect(self.address).await.map_err(|error| self.gone(&error))?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.gone(&error))?;
-        // Ends with the sender and the answer's body.
+        // The task drives the connection. It ends when the sender and the answer's body are
+        // dropped.
         tokio::spawn(connection);
         let answer = sender.send_request(request).await.map_err(|error| self.gone(&error))?;
         match answer.status() {
@@ -105,7 +113,7 @@ impl Client {
         }
     }
 
-    /// The server cannot be reached any more.
+    /// The error if the server cannot be reached or closes the connection.
     fn gone(&self, error: &dyn std::fmt::Display) -> Error {
         let message = format!("the server (process {}) does not answer", self.process);
         Error::new(ErrorKind::WarehouseUnreachable, message)
@@ -113,6 +121,7 @@ impl Client {
             .hint("It may have ended just now: try again.")
     }
 
+    /// The error if the server's answer does not follow the protocol.
     fn nonsense(&self, what: impl std::fmt::Display) -> Error {
         let message =
             format!("the server (process {}) and this program do not understand each other", self.process);
@@ -120,22 +129,24 @@ impl Client {
     }
 }
 
-/// A run in the server. Dropping it cancels the run.
+/// A run in the server. Dropping it closes the connection, which cancels the run.
 pub struct RemoteRun {
     client: Client,
     body: Incoming,
+    /// Bytes that were received and not decoded yet.
     read: Vec<u8>,
     ticket: u64,
 }
 
 impl RemoteRun {
-    /// What is needed to cancel it while it is being followed.
+    /// A future that cancels the run while [`RemoteRun::follow`] holds the value. It resolves to
+    /// false if the run has ended already.
     pub fn canceller(&self) -> impl Future<Output = Result<bool>> + Send + 'static {
         let (client, ticket) = (self.client.clone(), self.ticket);
         async move { client.ask(Method::POST, "runs/cancel", &CancelRequest { ticket }).await }
     }
 
-    /// Passes events on until the run has ended.
+    /// Passes events to `observer` until the run has ended.
     pub async fn follow(mut self, observer: &Observer) -> Result<RemoteEnd> {
         loop {
             match self.line().await?.event().map_err(|line| *line) {
@@ -146,6 +157,7 @@ impl RemoteRun {
         }
     }
 
+    /// Reads the next line; fails if the connection is closed before the line is complete.
     async fn line(&mut self) -> Result<RunLine> {
         loop {
             if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {

@@ -1,4 +1,5 @@
-//! Values as JSON without a loss: `null`, `true`, and for all else a text whose first letter says what follows.
+//! Lossless encoding of warehouse values in JSON: `null`, `true` and `false` as they are, and
+//! everything else as a string whose first letter names the type.
 //!
 //! | value | text |
 //! |---|---|
@@ -16,7 +17,7 @@ use millrace_core::value::{Decimal, Value};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A value on the wire.
+/// A value in this encoding.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Exact(pub(super) Value);
 
@@ -45,6 +46,7 @@ impl Serialize for Exact {
     }
 }
 
+/// The JSON forms that a value can have.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Written<'a> {
@@ -60,12 +62,14 @@ impl<'de> Deserialize<'de> for Exact {
             Written::Bool(b) => Some(Value::Bool(b)),
             Written::Text(text) => value(&text),
         };
-        // The text itself may be a cell, so the message does not quote it.
+        // The text may be a cell value, so the message must not quote it.
         value.map(Self).ok_or_else(|| D::Error::custom("a value is written in no known way"))
     }
 }
 
+/// Decodes a string by its first letter; returns `None` if it is not in this encoding.
 fn value(text: &str) -> Option<Value> {
+    // Also refuses an empty string, and a first character of several bytes.
     let rest = text.get(1..)?;
     Some(match text.as_bytes()[0] {
         b'i' => Value::Int(rest.parse().ok()?),
@@ -99,7 +103,7 @@ mod tests {
         back
     }
 
-    /// The digits of a decimal and the bits of a float too, which `==` does not tell apart.
+    /// Compares also the scale of decimals and the bits of floats, which `==` ignores.
     fn same(a: &Value, b: &Value) -> bool {
         match (a, b) {
             (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),

@@ -1,8 +1,10 @@
-//! The control interface: how the command line talks to the server that owns a warehouse's file.
+//! The control interface: how the command line uses the server that owns a warehouse's file.
 //!
-//! It has a listener of its own on this machine's loopback address, never the public one, and a token that only the owner of the
-//! project's folder can read. Both ends are the same version of the program, so the format is nobody's contract: [`PROTOCOL`] and
-//! the version must be equal, or the client refuses.
+//! It is JSON over HTTP on a listener of its own, bound to the loopback address and never to the
+//! public one. A request needs a token that only the owner of the project's folder can read. Both
+//! ends are the same version of the program, so the format is not a public contract: the binary
+//! compares [`PROTOCOL`] and the version before it talks to a server, and refuses if either
+//! differs.
 
 mod client;
 mod exact;
@@ -16,5 +18,5 @@ pub use remote::RemoteWarehouse;
 pub use router::{Control, router, serve};
 pub use wire::{Hello, RemoteEnd, RunAsked};
 
-/// Grows with each change of what the two ends say to each other.
+/// Version of the control interface; incremented with each change of its messages.
 pub const PROTOCOL: u32 = 1;

@@ -1,4 +1,4 @@
-//! A warehouse that another process has, for those who only read it.
+//! Read-only access to a warehouse that another process has open.
 
 use std::sync::Arc;
 
@@ -16,19 +16,21 @@ use millrace_engine::ports::warehouse::{
 use super::client::Client;
 use super::wire::{DescribeRequest, QueryAnswer, QueryRequest, VersionAnswer, WireColumn};
 
-/// The warehouse of a server. What changes a warehouse is refused: runs and rollbacks happen in the server itself.
+/// The warehouse of a server, reached through the control interface. It refuses every method that
+/// changes the warehouse, because runs and rollbacks happen inside the server.
 pub struct RemoteWarehouse {
     client: Client,
     dialect: Arc<dyn Dialect>,
 }
 
 impl RemoteWarehouse {
-    /// That of the client's server.
+    /// The warehouse of the client's server. `dialect` is the SQL dialect of that warehouse.
     pub fn new(client: Client, dialect: Arc<dyn Dialect>) -> Self {
         Self { client, dialect }
     }
 }
 
+/// The error of a method that changes the warehouse; calling one is a bug.
 fn refused(what: &str) -> Error {
     Error::new(ErrorKind::Internal, format!("`{what}` was asked of a warehouse that another process has"))
 }

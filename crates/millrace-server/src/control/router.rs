@@ -1,4 +1,8 @@
-//! The server's end.
+//! The server of the control interface.
+//!
+//! A request must name exactly the listening address in `Host`, must have no `Origin` (so no page
+//! of a browser can ask), and must bring the token. An engine error is status 422 with the error as
+//! JSON.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,25 +35,25 @@ use super::{PROTOCOL, run_stream};
 use crate::runs::RunRequest;
 use crate::state::AppState;
 
-/// Bytes of a request's body at most: a query with a long list of values.
+/// Largest request body in bytes: allows queries with long lists of values.
 const MOST_BODY_BYTES: usize = 64 << 20;
-/// Time that requests have to end after the server was told to.
+/// Grace period for requests in progress after the server was told to stop.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// What the control interface of a server is made of. Holds the token: no Debug, no Serialize.
+/// What the control interface needs. Holds the token: implements neither `Debug` nor `Serialize`.
 #[derive(Clone)]
 pub struct Control {
-    /// What the server serves.
+    /// The state of the server.
     pub state: AppState,
-    /// The token that a client must bring.
+    /// The token that each request must bring.
     pub token: Arc<str>,
-    /// Where it listens; clients must name exactly this.
+    /// The listening address; the `Host` header must be exactly this.
     pub address: SocketAddr,
-    /// The process.
+    /// Number of this process.
     pub process: u32,
 }
 
-/// All paths of the control interface.
+/// All routes of the control interface, with the admission check.
 pub fn router(control: Control) -> Router {
     let routes = Router::new()
         .route("/hello", get(hello))
@@ -67,7 +71,8 @@ pub fn router(control: Control) -> Router {
         .with_state(control)
 }
 
-/// Answers until `shutdown` ends; then what is under way has a moment to end. Stop the runs before that.
+/// Answers requests until `shutdown` completes, then gives requests in progress two seconds to end.
+/// Runs must be stopped before that, so that their clients still receive the end.
 pub async fn serve(
     listener: TcpListener,
     control: Control,
@@ -87,7 +92,7 @@ pub async fn serve(
     }
 }
 
-/// Lets in who has the token and is no page of a browser.
+/// Admits or refuses a request, see [`refusal`].
 async fn admit(State(control): State<Control>, request: Request, next: Next) -> Response {
     match refusal(&control, &request) {
         Some(status) => status.into_response(),
@@ -95,13 +100,16 @@ async fn admit(State(control): State<Control>, request: Request, next: Next) -> 
     }
 }
 
+/// The status of a refused request: 403 for a wrong host or any origin, 401 for a wrong token.
+/// Returns `None` if the request is admitted.
 fn refusal(control: &Control, request: &Request) -> Option<StatusCode> {
     let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let own = text(HOST) == Some(control.address.to_string().as_str());
     if !own || request.headers().contains_key(ORIGIN) {
         return Some(StatusCode::FORBIDDEN);
     }
-    // Hashes have one length, so that comparing them tells nothing of the token's either.
+    // Compares hashes in constant time: they have a fixed length, so the token's length stays
+    // hidden.
     let hash = |token: &str| Sha256::digest(token.as_bytes());
     let brought = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     let known = bool::from(hash(brought).ct_eq(&hash(&control.token)));
@@ -114,12 +122,14 @@ impl IntoResponse for Failed {
     }
 }
 
+/// The result of a handler.
 type Answer<T> = Result<Json<T>, Failed>;
 
 fn failed(error: Error) -> Failed {
     Failed { error }
 }
 
+/// `GET /hello`: which server this is.
 async fn hello(State(control): State<Control>) -> Json<Hello> {
     Json(Hello {
         protocol: PROTOCOL,
@@ -130,11 +140,13 @@ async fn hello(State(control): State<Control>) -> Json<Hello> {
     })
 }
 
+/// `GET /version`: the warehouse's product and version.
 async fn version(State(control): State<Control>) -> Answer<VersionAnswer> {
     let version = control.state.warehouse().version().await.map_err(failed)?;
     Ok(Json(VersionAnswer { version }))
 }
 
+/// `POST /query`: runs a read-only statement. Fails if the warehouse's file was replaced on disk.
 async fn query(State(control): State<Control>, Json(request): Json<QueryRequest>) -> Answer<QueryAnswer> {
     let (statement, limits) = request.parts();
     control.state.warehouse().check_identity().await.map_err(failed)?;
@@ -142,6 +154,7 @@ async fn query(State(control): State<Control>, Json(request): Json<QueryRequest>
     Ok(Json(rows.into()))
 }
 
+/// `POST /describe`: names and types of a statement's result columns.
 async fn describe(
     State(control): State<Control>,
     Json(request): Json<DescribeRequest>,
@@ -150,6 +163,7 @@ async fn describe(
     Ok(Json(columns.into_iter().map(WireColumn::from).collect()))
 }
 
+/// `POST /runs`: starts a run and streams its events.
 async fn runs(State(control): State<Control>, Json(asked): Json<RunAsked>) -> Result<Response, Failed> {
     let limit = asked.max_quarantine.as_deref().map(str::parse::<QuarantineLimit>).transpose();
     let limit = limit.map_err(|message| failed(Error::new(ErrorKind::Internal, message)))?;
@@ -164,15 +178,17 @@ async fn runs(State(control): State<Control>, Json(asked): Json<RunAsked>) -> Re
     Ok(run_stream::answer(handle))
 }
 
+/// `POST /runs/cancel`: cancels a run by its ticket.
 async fn cancel(State(control): State<Control>, Json(request): Json<CancelRequest>) -> Json<bool> {
     Json(control.state.runs().cancel(request.ticket))
 }
 
+/// `POST /rollback`: restores an earlier publication or lifts a rollback.
 async fn rollback(State(control): State<Control>, Json(asked): Json<RollbackAsked>) -> Answer<Publication> {
     control.state.runs().rollback(asked.into()).await.map(Json).map_err(failed)
 }
 
-/// Somebody has published from outside.
+/// `POST /published`: another process has published from the same project.
 async fn published(State(control): State<Control>) -> Json<()> {
     control.state.runs().take_up();
     Json(())

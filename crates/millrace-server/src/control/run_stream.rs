@@ -1,4 +1,4 @@
-//! A run as the lines of an answer. When the answer's reader goes away, the run is cancelled.
+//! The events of a run as newline-delimited JSON. If the client disconnects, the run is cancelled.
 
 use std::convert::Infallible;
 
@@ -11,7 +11,8 @@ use millrace_engine::cancel::Cancel;
 use super::wire::{RunLine, WireEnd};
 use crate::runs::RunHandle;
 
-/// Cancels the run when it is dropped, which does nothing to one that has ended.
+/// Cancels the run when it is dropped; that has no effect on a run that has ended. The stream owns
+/// it, and the HTTP server drops the stream when the client disconnects.
 struct Reader(Cancel);
 
 impl Drop for Reader {
@@ -20,13 +21,15 @@ impl Drop for Reader {
     }
 }
 
-/// Where the stream is.
+/// What the stream does next.
 enum Next {
+    /// Waits for an event, or for the end after the last one.
     Events(RunHandle, Reader),
+    /// Nothing: the end was sent.
     Nothing,
 }
 
-/// The answer: a line for the ticket, one for each event, one for the end.
+/// Builds the answer: one line for the ticket, one for each event, one for the end.
 pub(super) fn answer(handle: RunHandle) -> Response {
     let first = RunLine::Ticket { ticket: handle.ticket };
     let lines = stream::once(async { first }).chain(lines(handle));
@@ -36,6 +39,7 @@ pub(super) fn answer(handle: RunHandle) -> Response {
     response
 }
 
+/// The lines after the ticket.
 fn lines(handle: RunHandle) -> impl Stream<Item = RunLine> + Send {
     let reader = Reader(handle.cancel.clone());
     stream::unfold(Next::Events(handle, reader), async |next| match next {
@@ -47,7 +51,8 @@ fn lines(handle: RunHandle) -> impl Stream<Item = RunLine> + Send {
     })
 }
 
-/// A line. These always serialize; were one not to, the client would find the stream broken.
+/// A line of the answer. Lines always serialize; if one did not, the client would report a broken
+/// stream.
 fn written(line: &RunLine) -> Vec<u8> {
     let mut text = serde_json::to_vec(line).unwrap_or_default();
     text.push(b'\n');

@@ -1,4 +1,7 @@
-//! What the two ends say to each other.
+//! The messages of the control interface, and their conversions from and to the domain's types.
+//!
+//! Durations are milliseconds. Values use the encoding of `exact`, so a query through the server
+//! returns the same values as a query in this process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +21,10 @@ use serde::{Deserialize, Serialize};
 use super::exact::Exact;
 use crate::runs::{RollbackRequest, RunEnd, Vars};
 
-/// Who answers.
+/// Which server answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// Its [`super::PROTOCOL`].
+    /// The server's [`super::PROTOCOL`].
     pub protocol: u32,
     /// Version of the program.
     pub version: String,
@@ -29,20 +32,22 @@ pub struct Hello {
     pub process: u32,
     /// Name of the environment that it serves.
     pub environment: String,
-    /// When its schedule starts the next run; none where it keeps none.
+    /// When the schedule starts the next run; `None` if the server keeps no schedule.
     pub next_run: Option<Timestamp>,
 }
 
-/// An answer that is no success.
+/// The body of an answer with status 422.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Failed {
     pub(super) error: Error,
 }
 
+/// A statement with its parameters and limits.
 #[derive(Serialize, Deserialize)]
 pub(super) struct QueryRequest {
     sql: String,
     params: Vec<Exact>,
+    /// Largest number of rows.
     rows: usize,
     time_ms: u64,
 }
@@ -57,6 +62,7 @@ impl QueryRequest {
         }
     }
 
+    /// The statement and the limits that it was built from.
     pub(super) fn parts(self) -> (Statement, QueryLimits) {
         let params = self.params.into_iter().map(|Exact(value)| value);
         let limits = QueryLimits { rows: self.rows, time: Duration::from_millis(self.time_ms) };
@@ -64,11 +70,13 @@ impl QueryRequest {
     }
 }
 
+/// A statement whose result columns are asked for.
 #[derive(Serialize, Deserialize)]
 pub(super) struct DescribeRequest {
     pub(super) sql: String,
 }
 
+/// A result column. Its type is the type's text form; `None` if it has no type of the domain.
 #[derive(Serialize, Deserialize)]
 pub(super) struct WireColumn {
     name: String,
@@ -88,9 +96,11 @@ impl From<WireColumn> for ResultColumn {
     }
 }
 
+/// The result of a statement, column by column.
 #[derive(Serialize, Deserialize)]
 pub(super) struct QueryAnswer {
     columns: Vec<WireColumn>,
+    /// One list for each column.
     data: Vec<Vec<Exact>>,
     truncated: bool,
 }
@@ -117,31 +127,34 @@ impl From<QueryAnswer> for Rows {
     }
 }
 
+/// Product and version of the warehouse.
 #[derive(Serialize, Deserialize)]
 pub(super) struct VersionAnswer {
     pub(super) version: String,
 }
 
-/// A run that the command line asks for.
+/// A request of the command line for a run; see [`crate::runs::RunRequest`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunAsked {
-    /// Load and build everything anew.
+    /// Load all rows again and rebuild all models.
     pub full_refresh: bool,
-    /// Let streams lose all of their rows, or more of them than `max_shrink` says.
+    /// Let streams lose all of their rows, or more of them than `max_shrink` allows.
     pub allow_empty: bool,
-    /// What `--max-quarantine` says: `10`, `5%`.
+    /// The value of `--max-quarantine`, such as `10` or `5%`.
     pub max_quarantine: Option<String>,
-    /// What `--var` says.
+    /// The values of `--var`.
     pub vars: Vars,
     /// Milliseconds to wait for another run.
     pub wait_ms: u64,
 }
 
+/// The ticket of the run to cancel, see [`RunLine::Ticket`].
 #[derive(Serialize, Deserialize)]
 pub(super) struct CancelRequest {
     pub(super) ticket: u64,
 }
 
+/// The wire form of [`RollbackRequest`].
 #[derive(Serialize, Deserialize)]
 pub(super) struct RollbackAsked {
     to: Option<u64>,
@@ -161,7 +174,7 @@ impl From<RollbackAsked> for RollbackRequest {
     }
 }
 
-/// A diagnostic with the texts that it points into.
+/// The wire form of a [`Diagnostic`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Said {
     error: bool,
@@ -173,6 +186,7 @@ pub(super) struct Said {
     stream: Option<Box<StreamName>>,
 }
 
+/// A label of a diagnostic; `start` and `end` are byte offsets into the file's text.
 #[derive(Debug, Serialize, Deserialize)]
 struct SaidLabel {
     file: String,
@@ -209,7 +223,7 @@ impl From<Said> for Diagnostic {
         };
         Self {
             severity: if said.error { Severity::Error } else { Severity::Warning },
-            // Both ends are one version, so it is always known.
+            // Both ends are the same version, so the code is always known.
             code: Code::from_name(&said.code).unwrap_or(Code::Internal),
             message: said.message,
             labels: said.labels.into_iter().map(label).collect(),
@@ -220,7 +234,7 @@ impl From<Said> for Diagnostic {
     }
 }
 
-/// Those of the texts that a diagnostic points into.
+/// The texts that the diagnostics point into; the others need not be sent.
 fn pointed_at(diagnostics: &[Diagnostic], texts: &SourceTexts) -> SourceTexts {
     let files = diagnostics.iter().flat_map(|diagnostic| &diagnostic.labels).map(|label| &*label.span.file);
     files
@@ -229,11 +243,12 @@ fn pointed_at(diagnostics: &[Diagnostic], texts: &SourceTexts) -> SourceTexts {
         .collect()
 }
 
-/// One line of a run's stream.
+/// One line of a run's stream: the ticket, then events, then the end. The variants in between are
+/// those of [`Event`], with diagnostics in their wire form.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "snake_case")]
 pub(super) enum RunLine {
-    /// The first: by what number the run can be cancelled.
+    /// The first line: the number by which the run can be cancelled.
     Ticket {
         ticket: u64,
     },
@@ -266,7 +281,7 @@ pub(super) enum RunLine {
     Notice {
         notice: Said,
     },
-    /// The last.
+    /// The last line.
     End(Box<WireEnd>),
 }
 
@@ -287,7 +302,7 @@ impl From<Event> for RunLine {
 }
 
 impl RunLine {
-    /// The event, where the line is one.
+    /// The event that the line carries; returns the line itself if it is a ticket or an end.
     pub(super) fn event(self) -> Result<Event, Box<Self>> {
         Ok(match self {
             Self::Begun { summary } => Event::Begun(summary),
@@ -304,7 +319,7 @@ impl RunLine {
     }
 }
 
-/// The end of a run.
+/// The wire form of [`RunEnd`]; see [`RemoteEnd`] for the meaning of the fields.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct WireEnd {
     summary: Option<RunSummary>,
@@ -320,21 +335,23 @@ impl From<RunEnd> for WireEnd {
             RunEnd::Unsound(unsound) => (None, None, unsound.diagnostics, unsound.texts),
             RunEnd::Ran(ran) => (Some(ran.summary), ran.error, ran.findings, ran.texts),
         };
+        // The client renders the diagnostics, so it needs the texts that they point into.
         let texts = pointed_at(&said, &texts);
         Self { summary, error, said: said.iter().map(Said::from).collect(), texts }
     }
 }
 
-/// What came of a run in the server.
+/// How a run in the server ended, as the client sees it.
 #[derive(Debug)]
 pub struct RemoteEnd {
-    /// Its record; none where it never began.
+    /// The record of the run; `None` if it did not begin.
     pub summary: Option<RunSummary>,
-    /// What ended it early, or kept it from beginning.
+    /// The error that ended the run early or kept it from beginning.
     pub error: Option<Error>,
-    /// Where there is a record: data tests that found rows, what holds it. Where there is neither: what is wrong with the project.
+    /// With a record: data tests that found rows, and what keeps the run from publishing. With
+    /// neither record nor error: the errors of the project.
     pub said: Vec<Diagnostic>,
-    /// Texts of the files that they point into.
+    /// Texts of the files that the diagnostics point into.
     pub texts: SourceTexts,
 }
 

@@ -1,4 +1,8 @@
-//! The queue of a server's runs: which is under way, which wait. One at a time has the permit to change the warehouse.
+//! The queue of a server's runs and rollbacks. One at a time holds the permit to change the
+//! warehouse.
+//!
+//! The permit is a semaphore of this process. Beside it, the run takes the warehouse's lease, which
+//! excludes other processes. The queue also owns the tasks of all runs and rollbacks.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,19 +17,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// A run that is under way.
+/// A run or rollback in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnderWay {
-    /// Its id; none as long as it reads the project.
+    /// Id of the run; `None` for a rollback, and until the run has read the project and taken its
+    /// lease.
     pub run: Option<String>,
-    /// Why it runs; none for a rollback.
+    /// What started the run; `None` for a rollback.
     pub trigger: Option<Trigger>,
-    /// Since when.
+    /// When it took the permit.
     pub since: Timestamp,
 }
 
 impl UnderWay {
-    /// For people: `run …` or `a rollback`.
+    /// A name for messages: `run …`, `a run that begins` or `a rollback`.
     pub(super) fn name(&self) -> String {
         match (&self.run, &self.trigger) {
             (Some(run), _) => format!("run {run}"),
@@ -35,31 +40,34 @@ impl UnderWay {
     }
 }
 
-/// The queue of a server. One run, or rollback, at a time has its permit.
+/// The queue of one server.
 pub(crate) struct RunQueue {
+    /// The single permit.
     slot: Arc<Semaphore>,
+    /// Who holds the permit.
     under_way: Mutex<Option<UnderWay>>,
     pending: Mutex<PendingRuns>,
 }
 
-/// Runs and rollbacks that were asked for and have not ended.
+/// Runs and rollbacks that were requested and have not ended.
 #[derive(Default)]
 pub(super) struct PendingRuns {
     last_ticket: u64,
+    /// How to cancel each run, by ticket. Rollbacks are not among them: they run to their end.
     pub(super) cancels: BTreeMap<u64, Cancel>,
     pub(super) tasks: JoinSet<()>,
-    /// The server stops: nothing more begins.
+    /// Whether the server is stopping; then nothing more begins.
     pub(super) closed: bool,
 }
 
 impl PendingRuns {
-    /// A number that nobody has.
+    /// A number that no other request of this process has.
     pub(super) fn ticket(&mut self) -> u64 {
         self.last_ticket += 1;
         self.last_ticket
     }
 
-    /// Gives a task its owner, and forgets those that have ended.
+    /// Spawns a task into the set that owns it, and drops the results of tasks that have ended.
     pub(super) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         while self.tasks.try_join_next().is_some() {}
         self.tasks.spawn(task);
@@ -73,25 +81,28 @@ impl Default for RunQueue {
 }
 
 impl RunQueue {
+    /// Who holds the permit; locked.
     pub(super) fn under_way(&self) -> MutexGuard<'_, Option<UnderWay>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What was requested and has not ended; locked.
     pub(super) fn pending(&self) -> MutexGuard<'_, PendingRuns> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The right to change the warehouse; ends with the value.
+/// The permit to change the warehouse. Dropping it lets the next one in.
 pub(super) struct RunPermit {
     queue: Arc<RunQueue>,
-    /// What is left of the time to wait.
+    /// What is left of the time to wait; the wait for the lease may use it.
     pub(super) left: Duration,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl RunPermit {
-    /// Waits for the permit; `waiting` is told once of who has it. Fails with `RunUnderWay` when `wait` is over.
+    /// Waits for the permit for at most `wait`, then fails with `RunUnderWay`. If it has to wait,
+    /// it calls `waiting` once with the current holder. `trigger` is `None` for a rollback.
     pub(super) async fn take(
         queue: &Arc<RunQueue>,
         trigger: Option<Trigger>,
@@ -120,11 +131,13 @@ impl RunPermit {
 
 impl Drop for RunPermit {
     fn drop(&mut self) {
+        // Before the permit goes: afterwards the next holder may already have set its own value.
         *self.queue.under_way() = None;
         drop(self.permit.take());
     }
 }
 
+/// The error for a permit that could not be had in time.
 fn taken(other: Option<&UnderWay>) -> Error {
     let message = match other {
         Some(other) => {

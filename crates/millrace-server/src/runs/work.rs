@@ -1,4 +1,8 @@
 //! One run inside the server, from its request to its end.
+//!
+//! Steps: wait for the permit, read the project, pin readers to the current publication, run, and
+//! serve the new project if readers see its publication. Readers stay pinned during the run because
+//! the dashboards of the former project may not fit the tables that the run publishes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +20,7 @@ use crate::runs::runner::Runner;
 use crate::served::Served;
 use crate::state::AppState;
 
-/// A run's surroundings.
+/// What one run needs.
 pub(super) struct Work {
     pub(super) state: AppState,
     pub(super) runner: Arc<Runner>,
@@ -25,6 +29,8 @@ pub(super) struct Work {
 }
 
 impl Work {
+    /// Runs to the end. Cancellation before the run begins refuses it; afterwards the engine
+    /// handles it.
     pub(super) async fn run(self, request: RunRequest) -> RunEnd {
         let state = &self.state;
         let waiting = |other: &UnderWay| {
@@ -69,12 +75,15 @@ impl Work {
         let mut staying = stay(state).await;
         let (summary, error) = run(&compiled, &state.warehouse(), &options).await;
         if fits(state, &summary).await {
-            // In this order: whoever still has the former project keeps to the publications that fit it.
+            // The former project stays pinned for good: requests that still hold it must not read
+            // the publication of the new one.
             state.serve_instead(Arc::clone(&compiled));
             staying.0 = None;
         }
+        // Before the refresh, which reads the newest publication only when the pin is lifted.
         drop(staying);
-        // Tells open pages; where the warehouse does not answer now, the next request finds it.
+        // Notifies open pages. If the warehouse does not answer, the next request finds the
+        // publication.
         let _ = state.refresh().await;
         if begun.load(Ordering::Relaxed) {
             state.notify_run(&summary);
@@ -85,6 +94,9 @@ impl Work {
         RunEnd::Ran(Box::new(Ran { summary, error, findings, texts }))
     }
 
+    /// The observer of the engine's events: passes them on to the listener, and notifies pages and
+    /// the queue when the run begins. Sets `begun` then, so that pages only learn the end of a run
+    /// that they know of.
     fn observer(&self, begun: Arc<AtomicBool>) -> Observer {
         let (state, events) = (self.state.clone(), self.events.clone());
         Arc::new(move |event| {
@@ -100,7 +112,8 @@ impl Work {
     }
 }
 
-/// Whether the run's project is the one that fits what readers see now. A run can fail after it has published.
+/// Whether the run's project fits the publication that readers see. True also for a run that counts
+/// as failed although its publish was committed, which happens if the warehouse could not be asked.
 async fn fits(state: &AppState, summary: &RunSummary) -> bool {
     if matches!(summary.status, RunStatus::Succeeded | RunStatus::Unchanged) {
         return true;
@@ -109,7 +122,7 @@ async fn fits(state: &AppState, summary: &RunSummary) -> bool {
     newest.is_ok_and(|newest| newest.first().is_some_and(|newest| newest.run == summary.run))
 }
 
-/// While it lives, readers of a project stay at the publication that they have.
+/// Pins the readers of a project to a publication; dropping it lifts the pin.
 struct Staying(Option<Arc<Served>>);
 
 impl Drop for Staying {
@@ -120,6 +133,7 @@ impl Drop for Staying {
     }
 }
 
+/// Pins readers of the served project to the newest publication.
 async fn stay(state: &AppState) -> Staying {
     match state.refresh().await {
         Ok(version) => {
@@ -127,20 +141,22 @@ async fn stay(state: &AppState) -> Staying {
             served.stay_at(version.unwrap_or(0));
             Staying(Some(served))
         }
-        // A warehouse that cannot be read: the run says why.
+        // The warehouse cannot be read; the run fails for the same reason and reports it.
         Err(_) => Staying(None),
     }
 }
 
+/// The error of a run that was cancelled before it began.
 fn stopped() -> Error {
     Error::new(ErrorKind::Cancelled, "the run was stopped before it began")
 }
 
-/// Progress is left out first where the listener lags.
+/// Sends an event without waiting: a slow listener must not slow the run down. Drops progress
+/// events when the channel is half full, and any event when it is full.
 fn tell(events: &mpsc::Sender<Event>, event: Event) {
     if matches!(event, Event::Rows { .. }) && events.capacity() < MOST_EVENTS / 2 {
         return;
     }
-    // Nobody may be listening.
+    // Fails if the channel is full or the listener has gone.
     let _ = events.try_send(event);
 }

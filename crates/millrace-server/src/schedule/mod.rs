@@ -1,4 +1,9 @@
-//! Runs that start by themselves: the project's `schedule:`, kept by this server, and the webhook of its `notify:`.
+//! Scheduled runs: connects the engine's scheduler to the server's runs, the state tables and the
+//! webhook.
+//!
+//! The timetable comes from the project's `schedule:` and may change while the server runs. Which
+//! times are handled is recorded in the warehouse, so that several servers and a restart do not
+//! repeat them. When a run will not be retried, its outcome goes to the webhook of `notify:`.
 
 mod webhook;
 
@@ -19,31 +24,33 @@ use tokio::time::sleep;
 use crate::runs::{RunEnd, RunRequest};
 use crate::state::AppState;
 
-/// How long a run of the schedule waits for another one, of whoever, before it counts as failed and may be tried again.
+/// How long a scheduled run waits for any other run before it counts as failed and may be retried.
 const WAIT: Duration = Duration::from_mins(10);
 
-/// What happens to a schedule, for whoever keeps a log.
+/// What happens to a schedule, for the binary's log.
 #[derive(Debug)]
 pub enum Told<'a> {
-    /// A run has begun.
+    /// A scheduled run has begun.
     Begun(&'a Trigger),
-    /// It has ended.
+    /// A scheduled run has ended.
     Ended(&'a Trigger, &'a RunEnd),
-    /// It will be tried again at this time.
+    /// The run that has ended will be retried at this time.
     Again(Timestamp),
-    /// A time went by without a run: while another one was under way, or while no server was there and nothing is made up for.
+    /// A scheduled time passed without a run: another run was in progress, or no server was running
+    /// and `catch_up` is off.
     Skipped(Timestamp),
-    /// Something is in the way; the schedule goes on.
+    /// Something went wrong; the schedule goes on.
     Trouble(Diagnostic),
 }
 
-/// Keeps the schedule of the project that is served, also when that changes, until `stop` is set.
+/// Keeps the schedule of the served project until `stop` is set. Follows changes of the schedule.
 pub async fn keep(state: &AppState, tell: impl Fn(Told<'_>) + Send + Sync, stop: &Cancel) {
     let state = state.following();
     let job = ScheduledRuns { state: &state, tell: &tell, last: Mutex::default() };
     scheduler::keep(state.timetable(), &job, &SystemClock, stop).await;
 }
 
+/// The system's clock.
 struct SystemClock;
 
 #[async_trait]
@@ -57,10 +64,12 @@ impl Clock for SystemClock {
     }
 }
 
+/// The scheduler's job: runs inside this server.
 struct ScheduledRuns<'a> {
     state: &'a AppState,
     tell: &'a (dyn Fn(Told<'_>) + Send + Sync),
-    /// The run that ended last, as the webhook is told of it.
+    /// The run that ended last. The webhook is told only when `over` confirms that it is not
+    /// retried.
     last: Mutex<Option<(Trigger, RunEnd)>>,
 }
 
@@ -78,8 +87,10 @@ impl Job for ScheduledRuns<'_> {
 
     async fn over(&self) {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The project may have been replaced by this run; its current `notify:` counts.
         let compiled = self.state.compiled();
         let (Some((trigger, end)), Some(notify)) = (last, &compiled.project.manifest.notify) else { return };
+        // The address needs a variable that is not set; the server has warned of that at its start.
         if !notify.unset.is_empty() {
             return;
         }
@@ -96,7 +107,8 @@ impl Job for ScheduledRuns<'_> {
 
     async fn handled(&self) -> Result<Option<Timestamp>> {
         let state = self.state.warehouse_state();
-        // The table may not be there before the first run, or may be of an older version.
+        // Before the first run, or after an upgrade, the table may be missing or have an older
+        // layout.
         state.migrate().await?;
         state.schedule_handled().await
     }
@@ -122,6 +134,7 @@ impl Job for ScheduledRuns<'_> {
     }
 }
 
+/// How the scheduler must treat the end of a run: retry it, or not.
 fn job_end(end: &RunEnd) -> JobEnd {
     let by_kind = |error: &Error| match error.kind() {
         ErrorKind::Cancelled => JobEnd::Stopped,
@@ -134,7 +147,8 @@ fn job_end(end: &RunEnd) -> JobEnd {
         RunEnd::Unsound(_) => JobEnd::Done,
         RunEnd::Ran(ran) => match (&ran.error, &ran.summary.held) {
             (Some(error), _) => by_kind(error),
-            // Whoever reads may have gone by then.
+            // A retry may succeed: the readers that blocked the publish may have disconnected by
+            // then.
             (None, Some(HeldBy::Blocked { .. })) => JobEnd::MayPass,
             (None, _) => JobEnd::Done,
         },

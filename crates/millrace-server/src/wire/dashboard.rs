@@ -1,4 +1,4 @@
-//! A page without its numbers.
+//! The description of a dashboard: titles, filters and tiles, without data.
 
 use millrace_core::diagnostic::Spanned;
 use millrace_core::metric::tile::grain_of;
@@ -152,7 +152,7 @@ pub(crate) struct Tile {
     pub(crate) fill: Option<Fill>,
 }
 
-/// The document of a dashboard. `shapes` are the types of the view's dimensions.
+/// Builds the description of a dashboard. `shapes` are the types of the semantic view's dimensions.
 pub(crate) fn document(subject: &Subject, shapes: &Shapes) -> Dashboard {
     let (dashboard, view) = (&subject.dashboard, &*subject.view);
     let by = |name: &Spanned| view.dimension(&name.text).map(|found| dimension(found, shapes));
@@ -183,6 +183,8 @@ pub(crate) fn document(subject: &Subject, shapes: &Shapes) -> Dashboard {
     }
 }
 
+/// The time step of a tile: for a KPI that of its line, for other tiles only if a dimension is the
+/// time.
 fn tile_grain(dashboard: &DashboardDef, tile: &TileDef, view: &SemanticView) -> Option<time_range::Grain> {
     if tile.kind == dashboard_file::TileKind::Kpi {
         return tile.grain;
@@ -191,6 +193,8 @@ fn tile_grain(dashboard: &DashboardDef, tile: &TileDef, view: &SemanticView) -> 
     timed.then(|| grain_of(dashboard, tile))
 }
 
+/// Builds the description of a tile. Tables have lists of metrics and dimensions, other tiles one
+/// of each.
 fn tile(def: &TileDef, step: Option<time_range::Grain>, view: &SemanticView, shapes: &Shapes) -> Tile {
     use dashboard_file::TileKind as Kind;
     let metrics: Vec<Metric> =
@@ -221,7 +225,7 @@ fn tile(def: &TileDef, step: Option<time_range::Grain>, view: &SemanticView, sha
     }
 }
 
-/// The title of a tile without one: its metrics, and by what they are cut.
+/// The default title of a tile, made from its metrics and dimensions.
 fn untitled(def: &TileDef, grain: Option<time_range::Grain>, view: &SemanticView) -> LocalizedText {
     let metrics: Vec<&Localized> =
         def.metrics.iter().filter_map(|name| view.metric(&name.text)).map(|metric| &metric.label).collect();
@@ -251,7 +255,8 @@ fn metric(metric: &view::Metric) -> Metric {
     }
 }
 
-/// The format of the file; without one, counts are integers and everything else has two digits after the point.
+/// The format of a metric. Without one in the file, counts are integers and everything else has two
+/// digits after the decimal point.
 fn format(format: Option<&FileFormat>, formula: &Formula) -> Format {
     let (style, currency, scale) = match (format, formula) {
         (Some(FileFormat::Integer), _) => (Style::Integer, None, 0),
@@ -266,7 +271,7 @@ fn format(format: Option<&FileFormat>, formula: &Formula) -> Format {
     Format { style, currency, scale }
 }
 
-/// Whether the expression begins with a call of that function.
+/// Whether an SQL expression begins with a call of `function`, ignoring case.
 pub(crate) fn calls(sql: &str, function: &str) -> bool {
     let sql = sql.trim_start();
     let name = sql.get(..function.len()).is_some_and(|name| name.eq_ignore_ascii_case(function));

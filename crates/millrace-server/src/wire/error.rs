@@ -1,4 +1,4 @@
-//! Errors.
+//! The JSON form of errors.
 
 use millrace_core::diagnostic::Diagnostic;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Texts in the languages of the readers.
+//! Texts in several languages, by locale.
 
 use std::collections::BTreeMap;
 

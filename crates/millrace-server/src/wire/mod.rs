@@ -1,4 +1,8 @@
-//! The shapes of JSON that go over the wire. They change only with the contract, whatever becomes of the domain's own types.
+//! The JSON types of the HTTP API, kept separate from the domain's types.
+//!
+//! They change only with the contract (`docs/reference/http-api.md`), so a change of a domain type
+//! cannot change an answer by accident. Doc comments of types with `ToSchema` are the descriptions
+//! in `docs/reference/openapi.json`: editing one changes that file.
 
 pub(crate) mod dashboard;
 pub(crate) mod error;

@@ -1,4 +1,4 @@
-//! The lines of a page's data, and the answer to a question about metrics.
+//! The lines of a page's data, the answer to a metric query, filter values, and events.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The project at a glance.
+//! The answer of `GET /project`.
 
 use millrace_core::project::Project as ProjectFiles;
 use millrace_core::project::localized::Localized;
@@ -114,7 +114,7 @@ pub(crate) struct QuarantineStream {
     pub(crate) rows: u64,
 }
 
-/// The locales of everything that pages show; `en` where nothing is said.
+/// The locales of all texts that pages show, sorted; `en` if no text names a locale.
 pub(crate) fn locales(project: &ProjectFiles) -> Vec<String> {
     let views = project.semantic_views.iter();
     let labels = views.flat_map(|view| {

@@ -1,4 +1,4 @@
-//! Rows that could not be loaded.
+//! The answer of `GET /quarantine`.
 
 use serde::Serialize;
 use utoipa::ToSchema;

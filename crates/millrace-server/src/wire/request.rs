@@ -1,5 +1,8 @@
-//! What is asked, decoded strictly: an unknown key is an error that names the nearest known one. No message repeats a value of a
-//! filter: those are cell values.
+//! Request bodies, decoded strictly.
+//!
+//! An unknown key is an error that names the nearest known one. No message repeats the value of a
+//! filter, because filter values are cell values. The `…Body` types exist only for the OpenAPI
+//! document; decoding is done by hand, for better messages.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +19,10 @@ use crate::wire::dashboard;
 use crate::wire::page::DateRange;
 use crate::wire::value::Cell;
 
-/// Metrics, dimensions and orders of one question at most; far beyond what a page shows.
+/// Largest number of metrics, of dimensions and of sort keys in one query; far beyond what a page
+/// shows.
 const MOST_NAMES: usize = 50;
-/// Rows that a question about metrics may ask for.
+/// Largest `limit` of a metric query.
 const MOST_ROWS: usize = 100_000;
 const RANGE_HINT: &str =
     "Write `all`, `last 30 days`, or an object with `from` and `to`, each `YYYY-MM-DD`, both in the range.";
@@ -62,7 +66,7 @@ pub(crate) enum RangeBody {
     Words(String),
 }
 
-/// What a reader of a page has chosen.
+/// A decoded request for a page's data. `None` and empty mean: as the dashboard says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct DataRequest {
     pub(crate) range: Option<TimeRange>,
@@ -70,7 +74,7 @@ pub(crate) struct DataRequest {
     pub(crate) tiles: Option<Vec<String>>,
 }
 
-/// A question about metrics.
+/// A decoded metric query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MetricsRequest {
     pub(crate) semantic_view: String,
@@ -79,13 +83,13 @@ pub(crate) struct MetricsRequest {
     pub(crate) grain: Option<Grain>,
     pub(crate) range: Option<TimeRange>,
     pub(crate) filters: Filters,
-    /// Name, and whether the greatest comes first.
+    /// Name, and whether the order is descending.
     pub(crate) order: Vec<(String, bool)>,
     pub(crate) limit: usize,
 }
 
 impl DataRequest {
-    /// From a body; an empty one asks for the page as it is.
+    /// Decodes a body; an empty body selects the dashboard's defaults.
     pub(crate) fn decode(body: &[u8]) -> Result<Self> {
         if body.is_empty() {
             return Ok(Self::default());
@@ -105,7 +109,7 @@ impl DataRequest {
 }
 
 impl MetricsRequest {
-    /// From a body.
+    /// Decodes a body. `semantic_view` and at least one metric are required.
     pub(crate) fn decode(body: &[u8]) -> Result<Self> {
         let fields = object(body)?;
         let keys =
@@ -135,8 +139,10 @@ impl MetricsRequest {
     }
 }
 
+/// Parses a JSON object; an error gives line and column.
 fn object(body: &[u8]) -> Result<Map<String, Json>> {
-    // The parser's own message could repeat a value; the place is enough to find the mistake.
+    // The parser's own message could repeat a value; line and column are enough to find the
+    // mistake.
     let parsed: Json = serde_json::from_slice(body).map_err(|error| {
         let message = format!("the body is not JSON, at line {} column {}", error.line(), error.column());
         Failure::new(Code::BadQuery, message)
@@ -147,12 +153,14 @@ fn object(body: &[u8]) -> Result<Map<String, Json>> {
     }
 }
 
+/// Refuses keys that are not in `keys`.
 fn known(fields: &Map<String, Json>, keys: &[&str]) -> Result<()> {
     let Some(stranger) = fields.keys().find(|key| !keys.contains(&key.as_str())) else { return Ok(()) };
     let hint = did_you_mean(stranger, keys.iter().copied(), "there are");
     Err(Failure::new(Code::UnknownKey, format!("the body has no key `{stranger}`")).maybe_hint(hint))
 }
 
+/// A list of names; empty if the key is missing or `null`.
 fn names(fields: &Map<String, Json>, key: &str) -> Result<Vec<String>> {
     let wrong = || Failure::new(Code::WrongValue, format!("`{key}` is not a list of names"));
     let list = match fields.get(key) {
@@ -165,6 +173,7 @@ fn names(fields: &Map<String, Json>, key: &str) -> Result<Vec<String>> {
     list.iter().map(|name| name.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
 }
 
+/// The time step; `None` if the key is missing or `null`.
 fn grain(fields: &Map<String, Json>) -> Result<Option<Grain>> {
     let text = match fields.get("grain") {
         None | Some(Json::Null) => return Ok(None),
@@ -177,6 +186,7 @@ fn grain(fields: &Map<String, Json>) -> Result<Option<Grain>> {
     })
 }
 
+/// The row limit: 1,000 by default, from 1 to [`MOST_ROWS`].
 fn limit(fields: &Map<String, Json>) -> Result<usize> {
     let value = match fields.get("limit") {
         None | Some(Json::Null) => return Ok(1_000),
@@ -187,6 +197,8 @@ fn limit(fields: &Map<String, Json>) -> Result<usize> {
         .ok_or_else(|| Failure::new(Code::WrongValue, format!("`limit` is no number from 1 to {MOST_ROWS}")))
 }
 
+/// The date range: a text such as `last 30 days`, or two days that exist, in order. `None` if the
+/// key is missing or `null`.
 fn range(fields: &Map<String, Json>) -> Result<Option<TimeRange>> {
     let wrong = |message: &str| Failure::new(Code::BadQuery, message).hint(RANGE_HINT);
     match fields.get("range") {
@@ -205,7 +217,8 @@ fn range(fields: &Map<String, Json>) -> Result<Option<TimeRange>> {
     }
 }
 
-/// Values as the texts that the warehouse compares with.
+/// The values to keep, by dimension, as texts; `None` is NULL. The warehouse compares them as the
+/// dimension's type.
 fn filters(fields: &Map<String, Json>) -> Result<Filters> {
     let entries = match fields.get("filters") {
         None | Some(Json::Null) => return Ok(Filters::new()),

@@ -1,4 +1,4 @@
-//! Numbers, column by column.
+//! Query results, stored column by column.
 
 use std::collections::BTreeMap;
 
@@ -47,6 +47,7 @@ pub(crate) enum Role {
 }
 
 impl Column {
+    /// A column with the type and scale of `shape`.
     pub(crate) fn new(name: &str, role: Role, shape: Shape) -> Self {
         Self { name: name.to_owned(), role, kind: shape.kind, scale: shape.scale }
     }

@@ -1,4 +1,4 @@
-//! Runs: at a glance, in the ledger, and in full.
+//! The JSON form of runs: in lists, in full, and the rows that data tests have found.
 
 use millrace_core::quality::TestSeverity;
 use millrace_engine::run::{self as engine, ModelSummary, RunNotice, RunSummary, StreamSummary};
@@ -219,7 +219,7 @@ impl FailureColumn {
 }
 
 impl Run {
-    /// With all its streams, also those without anything new.
+    /// The run with all its streams, including unchanged ones.
     fn whole(run: &RunSummary) -> Self {
         let count = |status| run.models.iter().filter(|model| model.status == status).count();
         Self {
@@ -248,6 +248,7 @@ impl Run {
     }
 }
 
+/// The short form for lists and events: only streams that loaded, quarantined or removed rows.
 impl From<&RunSummary> for Run {
     fn from(run: &RunSummary) -> Self {
         let mut short = Self::whole(run);
@@ -278,7 +279,7 @@ impl From<&RunNotice> for Notice {
     }
 }
 
-/// A record of an older version does not say what holds it: it was data tests then.
+/// What holds a run. Records of older versions do not say it: back then only data tests held runs.
 fn held(run: &RunSummary) -> Option<Held> {
     use millrace_engine::run::HeldBy;
     match &run.held {

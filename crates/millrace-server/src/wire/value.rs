@@ -1,4 +1,7 @@
-//! Values as JSON carries them without loss.
+//! Lossless JSON form of values, and the logical types of columns.
+//!
+//! JSON numbers are read as IEEE 754 doubles by browsers. So decimals, and integers beyond ±(2^53 −
+//! 1), are strings of digits; dates and timestamps are ISO 8601 strings.
 
 use millrace_core::schema::DataType;
 use millrace_core::value::{Decimal, Value};
@@ -7,10 +10,10 @@ use utoipa::openapi::schema::{OneOfBuilder, Schema, Type};
 use utoipa::openapi::{ObjectBuilder, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-/// The greatest integer that a browser's numbers hold exactly, 2^53 − 1.
+/// The largest integer that a JSON number holds exactly in a browser, 2^53 − 1.
 const EXACT: i128 = (1 << 53) - 1;
 
-/// One value.
+/// One value, ready to be serialized.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Cell {
@@ -51,7 +54,7 @@ pub(crate) enum LogicalType {
     Text,
 }
 
-/// A column's logical type, and for decimals the digits after the point.
+/// A column's logical type, and for decimals the number of digits after the point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) kind: LogicalType,
@@ -61,7 +64,7 @@ pub(crate) struct Shape {
 impl Shape {
     pub(crate) const TEXT: Self = Self::plain(LogicalType::Text);
     pub(crate) const DATE: Self = Self::plain(LogicalType::Date);
-    /// Shares and changes: a ratio with four digits.
+    /// Shares and changes: a ratio with four digits after the point.
     pub(crate) const RATIO: Self = Self::decimal(4);
 
     const fn plain(kind: LogicalType) -> Self {
@@ -72,14 +75,15 @@ impl Shape {
         Self { kind: LogicalType::Decimal, scale: Some(scale) }
     }
 
-    /// Of a column of the warehouse; what has no logical type comes as text.
+    /// The shape of a column with this warehouse type; text if the type has no logical type of its
+    /// own.
     pub(crate) fn of(data_type: Option<DataType>) -> Self {
         use DataType::{
             Boolean, Date, Decimal, Float32, Float64, Int8, Int16, Int32, Int64, Timestamp, TimestampTz,
             UInt8, UInt16, UInt32, UInt64,
         };
         match data_type {
-            // A sum of integers is a wide decimal without digits after the point.
+            // Warehouses return a sum of integers as a wide decimal with scale 0.
             Some(
                 Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64 | Decimal { scale: 0, .. },
             ) => Self::plain(LogicalType::Integer),
@@ -92,7 +96,8 @@ impl Shape {
         }
     }
 
-    /// Of a quotient, as [`Decimal::divide`] makes it.
+    /// The shape of a quotient, with the scale that [`Decimal::divide`] produces: the sum of both
+    /// scales plus 6. If either side is not exact, the quotient is a float.
     pub(crate) fn quotient(above: Self, below: Self) -> Self {
         let digits = |shape: Self| match shape.kind {
             LogicalType::Integer => Some(0),
@@ -105,7 +110,7 @@ impl Shape {
         }
     }
 
-    /// A value of such a column.
+    /// Converts a value of a column with this shape.
     pub(crate) fn cell(self, value: &Value) -> Cell {
         match (value, self.kind) {
             (Value::Null, _) => Cell::Null,
@@ -120,7 +125,7 @@ impl Shape {
         }
     }
 
-    /// With the column's digits after the point; never with fewer than the number has.
+    /// A decimal string padded to the column's scale. A number with more digits keeps all of them.
     fn exact(self, number: Decimal) -> Cell {
         let scale = self.scale.unwrap_or(0).max(number.scale);
         let factor = 10i128.checked_pow(u32::from(scale - number.scale));
@@ -129,6 +134,7 @@ impl Shape {
     }
 }
 
+/// A JSON number if it is exact in a browser, else a string.
 fn integer(n: i128) -> Cell {
     match i64::try_from(n) {
         Ok(small) if (-EXACT..=EXACT).contains(&n) => Cell::Integer(small),
@@ -136,7 +142,7 @@ fn integer(n: i128) -> Cell {
     }
 }
 
-/// JSON has no number for what is not finite.
+/// A JSON number, or a string for NaN and the infinities, which JSON numbers cannot express.
 fn float(x: f64) -> Cell {
     if x.is_finite() {
         Cell::Float(x)

@@ -1,4 +1,7 @@
-//! `millrace capture`
+//! `millrace capture`: asks sources for their columns and writes them to `sources/NAME.schema.yml`.
+//!
+//! A stream or source that fails keeps what was captured before; the others are captured all the
+//! same, and the command ends with the exit code of the failures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +27,7 @@ use crate::folder::{PUBLIC, replace};
 use crate::terminal;
 use crate::workspace::{Loaded, Workspace};
 
+/// Runs the verb.
 pub(super) async fn capture(args: &Capture) -> Outcome {
     let workspace = chosen(args).await?;
     let mut captured = Captured::default();
@@ -37,11 +41,13 @@ pub(super) async fn capture(args: &Capture) -> Outcome {
     Ok(captured.report(args, &written, &workspace.compiled.project.texts))
 }
 
-/// The project, whose sources have no errors and among which is the one that is asked for.
+/// Reads the project. Fails if a source's file has errors, a variable is not set, or the requested
+/// source does not exist. Errors elsewhere are ignored.
 async fn chosen(args: &Capture) -> Result<Workspace, Failure> {
     let ask = args.source.clone().map_or(Ask::All, Ask::One);
     let workspace = Loaded::read(&args.place)?.compile_asking(ask).await?;
-    // Models may be wrong for want of the very schema that is to be captured; sources may not.
+    // Models may have errors because the schema that is to be captured is missing, so only errors
+    // of sources count.
     let of_sources = |d: &&Diagnostic| d.labels.iter().any(|label| label.span.file.starts_with("sources/"));
     let about_sources: Vec<Diagnostic> = workspace.diagnostics.iter().filter(of_sources).cloned().collect();
     if has_errors(&about_sources) {
@@ -65,23 +71,23 @@ async fn chosen(args: &Capture) -> Result<Workspace, Failure> {
     Ok(workspace)
 }
 
-/// What the sources said.
+/// What the sources have answered.
 #[derive(Default)]
 struct Captured<'a> {
-    /// What is to be written down, by source.
+    /// The schemas to write, by source.
     schemas: BTreeMap<&'a str, CapturedSchemas>,
-    /// Sources that do not answer.
+    /// Sources that cannot be reached.
     silent: BTreeSet<&'a str>,
-    /// What is to be said of columns.
+    /// Notes about single columns.
     words: Vec<Words>,
-    /// Streams of which nothing is known.
+    /// Streams without rows or a schema from which columns could be learned.
     unknown: Vec<String>,
-    /// Errors. The others are captured all the same.
+    /// Errors of single streams and sources.
     failed: Vec<Diagnostic>,
 }
 
 impl<'a> Captured<'a> {
-    /// Asks for the columns of each stream of the source, or of all sources.
+    /// Captures each stream of the source, or of all sources if `source` is `None`.
     async fn learn_all(&mut self, workspace: &'a Workspace, source: Option<&str>) {
         for stream in workspace.compiled.catalog.streams.values() {
             if source.is_some_and(|wanted| *wanted != stream.name.source) {
@@ -89,7 +95,7 @@ impl<'a> Captured<'a> {
             }
             let of_source = self.schemas.entry(&stream.name.source).or_default();
             let before = stream.captured.iter().map(|known| (stream.name.stream.clone(), known.clone()));
-            // Each of its streams would say the same again, and after as long a wait.
+            // Each further stream would run into the same timeout.
             if self.silent.contains(stream.name.source.as_str()) {
                 of_source.extend(before);
                 continue;
@@ -104,7 +110,7 @@ impl<'a> Captured<'a> {
                     self.words.extend(words);
                 }
                 Err(told) => {
-                    // What was known of it stays.
+                    // Keeps what was captured before.
                     of_source.extend(before);
                     if told.iter().any(|one| one.code == Code::SourceUnreachable)
                         && !stream.source.discovers_by_reading()
@@ -115,11 +121,12 @@ impl<'a> Captured<'a> {
                 }
             }
         }
-        // Where a source has no stream that can be read, its file stays as it is.
+        // If no stream of a source is known, its file stays as it is.
         self.schemas.retain(|_, streams| !streams.is_empty());
     }
 
-    /// Writes the file of each source, and gives what became of it.
+    /// Writes the file of each source, unless it is unchanged or `--dry-run` was given. Returns one
+    /// JSON object for each file.
     async fn write(&mut self, workspace: &Workspace, args: &Capture) -> Result<Vec<Json>, Failure> {
         let project = &workspace.compiled.project;
         let mut written = Vec::new();
@@ -128,7 +135,7 @@ impl<'a> Captured<'a> {
             let views = if self.silent.contains(source) {
                 before()
             } else {
-                // As with streams that cannot be read: what was known stays, and the other sources are written all the same.
+                // As with streams: a failure keeps what was captured before.
                 views(workspace, source, streams).await.unwrap_or_else(|diagnostic| {
                     self.failed.push(diagnostic);
                     before()
@@ -158,7 +165,7 @@ impl<'a> Captured<'a> {
         Ok(written)
     }
 
-    /// Says what is left to say, and how the command ends.
+    /// Reports the errors, or with `--json` the whole outcome, and returns the exit code.
     fn report(&self, args: &Capture, written: &[Json], texts: &SourceTexts) -> Exit {
         let exit = if self.failed.is_empty() { exit::DONE } else { Exit::of(&self.failed) };
         if !args.place.json {
@@ -178,17 +185,19 @@ impl<'a> Captured<'a> {
     }
 }
 
-/// What is to be written down of a stream, and said of it.
+/// What was learned about a stream.
 struct Learnt {
-    /// None where there is nothing to learn columns from.
+    /// The schema to write; `None` if there is nothing to learn columns from.
     schema: Option<StreamSchema>,
-    /// Warnings.
+    /// Warnings about the stream.
     told: Vec<Diagnostic>,
-    /// Of its columns.
+    /// Notes about its columns.
     words: Vec<Words>,
 }
 
-/// The columns of a stream as they are to be written down; or the errors because of which they cannot be.
+/// Learns the columns of a stream, from a sample if the source offers one, else by full discovery.
+/// Merges them with what was captured before. Fails with the errors of the source and of the
+/// stream's options.
 async fn learn(stream: &Stream) -> Result<Learnt, Vec<Diagnostic>> {
     let request = stream.request();
     let failed = |error: Error| {
@@ -199,7 +208,7 @@ async fn learn(stream: &Stream) -> Result<Learnt, Vec<Diagnostic>> {
         Some(sampled) => sampled,
         None => match stream.source.discover(&request).await {
             Ok(discovered) => discovered,
-            // The folder of what is added to the rows that there are may be empty for now.
+            // The folder of an appended stream may be empty between two deliveries.
             Err(error) if stream.captured.is_some() && stream.may_be_emptied(&error) => Discovered::default(),
             Err(error) => return Err(failed(error)),
         },
@@ -214,13 +223,16 @@ async fn learn(stream: &Stream) -> Result<Learnt, Vec<Diagnostic>> {
     if has_errors(&told) {
         return Err(told);
     }
+    // Excluded columns never reach the warehouse, so they are not captured.
     let left_out = stream.options.choice.left_out();
     schema.columns.retain(|column| !left_out.contains(&column.name));
     words.retain(|words| !left_out.contains(&words.column));
     Ok(Learnt { schema: Some(schema), told, words })
 }
 
-/// Which of a source's streams are views, for `exclude: [views]` to know without asking; none where that does not matter.
+/// Which captured streams of a source are views, so that `exclude: [views]` needs no connection.
+/// Returns `None` if the source has no views, or none was found and the project does not exclude
+/// views.
 async fn views(
     workspace: &Workspace,
     source: &str,

@@ -1,4 +1,4 @@
-//! `millrace check`
+//! `millrace check`: finds errors of the project without a run.
 
 use millrace_core::diagnostic::{Severity, has_errors};
 use millrace_core::render;
@@ -11,14 +11,16 @@ use crate::exit::{self, Exit};
 use crate::terminal;
 use crate::workspace::Workspace;
 
+/// Runs the verb. Prints all diagnostics and the counts of what was checked.
 pub(super) async fn check(args: &Check) -> Outcome {
     let mut workspace = Workspace::read(&args.place).await?;
     let checked =
         check::check(&workspace.compiled, &workspace.registry, Depth::Whole, &mut workspace.diagnostics)
             .await?;
-    // Variables that only a run needs are no errors where nothing runs, such as in continuous integration.
+    // Variables that only a run needs are warnings here: continuous integration checks projects
+    // without them.
     for mut diagnostic in workspace.compiled.unset_of_sources() {
-        // Unless a source had to be asked for what nobody has captured.
+        // They are errors already if a source had to be asked because its schema is not captured.
         if workspace.diagnostics.contains(&diagnostic) {
             continue;
         }

@@ -1,4 +1,8 @@
-//! `millrace connect`
+//! `millrace connect`: what a BI tool needs to read the warehouse.
+//!
+//! Prints the tool's connection fields, a script for a read-only role, and warnings. Writes the
+//! root certificate of the server to a file if the tool needs one. Changes nothing in the
+//! warehouse.
 
 use std::path::{Path, PathBuf};
 
@@ -22,10 +26,13 @@ use crate::terminal;
 use crate::tool::Sheet;
 use crate::workspace::Workspace;
 
-/// A root that ends sooner is worth a word: tools keep the file for years.
+/// A root certificate that expires sooner than this causes a warning: tools keep the file for
+/// years.
 const SOON: SignedDuration = SignedDuration::from_hours(90 * 24);
 
+/// Runs the verb. Fails if the warehouse is a file of one process, to which no tool can connect.
 pub(super) async fn connect(args: &Connect) -> Outcome {
+    // Errors elsewhere in the project do not matter here; only the environment must be usable.
     let workspace = Workspace::read(&args.place).await?;
     let Some(environment) = workspace.environment().cloned() else {
         let exit = Exit::of(&workspace.diagnostics);
@@ -53,7 +60,7 @@ pub(super) async fn connect(args: &Connect) -> Outcome {
                 root,
             )?)
         }
-        // A name to put in the file's place.
+        // With `--print` no file is written; the fields show a name for it.
         Some(_) => Some(PathBuf::from(format!("root.{}", args.tool.root_ending()))),
         None => None,
     };
@@ -74,9 +81,11 @@ pub(super) async fn connect(args: &Connect) -> Outcome {
     Ok(exit::DONE)
 }
 
-/// `shop_reader` of the project `shop`.
+/// The default name of the role: `shop_reader` for the project `shop`. Truncated to PostgreSQL's
+/// limit of 63 bytes for identifiers.
 fn reader_of(project: &str) -> String {
     let mut name = snake_case(project);
+    // Bytes are counted, but a character must not be cut in half.
     let mut room = name.len().min(63 - "_reader".len());
     while !name.is_char_boundary(room) {
         room -= 1;
@@ -85,6 +94,8 @@ fn reader_of(project: &str) -> String {
     format!("{name}_reader")
 }
 
+/// The failure for a warehouse without connections. The hint names an environment that has them, if
+/// any.
 fn no_connections(workspace: &Workspace, environment: &Environment) -> Failure {
     let others = workspace.compiled.project.manifest.environments.iter();
     let other = others
@@ -110,12 +121,13 @@ fn no_connections(workspace: &Workspace, environment: &Environment) -> Failure {
     Failure::new(Diagnostic::error(Code::NoConnections, message).hint(hint), exit::PROJECT)
 }
 
-/// The name of an environment as a part of a file's.
+/// The name of an environment as a part of a file name: replaces all but letters, digits and `-`.
 fn file_name(environment: &str) -> String {
     environment.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
-/// Writes the certificate, unless it is there already; returns the whole path, for tools that start elsewhere.
+/// Writes the certificate unless the file has it already. Returns the absolute path, because tools
+/// start in other folders.
 fn write(folder: &Path, name: &str, root: &RootCertificate) -> Result<PathBuf, Failure> {
     let failed = |error: &std::io::Error| cannot_write(&folder.join(name), error);
     std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
@@ -126,7 +138,7 @@ fn write(folder: &Path, name: &str, root: &RootCertificate) -> Result<PathBuf, F
     Ok(place)
 }
 
-/// What the project publishes, by the names that readers use.
+/// The published models by the names that readers use, sorted.
 fn tables(workspace: &Workspace, environment: &Environment) -> Vec<Relation> {
     let models = workspace.compiled.graph.models.iter().filter(|model| model.published);
     let mut tables: Vec<Relation> =
@@ -135,7 +147,8 @@ fn tables(workspace: &Workspace, environment: &Environment) -> Vec<Relation> {
     tables
 }
 
-/// What is in the way whatever the tool.
+/// Warnings that do not depend on the tool: an expiring root certificate, a role with excess
+/// privileges, schemas that are open to everybody, and columns of types that tools cannot read.
 fn warnings(access: &ReaderAccess, root: Option<&RootCertificate>) -> Vec<String> {
     let mut warnings = Vec::new();
     let ends = root.and_then(|root| Timestamp::from_second(root.ends_at).ok());
@@ -170,10 +183,12 @@ fn warnings(access: &ReaderAccess, root: Option<&RootCertificate>) -> Vec<String
     warnings
 }
 
+/// A time as a date, `2026-10-31`.
 fn day(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d").to_string()
 }
 
+/// Where a root certificate comes from: a word for JSON, and text for people.
 fn origin(root: &RootCertificate) -> (&'static str, &'static str) {
     match root.origin {
         RootOrigin::File => ("file", "from the environment's `sslrootcert`"),
@@ -182,11 +197,13 @@ fn origin(root: &RootCertificate) -> (&'static str, &'static str) {
     }
 }
 
+/// The expiry date of a root certificate.
 fn ends(root: &RootCertificate) -> String {
     Timestamp::from_second(root.ends_at).map(day).unwrap_or_default()
 }
 
-/// A script for the warehouse's own client.
+/// The script that creates the role, line by line, for the warehouse's own client. It sets the
+/// password by a command of the client, so that the server and its log only see a hash.
 fn script(role: &ReaderRole, database: &str) -> Vec<String> {
     let who = if role.writer_may {
         format!("`{}`, which may make roles,", role.writer)
@@ -197,6 +214,7 @@ fn script(role: &ReaderRole, database: &str) -> Vec<String> {
     lines.extend(role.statements.iter().map(|statement| format!("{statement};")));
     lines.push("-- Its password; psql asks for it and sends a hash.".to_owned());
     lines.push(role.password.clone());
+    // Privileges of PUBLIC apply to every role, so the new role cannot be denied them on its own.
     if !role.for_everybody.is_empty() {
         lines.push(String::new());
         lines.push(
@@ -207,6 +225,7 @@ fn script(role: &ReaderRole, database: &str) -> Vec<String> {
     lines
 }
 
+/// The answer for people, line by line. Prints the certificate itself if no file was written.
 fn as_text(
     access: &ReaderAccess,
     sheet: &Sheet,
@@ -246,6 +265,7 @@ fn as_text(
     lines
 }
 
+/// The answer for programs.
 fn as_json(
     environment: &Environment,
     access: &ReaderAccess,

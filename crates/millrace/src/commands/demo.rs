@@ -1,4 +1,4 @@
-//! `millrace demo`
+//! `millrace demo`: generates a demo project, runs it, and serves it.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,18 +19,20 @@ use crate::progress::duration;
 use crate::workspace::Workspace;
 use crate::{exit, signals, terminal};
 
-/// Says that a folder was made by this command, so that it may be made again.
+/// A file that marks a folder as made by this command, so that a later call may overwrite it.
 const MARKER: &str = ".millrace/demo";
 
+/// Runs the verb. Without `--no-serve` it serves until a signal arrives.
 pub(super) async fn demo(args: &Demo) -> Outcome {
     refuse_foreign(&args.dir)?;
+    // Marked before anything is written, so that an interrupted call can be repeated.
     let marker = args.dir.join(MARKER);
     let mark = || {
         std::fs::create_dir_all(args.dir.join(".millrace"))?;
         std::fs::write(&marker, "made by `millrace demo`\n")
     };
     mark().map_err(|error| cannot_write(&marker, &error))?;
-    // Another demo may be serving from here.
+    // Fails if another demo serves from this folder.
     let claim = Claim::take(&args.dir, None).await?;
     let started = Instant::now();
     let options = DemoOptions { orders: args.orders, seed: args.seed, ..DemoOptions::default() };
@@ -52,7 +54,7 @@ pub(super) async fn demo(args: &Demo) -> Outcome {
         duration(generate_ms)
     ));
     let place = Where { project: args.dir.clone(), env: None, vars: Vec::new(), json: args.json };
-    // One for the run and the server: who ends the first ends the second.
+    // One token for both the run and the server.
     let ending = signals::cancelled(None);
     let workspace = Workspace::sound(&place).await?;
     let warehouse = workspace.own_warehouse().await?;
@@ -79,11 +81,12 @@ pub(super) async fn demo(args: &Demo) -> Outcome {
         .await
 }
 
+/// The failure of the generating task.
 fn internal(cause: &str) -> Failure {
     Failure::new(Diagnostic::error(Code::Internal, "the demo could not be made").caused_by(cause), exit::BUG)
 }
 
-/// A folder with somebody's own files is left alone.
+/// Refuses a folder that is neither empty nor made by this command.
 fn refuse_foreign(dir: &Path) -> Result<(), Failure> {
     let empty = std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
     if empty || dir.join(MARKER).exists() {
@@ -96,7 +99,7 @@ fn refuse_foreign(dir: &Path) -> Result<(), Failure> {
     ))
 }
 
-/// The address, or one of the next twenty ports: another demo may be running.
+/// Binds the address, or else one of the next 19 ports, because another demo may be running.
 async fn listen(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
     let mut last = None;
     for step in 0..20 {

@@ -1,4 +1,8 @@
-//! `millrace doctor`
+//! `millrace doctor`: diagnoses the project, the sources and the warehouse, layer by layer.
+//!
+//! Each finding is one line with a verdict. The exit code is the one with which other commands fail
+//! by the same errors. After a failure, checks that depend on it are skipped instead of repeating
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -20,24 +24,28 @@ use crate::failure::Failure;
 use crate::terminal;
 use crate::workspace::{Loaded, Workspace};
 
-/// A line of the answer.
+/// One finding.
 struct Line {
+    /// What was checked.
     what: String,
-    /// The word of its layer, where it is one of a way of several.
+    /// The layer of a connection, such as DNS or TCP; `None` if the check has no layers.
     layer: Option<&'static str>,
     verdict: Verdict,
+    /// What was seen: a version, a count or an error.
     saw: String,
     hint: Option<String>,
-    /// Codes of the errors because of which it failed.
+    /// Codes of the errors that made it fail; they decide the exit code.
     codes: Vec<Code>,
 }
 
 impl Line {
+    /// A check that passed.
     fn good(what: impl Into<String>, saw: impl Into<String>) -> Self {
         let (what, saw) = (what.into(), saw.into());
         Self { what, layer: None, verdict: Verdict::Good, saw, hint: None, codes: Vec::new() }
     }
 
+    /// A check that failed with a diagnostic.
     fn bad(what: impl Into<String>, diagnostic: &Diagnostic) -> Self {
         Self {
             verdict: Verdict::Failed,
@@ -47,14 +55,17 @@ impl Line {
         }
     }
 
+    /// A check that failed with an error of the engine or a connector.
     fn error(what: impl Into<String>, error: &Error) -> Self {
         Self::bad(what, &error.to_diagnostic())
     }
 
+    /// A check that was not made, because something it depends on failed.
     fn skipped(what: impl Into<String>) -> Self {
         Self { verdict: Verdict::NotLookedAt, ..Self::good(what, "not looked at") }
     }
 
+    /// One layer of a connector's diagnosis.
     fn of(what: &str, finding: &Finding) -> Self {
         Self {
             what: what.to_owned(),
@@ -66,6 +77,8 @@ impl Line {
         }
     }
 
+    /// The finding for programs. A doubtful one counts as `ok`, because it does not fail the
+    /// command.
     fn to_json(&self) -> Json {
         let ok = matches!(self.verdict, Verdict::Good | Verdict::Doubtful);
         json!({
@@ -73,6 +86,7 @@ impl Line {
         })
     }
 
+    /// Prints the finding as one line, and its hint on a second one.
     fn print(&self) {
         let mark = match self.verdict {
             Verdict::Good => "ok  ",
@@ -91,15 +105,18 @@ impl Line {
     }
 }
 
+/// Runs the verb, over everything or over the source or environment on the command line.
 pub(super) async fn doctor(args: &Doctor) -> Outcome {
+    // Chosen before compiling, so that only the sources that are checked are asked for their
+    // streams.
     let mut loaded = Loaded::read(&args.place)?;
     let chosen = args.what.as_deref().map(|what| choose(what, &mut loaded)).transpose()?;
     let (sources, warehouse) = chosen.unwrap_or((true, true));
     let workspace = loaded.compile().await?;
     let mut lines = Vec::new();
-    // What a source does not answer is said of it below.
+    // Errors of unreachable sources and unset variables are reported by the checks below.
     let mistakes = |d: &&Diagnostic| d.is_error() && !is_outside(d.code) && d.code != Code::UnsetVariable;
-    // With one source alone the rest of the project lacks the others.
+    // With a single source the other sources are dropped, which would cause errors in models.
     if args.what.is_none() {
         let codes: Vec<Code> = workspace.diagnostics.iter().filter(mistakes).map(|one| one.code).collect();
         lines.push(project(workspace.compiled.project.texts.len(), codes));
@@ -128,7 +145,7 @@ pub(super) async fn doctor(args: &Doctor) -> Outcome {
     Ok(exit)
 }
 
-/// The project's own files, with the errors that they have.
+/// The finding about the project's files. `codes` are those of their errors.
 fn project(files: usize, codes: Vec<Code>) -> Line {
     let errors = codes.len();
     Line {
@@ -139,8 +156,8 @@ fn project(files: usize, codes: Vec<Code>) -> Line {
     }
 }
 
-/// How the command ends: as each other does that fails by the same errors. What was not looked at rests on what failed, or on a way beside
-/// which another one works.
+/// The exit code: the one of other commands that fail with the same errors. Skipped checks do not
+/// count, because they depend on a failed one or were made unnecessary by another route that works.
 fn exit_of_lines(lines: &[Line]) -> Exit {
     let failed = || lines.iter().filter(|line| line.verdict == Verdict::Failed);
     if failed().next().is_none() {
@@ -149,7 +166,8 @@ fn exit_of_lines(lines: &[Line]) -> Exit {
     Exit(exit_of_codes(failed().flat_map(|line| line.codes.iter().copied())))
 }
 
-/// Finds what is to be looked at: whether sources, and whether the warehouse.
+/// Resolves the name on the command line, as a source or an environment or both. Returns whether to
+/// check sources and whether to check the warehouse.
 fn choose(what: &str, loaded: &mut Loaded) -> Result<(bool, bool), Failure> {
     let source = loaded.sources().any(|name| name == what);
     let environment = loaded.environments().any(|name| name == what);
@@ -167,7 +185,7 @@ fn choose(what: &str, loaded: &mut Loaded) -> Result<(bool, bool), Failure> {
     Ok((source, environment))
 }
 
-/// The way to a source, and each of its streams.
+/// Checks the connection to a source, then each of its streams.
 async fn source(workspace: &Workspace, def: &SourceDef, streams: &[&Stream]) -> Vec<Line> {
     let what = format!("source {}", def.name);
     if has_errors(&def.unset) {
@@ -185,7 +203,7 @@ async fn source(workspace: &Workspace, def: &SourceDef, streams: &[&Stream]) -> 
     let mut lines = told(&what, &found);
     for stream in streams {
         let what = format!("stream {}", stream.name);
-        // Each would say again, and after as long a wait, what has been said.
+        // Each stream would repeat the same failure after the same timeout.
         if found.has_failed() && !stream.source.discovers_by_reading() {
             lines.push(Line::skipped(what));
             continue;
@@ -201,11 +219,12 @@ async fn source(workspace: &Workspace, def: &SourceDef, streams: &[&Stream]) -> 
     lines
 }
 
+/// The findings of a connector's diagnosis.
 fn told(what: &str, found: &Diagnosis) -> Vec<Line> {
     found.findings().iter().map(|finding| Line::of(what, finding)).collect()
 }
 
-/// The way to the warehouse, and what is in it.
+/// Checks the connection to the warehouse, its version and its state tables.
 async fn environment(workspace: &Workspace, args: &Doctor) -> Vec<Line> {
     let what = format!("environment {}", workspace.compiled.environment);
     let mut lines = Vec::new();
@@ -218,6 +237,7 @@ async fn environment(workspace: &Workspace, args: &Doctor) -> Vec<Line> {
     {
         let found = connector.diagnose(&workspace.dir, &environment.settings, &environment.schemas).await;
         lines.extend(told(&what, &found));
+        // Opening the warehouse would fail for the same reason.
         if found.has_failed() {
             lines.push(Line::skipped("state"));
             return lines;

@@ -1,4 +1,4 @@
-//! `millrace explain`
+//! `millrace explain`: prints the page of a diagnostic code, or lists all codes.
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::Diagnostic;
@@ -10,6 +10,7 @@ use crate::cli::Explain;
 use crate::failure::Failure;
 use crate::{exit, terminal};
 
+/// Runs the verb. Refuses an unknown code with the nearest known one.
 pub(super) fn explain(args: &Explain) -> Outcome {
     let Some(name) = &args.code else {
         let list = |code: &Code| (code.as_str(), code.page().lines().next().unwrap_or_default().trim());
@@ -34,6 +35,7 @@ pub(super) fn explain(args: &Explain) -> Outcome {
             .unwrap_or_else(|| "`millrace explain` lists them.".to_owned());
         return Err(Failure::new(diagnostic.hint(hint), exit::PROJECT));
     };
+    // Pages are doc comments, whose lines begin with a space.
     let lines: Vec<&str> = code.page().lines().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
     let page = lines.join("\n");
     if args.json {

@@ -1,4 +1,5 @@
-//! `millrace hash-password`
+//! `millrace hash-password`: reads a password from stdin and prints its argon2 hash for
+//! `serve.auth.users`.
 
 use std::io::BufRead as _;
 
@@ -11,6 +12,7 @@ use super::Outcome;
 use crate::failure::Failure;
 use crate::{exit, terminal};
 
+/// Runs the verb. Only the line break is removed from the input; an empty password is refused.
 pub(super) fn hash_password() -> Outcome {
     let fail = |message: &str, cause: String| {
         Failure::new(Diagnostic::error(Code::Usage, message).caused_by(cause), exit::PROJECT)

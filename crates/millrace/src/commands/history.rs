@@ -1,4 +1,4 @@
-//! `millrace history`
+//! `millrace history`: the publications, newest first, and what each one changed.
 
 use millrace_engine::run::publish::KEPT;
 use millrace_engine::state::{Publication, State};
@@ -9,11 +9,12 @@ use crate::cli::History;
 use crate::workspace::Workspace;
 use crate::{exit, terminal};
 
+/// Runs the verb.
 pub(super) async fn history(args: &History) -> Outcome {
     let workspace = Workspace::read(&args.place).await?;
     let warehouse = workspace.warehouse(args.patience.wait).await?;
     let state = State::of(&*warehouse, &workspace.compiled.schemas);
-    // One more than is shown, to say what the last one changed.
+    // Reads one more than it shows, to compare the last one with its predecessor.
     let found = match state.version().await? {
         None => Vec::new(),
         Some(_) => state.publications(args.limit.saturating_add(1)).await?,
@@ -47,7 +48,7 @@ pub(super) async fn history(args: &History) -> Outcome {
     Ok(exit::DONE)
 }
 
-/// Names of the published models whose tables are others than in the publication before.
+/// Names of the published models whose tables differ from those of the publication before.
 fn changed<'p>(one: &'p Publication, before: Option<&Publication>) -> Vec<&'p str> {
     let same = |name: &str| before.and_then(|before| before.model(name)).map(|model| &model.relation);
     let published = one.models.iter().filter(|model| model.published);
@@ -57,6 +58,8 @@ fn changed<'p>(one: &'p Publication, before: Option<&Publication>) -> Vec<&'p st
         .collect()
 }
 
+/// Notes on a publication, which is number `at` from the newest: whether readers see it, and
+/// rollbacks.
 fn remark(one: &Publication, at: usize) -> String {
     let mut words = Vec::new();
     if at == 0 {

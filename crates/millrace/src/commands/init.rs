@@ -1,4 +1,4 @@
-//! `millrace init`
+//! `millrace init`: creates an empty project.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::cli::Init;
 use crate::failure::{Failure, cannot_write};
 use crate::{exit, terminal};
 
-/// The files of a new project; `{name}` is the project's name.
+/// Paths and texts of a new project's files; `{name}` is replaced by the project's name.
 const FILES: [(&str, &str); 3] = [
     (
         "millrace.yml",
@@ -35,6 +35,7 @@ const FILES: [(&str, &str); 3] = [
     ),
 ];
 
+/// Runs the verb. Refuses a folder with a project; existing files are never overwritten.
 pub(super) fn init(args: &Init) -> Outcome {
     if args.dir.join("millrace.yml").exists() {
         let message = format!("`{}` holds a project already", args.dir.display());
@@ -53,7 +54,7 @@ pub(super) fn init(args: &Init) -> Outcome {
     let mut written = Vec::new();
     for (path, text) in FILES {
         let place = args.dir.join(path);
-        // What is there already is somebody's.
+        // Never overwrites a file, such as a `README.md` of the user.
         if place.exists() {
             continue;
         }
@@ -75,6 +76,7 @@ pub(super) fn init(args: &Init) -> Outcome {
     Ok(exit::DONE)
 }
 
+/// The name of the folder in snake case, or `project` if that is not a valid name.
 fn default_name(dir: &Path) -> String {
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     let name = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

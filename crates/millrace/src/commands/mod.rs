@@ -1,4 +1,4 @@
-//! One file a verb.
+//! The verbs of the command line, one file for each.
 
 mod capture;
 mod check;
@@ -22,10 +22,10 @@ use crate::cli::{Cli, Command};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// How a verb ends: with an exit code, or with something to say first.
+/// How a verb ends: with an exit code, or with a failure that is reported first.
 type Outcome = Result<Exit, Failure>;
 
-/// Runs a verb and says what failed.
+/// Runs a verb and reports its failure, as JSON if `--json` was given.
 pub(crate) async fn dispatch(cli: Cli) -> Exit {
     let (json, outcome) = match cli.command {
         Command::Init(args) => (args.json, init::init(&args)),

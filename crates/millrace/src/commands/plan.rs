@@ -1,4 +1,4 @@
-//! `millrace plan`
+//! `millrace plan`: the steps that a run would take, with reasons. Changes nothing.
 
 use millrace_engine::run::plan::{Step, plan as plan_of};
 use serde_json::{Value as Json, json};
@@ -8,6 +8,7 @@ use crate::cli::Plan;
 use crate::workspace::Workspace;
 use crate::{exit, terminal};
 
+/// Runs the verb.
 pub(super) async fn plan(args: &Plan) -> Outcome {
     let workspace = Workspace::sound(&args.place).await?;
     workspace.refuse_unset()?;

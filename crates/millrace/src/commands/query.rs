@@ -1,4 +1,7 @@
-//! `millrace query`
+//! `millrace query`: runs one SELECT and prints the result as a table or as JSON.
+//!
+//! Bare names of published models and `source.stream` names are replaced by the relations that
+//! readers see, so a query reads what was published and not a table in the making.
 
 use std::io::Read as _;
 use std::time::Duration;
@@ -19,6 +22,7 @@ use crate::failure::Failure;
 use crate::workspace::Workspace;
 use crate::{exit, terminal};
 
+/// Runs the verb. `-` as the statement reads it from stdin. The timeout of the query is one hour.
 pub(super) async fn query(args: &Query) -> Outcome {
     let workspace = Workspace::read(&args.place).await?;
     let warehouse = workspace.warehouse(args.patience.wait).await?;
@@ -39,11 +43,13 @@ pub(super) async fn query(args: &Query) -> Outcome {
     Ok(exit::DONE)
 }
 
+/// A failure of the command line.
 fn usage(message: &str) -> Failure {
     Failure::new(Diagnostic::error(Code::Usage, message), exit::PROJECT)
 }
 
 impl Failure {
+    /// Adds a cause to each diagnostic.
     fn caused(mut self, cause: &str) -> Self {
         for diagnostic in &mut self.diagnostics {
             diagnostic.causes.push(cause.to_owned());
@@ -52,7 +58,9 @@ impl Failure {
     }
 }
 
-/// The statement with bare names of published models and `source.stream` names made physical.
+/// Replaces bare names of published models by `schema.model`, and `source.stream` names by the
+/// stream's raw table. Refuses anything but a single SELECT. Names that it does not know stay as
+/// they are, so physical names work too.
 async fn resolved(workspace: &Workspace, warehouse: &dyn Warehouse, sql: &str) -> Result<String, Failure> {
     let Some((analyzer, _)) = workspace.registry.portable() else { return Ok(sql.to_owned()) };
     let parsed = analyzer.analyze(sql).map_err(|error| {
@@ -98,6 +106,8 @@ async fn resolved(workspace: &Workspace, warehouse: &dyn Warehouse, sql: &str) -
     let mut replacements = Vec::new();
     for table in &parsed.tables {
         if let Some(relation) = physical(&table.path) {
+            // Without an alias, the statement may qualify columns by the name that is replaced
+            // here.
             let alias = table.path.last().filter(|_| !table.has_alias);
             let alias = alias.map(|alias| format!(" as {}", Ident::new(alias))).unwrap_or_default();
             replacements.push((text::path_range(sql, table.at), format!("{relation}{alias}")));
@@ -107,7 +117,8 @@ async fn resolved(workspace: &Workspace, warehouse: &dyn Warehouse, sql: &str) -
     Ok(text::replace(sql, &replacements))
 }
 
-/// A result: `columns` (each `name` and `type`), `rows` (arrays), `truncated`. Numbers that JSON's readers would round are texts.
+/// A result as JSON: `columns` (each with `name` and `type`), `rows` (arrays) and `truncated`.
+/// Numbers that readers of JSON would round are strings.
 pub(super) fn as_json(rows: &Rows) -> Json {
     let columns: Vec<Json> = rows
         .columns
@@ -119,6 +130,8 @@ pub(super) fn as_json(rows: &Rows) -> Json {
     json!({"columns": columns, "rows": data, "truncated": rows.truncated})
 }
 
+/// A value as JSON. Integers beyond 2^53 − 1 and decimals are strings, because JSON numbers are
+/// doubles.
 fn value_json(value: &Value) -> Json {
     const EXACT: i128 = (1 << 53) - 1;
     match value {
@@ -130,9 +143,10 @@ fn value_json(value: &Value) -> Json {
     }
 }
 
-/// Columns of the terminal that a value takes at most; a row is to be one line that can be read.
+/// Largest width of a value in columns of the terminal, so that a row stays one readable line.
 const MOST_COLUMNS: usize = 120;
 
+/// Prints the table to stdout, and the count of rows to stderr.
 fn print_table(rows: &Rows) {
     let (table, cut) = as_table(rows);
     terminal::data_line(&table);
@@ -141,7 +155,7 @@ fn print_table(rows: &Rows) {
     tell_cut(cut);
 }
 
-/// Tells where a table ([`as_table`]) holds only the beginning of values.
+/// Tells on stderr how many values of a table were cut off by [`as_table`].
 pub(super) fn tell_cut(cut: usize) {
     if cut > 0 {
         let (values, end) = (terminal::counted(cut, "long value"), if cut == 1 { "s" } else { "" });
@@ -149,7 +163,7 @@ pub(super) fn tell_cut(cut: usize) {
     }
 }
 
-/// A result as a table of texts, and how many of them were too long for it.
+/// A result as a table, and the number of values that were cut off at [`MOST_COLUMNS`].
 pub(super) fn as_table(rows: &Rows) -> (String, usize) {
     let mut cut = 0;
     let head: Vec<String> = rows.columns.iter().map(|column| column.name.clone()).collect();

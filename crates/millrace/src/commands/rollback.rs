@@ -1,4 +1,4 @@
-//! `millrace rollback`
+//! `millrace rollback`: restores an earlier publication, or lifts a rollback with `--release`.
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use crate::reach::Reached;
 use crate::workspace::Workspace;
 use crate::{exit, process, terminal};
 
+/// Runs the verb, here or through the server that owns the warehouse.
 pub(super) async fn rollback(args: &Rollback) -> Outcome {
     let workspace = Workspace::read(&args.place).await?;
     let publication = match workspace.reach(args.wait).await? {
@@ -46,6 +47,7 @@ pub(super) async fn rollback(args: &Rollback) -> Outcome {
     Ok(exit::DONE)
 }
 
+/// Rolls back, or lifts a rollback, in a warehouse that this process has opened.
 async fn in_warehouse(
     args: &Rollback,
     workspace: &Workspace,

@@ -1,4 +1,7 @@
-//! `millrace run`
+//! `millrace run`: loads, builds, tests and publishes, here or through a running server.
+//!
+//! If a server owns the warehouse's file, the run happens inside the server (`run_there`).
+//! Otherwise this process checks the project, opens the warehouse and runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +25,10 @@ use crate::reach::Reached;
 use crate::workspace::{Loaded, Workspace};
 use crate::{process, signals, terminal};
 
+/// Runs the verb.
 pub(super) async fn run(args: &Run) -> Outcome {
     let loaded = Loaded::read(&args.place)?;
-    // Before the project is compiled: the server does that, with its own environment variables.
+    // Before compiling: a server compiles the project itself, with its own environment variables.
     if let Some((environment, server)) = loaded.server()?
         && server.answers().await.is_ok()
     {
@@ -35,6 +39,7 @@ pub(super) async fn run(args: &Run) -> Outcome {
     workspace.check_before_run().await?;
     let warehouse = match workspace.reach(args.wait).await? {
         Reached::Here(warehouse) => warehouse,
+        // A server has started meanwhile, or answers only after the wait.
         Reached::There(server) => {
             let compiled = &workspace.compiled;
             return run_there::run(args, &server, &compiled.environment, &compiled.project.texts).await;
@@ -57,16 +62,18 @@ pub(super) async fn run(args: &Run) -> Outcome {
     Ok(exit)
 }
 
-/// A warehouse that is no file has been written beside a server of the same project: its open pages move on at once.
+/// Tells a server of the same project that this process has published, so that its open pages
+/// update at once. Only needed for a warehouse that is not a file: there, the server does not run
+/// the project itself.
 pub(super) async fn tell_server(workspace: &Workspace) {
     let server = Server::beside(&workspace.dir, &workspace.compiled.environment);
     if let Ok(Some(server)) = server {
-        // Where it does not hear it, the next request of a page finds out.
+        // If this fails, the next request of a page finds the publication.
         let _ = server.client().published().await;
     }
 }
 
-/// What a run is told where the command says nothing else.
+/// The options of a run by this process, with the defaults of the command line.
 pub(super) fn options(workspace: &Workspace, cancel: Cancel) -> RunOptions {
     RunOptions {
         max_quarantine: None,
@@ -81,7 +88,7 @@ pub(super) fn options(workspace: &Workspace, cancel: Cancel) -> RunOptions {
     }
 }
 
-/// Runs and says to people what came of it.
+/// Runs and reports the outcome on stderr. Returns the record of the run and the exit code.
 pub(super) async fn run_in(
     workspace: &Workspace,
     warehouse: &Arc<dyn Warehouse>,
@@ -93,13 +100,15 @@ pub(super) async fn run_in(
     (summary, exit)
 }
 
-/// Says what came of a run.
+/// Reports the outcome of a run on stderr and returns the exit code: the error, or the findings and
+/// one line with status, counts and time.
 pub(super) fn report(
     summary: &RunSummary,
     error: Option<&Error>,
     said: &[Diagnostic],
     texts: &SourceTexts,
 ) -> Exit {
+    // An error decides the exit code by its kind; the counts of an incomplete run would mislead.
     if let Some(error) = error {
         terminal::diagnostics(&[error.to_diagnostic()], texts);
         return Exit(error.kind().policy().exit);
@@ -139,7 +148,7 @@ pub(super) fn report(
     exit
 }
 
-/// A token that Ctrl-C or SIGTERM sets.
+/// A token that Ctrl-C or SIGTERM sets, with a note to the user.
 pub(super) fn cancelled_by_signals() -> Cancel {
     signals::cancelled(Some("stopping: what is under way is rolled back"))
 }

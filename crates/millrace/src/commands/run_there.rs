@@ -1,4 +1,8 @@
-//! `millrace run` while a server has the warehouse: the server runs, this process says how it goes.
+//! `millrace run` while a server owns the warehouse: the server runs, this process shows the
+//! progress.
+//!
+//! Ctrl-C cancels the run in the server. If this process dies, its connection closes and the server
+//! cancels the run as well.
 
 use std::time::Duration;
 
@@ -18,9 +22,11 @@ use crate::failure::Failure;
 use crate::owner::Server;
 use crate::{progress, terminal};
 
-/// How long a run that was told to stop may take to roll back what is under way.
+/// How long a cancelled run may take to roll back before this process gives up on it.
 const ROLLING_BACK: Duration = Duration::from_secs(10);
 
+/// Requests the run and follows it to its end. Refuses a server that has the file but serves
+/// another environment.
 pub(super) async fn run(args: &Run, server: &Server, environment: &str, texts: &SourceTexts) -> Outcome {
     if server.environment() != environment {
         return Err(other_environment(server, environment));
@@ -41,7 +47,8 @@ pub(super) async fn run(args: &Run, server: &Server, environment: &str, texts: &
     let (cancel, canceller) = (cancelled_by_signals(), run.canceller());
     let stopping = async {
         cancel.cancelled().await;
-        // Where the server does not hear it, the end of this process and its connection tells.
+        // If the request fails, the end of this process closes the connection, which cancels the
+        // run.
         let _ = canceller.await;
         tokio::time::sleep(ROLLING_BACK).await;
     };
@@ -56,6 +63,7 @@ pub(super) async fn run(args: &Run, server: &Server, environment: &str, texts: &
     say(args, end)
 }
 
+/// Reports the end of the run as if it had run here.
 fn say(args: &Run, end: RemoteEnd) -> Outcome {
     let Some(summary) = end.summary else {
         return Err(match end.error {
@@ -73,7 +81,7 @@ fn say(args: &Run, end: RemoteEnd) -> Outcome {
     Ok(exit)
 }
 
-/// As the command line takes it.
+/// The limit in the form of the command line, which the server parses.
 fn written(limit: QuarantineLimit) -> String {
     match limit {
         QuarantineLimit::Rows(rows) => rows.to_string(),
@@ -81,6 +89,7 @@ fn written(limit: QuarantineLimit) -> String {
     }
 }
 
+/// The failure if the server serves another environment with the same file.
 fn other_environment(server: &Server, environment: &str) -> Failure {
     let message = format!(
         "the server of process {} has the file of environment `{environment}`, but serves environment `{}`",

@@ -1,4 +1,5 @@
-//! What `millrace serve` says of runs that start by themselves: to people on stderr, with `--json` also a line a run on stdout.
+//! How `millrace serve` reports scheduled runs: on stderr for people, and with `--json` also one
+//! line for each run on stdout.
 
 use jiff::Timestamp;
 use millrace_core::project::SourceTexts;
@@ -11,7 +12,7 @@ use serde_json::json;
 use super::run::report;
 use crate::terminal;
 
-/// Says what happens to the schedule.
+/// Reports one event of the schedule.
 pub(super) fn say(told: &Told<'_>, as_json: bool) {
     match told {
         Told::Begun(trigger) => note(&format!("{} begins", name(trigger))),
@@ -24,13 +25,14 @@ pub(super) fn say(told: &Told<'_>, as_json: bool) {
     }
 }
 
+/// Reports the end of a scheduled run.
 fn ended(trigger: &Trigger, end: &RunEnd, as_json: bool) {
     note(&format!("{} has ended", name(trigger)));
     match end {
         RunEnd::Refused(error) => terminal::diagnostics(&[error.to_diagnostic()], &SourceTexts::new()),
         RunEnd::Unsound(unsound) => terminal::diagnostics(&unsound.diagnostics, &unsound.texts),
         RunEnd::Ran(ran) => {
-            // The exit code is for a command that runs once.
+            // The exit code is unused: the server goes on.
             let _ = report(&ran.summary, ran.error.as_ref(), &ran.findings, &ran.texts);
             if as_json {
                 terminal::json_line(&json!(ran.summary));
@@ -39,6 +41,7 @@ fn ended(trigger: &Trigger, end: &RunEnd, as_json: bool) {
     }
 }
 
+/// The run in words, by the time for which it was scheduled.
 fn name(trigger: &Trigger) -> String {
     let due = trigger.scheduled_for.map(rfc3339).unwrap_or_default();
     match trigger.kind {
@@ -48,6 +51,7 @@ fn name(trigger: &Trigger) -> String {
     }
 }
 
+/// Writes a line with the current time to stderr.
 fn note(text: &str) {
     terminal::note(&format!("{}  {text}", rfc3339(Timestamp::now())));
 }

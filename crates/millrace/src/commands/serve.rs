@@ -1,4 +1,10 @@
-//! `millrace serve`
+//! `millrace serve`: starts the server, its control interface and its schedule, and stops them in
+//! order.
+//!
+//! Start: claim the environment, bind the listener, open the warehouse, announce the control
+//! interface. Stop, on a signal: withdraw the record, stop runs, end both listeners, close the
+//! warehouse, and release the lock last, so that no other process opens the file before it is
+//! closed.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -27,14 +33,16 @@ use crate::owner::{Announced, Claim, VERSION};
 use crate::workspace::Workspace;
 use crate::{process, signals, terminal};
 
-/// How long a run under way may take to roll back when the server is told to stop.
+/// How long runs may take to roll back when the server is told to stop.
 const ROLLING_BACK: Duration = Duration::from_secs(10);
+/// The address if neither the command line nor `millrace.yml` names one.
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4321);
 
+/// Runs the verb until a signal arrives.
 pub(super) async fn serve(args: &Serve) -> Outcome {
     let workspace = Workspace::sound(&args.place).await?;
     let address = address(args, &workspace)?;
-    // Before anything is opened or bound.
+    // Refuses a public address without authentication before anything is opened or bound.
     let auth = workspace.compiled.project.manifest.serve.auth.as_ref();
     check_address(address, auth).map_err(|diagnostic| Failure::new(diagnostic, exit::PROJECT))?;
     let first = workspace.compiled.project.manifest.environments.first();
@@ -43,7 +51,7 @@ pub(super) async fn serve(args: &Serve) -> Outcome {
     let bound = TcpListener::bind(address).await;
     let listener = bound.map_err(|error| cannot_listen(address, &error.to_string()))?;
     let warehouse = workspace.own_warehouse().await?;
-    // Before anybody is told that it serves, and so could stop it.
+    // Before the server announces itself: from then on somebody may send it a signal.
     let ending = signals::cancelled(None);
     let keeps_schedule = !args.no_schedule;
     serve_on(Serving {
@@ -58,6 +66,7 @@ pub(super) async fn serve(args: &Serve) -> Outcome {
     .await
 }
 
+/// The address from the command line, from `serve.address`, or the default.
 fn address(args: &Serve, workspace: &Workspace) -> Result<SocketAddr, Failure> {
     let settings = &workspace.compiled.project.manifest.serve;
     if !settings.unset.is_empty() {
@@ -74,22 +83,22 @@ fn address(args: &Serve, workspace: &Workspace) -> Result<SocketAddr, Failure> {
     })
 }
 
-/// What a server needs.
+/// What [`serve_on`] needs.
 pub(super) struct Serving<'a> {
     pub(super) workspace: &'a Workspace,
-    /// The right to the warehouse's file.
+    /// The exclusive right to serve the environment.
     pub(super) claim: Claim,
     pub(super) warehouse: Arc<dyn Warehouse>,
-    /// Where pages are asked for.
+    /// The bound listener of the pages and the API.
     pub(super) listener: TcpListener,
     pub(super) place: &'a Where,
-    /// Set when it shall stop.
+    /// Set to stop the server.
     pub(super) ending: Cancel,
-    /// Whether the project's schedule starts runs.
+    /// Whether this server starts the runs of the project's schedule.
     pub(super) keeps_schedule: bool,
 }
 
-/// Serves until it is told to stop.
+/// Serves until `ending` is set or a listener fails. `millrace demo` calls it too.
 pub(super) async fn serve_on(serving: Serving<'_>) -> Outcome {
     let Serving { workspace, claim, warehouse, listener, place, ending, keeps_schedule } = serving;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
@@ -114,13 +123,14 @@ pub(super) async fn serve_on(serving: Serving<'_>) -> Outcome {
     })?;
     warn(workspace, keeps_schedule);
     say(workspace, &url, place.json);
-    // Whichever ends first, ends the other.
+    // If either listener fails, the other one stops as well.
     let pages = async {
         let served = millrace_server::serve(listener, state.clone(), until(&ending)).await;
         ending.cancel();
         served
     };
     let (runs, end) = (state.runs(), until(&ending));
+    // The control interface answers until all runs have ended, so that their clients see the end.
     let runs_ended = async move {
         end.await;
         runs.stop(ROLLING_BACK).await;
@@ -140,18 +150,20 @@ pub(super) async fn serve_on(serving: Serving<'_>) -> Outcome {
         }
     };
     let (served, answered, (), ()) = tokio::join!(pages, asked, withdrawn, scheduled);
-    // The warehouse is closed before the lock is given back.
+    // The order matters: the warehouse must be closed before the lock is released.
     drop(state);
     drop(claim);
     served.and(answered).map_err(|diagnostic| Failure::new(diagnostic, exit::UNREACHABLE))?;
     Ok(exit::DONE)
 }
 
+/// The failure of a system call that the server needs.
 fn failed(error: &std::io::Error) -> Failure {
     let diagnostic = Diagnostic::error(Code::Internal, "the server failed").caused_by(error.to_string());
     Failure::new(diagnostic, exit::UNREACHABLE)
 }
 
+/// Prints where the server can be reached.
 fn say(workspace: &Workspace, url: &str, as_json: bool) {
     let dashboards = workspace.compiled.project.dashboards.iter();
     let dashboards: Vec<String> =
@@ -163,7 +175,7 @@ fn say(workspace: &Workspace, url: &str, as_json: bool) {
     terminal::note(&format!("\nserving {first}   (Ctrl-C ends it)"));
 }
 
-/// What will not happen though `millrace.yml` asks for it.
+/// Warns of a `notify:` that cannot work because its variables are not set.
 fn warn(workspace: &Workspace, keeps_schedule: bool) {
     let manifest = &workspace.compiled.project.manifest;
     if let Some(notify) = manifest.notify.as_ref().filter(|_| keeps_schedule && manifest.schedule.is_some()) {
@@ -175,7 +187,7 @@ fn warn(workspace: &Workspace, keeps_schedule: bool) {
     }
 }
 
-/// The control interface, on a free port of the loopback address and with a new token.
+/// Binds the control interface to a free port of the loopback address and creates a random token.
 async fn control(state: &AppState) -> Result<(TcpListener, Control), Failure> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| failed(&error))?;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
@@ -186,7 +198,8 @@ async fn control(state: &AppState) -> Result<(TcpListener, Control), Failure> {
     Ok((listener, Control { state: state.clone(), token, address, process }))
 }
 
-/// Reads the project anew for a run, as this server was started: its environment, its variables. What the server has open stays as it is.
+/// Returns the function that reads the project again for each run, with the environment and the
+/// variables with which the server was started.
 fn reload(workspace: &Workspace, place: &Where) -> Reload {
     let environment = workspace.environment().cloned();
     let place = Where { env: Some(workspace.compiled.environment.clone()), ..place.clone() };
@@ -197,6 +210,8 @@ fn reload(workspace: &Workspace, place: &Where) -> Reload {
     })
 }
 
+/// Reads, compiles and checks the project. Refuses one whose environment has another warehouse than
+/// `open`, because the server keeps its warehouse open.
 async fn reloaded(place: &Where, open: Option<&Environment>) -> Result<Reloaded, Unsound> {
     let unsound = |failure: Failure| Unsound { diagnostics: failure.diagnostics, texts: failure.texts };
     let workspace = Workspace::read(place).await.map_err(unsound)?;
@@ -219,11 +234,13 @@ async fn reloaded(place: &Where, open: Option<&Environment>) -> Result<Reloaded,
     Ok(Reloaded { compiled: workspace.compiled, warnings: workspace.diagnostics })
 }
 
+/// A future that completes when `ending` is set.
 fn until(ending: &Cancel) -> impl Future<Output = ()> + Send + 'static {
     let ending = ending.clone();
     async move { ending.cancelled().await }
 }
 
+/// The failure if the address cannot be bound.
 pub(super) fn cannot_listen(address: SocketAddr, cause: &str) -> Failure {
     let diagnostic =
         Diagnostic::error(Code::Usage, format!("the server cannot listen on `{address}`")).caused_by(cause);

@@ -1,4 +1,7 @@
-//! `millrace status`
+//! `millrace status`: the publication, the schedule, the last runs, the streams and the quarantine.
+//!
+//! It reads the state tables only, through the server if one owns the warehouse. The text for
+//! people and the JSON object have the same content.
 
 use jiff::Timestamp;
 use millrace_core::project::schedule::Schedule;
@@ -20,12 +23,14 @@ use crate::owner::Server;
 use crate::workspace::Workspace;
 use crate::{exit, terminal};
 
+/// Runs the verb. With `--rows` it also reads rows that data tests of the last run have found.
 pub(super) async fn status(args: &Status) -> Outcome {
     let workspace = Workspace::read(&args.place).await?;
     let warehouse = workspace.warehouse(args.patience.wait).await?;
     let state = State::of(&*warehouse, &workspace.compiled.schemas);
     let environment = &workspace.compiled.environment;
     let kept = Kept::of(&workspace).await?;
+    // Before the first run the state tables do not exist, so the queries below would fail.
     if state.version().await?.is_none() {
         if args.place.json {
             terminal::json_line(&json!({
@@ -46,6 +51,8 @@ pub(super) async fn status(args: &Status) -> Outcome {
     let counted = Statement::new(format!("select count(*) from {}", state.tables().table("quarantine")));
     let quarantined = warehouse.query(&counted, QueryLimits::STATE).await?;
     let quarantined = quarantined.row(0)[0].as_int().unwrap_or_default() as u64;
+    // The rows of failed tests belong to the last run that has ended; a running one has dropped
+    // them.
     let ended = last_ended(&runs);
     let found = match (&ended, args.rows) {
         (Some(run), Some(limit)) => found_by(&workspace, &*warehouse, run, limit.into()).await?,
@@ -115,6 +122,7 @@ pub(super) async fn status(args: &Status) -> Outcome {
         .map(|s| vec![s.name.to_string(), Value::Int(i128::from(s.rows)).to_string()])
         .collect();
     terminal::data_line(&format!("\n{}", terminal::table(&head, &cells, &[false, true])));
+    // A large table whose load was resumed by a later run holds rows of several points in time.
     for stream in streams.iter().filter(|stream| stream.moments > 1) {
         let (name, moments) = (&stream.name, stream.moments);
         terminal::data_line(&format!(
@@ -130,16 +138,19 @@ pub(super) async fn status(args: &Status) -> Outcome {
     Ok(exit::DONE)
 }
 
-/// The project's schedule, and the server that keeps it.
+/// The project's schedule, and when its next run starts.
 struct Kept {
     schedule: Schedule,
+    /// `None` if no server of this project keeps the schedule.
     next: Option<Timestamp>,
 }
 
 impl Kept {
-    /// None where the project has no schedule.
+    /// Asks the running server for the next run. Returns `None` if the project has no schedule.
     async fn of(workspace: &Workspace) -> Result<Option<Self>, Failure> {
         let Some(schedule) = workspace.compiled.project.manifest.schedule.clone() else { return Ok(None) };
+        // A server is identified by the warehouse's file, or by its environment if there is no
+        // file.
         let server = match workspace.owned_file() {
             Some(_) => workspace.server()?,
             None => Server::beside(&workspace.dir, &workspace.compiled.environment)?,
@@ -151,12 +162,14 @@ impl Kept {
         Ok(Some(Self { schedule, next }))
     }
 
+    /// The schedule for programs; `next_run_at` is RFC 3339 in UTC.
     fn json(&self) -> Json {
         let Self { schedule, next } = self;
         let next = next.map(rfc3339);
         json!({"cron": schedule.cron.to_string(), "time_zone": schedule.time_zone, "next_run_at": next})
     }
 
+    /// The schedule for people, with the next run in the schedule's own time zone.
     fn text(&self) -> String {
         let Schedule { cron, time_zone, .. } = &self.schedule;
         match self.next {
@@ -171,12 +184,13 @@ impl Kept {
     }
 }
 
-/// The newest run that is no longer under way.
+/// The newest run that has ended. Skips records that this program cannot read.
 fn last_ended(runs: &[Json]) -> Option<RunSummary> {
     let mut known = runs.iter().filter_map(|run| serde_json::from_value::<RunSummary>(run.clone()).ok());
     known.find(|run| run.status != RunStatus::Running)
 }
 
+/// A sentence about the rollback that is in force, if any.
 fn pinned(publication: &Publication) -> Option<String> {
     let before = publication.rollback_to.filter(|_| publication.pinned)?;
     Some(format!(
@@ -184,7 +198,8 @@ fn pinned(publication: &Publication) -> Option<String> {
     ))
 }
 
-/// What keeps readers from seeing what the last run made; none where nothing does.
+/// Describes why the last run failed or was held; returns `None` for any other status.
+/// `rows_follow` says whether the rows of failed data tests are printed after it.
 fn hold(run: &RunSummary, rows_follow: bool) -> Option<String> {
     let mut lines = Vec::new();
     match (run.status, &run.held) {
@@ -195,6 +210,7 @@ fn hold(run: &RunSummary, rows_follow: bool) -> Option<String> {
                     lines.push(format!("  {}: {}", error.code, error.message));
                     lines.extend(error.hint.iter().map(|hint| format!("  {hint}")));
                 }
+                // Only a run whose process died has no error in its record.
                 None => lines.push("  its process is gone".to_owned()),
             }
         }
@@ -216,6 +232,7 @@ fn hold(run: &RunSummary, rows_follow: bool) -> Option<String> {
                 run.run
             ));
         }
+        // Records of older versions have no reason; at that time only data tests held runs.
         (RunStatus::Held, Some(HeldBy::Tests) | None) => {
             lines.push(format!("held: data tests of run {} failed, so it published nothing", run.run));
             let failed: Vec<&TestResult> = run.tests.iter().filter(|test| test.rows > 0).collect();
@@ -234,7 +251,7 @@ fn hold(run: &RunSummary, rows_follow: bool) -> Option<String> {
     Some(lines.join("\n"))
 }
 
-/// Rows of all data tests of a run that found any.
+/// Reads rows of each data test of a run that found some, at most `limit` for each test.
 async fn found_by(
     workspace: &Workspace,
     warehouse: &dyn Warehouse,
@@ -249,7 +266,7 @@ async fn found_by(
     Ok(found)
 }
 
-/// Rows of a data test as people read them, and how many values of them are cut.
+/// The rows of a data test as a table, and the number of values that were cut off.
 fn failing_text(test: &TestResult, found: &Failing) -> (String, usize) {
     let count = terminal::counted(test.rows as usize, "row");
     let Failing::Found { rows, .. } = found else {
@@ -260,6 +277,7 @@ fn failing_text(test: &TestResult, found: &Failing) -> (String, usize) {
     (format!("{}: {shown}{count}\n{table}", test.test), cut)
 }
 
+/// The rows of a data test for programs; `columns` and `rows` are null if the rows are gone.
 fn failing_json((test, found): &(TestResult, Failing)) -> Json {
     let mut answer = match found {
         Failing::Found { rows, .. } => {

@@ -1,27 +1,32 @@
-//! Two years of days, and how busy each of them is.
+//! The two years of the demo, and the number of orders on each day.
+//!
+//! The weight of a day is the product of growth, season, weekday, special events, noise and
+//! newsletters, in integers. The requested number of orders is distributed in proportion to the
+//! weights.
 
 use millrace_core::value::{civil_from_days, days_from_civil};
 
 use super::random::{Purpose, Random};
 
-/// The days of the demo: two years, the last day included. Days are days since 1970-01-01.
+/// The days of the demo: two years including the last day. Days are counted from 1970-01-01.
 #[derive(Debug)]
 pub(super) struct Calendar {
     /// The first day.
     pub(super) first: i64,
-    /// The days as texts, `2026-10-31`.
+    /// Each day as text, such as `2026-10-31`.
     pub(super) texts: Vec<String>,
     /// Month of each day, 0 for January.
     pub(super) months: Vec<u8>,
-    /// Orders of each day.
+    /// Number of orders on each day.
     pub(super) orders: Vec<u64>,
 }
 
 impl Calendar {
-    /// The two years that end on day `last`, with `orders` dealt out to them. The shares are exact: they add up.
+    /// The two years that end on day `last`, with `orders` distributed over them. The sum is exact:
+    /// each day gets the difference of two rounded cumulative shares.
     pub(super) fn new(last: i64, orders: u64, seed: u64) -> Self {
         let (year, month, day) = civil_from_days(last);
-        // Two years before 29 February there is none.
+        // Two years before a leap year there is no 29 February.
         let day_before = if month == 2 { day.min(28) } else { day };
         let first = days_from_civil(year - 2, month, day_before) + 1;
         let length = last - first + 1;
@@ -44,36 +49,36 @@ impl Calendar {
         }
     }
 
-    /// How many days there are.
+    /// Number of days.
     pub(super) fn len(&self) -> usize {
         self.texts.len()
     }
 }
 
-/// `2026-10-31`.
+/// A day as text, such as `2026-10-31`.
 pub(super) fn date_text(day: i64) -> String {
     let (year, month, day) = civil_from_days(day);
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// Monday is 0. 1970-01-01 was a Thursday.
+/// The weekday, 0 for Monday. 1970-01-01 was a Thursday.
 fn weekday(day: i64) -> i64 {
     (day + 3).rem_euclid(7)
 }
 
-/// How much the shop grows from the first day to the last, in thousandths.
+/// Growth of the shop from the first day to the last, in thousandths.
 const GROWTH: i64 = 450;
 
-/// Season, as of the 15th of each month, in thousandths.
+/// Season on the 15th of each month, in thousandths.
 const SEASON: [i64; 12] = [920, 860, 910, 940, 960, 980, 880, 720, 970, 1040, 1240, 1420];
 
-/// Monday to Sunday, in thousandths: people order on Sunday evening and on Monday.
+/// Weekdays from Monday to Sunday, in thousandths: most orders come on Sundays and Mondays.
 const WEEK: [u64; 7] = [1160, 1030, 1040, 980, 920, 780, 1090];
 
-/// Days of a newsletter with a discount, in thousandths of all days.
+/// Days with a discount newsletter, per thousand days.
 const NEWSLETTERS: u64 = 12;
 
-/// How busy a day is, in no particular unit: below 10^11.
+/// The weight of a day, without a unit; below 10^11.
 fn weight(day: i64, first: i64, length: i64, seed: u64) -> u64 {
     let mut random = Random::new(seed, Purpose::Day, (day - first) as u64);
     let trend = (1000 + GROWTH * (day - first) / (length - 1)) as u64;
@@ -83,7 +88,7 @@ fn weight(day: i64, first: i64, length: i64, seed: u64) -> u64 {
     trend * season(day) * week / 1000 * event(day) / 1000 * noise * newsletter / 1000
 }
 
-/// The season of a day: on the line between the 15ths of two months.
+/// The season of a day in thousandths, interpolated linearly between the 15ths of two months.
 fn season(day: i64) -> u64 {
     let (year, month, of_month) = civil_from_days(day);
     let (from_year, from_month) = match (of_month >= 15, month) {
@@ -98,7 +103,8 @@ fn season(day: i64) -> u64 {
     (a + (b - a) * (day - from) / (to - from)) as u64
 }
 
-/// What makes single days busier or quieter, in thousandths.
+/// Factor of single days, in thousandths: sales, holidays and feasts as in France, and Black
+/// Friday.
 fn event(day: i64) -> u64 {
     let (year, month, of_month) = civil_from_days(day);
     // The first Wednesday (2), Thursday (3) … of this month.
@@ -110,7 +116,7 @@ fn event(day: i64) -> u64 {
         (1, 1) => 600,
         // Winter sales, from the second Wednesday.
         (1, _) if (0..5).contains(&(day - first(2) - 7)) => 1350,
-        // Valentine's day, while the parcel still comes in time.
+        // Before Valentine's Day, while a parcel still arrives in time.
         (2, 10..=13) => 1200,
         // Mother's Day in France is the last Sunday of May.
         (5, 19..) if (1..=6).contains(&(last_weekday(year, 5, 6) - day)) => 1250,
@@ -139,7 +145,7 @@ fn event(day: i64) -> u64 {
     }
 }
 
-/// The last such weekday of a month that is not December.
+/// The last day of a month that is the weekday `wanted` (0 for Monday). Not for December.
 fn last_weekday(year: i64, month: u32, wanted: i64) -> i64 {
     let last = days_from_civil(year, month + 1, 1) - 1;
     last - (weekday(last) - wanted).rem_euclid(7)

@@ -1,4 +1,4 @@
-//! The shop's clients, and the dump of its database.
+//! The shop's clients, and the `mysqldump` file of its database.
 
 use std::io;
 
@@ -8,43 +8,48 @@ use super::output::Output;
 use super::people::{COUNTRIES, mail_name};
 use super::random::{Purpose, Random};
 
-/// The number of the first client; the others follow in the order in which they signed up.
+/// Id of the first client; the others follow in the order of their sign-up.
 const FIRST_ID: u64 = 20_001;
 
-/// One client for so many orders.
+/// Number of orders for each client.
 const ORDERS_PER_CLIENT: u64 = 8;
 
-/// How many of a hundred signed up before the two years began, and within how many days.
+/// Percentage of clients who signed up before the two years began, and the number of days before it
+/// in which they did.
 const FOUNDERS: u64 = 30;
 const FOUNDING_DAYS: u64 = 1095;
 
-/// Clients of a thousand, and how often they order beside the others: a few order all the time.
+/// Levels of loyalty: clients per thousand, and the relative frequency of their orders.
 const LOYALTY: [(u64, u64); 6] = [(620, 1), (240, 2), (90, 4), (35, 8), (12, 15), (3, 25)];
 
-/// Bytes after which mysqldump begins a new INSERT, its `net_buffer_length`.
+/// Size in bytes after which mysqldump begins a new INSERT, its `net_buffer_length`.
 const INSERT_BYTES: u64 = 1_046_528;
 
-/// Who the clients are. A client is a number; all else follows from it and the seed, so that millions take little room.
+/// The clients. A client is stored as a number only; everything else follows from the number and
+/// the seed, so that millions of clients need little memory.
 pub(super) struct Clients {
     seed: u64,
     first_day: i64,
     founders: u64,
-    /// Clients at the end of each day.
+    /// Total number of clients at the end of each day.
     upto: Vec<u64>,
-    /// Clients of each level of loyalty, in ascending order.
+    /// The clients of each level of loyalty, in ascending order.
     levels: [Vec<u32>; LOYALTY.len()],
 }
 
-/// Who may order on one day.
+/// The clients who may order on one day.
 pub(super) struct Visitors {
+    /// The first client who signed up on this day.
     newcomers_from: u64,
     newcomers: u64,
+    /// Clients of each level who signed up earlier.
     level_counts: [u64; LOYALTY.len()],
+    /// Sum of their weights.
     total_weight: u64,
 }
 
 impl Clients {
-    /// Clients that fit the calendar's orders; at least one.
+    /// Distributes the clients over the calendar in proportion to its orders; at least one client.
     pub(super) fn new(calendar: &Calendar, seed: u64) -> Self {
         let orders: u64 = calendar.orders.iter().sum();
         let total = orders.div_ceil(ORDERS_PER_CLIENT).max(1);
@@ -63,12 +68,13 @@ impl Clients {
         Self { seed, first_day: calendar.first, founders, upto, levels }
     }
 
-    /// How many there are.
+    /// Number of clients.
     pub(super) fn count(&self) -> u64 {
         self.upto.last().copied().unwrap_or(self.founders)
     }
 
-    /// Who may order on a day of the calendar: those who signed up before, and, for their first order, that day's newcomers.
+    /// The clients who may order on a day of the calendar: those who signed up before, and the
+    /// newcomers of the day, who each place one order.
     pub(super) fn visitors(&self, day: usize) -> Visitors {
         let before = day.checked_sub(1).map_or(self.founders, |day| self.upto[day]);
         let mut level_counts = [0; LOYALTY.len()];
@@ -80,7 +86,8 @@ impl Clients {
         Visitors { newcomers_from: before, newcomers: self.upto[day] - before, level_counts, total_weight }
     }
 
-    /// The number of the client who gives order `nth` of `count` orders of a day. Newcomers are spread over the day.
+    /// The id of the client who places order `nth` of `count` orders of a day. Newcomers are spread
+    /// evenly over the day's orders; all other orders are drawn by loyalty.
     pub(super) fn choose(&self, visitors: &Visitors, nth: u64, count: u64, random: &mut Random) -> u64 {
         let newcomer = nth * visitors.newcomers / count;
         if (nth + 1) * visitors.newcomers / count > newcomer {
@@ -97,17 +104,17 @@ impl Clients {
         FIRST_ID
     }
 
-    /// The day on which a client signed up.
+    /// The day on which a client signed up, in days since 1970-01-01.
     fn signup(&self, client: u64) -> i64 {
         if client < self.founders {
-            // The shop grew before, too: the root makes the later days the busier ones.
+            // The square root makes sign-ups denser towards the first day, as in a growing shop.
             let offset = (client * FOUNDING_DAYS * FOUNDING_DAYS / self.founders).isqrt();
             return self.first_day - FOUNDING_DAYS as i64 + offset as i64;
         }
         self.first_day + self.upto.partition_point(|upto| *upto <= client) as i64
     }
 
-    /// Writes the dump of table `clients`, as `mysqldump` of MySQL 8.0 does.
+    /// Writes the dump of table `clients` in the format of `mysqldump` of MySQL 8.0.
     pub(super) fn write(&self, output: &mut Output) -> io::Result<()> {
         let last_day = self.first_day + self.upto.len() as i64 - 1;
         output.text(DUMP_HEAD).number(FIRST_ID + self.count()).text(DUMP_TABLE);
@@ -125,6 +132,8 @@ impl Clients {
         Ok(())
     }
 
+    /// Writes one row. Name, e-mail, city and dates are drawn from the client's own random
+    /// sequence.
     fn write_row(&self, client: u64, last_day: i64, output: &mut Output) {
         let mut random = Random::new(self.seed, Purpose::Client, client);
         let country = &COUNTRIES[random.weighted(COUNTRIES.iter().map(|country| country.share))];
@@ -163,6 +172,7 @@ impl Clients {
     }
 }
 
+/// Escapes a text for a MySQL string literal in single quotes.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\'', "\\'")
 }

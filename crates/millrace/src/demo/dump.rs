@@ -1,6 +1,6 @@
 //! What `mysqldump` of MySQL 8.0 writes around the rows of a table.
 
-/// Up to the number that `AUTO_INCREMENT` gives next.
+/// From the start of the dump to the next value of `AUTO_INCREMENT`.
 pub(super) const DUMP_HEAD: &str = r"-- MySQL dump 10.13  Distrib 8.0.44, for Linux (x86_64)
 --
 -- Host: localhost    Database: shop
@@ -37,7 +37,7 @@ CREATE TABLE `clients` (
   KEY `idx_clients_pays` (`Pays`)
 ) ENGINE=InnoDB AUTO_INCREMENT=";
 
-/// From there to the first INSERT.
+/// From after that value to the first INSERT.
 pub(super) const DUMP_TABLE: &str = r" DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci COMMENT='Comptes clients; une ligne par compte';
 /*!40101 SET character_set_client = @saved_cs_client */;
 

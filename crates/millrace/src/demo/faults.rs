@@ -1,4 +1,4 @@
-//! Records that cannot be loaded, so that quarantine has something to show.
+//! Faulty records, so that the demo has rows in quarantine.
 
 use super::calendar::Calendar;
 use super::orders::{Order, write_rest};
@@ -6,10 +6,10 @@ use super::output::Output;
 use super::products;
 use super::random::{Purpose, Random};
 
-/// Orders for one faulty one.
+/// One order in this many is faulty.
 const ORDERS_PER_FAULT: u64 = 1000;
 
-/// Files of at least this many orders have each kind of fault.
+/// Number of orders from which on a file has every kind of fault.
 const ALL_KINDS_FROM: u64 = 1000;
 
 /// What is wrong with a record.
@@ -23,12 +23,13 @@ pub(super) enum Fault {
     QuantityMissing,
     /// No `CommandeID`, which is the key.
     IdMissing,
-    /// A day that the calendar does not have.
+    /// A date that does not exist.
     NoSuchDay,
-    /// Not JSON.
+    /// Invalid JSON.
     BrokenJson,
 }
 
+/// All kinds, used in turn.
 const KINDS: [Fault; 6] = [
     Fault::QuantityInWords,
     Fault::QuantityNull,
@@ -38,17 +39,21 @@ const KINDS: [Fault; 6] = [
     Fault::BrokenJson,
 ];
 
-/// Which records are faulty: one somewhere in each of as many equal stretches of the file as there are faults.
+/// Chooses the faulty records: the file is divided into as many equal sections as there are faults,
+/// and one record of each section is faulty.
 pub(super) struct Faults {
     seed: u64,
     orders: u64,
+    /// Number of faults.
     count: u64,
+    /// Number of the next fault.
     next: u64,
+    /// Position of the next faulty record; `u64::MAX` after the last one.
     next_at: u64,
 }
 
 impl Faults {
-    /// The faults of a file of so many orders: about one in a thousand.
+    /// The faults of a file with this many orders: about one in a thousand.
     pub(super) fn new(orders: u64, seed: u64) -> Self {
         let least = if orders >= ALL_KINDS_FROM { KINDS.len() as u64 } else { 0 };
         let mut faults =
@@ -57,6 +62,7 @@ impl Faults {
         faults
     }
 
+    /// The position of a fault, drawn within its section.
     fn place(&self, fault: u64) -> u64 {
         if fault >= self.count {
             return u64::MAX;
@@ -67,7 +73,8 @@ impl Faults {
         start(fault) + random.below(start(fault + 1) - start(fault))
     }
 
-    /// The fault of the order in this place; asked for each place once, in ascending order.
+    /// The fault of the order at this position, if any. Must be called once for each position, in
+    /// ascending order.
     pub(super) fn at(&mut self, place: u64) -> Option<Fault> {
         if place != self.next_at {
             return None;
@@ -80,7 +87,7 @@ impl Faults {
 }
 
 impl Fault {
-    /// Writes an order with this fault.
+    /// Writes the JSON object of an order with this fault.
     pub(super) fn write(self, order: &Order, calendar: &Calendar, output: &mut Output) {
         output.text("{");
         if self != Self::IdMissing {

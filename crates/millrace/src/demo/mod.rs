@@ -1,8 +1,9 @@
-//! Demo data: a shop with two years of believable orders, in the formats that real ones come in.
+//! Generator of the demo data: a shop with two years of plausible orders, in the formats of real
+//! systems.
 //!
-//! The same options give the same bytes on any machine: chance comes from [`random`], and everything is worked out in
-//! integers. Orders are written as they are drawn, so that millions of them take the memory of their clients only, some
-//! megabytes.
+//! The same options produce the same bytes on any machine: all random numbers come from [`random`],
+//! and all arithmetic is on integers. Orders are written as they are drawn, so memory is only
+//! needed for the clients: some megabytes for millions of orders.
 
 mod calendar;
 mod clients;
@@ -31,14 +32,14 @@ use clients::Clients;
 use output::Output;
 use payments::Payments;
 
-/// What to make.
+/// What to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DemoOptions {
-    /// Records of the orders file, faulty ones among them; at most a billion.
+    /// Number of records in the orders file, including faulty ones; at most a billion.
     pub(crate) orders: u64,
-    /// Another seed gives another shop.
+    /// Seed of the random numbers.
     pub(crate) seed: u64,
-    /// The last day, as year, month and day; the data are of the two years that end on it.
+    /// The last day as year, month and day; the data covers the two years that end on it.
     pub(crate) until: (i32, u32, u32),
 }
 
@@ -48,33 +49,34 @@ impl Default for DemoOptions {
     }
 }
 
-/// More orders than anybody's disk wants, and few enough that no product of counts overflows.
+/// Largest number of orders: small enough that no product of counts overflows.
 const MOST_ORDERS: u64 = 1_000_000_000;
 
-/// Years in which a demo may end: those whose days before and after are written with four digits everywhere.
+/// Years in which a demo may end, so that every date in the files has a year of four digits.
 const YEARS: RangeInclusive<i32> = 1970..=9998;
 
-/// What was made.
+/// What was generated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DemoSummary {
-    /// Files below the project folder, with their sizes in bytes.
+    /// Paths below the project's folder, with sizes in bytes.
     pub(crate) files: Vec<(String, u64)>,
-    /// Records of the orders file, faulty ones among them.
+    /// Records of the orders file, including faulty ones.
     pub(crate) orders: u64,
     /// Records of the orders file that belong in quarantine.
     pub(crate) faulty_orders: u64,
     /// Rows of table `clients`.
     pub(crate) clients: u64,
-    /// Rows of the catalogue, faulty ones among them.
+    /// Rows of the catalogue, including faulty ones.
     pub(crate) products: u64,
     /// Rows of the catalogue that belong in quarantine.
     pub(crate) faulty_products: u64,
-    /// Records of the payments file; all are good.
+    /// Records of the payments file; none is faulty.
     pub(crate) payments: u64,
 }
 
-/// Writes a project and its data into a folder, which is made where it is missing. Files of the same names are
-/// overwritten, others stay. An `until` that is no day, or more than a billion orders, is refused as `InvalidInput`.
+/// Writes a project and its data into a folder, which is created if it is missing. Overwrites files
+/// of the same names and leaves others. Refuses an `until` that is not a valid day, or more than a
+/// billion orders, with `InvalidInput`.
 pub(crate) fn write_demo(dir: &Path, options: &DemoOptions) -> io::Result<DemoSummary> {
     let (year, month, day) = options.until;
     let in_range = YEARS.contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);

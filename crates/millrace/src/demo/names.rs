@@ -1,5 +1,5 @@
-//! Cities, first names and last names by country, the likelier ones first: the short tables of `people.rs`, packed by hand
-//! because a name a line would be hundreds of lines.
+//! Cities, first names and last names by country, most likely first: the tables of `people.rs`.
+//! They are formatted by hand, because rustfmt would put each name on a line of its own.
 
 pub(super) const CITIES_FR: &[&str] = &[
     "Paris", "Lyon", "Marseille", "Toulouse", "Nantes", "Bordeaux", "Lille", "Rennes", "Strasbourg",

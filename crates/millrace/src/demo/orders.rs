@@ -1,4 +1,4 @@
-//! The orders file: one JSON array, a record a line.
+//! The orders file: one JSON array with one record per line.
 
 use std::io;
 
@@ -10,24 +10,27 @@ use super::payments::Payments;
 use super::products::{self, Demand, PRODUCTS};
 use super::random::{Purpose, Random};
 
-/// The number of the first order; the others follow in the order in which they were given.
+/// Id of the first order; the others follow in the order in which they were placed.
 const FIRST_ID: u64 = 100_001;
 
-/// Orders of a thousand that reach the file late, and by how many days at most.
+/// Orders per thousand that reach the file late, and the largest delay in days.
 const LATE: u64 = 5;
 const LATE_DAYS: u64 = 6;
 
-/// Quantities 1 to 5, and how often of a hundred.
+/// Share of the quantities 1 to 5, in percent.
 const QUANTITIES: [u64; 5] = [72, 17, 6, 3, 2];
 
-/// From this price on nobody takes more than two.
+/// Price in cents from which an order has at most two pieces.
 const EXPENSIVE: u64 = 9_000;
 
-/// What became of an order.
+/// Status of an order on the last day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
+    /// Completed and paid.
     Validee,
+    /// Cancelled.
     Annulee,
+    /// Still open.
     EnAttente,
 }
 
@@ -48,28 +51,28 @@ pub(super) struct Order {
     pub(super) id: u64,
     /// `ClientID`.
     pub(super) client: u64,
-    /// Place in [`PRODUCTS`].
+    /// Index into [`PRODUCTS`].
     pub(super) product: usize,
     /// `Quantite`.
     pub(super) quantity: u64,
-    /// Place in the calendar.
+    /// Index of the day in the calendar.
     pub(super) day: usize,
     /// `Statut`.
     pub(super) status: Status,
-    /// What goes on being drawn for it: its payments.
+    /// The order's random sequence, continued for its payments.
     pub(super) random: Random,
 }
 
 /// How many records were written.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
-    /// Records, the faulty ones among them.
+    /// Records, including faulty ones.
     pub(super) orders: u64,
     /// Records that belong in quarantine.
     pub(super) faulty: u64,
 }
 
-/// Writes all orders and their payments, day by day. In memory are at most the orders that are late.
+/// Writes all orders and their payments, day by day. Only late orders are kept in memory.
 pub(super) fn write(
     calendar: &Calendar,
     clients: &Clients,
@@ -112,7 +115,7 @@ pub(super) fn write(
     Ok(file.counts)
 }
 
-/// The file while it is written, with the payments that follow from it.
+/// The orders file while it is written, with the payments that follow from its orders.
 struct OrdersFile<'a, 'b> {
     calendar: &'a Calendar,
     output: &'a mut Output,
@@ -121,11 +124,13 @@ struct OrdersFile<'a, 'b> {
 }
 
 impl OrdersFile<'_, '_> {
+    /// Writes the separator before a record.
     fn begin_record(&mut self) {
         self.output.text(if self.counts.orders == 0 { "\n  " } else { ",\n  " });
         self.counts.orders += 1;
     }
 
+    /// Writes an order, then its payments.
     fn good(&mut self, order: Order) -> io::Result<()> {
         self.begin_record();
         self.output.text("{\"CommandeID\": ").number(order.id);
@@ -137,6 +142,7 @@ impl OrdersFile<'_, '_> {
         self.payments.follow(order)
     }
 
+    /// Writes an order with a fault. It has no payments.
     fn faulty(&mut self, fault: Fault, order: &Order) -> io::Result<()> {
         self.begin_record();
         self.counts.faulty += 1;
@@ -146,18 +152,20 @@ impl OrdersFile<'_, '_> {
     }
 }
 
-/// Day and status, which end a record.
+/// Writes the end of a record: day and status.
 pub(super) fn write_rest(order: &Order, day: &str, output: &mut Output) {
     output.text(", \"DateCommande\": \"").text(day);
     output.text("\", \"Statut\": \"").text(order.status.as_str()).text("\"}");
 }
 
+/// Draws a quantity, limited by the price of the product.
 fn quantity(cents: u64, random: &mut Random) -> u64 {
     let wanted = 1 + random.weighted(QUANTITIES.into_iter()) as u64;
     if cents >= EXPENSIVE { wanted.min(2) } else { wanted }
 }
 
-/// Most orders are settled within days: how many of a thousand still wait, and how many were cancelled, by age in days.
+/// Draws a status by the age of the order in days. The table holds the orders per thousand that are
+/// still open and that are cancelled; most orders are settled within days.
 fn status(age: usize, random: &mut Random) -> Status {
     let (waiting, cancelled) = match age {
         0 => (520, 15),

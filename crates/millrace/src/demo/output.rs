@@ -1,13 +1,14 @@
-//! Files that are written piece by piece, and counted.
+//! Buffered output file that counts its bytes.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
-/// Bytes that are collected before they go to the file.
+/// Size of the write buffer in bytes.
 const BUFFER: usize = 256 * 1024;
 
-/// A file that is being written. The pieces of a record cannot fail; [`Output::end_record`] can.
+/// A file that is being written. Adding to a record never fails; only [`Output::end_record`] does
+/// I/O.
 pub(super) struct Output {
     name: String,
     file: BufWriter<File>,
@@ -16,7 +17,8 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Makes (or empties) the file `name`, a path with forward slashes, below `dir`.
+    /// Creates or truncates the file `name`, a path with forward slashes, below `dir`. Creates its
+    /// folder.
     pub(super) fn create(dir: &Path, name: &str) -> io::Result<Self> {
         let path = dir.join(name);
         if let Some(folder) = path.parent() {
@@ -26,13 +28,13 @@ impl Output {
         Ok(Self { name: name.to_owned(), file, record: Vec::with_capacity(512), bytes: 0 })
     }
 
-    /// Adds a text.
+    /// Appends a text to the record.
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
         self.record.extend_from_slice(text.as_bytes());
         self
     }
 
-    /// Adds a number.
+    /// Appends a number in decimal digits.
     pub(super) fn number(&mut self, mut number: u64) -> &mut Self {
         let mut digits = [0u8; 20];
         let mut at = digits.len();
@@ -48,7 +50,7 @@ impl Output {
         self
     }
 
-    /// Adds an amount of cents with two digits after the point.
+    /// Appends an amount in cents, with two digits after the decimal point.
     pub(super) fn cents(&mut self, cents: u64) -> &mut Self {
         self.number(cents / 100);
         let rest = (cents % 100) as u8;
@@ -56,7 +58,7 @@ impl Output {
         self
     }
 
-    /// Hands what was added to the file; returns its size so far.
+    /// Writes the record to the buffer of the file; returns the file's size so far, in bytes.
     pub(super) fn end_record(&mut self) -> io::Result<u64> {
         self.file.write_all(&self.record)?;
         self.bytes += self.record.len() as u64;
@@ -64,7 +66,7 @@ impl Output {
         Ok(self.bytes)
     }
 
-    /// Writes the rest; returns the file's name and size.
+    /// Flushes the file; returns its name and its size in bytes.
     pub(super) fn finish(mut self) -> io::Result<(String, u64)> {
         self.end_record()?;
         self.file.flush()?;

@@ -1,4 +1,4 @@
-//! The payments file: one JSON object a line.
+//! The payments file: one JSON object per line.
 
 use std::io;
 
@@ -8,21 +8,24 @@ use super::output::Output;
 use super::products::PRODUCTS;
 use super::random::Random;
 
-/// The number of the first payment.
+/// Id of the first payment.
 const FIRST_ID: u64 = 700_001;
 
-/// Means of payment, and how often of a hundred.
+/// Payment methods, with their share in percent.
 const METHODS: [(&str, u64); 3] = [("carte", 68), ("paypal", 22), ("virement", 10)];
+/// Index of the bank transfer in [`METHODS`]. It is never refused, and arrives after one to three
+/// days.
 const TRANSFER: usize = 2;
 
-/// Payments of a thousand that are refused at first.
+/// Payments per thousand that are refused at first and then repeated.
 const REFUSED: u64 = 40;
 
-/// Paid orders of a thousand that are sent back and refunded, and cancelled ones that had been paid.
+/// Per thousand: paid orders that are returned and refunded, and cancelled orders that had been
+/// paid.
 const SENT_BACK: u64 = 22;
 const PAID_BEFORE_CANCELLED: u64 = 350;
 
-/// The payments of orders, as they come in. What would be after the last day has not happened yet.
+/// Writes the payments of orders. Payments after the last day of the calendar are left out.
 pub(super) struct Payments<'a> {
     calendar: &'a Calendar,
     output: Output,
@@ -30,12 +33,12 @@ pub(super) struct Payments<'a> {
 }
 
 impl<'a> Payments<'a> {
-    /// Payments for a calendar's orders.
+    /// A writer for the payments of a calendar's orders.
     pub(super) fn new(calendar: &'a Calendar, output: Output) -> Self {
         Self { calendar, output, count: 0 }
     }
 
-    /// Writes what is paid for an order, and paid back.
+    /// Writes the payments and refunds of an order. Continues the order's own random sequence.
     pub(super) fn follow(&mut self, mut order: Order) -> io::Result<()> {
         let random = &mut order.random;
         let back_after = match order.status {
@@ -58,6 +61,7 @@ impl<'a> Payments<'a> {
         Ok(())
     }
 
+    /// Writes one record; does nothing for a day after the last one.
     fn write(&mut self, order: u64, cents: u64, day: usize, method: &str, status: &str) -> io::Result<()> {
         let Some(day) = self.calendar.texts.get(day) else { return Ok(()) };
         let output = &mut self.output;
@@ -69,13 +73,13 @@ impl<'a> Payments<'a> {
         Ok(())
     }
 
-    /// Writes the rest; returns the number of payments, and the file's name and size.
+    /// Flushes the file; returns the number of payments, and the file's name and size in bytes.
     pub(super) fn finish(self) -> io::Result<(u64, (String, u64))> {
         Ok((self.count, self.output.finish()?))
     }
 }
 
-/// Days from the order to its payment: 0 to 3.
+/// Days from an order to its payment: 0 to 3, and at least 1 for a bank transfer.
 fn delay(transfer: bool, random: &mut Random) -> usize {
     match (transfer, random.below(100)) {
         (true, _) => 1 + random.below(3) as usize,

@@ -1,4 +1,4 @@
-//! Where clients live, and what people are called there.
+//! Countries of the clients, with their cities and names.
 
 use super::names::{
     CITIES_BE, CITIES_CA, CITIES_CH, CITIES_DE, CITIES_ES, CITIES_FR, CITIES_IT, CITIES_UK, CITIES_US,
@@ -9,19 +9,19 @@ use super::names::{
 /// A country of the shop.
 #[derive(Debug)]
 pub(super) struct Country {
-    /// Its French name, as the shop's database has it.
+    /// French name, as in the shop's database.
     pub(super) name: &'static str,
-    /// Clients of a thousand.
+    /// Clients per thousand.
     pub(super) share: u64,
-    /// Cities, the likelier ones first.
+    /// Cities, most likely first.
     pub(super) cities: &'static [&'static str],
-    /// First names, the likelier ones first.
+    /// First names, most likely first.
     pub(super) first_names: &'static [&'static str],
-    /// Last names, the likelier ones first.
+    /// Last names, most likely first.
     pub(super) last_names: &'static [&'static str],
 }
 
-/// All countries.
+/// All countries; the shares add up to 1,000.
 pub(super) const COUNTRIES: [Country; 9] = [
     Country { name: "France", share: 550, cities: CITIES_FR, first_names: FIRST_FR, last_names: LAST_FR },
     Country { name: "Belgique", share: 110, cities: CITIES_BE, first_names: FIRST_BE, last_names: LAST_BE },
@@ -34,11 +34,12 @@ pub(super) const COUNTRIES: [Country; 9] = [
     Country { name: "Canada", share: 20, cities: CITIES_CA, first_names: FIRST_CA, last_names: LAST_CA },
 ];
 
-/// A name as the part of an e-mail address before the `@` has it: small letters of ASCII, nothing else.
+/// A name for the local part of an e-mail address: lower-case ASCII letters only.
 pub(super) fn mail_name(name: &str) -> String {
     name.chars().map(base).collect()
 }
 
+/// The ASCII form of a letter; empty for anything that is not a letter.
 fn base(letter: char) -> &'static str {
     const ASCII: &str = "abcdefghijklmnopqrstuvwxyz";
     if let Some(at) = ASCII.find(letter.to_ascii_lowercase()) {
@@ -70,7 +71,7 @@ mod tests {
     fn mail_names_keep_their_letters() {
         assert_eq!(mail_name("L'Haÿ"), "lha");
         assert_eq!(mail_name("Jürgen Weiß"), "jurgenweiss");
-        // Only what stands between letters may be lost.
+        // Every letter of the names must survive; only characters between letters may be dropped.
         for country in &COUNTRIES {
             for name in country.first_names.iter().chain(country.last_names) {
                 let letters = name.chars().filter(|letter| letter.is_alphabetic()).count();

@@ -1,4 +1,4 @@
-//! What the shop sells.
+//! The shop's products, their demand by month, and the catalogue file.
 
 use std::io;
 
@@ -8,17 +8,17 @@ use super::random::Random;
 /// A product.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Product {
-    /// Name.
+    /// French name, as in the catalogue.
     name: &'static str,
-    /// Place in [`CATEGORIES`].
+    /// Index into [`CATEGORIES`].
     category: usize,
-    /// Price of one piece.
+    /// Price of one piece in cents.
     pub(super) cents: u64,
-    /// How often it is bought, beside the others.
+    /// Weight of the demand, relative to the other products.
     popularity: u64,
 }
 
-/// Name of the category and its season: January to December, in hundredths.
+/// Name of each category, and its demand from January to December, in hundredths.
 const CATEGORIES: [(&str, [u64; 12]); 7] = [
     ("Cuisine", [95, 90, 90, 90, 105, 90, 80, 80, 100, 105, 120, 140]),
     ("Maison", [110, 100, 100, 95, 90, 85, 80, 80, 110, 120, 120, 120]),
@@ -29,14 +29,15 @@ const CATEGORIES: [(&str, [u64; 12]); 7] = [
     ("Beauté", [85, 130, 90, 95, 150, 110, 100, 80, 85, 90, 115, 150]),
 ];
 
-/// The number of the first product; the others follow.
+/// Id of the first product; the others follow.
 pub(super) const FIRST_ID: u64 = 3001;
 
+/// A product; the name is short to keep the table below readable.
 const fn p(name: &'static str, category: usize, cents: u64, popularity: u64) -> Product {
     Product { name, category, cents, popularity }
 }
 
-/// A few are bought all the time, most of them now and then.
+/// All products. A few are bought often, most of them rarely.
 #[rustfmt::skip]
 pub(super) const PRODUCTS: [Product; 60] = [
     p("Cafetière à piston 1 L", 0, 3490, 420), p("Couteau de chef 20 cm", 0, 5900, 150),
@@ -71,16 +72,17 @@ pub(super) const PRODUCTS: [Product; 60] = [
     p("Baume à lèvres", 6, 550, 290), p("Gant de crin", 6, 1290, 60),
 ];
 
-/// Slots of a table of chances; a product has at least one.
+/// Slots of a month's look-up table; each product has at least one.
 const SLOTS: usize = 4096;
 
-/// Which product is bought, by month: a look-up for each order instead of a search.
+/// The demand by month, as look-up tables, so that drawing a product needs no search.
 pub(super) struct Demand {
+    /// For each month, the product's index in each slot.
     months: Vec<Vec<u8>>,
 }
 
 impl Demand {
-    /// The tables of all months.
+    /// Builds the tables of all months. A product's number of slots is proportional to its weight.
     pub(super) fn new() -> Self {
         let months = (0..12).map(|month| {
             let weight = |product: &Product| product.popularity * CATEGORIES[product.category].1[month];
@@ -96,14 +98,15 @@ impl Demand {
         Self { months: months.collect() }
     }
 
-    /// The place in [`PRODUCTS`] of what somebody buys in a month (0 is January).
+    /// Draws a product for an order in a month (0 is January). Returns an index into [`PRODUCTS`].
     pub(super) fn choose(&self, month: u8, random: &mut Random) -> usize {
         usize::from(self.months[usize::from(month)][random.below(SLOTS as u64) as usize])
     }
 }
 
-/// Writes the catalogue. Its last row has a field too many (an unquoted comma), and so belongs in quarantine; nobody
-/// ordered that product. Returns the number of rows, that one among them.
+/// Writes the catalogue as CSV. Its last row has one field too many (an unquoted comma), so it
+/// belongs in quarantine; no order refers to that product. Returns the number of rows, including
+/// that one.
 pub(super) fn write(output: &mut Output) -> io::Result<u64> {
     output.text("ProduitID,NomProduit,Categorie,Prix\n");
     for (id, product) in (FIRST_ID..).zip(&PRODUCTS) {

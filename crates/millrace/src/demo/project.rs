@@ -1,4 +1,4 @@
-//! The project files of the demo: those of `examples/shop`, held by the binary.
+//! The project files of the demo: those of `examples/shop`, embedded in the binary.
 
 use std::io;
 use std::path::Path;
@@ -11,7 +11,8 @@ macro_rules! shop {
     };
 }
 
-/// Paths and texts. All of the example but its data and the README that speaks of them; a test compares the list with the folder.
+/// Paths and texts of all files of the example, except its data and its README. A test compares the
+/// list with the folder.
 const FILES: &[(&str, &str)] = shop![
     ".gitignore",
     "dashboards/sales.yml",
@@ -39,9 +40,10 @@ const FILES: &[(&str, &str)] = shop![
     "sources/payments.yml",
 ];
 
+/// The README of a demo project.
 const README: &str = include_str!("README.demo.md");
 
-/// Writes the project files; returns their names and sizes.
+/// Writes the project files; returns their paths and sizes in bytes.
 pub(super) fn write(dir: &Path) -> io::Result<Vec<(String, u64)>> {
     let mut written = Vec::with_capacity(FILES.len() + 1);
     for (path, text) in FILES.iter().chain(&[("README.md", README)]) {

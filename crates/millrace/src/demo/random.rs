@@ -1,10 +1,11 @@
-//! Chance that is the same on every machine.
+//! Pseudorandom numbers that are the same on every machine.
 //!
-//! `SplitMix64` (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), with the constants of
-//! Sebastiano Vigna's public-domain text at <https://prng.di.unimi.it/splitmix64.c>. Everything that is drawn from it is
-//! worked out in integers, because the last bit of a floating-point logarithm or sine is the platform's.
+//! The generator is `SplitMix64` (Steele, Lea and Flood, "Fast splittable pseudorandom number
+//! generators", OOPSLA 2014), with the constants of Sebastiano Vigna's public-domain code at
+//! <https://prng.di.unimi.it/splitmix64.c>. All draws are computed in integers, because the last
+//! bit of a floating-point logarithm or sine depends on the platform.
 
-/// What is drawn, so that the same seed gives unrelated numbers for each.
+/// What numbers are drawn for. Each purpose has unrelated numbers for the same seed.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose {
     Day = 1,
@@ -14,49 +15,51 @@ pub(super) enum Purpose {
     Fault = 5,
 }
 
-/// A sequence of numbers.
+/// A sequence of random numbers; holds the generator's state.
 #[derive(Debug, Clone)]
 pub(super) struct Random(u64);
 
+/// Increment of the state: 2^64 divided by the golden ratio, which is odd.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Random {
-    /// The sequence for thing number `index` of a purpose. Each thing has its own, so that nothing has to be kept or drawn in
-    /// order.
+    /// The sequence for item number `index` of a purpose. Each item has its own, so that items can
+    /// be drawn in any order and need not be kept.
     pub(super) fn new(seed: u64, purpose: Purpose, index: u64) -> Self {
         let purpose = mix(seed.wrapping_add(STEP.wrapping_mul(purpose as u64)));
         Self(mix(purpose.wrapping_add(STEP.wrapping_mul(index.wrapping_add(1)))))
     }
 
-    /// 64 bits.
+    /// The next 64 random bits.
     pub(super) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);
         mix(self.0)
     }
 
-    /// A number below `limit`, which is not zero: the high half of the product (Lemire, 2019) without its rejection step, since a
-    /// bias of `limit` in 2^64 is not seen.
+    /// A number below `limit`, which must not be zero. Takes the high half of the product (Lemire,
+    /// 2019) without the rejection step, because a bias of `limit` in 2^64 is negligible here.
     pub(super) fn below(&mut self, limit: u64) -> u64 {
         ((u128::from(self.bits()) * u128::from(limit)) >> 64) as u64
     }
 
-    /// Whether something with a chance of so many in a thousand happens.
+    /// True with a probability of `permille` in a thousand.
     pub(super) fn happens(&mut self, permille: u64) -> bool {
         self.below(1000) < permille
     }
 
-    /// One of a list, each as likely.
+    /// An element of a list that is not empty, all equally likely.
     pub(super) fn pick<'a, T: ?Sized>(&mut self, list: &[&'a T]) -> &'a T {
         list[self.below(list.len() as u64) as usize]
     }
 
-    /// One of a list, the first ones more likely: the lesser of two draws.
+    /// An element of a list that is not empty, earlier ones more likely: the smaller of two drawn
+    /// indexes.
     pub(super) fn pick_early<'a, T: ?Sized>(&mut self, list: &[&'a T]) -> &'a T {
         let (a, b) = (self.below(list.len() as u64), self.below(list.len() as u64));
         list[a.min(b) as usize]
     }
 
-    /// A place in a list of weights, which are not all zero.
+    /// An index into a list of weights, drawn in proportion to them. Not all weights may be zero.
     pub(super) fn weighted(&mut self, weights: impl Iterator<Item = u64> + Clone) -> usize {
         let mut left = self.below(weights.clone().sum());
         for (place, weight) in weights.enumerate() {
@@ -69,6 +72,7 @@ impl Random {
     }
 }
 
+/// The output function of `SplitMix64`.
 fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -1,4 +1,4 @@
-//! What the demo promises, read back from its files.
+//! Reads the files of a demo back and checks what the generator promises.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -71,7 +71,7 @@ fn fingerprint(options: &DemoOptions) -> u64 {
 #[test]
 fn same_options_give_the_same_bytes() {
     let options = DemoOptions { orders: 3000, ..DemoOptions::default() };
-    // Changes with the generator, and then only on purpose: people compare their figures with those of others.
+    // Changes only with the generator, and only on purpose: people compare figures across machines.
     assert_eq!(
         fingerprint(&options),
         8_892_515_860_198_166_780,

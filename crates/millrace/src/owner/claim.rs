@@ -1,4 +1,4 @@
-//! The lock that a serving process holds.
+//! The lock that a serving process holds, and the record that it publishes.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -18,18 +18,21 @@ use super::{VERSION, whole};
 use crate::exit;
 use crate::failure::{Failure, cannot_write};
 
-/// How often, and how many times, a lock that is taken is tried: those who look whether a server lives hold it for a moment.
+/// Pause between attempts to take the lock, and number of attempts: half a second in all. Commands
+/// that look for a server hold the lock for a moment.
 const TRY_EVERY: Duration = Duration::from_millis(25);
 const TRIES: u32 = 20;
 
-/// The right to serve an environment of a project. Ends with the value, also when the process dies.
+/// The exclusive right to serve an environment of a project. Dropping it, or the death of the
+/// process, releases it.
 pub(crate) struct Claim {
     record: PathBuf,
     _lock: File,
 }
 
 impl Claim {
-    /// Takes the lock; `environment` where it is not the project's first. Fails where another process serves it already.
+    /// Takes the lock. `environment` is `None` for the project's first. Fails with
+    /// `WarehouseLocked` if another process serves the environment.
     pub(crate) async fn take(project_dir: &Path, environment: Option<&str>) -> Result<Self, Failure> {
         let folder = project_dir.join(FOLDER);
         make_private(&folder).map_err(|error| cannot_write(&folder, &error))?;
@@ -40,7 +43,7 @@ impl Claim {
         for _ in 0..TRIES {
             match lock.try_lock() {
                 Ok(()) => {
-                    // What a dead server has left.
+                    // A dead server may have left its record.
                     let _ = fs::remove_file(&record);
                     return Ok(Self { record, _lock: lock });
                 }
@@ -51,7 +54,7 @@ impl Claim {
         Err(taken(Record::read(&record), environment))
     }
 
-    /// Writes down how this process can be asked.
+    /// Writes the record, so that other commands can find this process.
     pub(crate) fn announce(&self, announced: &Announced<'_>) -> Result<(), Failure> {
         let record = Record {
             process: std::process::id(),
@@ -67,9 +70,9 @@ impl Claim {
         record.write(&self.record).map_err(|error| cannot_write(&self.record, &error))
     }
 
-    /// From now on nobody asks this process any more; it still has the lock.
+    /// Removes the record, so that no command finds this process any more. Keeps the lock.
     pub(crate) fn withdraw(&self) {
-        // Where it cannot be removed, the lock tells that it is stale.
+        // If it cannot be removed, it is recognised as stale once the lock is free.
         let _ = fs::remove_file(&self.record);
     }
 }
@@ -80,20 +83,21 @@ impl Drop for Claim {
     }
 }
 
-/// How a server can be asked.
+/// What a server announces in its record.
 pub(crate) struct Announced<'a> {
-    /// Where its control interface listens.
+    /// Address of its control interface.
     pub(crate) address: SocketAddr,
-    /// The token.
+    /// Token of its control interface.
     pub(crate) token: &'a str,
     /// Name of the environment.
     pub(crate) environment: &'a str,
-    /// Where its pages are.
+    /// URL of its pages.
     pub(crate) url: &'a str,
-    /// The warehouse's file.
+    /// The warehouse's file, if the warehouse is one.
     pub(crate) file: Option<&'a Path>,
 }
 
+/// The file name of a record.
 fn record_name(environment: Option<&str>) -> String {
     match environment {
         None => "server.json".to_owned(),
@@ -101,19 +105,21 @@ fn record_name(environment: Option<&str>) -> String {
     }
 }
 
-/// The name of an environment as a part of a file's name.
+/// The name of an environment as a part of a file name: replaces all but ASCII letters, digits, `_`
+/// and `-`.
 pub(crate) fn plain(environment: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
     environment.chars().map(plain).collect()
 }
 
-/// Makes the folder, with a file that keeps git away from it.
+/// Creates the folder with a `.gitignore` that excludes all of it.
 pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let ignore = folder.join(".gitignore");
     if ignore.exists() { Ok(()) } else { fs::write(ignore, "*\n") }
 }
 
+/// The failure if the lock is taken. The record is missing while a server starts or ends.
 fn taken(by: Option<Record>, environment: Option<&str>) -> Failure {
     let diagnostic = match by {
         Some(record) => {

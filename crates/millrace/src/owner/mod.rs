@@ -1,9 +1,12 @@
-//! One process owns a warehouse's file: how a server says that it does, and how other commands find it.
+//! Ownership of a warehouse's file: how a server announces it, and how other commands find the
+//! server.
 //!
-//! A server holds the lock of the operating system on `.millrace/server.lock` from before it opens the warehouse until it has closed it.
-//! Beside it stands `server.json`, readable by its owner only, with where and by what token the server can be asked. The lock tells
-//! whether that file is true: where the lock is free, the process is dead, and whoever sees it removes the file. An environment other than
-//! the project's first has files of its own, `server.prod.json` and `server.prod.lock`.
+//! A server holds an operating-system lock on `.millrace/server.lock` from before it opens the
+//! warehouse until it has closed it. Beside the lock lies `server.json`, readable by its owner
+//! only, with the address and the token of the control interface. The lock decides whether that
+//! record is valid: if the lock is free, the process is dead, and whoever notices that removes the
+//! record. An environment other than the project's first has files of its own, such as
+//! `server.prod.json` and `server.prod.lock`.
 
 mod claim;
 mod record;
@@ -24,25 +27,27 @@ use crate::failure::Failure;
 /// This program's version.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// A living server of the same version, found by what it wrote down.
+/// A running server of the same version, found by its record.
 #[derive(Clone)]
 pub(crate) struct Server {
     record: Record,
 }
 
 impl Server {
-    /// The living server that has that file; none where no server of this project does. Fails where it is another version.
+    /// The running server of this project that owns `file`; returns `None` if there is none. Fails
+    /// if the server is another version of the program.
     pub(crate) fn find(project_dir: &Path, file: &Path) -> Result<Option<Self>, Failure> {
         let file = whole(file);
         Self::among(record::living(project_dir), |record| record.file.as_ref() == Some(&file))
     }
 
-    /// The living server of an environment whose warehouse is no file.
+    /// The running server of an environment whose warehouse is not a file. Fails as `find` does.
     pub(crate) fn beside(project_dir: &Path, environment: &str) -> Result<Option<Self>, Failure> {
         let is_it = |record: &Record| record.file.is_none() && record.environment == environment;
         Self::among(record::living(project_dir), is_it)
     }
 
+    /// The first record that matches, if its server speaks the same protocol.
     fn among(living: Vec<Record>, is_it: impl Fn(&Record) -> bool) -> Result<Option<Self>, Failure> {
         let Some(record) = living.into_iter().find(is_it) else { return Ok(None) };
         if record.protocol != PROTOCOL || record.version != VERSION {
@@ -60,12 +65,13 @@ impl Server {
         Ok(Some(Self { record }))
     }
 
-    /// How to talk to it.
+    /// A client for the server's control interface.
     pub(crate) fn client(&self) -> Client {
         Client::new(self.record.address, &self.record.token, self.record.process)
     }
 
-    /// Fails with `WarehouseLocked` where it does not answer, or somebody else does at its address.
+    /// Fails with `WarehouseLocked` if the server does not answer, or if another process answers at
+    /// its address.
     pub(crate) async fn answers(&self) -> Result<(), Error> {
         let hello = self.client().hello().await;
         let is_it = |hello: &Hello| {
@@ -87,28 +93,30 @@ impl Server {
         }
     }
 
-    /// When its schedule starts the next run; none where it keeps none, or does not answer.
+    /// When the schedule starts the next run; returns `None` if the server keeps no schedule or
+    /// does not answer.
     pub(crate) async fn next_run(&self) -> Option<Timestamp> {
         self.client().hello().await.ok()?.next_run
     }
 
-    /// Its process number.
+    /// The server's process number.
     pub(crate) fn process(&self) -> u32 {
         self.record.process
     }
 
-    /// Where its pages are.
+    /// The URL of the server's pages.
     pub(crate) fn url(&self) -> &str {
         &self.record.url
     }
 
-    /// The environment that it serves.
+    /// The name of the environment that it serves.
     pub(crate) fn environment(&self) -> &str {
         &self.record.environment
     }
 }
 
-/// The same text for the same file, whichever way leads there. The file itself may not be there yet, nor its folder.
+/// A canonical path, equal for the same file however it is written. The file may not exist yet, and
+/// neither may its folder.
 pub(crate) fn whole(file: &Path) -> PathBuf {
     let of_folder = || Some(file.parent()?.canonicalize().ok()?.join(file.file_name()?));
     file.canonicalize()

@@ -1,4 +1,4 @@
-//! `server.json`.
+//! The record `server.json`: how a running server can be reached.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write as _};
@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// The folder of everything that is not the project's text.
+/// The folder of all files that are not the project's own texts.
 pub(crate) const FOLDER: &str = ".millrace";
 
-/// What a server writes down. Holds the token: no Debug.
+/// The content of a record. Holds the token: does not implement `Debug`.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// Process number.
+    /// The server's process number.
     pub(crate) process: u32,
-    /// When it began to serve, RFC 3339.
+    /// When the server started to serve, RFC 3339.
     pub(crate) started_at: String,
-    /// Where its control interface listens; a loopback address.
+    /// Address of the control interface, on the loopback interface.
     pub(crate) address: SocketAddr,
-    /// What the control interface wants to be told: 256 random bits in hexadecimal digits.
+    /// Token of the control interface: 256 random bits in hexadecimal digits.
     pub(crate) token: String,
     /// Version of the program.
     pub(crate) version: String,
@@ -28,14 +28,14 @@ pub(crate) struct Record {
     pub(crate) protocol: u32,
     /// Name of the environment.
     pub(crate) environment: String,
-    /// Where its pages are.
+    /// URL of the server's pages.
     pub(crate) url: String,
-    /// The warehouse's file; none for a warehouse that is no file.
+    /// Canonical path of the warehouse's file; `None` if the warehouse is not a file.
     pub(crate) file: Option<PathBuf>,
 }
 
 impl Record {
-    /// Writes it as a whole, readable by its owner only.
+    /// Writes the record atomically, readable by its owner only.
     pub(super) fn write(&self, place: &Path) -> io::Result<()> {
         let folder = place.parent().unwrap_or(Path::new("."));
         let mut file =
@@ -45,18 +45,18 @@ impl Record {
         Ok(())
     }
 
-    /// None where there is none, or one that this program cannot read.
+    /// Reads a record; returns `None` if there is none or this program cannot decode it.
     pub(super) fn read(place: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(place).ok()?).ok()
     }
 }
 
-/// The lock that belongs to a record.
+/// The lock file that belongs to a record.
 pub(super) fn lock_of(record: &Path) -> PathBuf {
     record.with_extension("lock")
 }
 
-/// The records of servers that live. Those of dead ones are removed.
+/// The records of running servers. Removes those of dead ones.
 pub(super) fn living(project_dir: &Path) -> Vec<Record> {
     let entries = fs::read_dir(project_dir.join(FOLDER)).into_iter().flatten().flatten();
     let is_record = |place: &PathBuf| {
@@ -67,14 +67,15 @@ pub(super) fn living(project_dir: &Path) -> Vec<Record> {
     places.filter(|place| !remove_if_stale(place)).filter_map(|place| Record::read(&place)).collect()
 }
 
-/// Whether the record's process is dead.
+/// Removes a record whose process is dead. Returns whether the record must be ignored.
 fn remove_if_stale(record: &Path) -> bool {
-    // Shared, so that those who look at the same time do not take each other for a server. While it is held, no server can begin,
-    // and so write a record that would be removed.
+    // A shared lock, so that commands that look at the same time do not take each other for a
+    // server. While it is held, no server can start and write a record that would be removed here.
     let opened = OpenOptions::new().create(true).truncate(false).write(true).open(lock_of(record));
-    // A folder in which nothing can be written: no server of ours is there.
+    // Without write access to the folder, no server of this user runs here.
     let Ok(lock) = opened else { return true };
-    // A lock that is held, and a file system that has none: then the server itself says whether it is there.
+    // The attempt fails if a server holds the lock, and on file systems without locks. Then the
+    // record counts, and the server itself must answer.
     let free = lock.try_lock_shared().is_ok();
     if free {
         let _ = fs::remove_file(record);

@@ -50,7 +50,7 @@ fn what_urls_reserve_is_encoded() {
         first(Tool::Superset, &access),
         format!("postgresql+psycopg2://Ana%27s%20reader:PASSWORD@{place}?{tls}")
     );
-    // A pooler may answer each statement from another session, and takes no search path.
+    // A pooler may run each statement in another session, and refuses `search_path` at startup.
     assert_eq!(first(Tool::Jdbc, &access), format!("jdbc:postgresql://{place}?{tls}&prepareThreshold=0"));
     access.direct_host = None;
     assert_eq!(first(Tool::Jdbc, &access), format!("jdbc:postgresql://{place}?{tls}&currentSchema=%22Bi%22"));

@@ -47,21 +47,21 @@ fn what_a_text_reads_is_told_by_its_names() {
     }
 }
 
-/// Tables with columns that are called as tables are, and one that is a record.
+/// Tables with columns that have the names of other tables; one column is a struct.
 const TABLES: [(&str, [(&str, &str); 3]); 3] = [
     ("a", [("k", "n"), ("b", "n"), ("c", "{'b': n, 'd': n + 1}")]),
     ("b", [("k", "n"), ("a", "n * 2"), ("d", "n")]),
     ("c", [("k", "n"), ("c", "n"), ("e", "n * 3")]),
 ];
 
-/// What becomes of one column.
+/// How one column is changed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Change {
     Goes,
     IsNull,
 }
 
-/// The tables in a catalog of their own, with a change to a column of one.
+/// Creates a catalog with all tables, with a change to one column if there is one.
 fn catalog(connection: &Connection, name: &str, changed: Option<(&str, &str, Change)>) {
     let mut sql = format!("attach ':memory:' as {name}; create schema {name}.s;");
     for (table, columns) in TABLES {
@@ -78,7 +78,7 @@ fn catalog(connection: &Connection, name: &str, changed: Option<(&str, &str, Cha
     connection.execute_batch(&sql).expect("a catalog");
 }
 
-/// The rows of a select in a catalog, in any order; none where it cannot be bound.
+/// The rows of a select in a catalog, sorted; `None` if the select cannot be bound.
 fn rows(connection: &Connection, catalog: &str, sql: &str) -> Option<Vec<String>> {
     connection.execute_batch(&format!("use {catalog}.s")).expect("it is there");
     let mut statement = connection.prepare(sql).ok()?;
@@ -99,10 +99,11 @@ fn any<'a>(random: &mut Rng, of: &[&'a str]) -> &'a str {
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "k"];
 
-/// What FROM of a select has: for each table the name by which it is known, and its own.
+/// The tables in the FROM of a select: the name by which the select knows each, and the table's own
+/// name.
 type Scope = Vec<(String, &'static str)>;
 
-/// A name with up to four parts, which mostly means something where it stands.
+/// A column name with up to four parts, which is valid at its place in most cases.
 fn path(random: &mut Rng, scope: &Scope) -> String {
     let (of, table) = scope[random.usize(..scope.len())].clone();
     let columns = TABLES.iter().find(|(name, _)| *name == table).map_or(TABLES[0].1, |(_, columns)| *columns);
@@ -190,7 +191,8 @@ fn select(random: &mut Rng, depth: usize) -> String {
     sql
 }
 
-/// The engine itself is asked. Where a text cannot be bound without a column, or gives other rows when it is NULL, the text reads it.
+/// The engine itself is the oracle. If a statement cannot be bound without a column, or returns
+/// other rows when the column is NULL, then the statement reads it.
 #[test]
 fn no_column_that_decides_on_the_rows_is_missed() {
     let connection = Connection::open_in_memory().expect("an engine");

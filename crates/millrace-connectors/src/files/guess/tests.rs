@@ -8,13 +8,13 @@ use crate::files::testing::{Outcome, blocks, discover, read, request, settings, 
 use crate::files::window::Window;
 use crate::json_files::{Json, Ndjson};
 
-/// What a read under watch comes to with the columns that so many bytes suggest: the columns and the rows, or none where the guess turned out
-/// wrong, or there was none.
+/// Guesses the columns from the first `bytes` bytes and reads with them. Returns the columns and
+/// the rows, or `None` if there was no guess or the read disproved it.
 fn at_once<F: Format>(format: F, text: &[u8], bytes: usize) -> Option<(Vec<String>, Outcome)> {
     at_once_by(&[], format, text, bytes)
 }
 
-/// The same of a stream with such a key.
+/// The same for a stream with this key.
 fn at_once_by<F: Format>(
     key: &[String],
     format: F,
@@ -39,7 +39,7 @@ fn at_once_by<F: Format>(
     }
 }
 
-/// The same by looking through all of it before.
+/// The same, with columns that were discovered from the whole text.
 fn looked_through<F: Format>(format: F, text: &[u8]) -> (Vec<String>, Outcome) {
     let columns = shown(&discover(format, &[], text, blocks(50)).expect("readable"));
     let wanted = request(&columns.iter().map(String::as_str).collect::<Vec<_>>());
@@ -69,7 +69,7 @@ fn a_guess_holds_where_the_rest_is_alike() {
         let found = found.unwrap_or_else(|| panic!("{first} says what {rest} is"));
         assert_eq!(found.1.rows.len(), 11, "{first} {rest}");
     }
-    // Of many of a kind a few of another do not change it, and go to quarantine as they would have.
+    // A few values of another kind do not change the type; they go to quarantine in either case.
     let mut values = vec!["7"; 60];
     values[50] = "\"seven\"";
     let (columns, outcome) = at_once(Ndjson, lines(&values).as_bytes(), 40).expect("it holds");
@@ -117,10 +117,10 @@ fn a_guess_at_a_key_holds_as_a_key() {
         assert_eq!(columns, [expected, "n int64!"]);
         assert_eq!((outcome.rows.len(), outcome.quarantined.len()), (3, 0), "{versions:?}");
     }
-    // What shows only later that its texts are not all written alike is looked through.
+    // The guess is given up if the texts of a key are written differently only later on.
     let late = [["1.20"; 30].as_slice(), &["1.3"]].concat();
     assert!(at_once_by(&key, Csv, text(&late).as_bytes(), 25).is_none());
-    // Other columns are numbers as before.
+    // A column outside of the key is still inferred as a number.
     assert!(at_once(Csv, text(&["1.9", "1.10", "1.11"]).as_bytes(), 1000).is_some());
 }
 
@@ -149,7 +149,7 @@ fn cell() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-/// Mostly one value, and now and then another, or none.
+/// A column of mostly one value, with a few others and missing ones.
 fn column() -> impl Strategy<Value = Vec<Option<&'static str>>> {
     let cells = prop::collection::vec((0u8..30, cell()), 0..60);
     (cell(), cell(), cells).prop_map(|(most, second, cells)| {
@@ -166,7 +166,8 @@ fn column() -> impl Strategy<Value = Vec<Option<&'static str>>> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Reading at once comes to the very columns, rows and quarantined rows of looking through before, or is given up.
+    /// A read with guessed columns has the columns, rows and quarantined rows of a read after
+    /// discovery, or it is given up.
     #[test]
     fn at_once_or_given_up(a in column(), b in column(), bytes in 1usize..1200) {
         let record = |(a, b): (Option<&str>, Option<&str>)| {
@@ -188,7 +189,7 @@ proptest! {
     fn so_with_csv(a in column(), b in column(), bytes in 1usize..1200) {
         let plain = |value: Option<&'static str>| match value {
             None | Some("null") => "",
-            // A number that is written in a way that numbers are not.
+            // A text like a number that no number would give back.
             Some("{}") => "007",
             Some("[1, 2]") => "only one field",
             Some(value) => value.trim_matches('"'),

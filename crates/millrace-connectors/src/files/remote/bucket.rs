@@ -1,4 +1,8 @@
-//! Buckets of S3, and of servers that speak its language. Requests are signed in their address (signature version 4), by the crate `rusty-s3`.
+//! Buckets of S3 and of compatible servers.
+//!
+//! Requests are signed in their address (signature version 4) by the crate `rusty-s3`, which does
+//! no I/O. A path with a pattern costs one listing of the keys that begin with the text before the
+//! first wildcard.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,18 +19,19 @@ use crate::files::pattern::Shown;
 use crate::files::remote::web::{self, WebAddress};
 use crate::files::remote::{Object, Origin};
 
-/// How long a signed address may be used.
+/// How long a signed address is valid.
 const SIGNED_FOR: Duration = Duration::from_hours(1);
-/// Bytes of a list of a thousand keys of a thousand characters, escaped, and more.
+/// Enough bytes for one page of a listing: a thousand keys of a thousand characters, escaped.
 const LIST_BYTES: u64 = 16 << 20;
 
-/// Of what S3 answers, by <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>.
+/// The XML namespace of S3's answers, by
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>.
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
-/// An object of a list: its key, and where the list says it, its entity tag and size.
+/// An object of a listing: its key and, if the listing names both, its entity tag and size.
 type Listed = (String, Option<(String, u64)>);
 
-/// A bucket and who asks for its objects. Its secrets are hidden from `Debug`.
+/// A bucket with its credentials. `Debug` shows the bucket's name only.
 pub(super) struct Store {
     bucket: Bucket,
     credentials: Option<Credentials>,
@@ -47,14 +52,18 @@ impl PartialEq for Store {
 impl Eq for Store {}
 
 impl Store {
+    /// Reads the setting `s3`. Refuses an access key without a secret key and the other way round;
+    /// without both, requests are not signed.
     fn of(name: &str, settings: &Settings) -> Result<Self> {
         let wrong = |what: &str| Error::new(ErrorKind::SourceUnreadable, format!("`s3`: {what}"));
         let given = settings.map("s3").cloned().unwrap_or_default();
         let text = |key: &str| given.get(key).map(String::as_str).filter(|text| !text.is_empty());
         let region = text("region").unwrap_or("us-east-1").to_owned();
+        // A server that the project names gets the bucket in the path of the address.
         let (endpoint, style) = match text("endpoint") {
             Some(endpoint) => (endpoint.to_owned(), UrlStyle::Path),
-            // A name with dots is none that the certificate has.
+            // A wildcard certificate covers one label, so the bucket name must not add dots to the
+            // host name.
             None if name.contains('.') => (format!("https://s3.{region}.amazonaws.com"), UrlStyle::Path),
             None => (format!("https://s3.{region}.amazonaws.com"), UrlStyle::VirtualHost),
         };
@@ -64,6 +73,7 @@ impl Store {
         let credentials = match (text("access_key"), text("secret_key"), text("session_token")) {
             (Some(key), Some(secret), Some(token)) => Some(Credentials::new_with_token(key, secret, token)),
             (Some(key), Some(secret), None) => Some(Credentials::new(key, secret)),
+            // A public bucket: requests are not signed.
             (None, None, None) => None,
             _ => {
                 return Err(wrong("`access_key` and `secret_key` belong together")
@@ -73,12 +83,12 @@ impl Store {
         Ok(Self { bucket, credentials })
     }
 
-    /// A signed address of an object.
+    /// The signed address of an object.
     pub(super) fn address(&self, key: &str) -> Result<WebAddress> {
         WebAddress::plain(self.bucket.get_object(self.credentials.as_ref(), key).sign(SIGNED_FOR))
     }
 
-    /// All objects whose keys start so.
+    /// Lists all objects whose keys begin with `prefix`, page by page.
     fn list(&self, name: &str, prefix: &str) -> Result<Vec<Listed>> {
         let mut objects = Vec::new();
         let mut next: Option<String> = None;
@@ -106,7 +116,8 @@ impl Store {
     }
 }
 
-/// A list as `rusty-s3` takes it. Google's servers and some others name another namespace than Amazon's, or none.
+/// Replaces the namespace of a listing by the one that `rusty-s3` expects. Servers of Google and
+/// some others name another one, or none.
 fn in_namespace(list: &str) -> Cow<'_, str> {
     let root = "<ListBucketResult";
     let tag = list.find(root).and_then(|start| Some((start, start + list[start..].find('>')?)));
@@ -118,7 +129,8 @@ fn in_namespace(list: &str) -> Cow<'_, str> {
     }
 }
 
-/// The objects that `s3://bucket/key` names, where the key may be a pattern. `rest` is what follows the scheme.
+/// The objects that `s3://bucket/key` names; `key` may be a pattern. `rest` is the path without its
+/// scheme. Only a pattern sends a request.
 pub(super) fn matching(path: &str, rest: &str, settings: &Settings) -> Result<Vec<Object>> {
     let Some((name, key)) = rest.split_once('/').filter(|(name, key)| !name.is_empty() && !key.is_empty())
     else {
@@ -131,6 +143,7 @@ pub(super) fn matching(path: &str, rest: &str, settings: &Settings) -> Result<Ve
         origin: Origin::Bucket { store: Arc::clone(&store), key },
         listed,
     };
+    // Without a wildcard the key is taken as it is, without a request.
     let Some(wild) = key.find(['*', '?', '[']) else {
         return Ok(vec![object(key.to_owned(), None)]);
     };
@@ -138,10 +151,11 @@ pub(super) fn matching(path: &str, rest: &str, settings: &Settings) -> Result<Ve
         Error::new(ErrorKind::SourceUnreadable, format!("`path: {path}` is no file pattern")).caused_by(error)
     };
     let (pattern, shown) = (glob::Pattern::new(key).map_err(broken)?, Shown::new(key).map_err(broken)?);
+    // As in a path, `*` does not match a slash.
     let by_folder = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
     let listed = store.list(path, &key[..wild])?;
     let listed = listed.into_iter().filter(|(key, _)| {
-        // A key that ends in a slash is what consoles make of an empty folder.
+        // Web consoles create a key that ends in a slash for an empty folder.
         pattern.matches_with(key, by_folder) && shown.matches(key) && !key.ends_with('/')
     });
     Ok(listed.map(|(key, listed)| object(key, listed)).collect())
@@ -158,7 +172,7 @@ mod tests {
             " xmlns='http://doc.s3.amazonaws.com/2006-03-01'",
             "",
         ] {
-            // The last key is one that looks like the root.
+            // The last key, unescaped, looks like the root element.
             let keys = ["a+b%26c", "%3CListBucketResult%3E"];
             let contents = keys.map(|key| format!("<Contents><Key>{key}</Key><Size>3</Size></Contents>"));
             let list = format!(

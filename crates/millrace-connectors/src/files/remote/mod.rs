@@ -1,6 +1,8 @@
 //! Files on other machines: `https://` and `s3://`. See ADR 0019.
 //!
-//! Nothing here is asynchronous: files are read on threads that may block.
+//! Nothing here is asynchronous, because files are read on threads that may block. A file that ends
+//! early must not pass for a complete one: an answer without a length or chunks is refused, and an
+//! interrupted download continues only if the server can prove that it still has the same version.
 
 mod bucket;
 mod download;
@@ -19,20 +21,21 @@ pub(crate) use self::download::Download;
 use crate::files::remote::bucket::Store;
 use crate::files::remote::web::{Answer, Ask, WebAddress};
 
-/// The key under which sources and streams say what a server wants to be told.
+/// The key `headers` of sources and streams: HTTP headers that the server asks for.
 pub(crate) const HEADERS: KeySpec = KeySpec::optional(
     "headers",
     KeyKind::MapOf(&KeyKind::Text),
     "Of a `path` that starts with `https://`: headers of the requests, such as `{Authorization: \"Bearer ${TOKEN}\"}`. They are not sent to another server where the first one leads there.",
 );
 
-/// The key under which sources and streams say how their bucket is reached.
+/// The key `s3` of sources and streams: how their bucket is reached.
 pub(crate) const S3: KeySpec = KeySpec::optional(
     "s3",
     KeyKind::Map(&BUCKET),
     "Of a `path` that starts with `s3://`: where the bucket is, and who asks.",
 );
 
+/// The keys within `s3`.
 static BUCKET: MapSpec = MapSpec {
     doc: "How a bucket of S3, or of a server that speaks its language, is reached.",
     keys: &[
@@ -56,7 +59,7 @@ static BUCKET: MapSpec = MapSpec {
     ],
 };
 
-/// Keys that say how files are reached or looked at, not what is loaded.
+/// Keys that say how files are reached or sampled, not what is loaded.
 pub(crate) const CONNECTION_KEYS: &[&str] = &["headers", "s3", "sample"];
 
 /// Whether a `path` names files of another machine.
@@ -64,7 +67,8 @@ pub(crate) fn is_remote(path: &str) -> bool {
     ["https://", "http://", "s3://"].iter().any(|scheme| path.starts_with(scheme))
 }
 
-/// The files that such a path names, in no order.
+/// The files that a remote path names, in no particular order. Lists the bucket if the path is a
+/// pattern; otherwise asks no server.
 pub(crate) fn matching(path: &str, settings: &Settings) -> Result<Vec<Object>> {
     Ok(match path.strip_prefix("s3://") {
         Some(rest) => bucket::matching(path, rest, settings)?,
@@ -78,35 +82,39 @@ pub(crate) fn matching(path: &str, settings: &Settings) -> Result<Vec<Object>> {
 /// One file of another machine.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Object {
-    /// Its address without what may be secret in it.
+    /// Its address without anything that may be secret.
     name: String,
     origin: Origin,
-    /// What a list of the bucket said: the entity tag and the size.
+    /// The entity tag and the size, if a listing of the bucket named them.
     listed: Option<(String, u64)>,
 }
 
+/// How the file is requested.
 #[derive(Debug, PartialEq, Eq)]
 enum Origin {
+    /// By its address, with the project's headers.
     Web(WebAddress),
+    /// By its key within a bucket.
     Bucket { store: Arc<Store>, key: String },
 }
 
-/// The end of an object.
+/// The last bytes of an object.
 #[cfg(feature = "parquet")]
 pub(crate) struct Tail {
     pub(crate) bytes: Vec<u8>,
-    /// Bytes of all of it.
+    /// Size of the whole object in bytes.
     pub(crate) size: u64,
     pub(crate) etag: Option<String>,
 }
 
 impl Object {
-    /// Its address, without what may be secret in it.
+    /// Its address without anything that may be secret.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Begins to fetch it. What tells this version of it from others comes with it, where the server says it.
+    /// Starts a download of the whole file. Returns the entity tag of the version that is sent, if
+    /// the server names one.
     pub(crate) fn open(self: &Arc<Self>) -> Result<(Download, Option<String>)> {
         let Answer { status: 200, body: Some(body), etag, length, .. } = self.ask(&Ask::All)? else {
             return Err(self.unreachable("the server answers with something else than the file"));
@@ -114,7 +122,8 @@ impl Object {
         Ok((Download::new(Arc::clone(self), body, etag.clone(), length), etag))
     }
 
-    /// So many of its last bytes, or all where it has fewer. None where the server hands out no parts.
+    /// Fetches the last `bytes` bytes, or all if the object has fewer. Returns `None` if the server
+    /// does not serve ranges.
     #[cfg(feature = "parquet")]
     pub(crate) fn end(&self, bytes: u64) -> Result<Option<Tail>> {
         let answer = self.ask(&Ask::End(bytes))?;
@@ -124,13 +133,15 @@ impl Object {
         };
         let mut end = Vec::new();
         body.take(bytes).read_to_end(&mut end).map_err(|error| self.unreachable(&error.to_string()))?;
+        // A connection that closes early must not pass for a complete part.
         if end.len() as u64 == length {
             return Ok(Some(Tail { bytes: end, size: start + length, etag }));
         }
         Err(self.unreachable("the connection ended before the part did"))
     }
 
-    /// Whether the server says that it still is what it was; false where it does not say.
+    /// Whether the server says that the file equals `known`; false if it does not say. A listing
+    /// answers without a request.
     pub(crate) fn is_unchanged(&self, known: &FileState) -> Result<bool> {
         let Some(stamp) = &known.stamp else { return Ok(false) };
         if let Some((etag, size)) = &self.listed {
@@ -139,17 +150,17 @@ impl Object {
         Ok(self.ask(&Ask::IfNot(stamp))?.status == 304)
     }
 
-    /// Whether the server still has the version of that entity tag; true where it does not say.
+    /// Whether the server still has the version `etag`; true if it does not say.
     pub(crate) fn still_is(&self, etag: &str) -> Result<bool> {
         let answer = self.ask(&Ask::IfNot(etag))?;
         Ok(answer.status == 304 || answer.etag.is_none_or(|now| now == etag))
     }
 
-    /// Asks for it. Answers that are none of those that were asked for are errors.
+    /// Sends a request. Any status that the request does not allow is an error.
     fn ask(&self, ask: &Ask<'_>) -> Result<Answer> {
         match &self.origin {
             Origin::Web(address) => web::ask(&self.name, address, ask),
-            // Signed anew each time, since a signature ends.
+            // Each request is signed again, because a signature expires.
             Origin::Bucket { store, key } => web::ask(&self.name, &store.address(key)?, ask),
         }
     }

@@ -1,4 +1,8 @@
-//! Requests by HTTP.
+//! HTTP requests for remote files.
+//!
+//! The address must be encrypted, or be on this machine. Redirects are followed here and not by the
+//! client, so that each target is checked and the project's headers go to the first server only.
+//! Queries are left out of every name and message, because they may hold a secret.
 
 use std::fmt;
 use std::io::Read;
@@ -13,14 +17,15 @@ use ureq::http::{HeaderMap, Response};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use url::{Host, Url};
 
-/// Servers that a request is led to, one after the other.
+/// The most redirects that one request follows.
 const MOST_REDIRECTS: usize = 5;
-/// Pauses before a request is made again that may succeed then.
+/// Pauses before a request is repeated that may succeed then.
 pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
-/// How long a server may say nothing.
+/// How long a server may be silent, while connecting and while sending.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// An address with what its server wants to be told. Its secrets are hidden from `Debug`.
+/// An address with the headers that its server asks for. `Debug` shows the address without its
+/// query.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct WebAddress {
     url: Url,
@@ -34,7 +39,8 @@ impl fmt::Debug for WebAddress {
 }
 
 impl WebAddress {
-    /// The address of a `path`.
+    /// The address of a `path`. Refuses a user or password in it, because secrets belong into
+    /// `headers`.
     pub(super) fn of(path: &str, settings: &Settings) -> Result<Self> {
         let wrong =
             |what: &str| Error::new(ErrorKind::SourceUnreadable, format!("`path` is an address that {what}"));
@@ -47,11 +53,12 @@ impl WebAddress {
         Self { url, headers }.checked()
     }
 
-    /// An address that needs nothing else.
+    /// An address without headers.
     pub(super) fn plain(url: Url) -> Result<Self> {
         Self { url, headers: Vec::new() }.checked()
     }
 
+    /// Refuses an address that is neither encrypted nor on this machine.
     fn checked(self) -> Result<Self> {
         if is_allowed(&self.url) {
             return Ok(self);
@@ -61,7 +68,7 @@ impl WebAddress {
         Err(Error::new(ErrorKind::SourceUnreadable, message).hint("Write `https://`."))
     }
 
-    /// The address without its query, which may hold a secret.
+    /// The address without its query and fragment, which may hold a secret.
     pub(super) fn shown(&self) -> String {
         let mut url = self.url.clone();
         url.set_query(None);
@@ -70,7 +77,7 @@ impl WebAddress {
     }
 }
 
-/// Whether it is encrypted, or stays on this machine.
+/// Whether the address is encrypted, or stays on this machine.
 fn is_allowed(url: &Url) -> bool {
     let is_local = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -81,34 +88,35 @@ fn is_allowed(url: &Url) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && is_local)
 }
 
-/// What is asked for.
+/// What a request asks for.
 pub(super) enum Ask<'a> {
-    /// The file.
+    /// The whole file.
     All,
-    /// The file, unless it has this entity tag.
+    /// The file, unless it still has this entity tag (`If-None-Match`).
     IfNot(&'a str),
-    /// The rest of the file of that entity tag, from a byte on.
+    /// The rest of the version with this entity tag, from this byte on (`If-Range` and `Range`).
     Rest(&'a str, u64),
-    /// So many bytes at the end of the file.
+    /// This many bytes at the end of the file.
     #[cfg(feature = "parquet")]
     End(u64),
 }
 
 /// What a server answers.
 pub(super) struct Answer {
-    /// 200, 206, 304 or, where an end is asked for, 416.
+    /// 200, 206, 304 or, if the end was requested, 416.
     pub(super) status: u16,
-    /// None where nothing has changed.
+    /// `None` with status 304, which has no body.
     pub(super) body: Option<Box<dyn Read + Send>>,
-    /// What tells this version of the file from all others, to the last byte.
+    /// A strong entity tag: it differs for any two versions that differ in a byte.
     pub(super) etag: Option<String>,
-    /// Bytes of the body, where the server says so.
+    /// Bytes of the body, if the server names a length.
     pub(super) length: Option<u64>,
-    /// Of a part: the byte that it starts with.
+    /// Offset of the first byte of a part.
     pub(super) start: Option<u64>,
 }
 
-/// Asks for a file, again where that may help. `name` is what it is called in messages.
+/// Sends a request, and repeats it after each of [`PAUSES`] if the server is busy or unreachable.
+/// `name` is the file's name in messages.
 pub(super) fn ask(name: &str, address: &WebAddress, ask: &Ask<'_>) -> Result<Answer> {
     let mut pauses = PAUSES.iter();
     loop {
@@ -125,15 +133,18 @@ pub(super) fn ask(name: &str, address: &WebAddress, ask: &Ask<'_>) -> Result<Ans
     }
 }
 
+/// Whether a later request may succeed: a server error, or too many requests.
 fn is_busy(status: u16) -> bool {
     status >= 500 || status == 429
 }
 
-/// One request, followed to where it leads.
+/// Sends one request and follows its redirects.
 fn once(name: &str, address: &WebAddress, ask: &Ask<'_>) -> Result<Response<ureq::Body>> {
     let mut url = address.url.clone();
     for _ in 0..=MOST_REDIRECTS {
+        // Packed transfer would change the length and the ranges of the body.
         let mut request = agent().get(url.as_str()).header("accept-encoding", "identity");
+        // The headers may hold a secret, so they go to the server of the project's address only.
         if url.origin() == address.url.origin() {
             for (header, value) in &address.headers {
                 request = request.header(header, value);
@@ -161,15 +172,17 @@ fn once(name: &str, address: &WebAddress, ask: &Ask<'_>) -> Result<Response<ureq
     Err(led_astray(name))
 }
 
+/// The error for redirects that do not end at an allowed address.
 fn led_astray(name: &str) -> Error {
     Error::new(ErrorKind::SourceUnreadable, format!("the server of file `{name}` leads to no file"))
         .caused_by("it redirects too often, to nowhere, or to an address that is not encrypted")
 }
 
+/// The error for a request that got no answer. Never shows the address of a request.
 fn failed(name: &str, error: &ureq::Error) -> Error {
     let unreachable = Error::new(ErrorKind::SourceUnreachable, format!("file `{name}` cannot be fetched"));
     match error {
-        // These tell the whole address, in which there may be a secret.
+        // These errors show the whole address, which may hold a secret.
         ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => unreachable,
         ureq::Error::Http(_) => {
             Error::new(ErrorKind::SourceUnreadable, "`headers` has what cannot be a header")
@@ -179,6 +192,7 @@ fn failed(name: &str, error: &ureq::Error) -> Error {
     }
 }
 
+/// The error for a status that the request does not allow.
 fn refused(name: &str, status: u16) -> Error {
     let message = match status {
         401 | 403 => format!("the server does not hand out file `{name}`"),
@@ -196,6 +210,8 @@ fn refused(name: &str, status: u16) -> Error {
     }
 }
 
+/// Checks the status against the request, and takes from the headers what the caller needs. Refuses
+/// a body whose end nobody could tell from an interruption.
 fn answer(name: &str, response: Response<ureq::Body>, ask: &Ask<'_>) -> Result<Answer> {
     let status = response.status().as_u16();
     let asked_for = match ask {
@@ -210,7 +226,7 @@ fn answer(name: &str, response: Response<ureq::Body>, ask: &Ask<'_>) -> Result<A
     }
     let headers = response.headers();
     let text = |header: &str| headers.get(header).and_then(|value| value.to_str().ok());
-    // A weak tag stays when the bytes change, but not what they mean.
+    // A weak entity tag may stay the same while bytes change, so it proves nothing.
     let etag = text("etag").filter(|etag| etag.starts_with('"')).map(str::to_owned);
     let length = text("content-length").and_then(|length| length.parse().ok());
     let start = text("content-range").and_then(first_byte);
@@ -226,17 +242,18 @@ fn answer(name: &str, response: Response<ureq::Body>, ask: &Ask<'_>) -> Result<A
     Ok(Answer { status, body, etag, length, start })
 }
 
+/// Whether the body is sent in chunks, whose last one marks the end.
 fn is_chunked(headers: &HeaderMap) -> bool {
     let encodings = headers.get("transfer-encoding").and_then(|value| value.to_str().ok());
     encodings.is_some_and(|encodings| encodings.to_ascii_lowercase().contains("chunked"))
 }
 
-/// Of `bytes 5-9/10` the 5.
+/// The offset of the first byte of a `Content-Range`: 5 for `bytes 5-9/10`.
 fn first_byte(range: &str) -> Option<u64> {
     range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
 }
 
-/// The text of a small document.
+/// Fetches a small document as text, at most `limit` bytes of it.
 pub(super) fn document(name: &str, address: &WebAddress, limit: u64) -> Result<String> {
     let Answer { body: Some(body), .. } = ask(name, address, &Ask::All)? else {
         return Err(refused(name, 304));
@@ -249,8 +266,9 @@ pub(super) fn document(name: &str, address: &WebAddress, limit: u64) -> Result<S
     Ok(text)
 }
 
-/// Trusts Mozilla's roots, which the program brings along, and those of the system. Follows no redirect by itself, and asks no proxy,
-/// which only the environment could name.
+/// The HTTP client. It trusts Mozilla's root certificates, which the program contains, and those of
+/// the system. It follows no redirect, because [`once`] does, and uses no proxy, because only the
+/// environment could name one.
 fn agent() -> &'static Agent {
     static AGENT: OnceLock<Agent> = OnceLock::new();
     AGENT.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! Files of records of which everything is known.
+//! Generates files of known records.
 
 use std::collections::BTreeMap;
 
@@ -13,31 +13,32 @@ pub(super) enum Layout {
         windows: bool,
     },
     Ndjson,
-    /// An array with a record a line.
+    /// An array with one record a line.
     Lines,
-    /// An array with a value a line.
+    /// An array with one value a line.
     Pretty,
     /// An array without line feeds.
     OneLine,
 }
 
-/// A record, its cells and its text, without what separates it from others.
+/// A record: its cells, and its text without what separates it from others.
 pub(super) struct Record {
     pub(super) id: String,
     pub(super) cells: Vec<Option<String>>,
     pub(super) text: String,
-    /// Words with which lines within its texts begin that look like records.
+    /// The first words of lines within its texts that look like records.
     pub(super) within: Vec<String>,
 }
 
-/// A file.
+/// A generated file.
 pub(super) struct Made {
     pub(super) layout: Layout,
     pub(super) records: Vec<Record>,
     pub(super) bytes: Vec<u8>,
 }
 
-/// The words of records that a text has (`r00017`, `v00017`, `w00017`, and `q00017`, `s00017` within texts), and how often.
+/// The words of records in a text (`r00017`, `v00017`, `w00017`, and `q00017`, `s00017` within
+/// texts), with their counts.
 pub(super) struct Words(pub(super) BTreeMap<String, usize>);
 
 impl Words {
@@ -46,7 +47,7 @@ impl Words {
         let mut words = BTreeMap::new();
         for at in 0..bytes.len().saturating_sub(5) {
             let word = &bytes[at..at + 6];
-            // `\r` is another character.
+            // `\r` is an escape and not the start of a word.
             let escaped = at > 0 && bytes[at - 1] == b'\\';
             if !escaped
                 && matches!(word[0], b'r' | b'v' | b'w' | b'q' | b's')
@@ -66,7 +67,7 @@ fn is_id(text: &str) -> bool {
 }
 
 impl Layout {
-    /// What a project says of such a file.
+    /// The settings that a project needs for such a file.
     pub(super) fn settings(self) -> Vec<(&'static str, &'static str)> {
         match self {
             Self::Csv { windows: true } => vec![("delimiter", ";")],
@@ -74,13 +75,15 @@ impl Layout {
         }
     }
 
-    /// Places in a text at which a record begins, whatever is around it: one on a line of its own with its delimiter in CSV, an object whose first
-    /// field is a record's in JSON.
+    /// Counts the places in a text at which a record begins, whatever surrounds it: in CSV an id at
+    /// the start of a line with a delimiter behind it, in JSON an object whose first field is the
+    /// id of a record.
     pub(super) fn beginnings(self, text: &str) -> usize {
         match self {
             Self::Csv { windows } => {
                 let delimiter = if windows { ';' } else { ',' };
-                // A line with other fields than a record has cannot be told from the text that has swallowed it.
+                // A line with another number of fields cannot be told from the text that contains
+                // it.
                 let may_be_one = |line: &str| line.contains('"') || line.matches(delimiter).count() == 3;
                 let begins =
                     |line: &&str| is_id(line) && line[6..].starts_with(delimiter) && may_be_one(line);
@@ -91,7 +94,7 @@ impl Layout {
                     let rest = object.trim_start().strip_prefix("\"id\":").map(str::trim_start);
                     rest.and_then(|rest| rest.strip_prefix('"')).is_some_and(is_id)
                 };
-                // Behind a colon an object is a value.
+                // After a colon an object is a value.
                 let is_begun = |&(at, _): &(usize, &str)| {
                     begins(&text[at + 1..]) && !text[..at].trim_end().ends_with(':')
                 };
@@ -100,7 +103,7 @@ impl Layout {
         }
     }
 
-    /// Whether a record stands in a text as it was written, with what separates it from others.
+    /// Whether a record stands in a text as it was written, with its separators.
     pub(super) fn stands_whole(self, text: &str, record: &str) -> bool {
         let Some(at) = text.find(record) else { return false };
         let (before, after) = (&text[..at], &text[at + record.len()..]);
@@ -143,13 +146,14 @@ impl Made {
         Self { layout, records, bytes: text.into_bytes() }
     }
 
-    /// The text without what names columns.
+    /// The text without the header.
     pub(super) fn below_header<'t>(&self, text: &'t str) -> &'t str {
         match self.layout {
             Layout::Csv { .. } => {
                 let text = text.trim_start_matches(['\u{FEFF}', '\n', '\r']);
                 let Some((header, below)) = text.split_once('\n') else { return "" };
-                // A text that a change has brought into the header goes on up to a record, at most.
+                // A text that a change has moved into the header ends before the next record at the
+                // latest.
                 let goes_on: usize =
                     below.split_inclusive('\n').take_while(|line| !is_id(line)).map(str::len).sum();
                 if header.contains('"') { &below[goes_on..] } else { below }
@@ -159,6 +163,7 @@ impl Made {
     }
 }
 
+/// A record with this number, whose texts may have quotes, delimiters and line feeds in them.
 fn record(layout: Layout, number: usize, random: &mut Rng) -> Record {
     let id = format!("r{number:05}");
     let (v, w) = (format!("v{number:05}"), format!("w{number:05}"));
@@ -193,13 +198,13 @@ fn record(layout: Layout, number: usize, random: &mut Rng) -> Record {
     Record { cells: vec![Some(id.clone()), Some(name), n, Some(w)], id, text, within: Vec::new() }
 }
 
-/// The word with which a line begins within the text of another word.
+/// The word with which a line within the text of another word begins.
 fn line_within(word: &str) -> String {
     let (kind, number) = word.split_at(1);
     format!("{}{number}", if kind == "v" { "q" } else { "s" })
 }
 
-/// A text with that word in it, and as CSV writes it.
+/// A text that contains the word, and how CSV writes it.
 fn csv_text(word: &str, delimiter: char, random: &mut Rng) -> (String, String) {
     let quoted = |text: String| {
         let written = format!("\"{}\"", text.replace('"', "\"\""));

@@ -1,4 +1,4 @@
-//! What becomes of files.
+//! Changes files at random, as transfers, editors and programs break them.
 
 use std::io::Write as _;
 
@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use super::made::Made;
 
-/// True once in so many times.
+/// True once in `count` times on average.
 pub(super) fn one_in(random: &mut Rng, count: usize) -> bool {
     random.usize(..count) == 0
 }
@@ -15,7 +15,7 @@ fn pick<T: Copy>(random: &mut Rng, of: &[T]) -> T {
     *random.choice(of).expect("one at least")
 }
 
-/// The file with one change, or a few; and as it is stored, where it is packed.
+/// The file after one change or a few, and its packed form if it is stored packed.
 pub(super) fn mutate(made: &Made, random: &mut Rng) -> (Vec<u8>, Option<Vec<u8>>) {
     let mut bytes = made.bytes.clone();
     for _ in 0..=random.usize(..3) {
@@ -34,13 +34,15 @@ pub(super) fn mutate(made: &Made, random: &mut Rng) -> (Vec<u8>, Option<Vec<u8>>
     (bytes, packed)
 }
 
+/// Makes one change: inserts, removes, replaces or repeats bytes, cuts the file, or changes line
+/// ends.
 fn change(bytes: &mut Vec<u8>, random: &mut Rng) {
     const MARKS: &[u8] = b"\"\"\"\"{}[],,:;\n\r\\";
     if bytes.is_empty() {
         return;
     }
     let at = random.usize(..bytes.len());
-    // Most mistakes stand at a mark.
+    // Most changes are made at a mark of the syntax, where mistakes have consequences.
     let mark = pick(random, MARKS);
     let marked: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at] == mark).collect();
     let near = random.choice(marked).unwrap_or(at);
@@ -74,7 +76,7 @@ fn change(bytes: &mut Vec<u8>, random: &mut Rng) {
     }
 }
 
-/// As gzip packs it.
+/// Packs bytes by gzip.
 pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("packed")

@@ -1,4 +1,4 @@
-//! Objects as columns, and rows within records.
+//! Tests of flattened objects, and of rows within records.
 
 use std::time::{Duration, Instant};
 
@@ -165,7 +165,7 @@ fn rows_are_found_in_any_letter_case() {
     let outcome = read(Ndjson, LINES, text.as_bytes(), &request(&columns), blocks(7)).expect("readable");
     assert_eq!(outcome.lines(), ["1|1|1", "2|1|2", "3|1|3"]);
     assert_eq!(outcome.quarantined, []);
-    // Which of two fields nobody can say.
+    // Two fields match, and it cannot be decided which one is meant.
     for text in [
         "{\"id\": 1, \"Lines\": [{\"v\": 1}], \"LINES\": [{\"v\": 2}]}\n",
         "{\"Id\": 1, \"ID\": 2, \"lines\": [{\"v\": 1}, {\"v\": 2}]}\n",
@@ -196,7 +196,8 @@ fn only_what_may_be_rows_is_set_aside_beside_a_record() {
     }
 }
 
-/// Work that is done once for each part of a record must not look at all of it: that takes minutes where the record has some megabytes.
+/// What is done once for each part of a record must not look at the whole record again: with a
+/// record of some megabytes that would take minutes.
 #[test]
 fn large_records_take_no_longer_than_many_small_ones() {
     const BUDGET: Duration = Duration::from_secs(15);
@@ -245,7 +246,7 @@ fn what_is_said_of_rows_within_records_has_to_fit() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Each element is a row or a quarantined row, once, whatever the others are.
+    /// Each element is a row or a quarantined row, exactly once, whatever the others are.
     #[test]
     fn each_element_once(
         records in prop::collection::vec(prop::collection::vec(prop::sample::select(vec!["{\"v\":1}", "{\"v\":\"x\"}", "7", "{}", "[]"]), 0..4), 0..8),

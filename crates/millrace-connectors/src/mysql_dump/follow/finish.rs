@@ -1,4 +1,5 @@
-//! What can only be told once all files were followed: definitions may be in a later file than rows.
+//! Completes the first pass. Definitions may be in a later file than rows, so some checks need all
+//! files.
 
 use crate::mysql_dump::follow::rows::ignored;
 use crate::mysql_dump::follow::{Followed, Follower};
@@ -7,7 +8,8 @@ use crate::mysql_dump::index::{DumpTable, Refused};
 const ORDER: &str = "Name the files with the definitions first: `path: [schema.sql, data.sql]`.";
 
 impl Follower {
-    /// Ends the dump.
+    /// Assigns rows to definitions that came later, and applies the checks that need these
+    /// definitions: INSERT IGNORE against constraints, and changes that foreign keys pass on.
     pub(in crate::mysql_dump) fn finish(mut self) -> Followed {
         self.find_definitions();
         for at in 0..self.tables.len() {
@@ -19,7 +21,7 @@ impl Follower {
                 refused.what = ignored(&table.name, what);
                 table.refuse(refused);
             }
-            // Who passes changes on was not known when they were made.
+            // When the change was followed, the definitions of these tables were unknown.
             let Some(changed) = self.tables[at].changed.clone() else { continue };
             for child in self.children(at) {
                 if self.tables[child].rows.iter().any(|rows| rows.table.is_none()) {
@@ -30,8 +32,9 @@ impl Follower {
         Followed { tables: self.tables.into_list(), cut: self.cut, locks: self.locks }
     }
 
-    /// Rows that came before the definition of their table are those of the one that has their name, in any letter case, and maybe their
-    /// database.
+    /// Assigns rows that came before their table's definition to the table with their name, in any
+    /// letter case, and with their database if both are known. If several tables match, all of them
+    /// are refused.
     fn find_definitions(&mut self) {
         let mut at = 0;
         while at < self.tables.len() {
@@ -48,6 +51,7 @@ impl Follower {
             let named = self.tables.named(&table.name);
             let found: Vec<usize> =
                 named.iter().copied().filter(|&other| may_be(&self.tables[other])).collect();
+            // `give_rows` removes the entry at `at`, so the next entry moves to that index.
             match found.as_slice() {
                 [] => at += 1,
                 [to] => self.give_rows(at, *to),
@@ -63,7 +67,10 @@ impl Follower {
         }
     }
 
-    /// Gives the rows of a table without a definition to the one that has it.
+    /// Moves the rows of a table without a definition to the one that has it.
+    ///
+    /// Refuses the table if its definition follows the rows within one file, which a server would
+    /// not accept, or if it has rows under its own name too, because their order is unknown.
     fn give_rows(&mut self, from: usize, to: usize) {
         let name = self.tables[to].name.clone();
         let defined_in = self.tables[to].defined_in;
@@ -79,6 +86,7 @@ impl Follower {
             );
             Some(self.at_rows(from, what))
         };
+        // Keep the index in `cut` valid: `from` is removed, and tables behind it move up.
         if let Some((cut, _)) = &mut self.cut {
             *cut = match (*cut).cmp(&from) {
                 std::cmp::Ordering::Less => *cut,
@@ -88,6 +96,7 @@ impl Follower {
         }
         let rows = self.tables.remove(from);
         let table = &mut self.tables[to - usize::from(to > from)];
+        // Both entries describe one table: combine everything that was recorded about it.
         table.database = table.database.take().or(rows.database);
         table.rows.extend(rows.rows);
         table.replaces |= rows.replaces;
@@ -98,7 +107,8 @@ impl Follower {
         }
     }
 
-    /// A reason to refuse a table, at the first of its rows. Rows are in some file, whose name only the index has.
+    /// The reason to refuse a table, located at its first row. The row may be in another file than
+    /// the current one.
     fn at_rows(&self, at: usize, what: String) -> Refused {
         let first = self.tables[at].rows.first();
         let file = first.and_then(|rows| self.files.get(rows.file)).cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Statements that insert rows.
+//! Follows INSERT and REPLACE: records where the rows are, without reading them.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -11,16 +11,24 @@ use crate::mysql_dump::insert::skip_modifiers;
 use crate::mysql_dump::script::{Passed, Script};
 
 impl Follower {
+    /// Follows an INSERT or REPLACE statement; `replaces` says which. Adds the place of its rows to
+    /// their table, which may have no definition yet.
+    ///
+    /// Refuses the table if a server would store other rows than the literals: between DELIMITER
+    /// commands, in a comment for some servers, after an INSERT trigger, without VALUES, or with ON
+    /// DUPLICATE KEY UPDATE.
     pub(super) fn insert<R: Read>(&mut self, script: &mut Script<'_, R>, replaces: bool) -> Result<()> {
         let start = script.start();
         let for_some = script.is_for_some();
         let ignores = skip_modifiers(script)?;
         let (database, name) = script.qualified_name()?;
         let lower = name.to_ascii_lowercase();
+        // Rows of temporary tables end with the session.
         if self.is_temporary(script, database.as_ref(), &name)? {
             return script.skip_statement();
         }
-        // Without a definition nobody knows which names mean the same table.
+        // Without a definition, it is unknown which spellings mean the same table, so each gets its
+        // own entry until all files were followed.
         let is_defined = |at: &usize| self.tables[*at].is_defined();
         let at = match self.find(database.as_ref(), &name).filter(is_defined) {
             Some(at) => at,
@@ -63,18 +71,23 @@ impl Follower {
             None
         };
         let refused = refused.map(|what| self.refused(script, what, None));
+        // A file that ends within these rows makes all other tables unreadable. This table gets its
+        // complete rows, and the broken end goes to quarantine.
         let cut = (!passed.is_whole)
             .then(|| self.refused(script, "the file ends within a statement".to_owned(), None));
+        // A server keeps these rows only if a COMMIT follows.
         if self.in_transaction || !self.variables.autocommit {
             self.uncommitted.get_or_insert(start.line);
         }
         if ignores {
             self.ignore(script, at);
         }
+        // REPLACE deletes rows, and foreign keys may pass that on to other tables.
         if replaces {
             self.cascade(script, "REPLACE", at);
         }
         let table = &mut self.tables[at];
+        // The second pass then compares the keys of all rows of the table.
         table.replaces |= replaces || ignores;
         table.add(rows);
         if let Some(refused) = refused {
@@ -86,7 +99,8 @@ impl Follower {
         Ok(())
     }
 
-    /// INSERT IGNORE passes over rows that a foreign key, a CHECK or partitions do not let in, which is not followed.
+    /// Refuses a table for INSERT IGNORE if a foreign key, a CHECK or partitions may reject rows:
+    /// the server skips such rows, and the reader cannot evaluate these constraints.
     fn ignore<R: Read>(&mut self, script: &Script<'_, R>, at: usize) {
         let foreign_keys = self.variables.foreign_keys;
         let name = &self.tables[at].name;
@@ -97,7 +111,7 @@ impl Follower {
                 self.tables[at].refuse(refused);
             }
             Some(None) => {}
-            // The definition comes later, if at all.
+            // The definition comes later, if at all. `finish` decides then.
             None => {
                 let refused = refused("its definition");
                 self.tables[at].ignored.get_or_insert((refused, foreign_keys));
@@ -109,7 +123,7 @@ impl Follower {
 const IGNORED_HINT: &str =
     "Make the dump without `--insert-ignore`, or load it into a server, and make a dump of what that has.";
 
-/// Why rows that INSERT IGNORE brings are not all there.
+/// The reason to refuse rows that INSERT IGNORE may have skipped.
 pub(super) fn ignored(table: &str, what: &str) -> String {
     format!("INSERT IGNORE passes over rows of `{table}` that {what} does not let in")
 }

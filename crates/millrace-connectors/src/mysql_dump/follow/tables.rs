@@ -1,15 +1,17 @@
-//! The tables of a dump, and which of them a name means.
+//! The tables of a dump, and the lookup of a table by name.
 
 use std::collections::HashMap;
 use std::ops::{Index, IndexMut};
 
 use crate::mysql_dump::index::DumpTable;
 
-/// Tables in the order in which the dump names them.
+/// Tables in the order in which the dump names them first. An entry may have rows and no
+/// definition.
 #[derive(Debug, Default)]
 pub(in crate::mysql_dump) struct Tables {
     list: Vec<DumpTable>,
-    /// By their names in lower case.
+    /// Indexes into `list` by names in lower case. A scan of all tables for each statement of a
+    /// large dump would take minutes.
     by_name: HashMap<String, Vec<usize>>,
 }
 
@@ -22,17 +24,20 @@ impl Tables {
         self.list.iter()
     }
 
+    /// Returns the tables in order.
     pub(super) fn into_list(self) -> Vec<DumpTable> {
         self.list
     }
 
-    /// Tables of that name, in any letter case and database.
+    /// Returns the indexes of the tables of that name, in any letter case and database.
     pub(super) fn named(&self, name: &str) -> &[usize] {
         self.by_name.get(&name.to_ascii_lowercase()).map_or(&[], Vec::as_slice)
     }
 
-    /// The table that a name means: in its own database first, as it is spelled first.
+    /// Returns the table that a name means. An exact spelling is preferred to another letter case;
+    /// among equals, a table of the same database is preferred to one whose database is unknown.
     pub(super) fn find(&self, database: Option<&String>, name: &str) -> Option<usize> {
+        // Not strictly, an unknown database matches any other.
         let in_it = |table: &DumpTable, strictly: bool| match (&table.database, database) {
             (Some(one), Some(other)) => one == other,
             (None, None) => true,
@@ -45,13 +50,15 @@ impl Tables {
                 (!exact || table.name == name) && in_it(table, strictly)
             })
         };
+        // The order of these attempts is the precedence.
         try_with(true, true)
             .or_else(|| try_with(true, false))
             .or_else(|| try_with(false, true))
             .or_else(|| try_with(false, false))
     }
 
-    /// The place of the table of that very name and database, which is put into the list where it is not there.
+    /// Returns the index of the table with exactly that name and database. Adds the table if it is
+    /// missing.
     pub(super) fn entry(&mut self, database: Option<&String>, name: &str) -> usize {
         let same = |&at: &usize| self.list[at].name == name && self.list[at].database.as_ref() == database;
         if let Some(at) = self.named(name).iter().copied().find(same) {
@@ -67,7 +74,7 @@ impl Tables {
         at
     }
 
-    /// Takes a table out. Those behind it move up.
+    /// Removes a table. The indexes of the tables behind it decrease by one.
     pub(super) fn remove(&mut self, at: usize) -> DumpTable {
         let removed = self.list.remove(at);
         self.by_name.clear();

@@ -1,4 +1,8 @@
-//! Passing over statements of any size, which are looked at no more than it takes to see where they end.
+//! Skips statements of any size without tokenizing them fully.
+//!
+//! The scan stops only at bytes that may begin or end a string, a quoted name, a comment, a client
+//! command or the delimiter. For INSERT statements it also checks the surroundings of rows and
+//! strings, because a missing quote or semicolon would otherwise hide rows of other statements.
 
 use std::io::Read;
 
@@ -7,36 +11,39 @@ use millrace_engine::error::Result;
 use crate::mysql_dump::lexer::{Kind, Reach};
 use crate::mysql_dump::script::Script;
 
-/// What is passed over.
+/// What the statement part that is being skipped contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
-    /// Rows in brackets.
+    /// Rows in parentheses.
     Rows,
-    /// What an INSERT has that is no row.
+    /// The part of an INSERT that is no row: a query, or what follows the rows.
     Query,
+    /// Any other statement. Its strings are not checked.
     Other,
 }
 
-/// How a statement was passed over.
+/// What [`Script::skip_rows`] found out about the statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::mysql_dump) struct Passed {
-    /// Whether it ends before the file does.
+    /// Whether the statement has its end: `false` if the file ends within it.
     pub(in crate::mysql_dump) is_whole: bool,
-    /// Whether something comes behind its rows: ON DUPLICATE KEY UPDATE.
+    /// Whether something follows the rows, such as ON DUPLICATE KEY UPDATE.
     pub(in crate::mysql_dump) has_tail: bool,
 }
 
 impl<R: Read> Script<'_, R> {
-    /// Passes over the rest of a statement of any size.
+    /// Skips the rest of a statement. It is an error if the file ends within it.
     pub(in crate::mysql_dump) fn skip_statement(&mut self) -> Result<()> {
         self.pass_whole(Content::Other)
     }
 
-    /// The same of an INSERT that brings no rows of literals. An error where the quotes of strings do not match.
+    /// Skips the rest of an INSERT without literal rows. It is an error if the quotes of strings do
+    /// not match, or if the file ends within the statement.
     pub(in crate::mysql_dump) fn skip_query(&mut self) -> Result<()> {
         self.pass_whole(Content::Query)
     }
 
+    /// Skips the rest of a statement and refuses a file that ends within it.
     fn pass_whole(&mut self, content: Content) -> Result<()> {
         if self.pass_statement(None, content)?.is_whole {
             Ok(())
@@ -45,8 +52,9 @@ impl<R: Read> Script<'_, R> {
         }
     }
 
-    /// Moves on to the rows of an INSERT, over the names of columns. False where it has none: `INSERT … SELECT`, `INSERT … SET`. An error
-    /// where the statement is none: the beginning of this one, or the end of the one before, is missing.
+    /// Moves to the rows of an INSERT, past the list of columns. Returns `false` if it has no rows
+    /// of values: `INSERT … SELECT`, `INSERT … SET`. Anything else before VALUES is an error: the
+    /// beginning of this statement, or the end of the previous one, is missing.
     pub(in crate::mysql_dump) fn rows_follow(&mut self) -> Result<bool> {
         let mut depth = 0usize;
         loop {
@@ -73,17 +81,19 @@ impl<R: Read> Script<'_, R> {
         }
     }
 
-    /// Passes over rows, where the file may end before the statement does. An error where the quotes of strings do not match.
+    /// Skips the rows of an INSERT. The file may end within the statement, which the result says.
+    /// It is an error if the quotes of strings do not match.
     pub(in crate::mysql_dump) fn skip_rows(&mut self) -> Result<Passed> {
         self.pass_statement(None, Content::Rows)
     }
 
-    /// Goes on within an executable comment, where one was open.
+    /// Continues within the executable comment in which a statement was cut out of another script.
     pub(in crate::mysql_dump) fn resume(&mut self, open: Option<Reach>) {
         self.open = open;
     }
 
-    /// Takes a whole statement that ends otherwise than by a semicolon, without its end; and the executable comment in which it begins.
+    /// Consumes a statement that a delimiter other than `;` ends. Returns its bytes without the
+    /// delimiter, and the executable comment in which it begins.
     pub(in crate::mysql_dump) fn block_statement(&mut self) -> Result<(Vec<u8>, Option<Reach>)> {
         let open = self.open;
         let mut statement = Vec::new();
@@ -93,12 +103,16 @@ impl<R: Read> Script<'_, R> {
         Ok((statement, open))
     }
 
-    /// Passes over a statement with its end.
+    /// Skips a statement including its delimiter, and copies its bytes into `keep` if there is one.
+    ///
+    /// In [`Content::Rows`] it counts parentheses to find the end of each row. Once something
+    /// follows a row that is no row, the rest is handled as [`Content::Query`].
     fn pass_statement(&mut self, mut keep: Option<&mut Vec<u8>>, mut content: Content) -> Result<Passed> {
         let (mut depth, mut has_tail) = (0, false);
         loop {
             let is_rows = content == Content::Rows;
             let rest = self.window.rest();
+            // Most bytes are plain and are consumed in one step.
             let plain = rest.iter().position(|&byte| {
                 is_special(byte, &self.delimiter) || (is_rows && matches!(byte, b'(' | b')'))
             });
@@ -133,7 +147,7 @@ impl<R: Read> Script<'_, R> {
                     depth += if opens { 1 } else { -1 };
                     self.keep(1, keep.as_deref_mut())?;
                     if depth == 0 && !opens && self.after_row()? {
-                        // What comes is no row, and may have brackets of all kinds.
+                        // What follows is no row and may contain parentheses of any kind.
                         (content, has_tail) = (Content::Query, true);
                     }
                     continue;
@@ -153,8 +167,10 @@ impl<R: Read> Script<'_, R> {
         }
     }
 
-    /// A row is followed by another, by the end of the statement, or by words that may stand there: then true. Anything else belongs to a
-    /// statement of which the beginning, or the end of this one, is missing.
+    /// Checks what follows a row. Returns `false` before another row or the end of the statement,
+    /// and `true` before words that may follow rows (ON, AS, RETURNING, or a parenthesis). Anything
+    /// else belongs to another statement: the end of this one, or the beginning of that one, is
+    /// missing.
     fn after_row(&mut self) -> Result<bool> {
         if matches!(self.window.rest().first(), Some(b',' | b';')) {
             return Ok(false);
@@ -169,7 +185,8 @@ impl<R: Read> Script<'_, R> {
         }
     }
 
-    /// Among rows, a letter that follows a string is one of a text in which a quote stands that ends it too early.
+    /// Refuses a letter, digit or `_` directly after a string. It belongs to a text in which an
+    /// unescaped quote ended the string too early.
     fn after_string(&mut self) -> Result<()> {
         while self.window.rest().is_empty() && self.window.fill()? {}
         match self.window.rest().first() {
@@ -180,6 +197,8 @@ impl<R: Read> Script<'_, R> {
         }
     }
 
+    /// Consumes bytes, and appends them to `keep` if there is one. A kept statement may not exceed
+    /// the limit.
     fn keep(&mut self, bytes: usize, keep: Option<&mut Vec<u8>>) -> Result<()> {
         if let Some(keep) = keep {
             keep.extend_from_slice(&self.window.rest()[..bytes]);
@@ -192,7 +211,8 @@ impl<R: Read> Script<'_, R> {
     }
 }
 
-/// Whether a byte may begin a string, a name, a comment, a command of the client or the delimiter, or end a comment.
+/// Returns whether a byte may begin a string, a quoted name, a comment, a client command or the
+/// delimiter, or end a comment.
 fn is_special(byte: u8, delimiter: &[u8]) -> bool {
     matches!(byte, b'\'' | b'"' | b'`' | b'/' | b'*' | b'-' | b'#' | b'\\')
         || delimiter.first() == Some(&byte)

@@ -1,4 +1,4 @@
-//! Schemas that programs seldom write: nothing of them may be taken for something else, and none may end the program.
+//! Tests of unusual schemas: none may be read as something else, and none may abort the process.
 
 use parquet::data_type::{
     ByteArray, ByteArrayType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type,
@@ -7,7 +7,8 @@ use parquet::file::writer::SerializedColumnWriter;
 
 use super::*;
 
-/// Writes three values of a kind into each column of a file of that schema, all there and none repeated.
+/// Writes a file of a schema with `groups` row groups. Each has three values in every column, none
+/// of them null or repeated.
 fn write_schema(dir: &Path, name: &str, schema: &str, groups: usize) {
     let schema = Arc::new(parse_message_type(schema).unwrap_or_else(|error| panic!("{schema}: {error}")));
     let file = std::fs::File::create(dir.join(name)).expect("made");
@@ -66,7 +67,7 @@ fn write_column(column: &mut SerializedColumnWriter<'_>) {
     written.expect("written");
 }
 
-/// The columns of a file and its rows, or what is wrong with it.
+/// The columns of a file and its rows, or the error.
 fn loaded(dir: &Path, path: &str) -> Result<(Vec<String>, Vec<String>)> {
     let types = shown(&discover(dir, path)?);
     let wanted: Vec<&str> = types.iter().map(String::as_str).collect();
@@ -92,7 +93,7 @@ fn two_columns_of_one_name_are_an_error() {
         let error = read(dir.path(), "a.parquet", request(&["id int32"])).expect_err("a read looks too");
         assert!(error.message().contains(said), "{error}");
     }
-    // Nobody wants either.
+    // Both columns are excluded.
     write_schema(
         dir.path(),
         "a.parquet",
@@ -188,7 +189,7 @@ fn files_of_nothing_have_no_rows() {
 fn what_is_odd_is_read_or_refused() {
     let dir = tempfile::tempdir().expect("a folder");
     let smallest = format!("0.{}1", "0".repeat(75));
-    // Each with its column and the first row of it, or what is wrong.
+    // Each schema with its column and the first row of it, or the error.
     for (schema, expected) in [
         (
             "required fixed_len_byte_array(32) v (DECIMAL(76,38));",
@@ -219,7 +220,7 @@ fn what_is_odd_is_read_or_refused() {
     }
 }
 
-/// Holds a file of such a schema against its only column and the first of its rows, or what is wrong with it.
+/// Compares a file of such a schema with its only column and the first row, or with the error.
 fn assert_outcome(dir: &Path, schema: &str, expected: std::result::Result<&str, &str>) {
     write_schema(dir, "a.parquet", &format!("message m {{ {schema} }}"), 2);
     match (loaded(dir, "a.parquet"), expected) {
@@ -291,7 +292,7 @@ fn a_column_holds_the_values_of_all_files_whatever_their_order() {
             for (number, at) in order.into_iter().enumerate() {
                 write(dir.path(), &format!("{number}.parquet"), vec![("n", array(kinds[at]))]);
             }
-            // Nothing is set aside, as `loaded` makes sure.
+            // Nothing is in quarantine, which `loaded` makes sure of.
             let (types, rows) = loaded(dir.path(), "*.parquet").expect("readable");
             assert_eq!((types, rows.len()), (vec![expected.to_owned()], 3), "{kinds:?} {order:?}");
         }

@@ -1,11 +1,11 @@
-//! Bytes that are no texts, in columns of texts.
+//! Tests of bytes that are not UTF-8 in columns of texts.
 
 use parquet::basic::Encoding;
 use parquet::data_type::{ByteArray, ByteArrayType, Int32Type as ParquetInt32};
 
 use super::*;
 
-/// How a file keeps its texts.
+/// How a file stores its texts.
 #[derive(Debug, Clone, Copy)]
 enum Kept {
     Plain,
@@ -78,7 +78,7 @@ fn a_text_that_is_not_utf8_takes_its_row_aside_and_no_other() {
 #[test]
 fn two_halves_of_a_character_are_no_character() {
     let dir = tempfile::tempdir().expect("a folder");
-    // Together they would be one.
+    // Together the two would be one character.
     write_texts(dir.path(), Kept::Lengths, "optional binary t (UTF8);", &[Some(b"\xC3"), Some(b"\xA9")]);
     let outcome = read(dir.path(), "t.parquet", request(&["t text"])).expect("readable");
     assert_eq!((outcome.rows.len(), outcome.quarantined.len()), (0, 2));

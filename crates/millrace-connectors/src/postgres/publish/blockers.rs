@@ -1,4 +1,4 @@
-//! Who is in the way of a publish.
+//! Finds the processes that hold up a publish.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,16 @@ use tokio_postgres::types::Type;
 use crate::postgres::pool::{Pool, Route};
 use crate::postgres::session::{Purpose, Session};
 
+/// The hint that goes with the list of processes.
 pub(super) const HINT: &str =
     "Wait until they are done, or end one with `select pg_terminate_backend(PROCESS)`; then run again.";
 
-/// The processes that hold locks on relations, one sentence each. Never what they run: that may hold values.
+/// Describes the processes that hold locks on the relations with these OIDs, one sentence each, at
+/// most 20; those that have been at it longest come first. Never includes their queries, which may
+/// hold values.
 pub(super) async fn blockers(pool: &Arc<Pool>, relations: &[u32]) -> Result<Vec<String>> {
+    // A transaction that was left open is measured from when it became idle, a running
+    // query from its start.
     let sql = "select l.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, ''), coalesce(a.state, ''), \
                extract(epoch from clock_timestamp() - \
                case when a.state like 'idle%' then a.state_change else a.query_start end)::float8 \
@@ -27,6 +32,7 @@ pub(super) async fn blockers(pool: &Arc<Pool>, relations: &[u32]) -> Result<Vec<
     let rows = session.end(rows).await?;
     let sentence = |row: &tokio_postgres::Row| {
         let pid: Option<i32> = row.try_get(0).ok()?;
+        // `pg_locks` has no process for the locks of a prepared transaction.
         let Some(pid) = pid else { return Some("a prepared transaction holds a lock".to_owned()) };
         let text = |at: usize| row.try_get::<_, String>(at).unwrap_or_default();
         let (application, user, state) = (text(1), text(2), text(3));

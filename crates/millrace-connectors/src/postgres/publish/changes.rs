@@ -1,4 +1,9 @@
-//! From what there is to what is to be published, as statements; or why not.
+//! Compares what exists with what is to be published. The result is the list of statements, or the
+//! obstacles.
+//!
+//! A view whose first columns stay the same is replaced in its place; others' views that depend on
+//! it stay valid. Any other changed view is dropped and created again, with the owner, privileges,
+//! options and comments that it had. That is refused if others' objects depend on it.
 
 use std::collections::BTreeMap;
 
@@ -9,33 +14,38 @@ use millrace_engine::ports::warehouse::{PublishRequest, PublishedView};
 use super::present::{Grant, Present, PresentColumn};
 use crate::postgres::session::literal;
 
-/// What a publish will do.
+/// What a publish has to do.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Changes {
-    /// Views that are there and change, in the order of their names: readers are kept out of them.
+    /// Existing views that change, sorted by name. Readers are kept out of them.
     pub(super) locked: Vec<Locked>,
-    /// The statements, in order.
+    /// The statements, in order: first all drops, then the rest.
     pub(super) sql: Vec<String>,
-    /// What is in the way, one sentence each; then nothing is done.
+    /// The obstacles, one sentence each. If there is any, nothing is done.
     pub(super) blocked: Vec<String>,
-    /// What to do about that.
+    /// What the user can do about the obstacles.
     pub(super) hint: Option<&'static str>,
 }
 
-/// A view that readers are kept out of.
+/// A view that is locked before it changes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Locked {
     pub(super) view: Relation,
+    /// Its present owner, for the statement that locks it.
     pub(super) owner: String,
+    /// For finding the processes that hold locks on it.
     pub(super) oid: u32,
 }
 
+/// The hint if a name is taken by a relation that no publication created.
 const TAKEN: &str =
     "Drop or rename it, rename the model, or publish into another schema (`schemas: {publish: …}`).";
+/// The hint if others' objects depend on a view that would have to be dropped.
 const DEPENDS: &str = "Drop what depends on it, or make it anew on another column; or keep the columns as they are, in their order, and \
     add new ones behind them: then what depends on a view stays.";
 
-/// Compares. `present` has the published names and their targets, as far as they are there.
+/// Works out the changes. `present` describes the published names and their targets, as far as they
+/// exist. Fails with an internal error if a target does not exist.
 pub(super) fn changes(request: &PublishRequest, present: &BTreeMap<Relation, Present>) -> Result<Changes> {
     let mut all = Changes::default();
     let mut drops = Vec::new();
@@ -44,7 +54,8 @@ pub(super) fn changes(request: &PublishRequest, present: &BTreeMap<Relation, Pre
         if request.views.iter().any(|view| view.view == *name) {
             continue;
         }
-        // What bears the name now and is no view is not what was published.
+        // A relation of that name that is no view was not created by a publication, so it is left
+        // alone.
         if let Some(old) = present.get(name).filter(|old| old.is_view()) {
             all.keep_dependents(old, "is no longer published");
             all.lock(old);
@@ -77,13 +88,13 @@ pub(super) fn changes(request: &PublishRequest, present: &BTreeMap<Relation, Pre
             && old.columns.iter().zip(&target.columns).all(|(old, new)| old.is_same(new));
         let same = extends && old.columns.len() == target.columns.len() && old.reads == [view.target.clone()];
         if !same && old.owner != target.owner {
-            // A view reads with the rights of its owner, whom somebody has changed.
+            // The view reads with the privileges of its owner, which somebody has changed.
             let owner = Ident::new(&old.owner);
             makes.push(format!("grant usage on schema {} to {owner}", Ident::new(&view.target.schema)));
             makes.push(format!("grant select on {} to {owner}", view.target));
         }
         if same {
-            // Nothing for readers to wait for.
+            // The view needs no change, so readers need not be kept out.
         } else if extends {
             all.lock(old);
             makes.push(create(view, target, Some(old)));
@@ -102,10 +113,12 @@ pub(super) fn changes(request: &PublishRequest, present: &BTreeMap<Relation, Pre
 }
 
 impl Changes {
+    /// Adds a view to those that are locked.
     fn lock(&mut self, view: &Present) {
         self.locked.push(Locked { view: view.relation(), owner: view.owner.clone(), oid: view.oid });
     }
 
+    /// Adds an obstacle for each object that depends on the view.
     fn keep_dependents(&mut self, view: &Present, why: &str) {
         for dependent in &view.dependents {
             self.blocked.push(format!("{dependent} depends on `{}.{}`, which {why}", view.schema, view.name));
@@ -114,7 +127,7 @@ impl Changes {
     }
 }
 
-/// What keeps a view from being replaced in its place, in words.
+/// Why a view cannot be replaced in its place, in words.
 fn difference(old: &[PresentColumn], new: &[PresentColumn]) -> String {
     let gone = old.iter().find(|column| !new.iter().any(|other| other.name == column.name));
     if let Some(gone) = gone {
@@ -127,7 +140,7 @@ fn difference(old: &[PresentColumn], new: &[PresentColumn]) -> String {
     }
 }
 
-/// Makes a view, or puts another one in its place with the options that it had.
+/// The statement that creates a view. If it replaces `old`, it keeps the options of `old`.
 fn create(view: &PublishedView, target: &Present, old: Option<&Present>) -> String {
     let columns: Vec<String> =
         target.columns.iter().map(|column| Ident::new(&column.name).to_string()).collect();
@@ -147,11 +160,14 @@ fn create(view: &PublishedView, target: &Present, old: Option<&Present>) -> Stri
     )
 }
 
-/// Gives a view that was made anew what the former one had: owner, privileges, comments.
+/// The statements that give a view that was created again what `old` had: owner, privileges and
+/// comments. Grants on columns that no longer exist are left out, and a description in the project
+/// replaces a comment.
 fn restore(view: &PublishedView, target: &Present, old: &Present) -> Vec<String> {
     let name = &view.view;
     let mut sql = vec![format!("alter view {name} owner to {}", Ident::new(&old.owner))];
-    // Default privileges have given the new one what they give to new ones; this one is not.
+    // Default privileges apply to each created view. This one is not new to its readers, so they
+    // are revoked before the former grants return.
     let revoke = format!("revoke all on {name} from ").replace('%', "%%");
     let body = format!(
         "declare r record; begin for r in select distinct grantee from pg_class, aclexplode(relacl) \
@@ -170,7 +186,7 @@ fn restore(view: &PublishedView, target: &Present, old: &Present) -> Vec<String>
         let column = column.as_ref().map(|column| format!(" ({})", Ident::new(column))).unwrap_or_default();
         let grantee = grantee.as_ref().map_or("public".to_owned(), |role| Ident::new(role).to_string());
         let grantable = if *grantable { " with grant option" } else { "" };
-        // The word comes from the server's own list.
+        // The privilege is a keyword from the server's own catalog; the filter makes sure of that.
         let privilege: String = privilege.chars().filter(|c| c.is_ascii_alphabetic() || *c == ' ').collect();
         sql.push(format!("grant {privilege}{column} on {name} to {grantee}{grantable}"));
     }
@@ -191,7 +207,8 @@ fn restore(view: &PublishedView, target: &Present, old: &Present) -> Vec<String>
     sql
 }
 
-/// Comments that differ from those that are there.
+/// The statements for comments that differ from the present ones. `old` is `None` if the view is
+/// created.
 fn comments(view: &PublishedView, target: &Present, old: Option<&Present>) -> Vec<String> {
     let mut sql = Vec::new();
     let name = &view.view;

@@ -1,10 +1,18 @@
-//! Publishing: all names in one transaction, while people read.
+//! Publishes all names in one transaction, while readers keep reading.
 //!
-//! Whoever reads a view holds a lock on it until their transaction ends, so repointing waits for them, and they wait for it. Two names
-//! taken in another order than a reader takes them are a deadlock, whose victim may be the reader. So readers are first kept out of
-//! all views that change, and a try gives up before the server would look for deadlocks (`deadlock_timeout`): those who wait for it
-//! then go on. After a pause it tries again, until the time is over. What is locked are the views alone: `lock table` would take the
-//! tables below them too, and hold up those who read a former publication there.
+//! A reader holds a lock on each view that it has read until its transaction ends. Replacing a view
+//! waits for those locks, and readers that come later wait behind it. If a publish and a reader
+//! lock two names in different orders, they deadlock, and the server may end the reader.
+//!
+//! Therefore each try works as follows:
+//!
+//! 1. It first locks all views that will change, before it changes any.
+//! 2. It gives up before the server would look for deadlocks (`deadlock_timeout`), so that the
+//!    readers waiting for it continue without an error.
+//! 3. After a short pause the next try begins, until the budget of the request is used up.
+//!
+//! Only the views are locked. `LOCK TABLE` on a view would also lock the tables below it, and hold
+//! up readers of an earlier publication there.
 
 mod blockers;
 mod changes;
@@ -27,26 +35,31 @@ use super::load::ensure_schema;
 use super::pool::Pool;
 use super::session::{Purpose, Session, literal};
 
-/// How long a first try waits for a lock, in milliseconds.
+/// How long the first try waits for each lock, in milliseconds.
 const FIRST: u64 = 20;
-/// How long a try may hold readers up at most.
+/// How long one try may hold up readers at most, in milliseconds.
 const LONGEST: u64 = 800;
 
-/// Milliseconds that a try waits for each lock: 20, 40, 20, 80, 20, 40, 20, 160 and so on. Where readers take two names in both orders,
-/// waiting longer is of no use, since each waits for the other: many short tries find the gap. Where one reads for long, a long
-/// one does.
+/// How many milliseconds a try waits for each lock: 20, 40, 20, 80, 20, 40, 20, 160 and so on. If
+/// readers lock two names in both orders, waiting longer is of no use, because each waits for the
+/// other; many short tries find a gap between them. If one reader reads for long, only a long wait
+/// gets through.
 fn wait(tries: u32) -> u64 {
     FIRST << tries.trailing_zeros().min(10)
 }
 
-/// What came of one try.
+/// The result of one try.
 enum Tried {
+    /// Everything is done and can be committed.
     Published,
+    /// Relations of somebody else are in the way, so no further try can succeed.
     Blocked(Changes),
-    /// Readers of these were in the way.
+    /// Readers, or another transaction, held locks on the views with these OIDs.
     InTheWay(Vec<u32>),
 }
 
+/// Publishes, with as many tries as the budget allows. Returns `Blocked` with the processes in the
+/// way if readers held on until the end.
 pub(super) async fn publish(pool: &Arc<Pool>, request: &PublishRequest) -> Result<PublishOutcome> {
     let deadline = Instant::now() + request.budget;
     let purpose = Purpose::WORK.within(Some(request.budget.max(Duration::from_secs(10))));
@@ -86,11 +99,13 @@ pub(super) async fn publish(pool: &Arc<Pool>, request: &PublishRequest) -> Resul
     Ok(PublishOutcome::Blocked { by, hint: blockers::HINT.to_owned() })
 }
 
-/// Makes the schemas that are missing. Gives the milliseconds that readers may be held up: below the time after which the server looks
-/// for deadlocks and ends one of those in it.
+/// Creates the missing schemas. Returns how many milliseconds a try may hold up readers: four
+/// fifths of `deadlock_timeout`, after which the server looks for deadlocks and ends one of the
+/// transactions in it.
 async fn ready(pool: &Arc<Pool>, purpose: Purpose, request: &PublishRequest) -> Result<u64> {
     let schemas: BTreeSet<&str> = request.views.iter().map(|view| view.view.schema.as_str()).collect();
     let names: Vec<&str> = schemas.into_iter().collect();
+    // Both are read in one query: the setting in milliseconds, and the names without a schema.
     let mut session = Session::begin(pool, purpose).await?;
     let sql = "select (select setting::int8 from pg_catalog.pg_settings where name = 'deadlock_timeout'), \
                array(select * from unnest($1::text[]) except select nspname from pg_catalog.pg_namespace)";
@@ -105,8 +120,11 @@ async fn ready(pool: &Arc<Pool>, purpose: Purpose, request: &PublishRequest) -> 
     Ok((deadlock.unwrap_or(1_000).unsigned_abs() * 4 / 5).clamp(1, LONGEST))
 }
 
+/// One try in an open transaction: looks up what exists, locks the views that change, checks that
+/// nothing changed meanwhile, and changes them. The caller commits or rolls back.
 async fn one_try(session: &mut Session, request: &PublishRequest, wait: u64, longest: u64) -> Result<Tried> {
-    // Looked up before anybody is held up, for what is in the way for good; then again, when nothing can change any more.
+    // The first look-up finds permanent obstacles before any reader is held up. The second one runs
+    // under the locks, when nothing can change any more.
     let found = look(session, request).await?;
     if !found.blocked.is_empty() {
         return Ok(Tried::Blocked(found));
@@ -127,12 +145,13 @@ async fn one_try(session: &mut Session, request: &PublishRequest, wait: u64, lon
         return Ok(Tried::Blocked(again));
     }
     if again.locked != found.locked {
-        // Somebody has changed a view in between: it would be touched without having been locked first.
+        // Somebody changed a view in between. A change now would touch a view that was not locked
+        // first.
         return Ok(Tried::InTheWay(oids(&again)));
     }
     match repoint(session, request, &again).await {
         Ok(()) => Ok(Tried::Published),
-        // Not a reader: another transaction of this run, which renews its lease perhaps.
+        // The conflict is with another transaction of this run, such as one that renews its lease.
         Err(error) if error.kind() == ErrorKind::TimedOut || session.is_conflict() => {
             Ok(Tried::InTheWay(oids(&again)))
         }
@@ -140,6 +159,7 @@ async fn one_try(session: &mut Session, request: &PublishRequest, wait: u64, lon
     }
 }
 
+/// Runs the statements that change the views, then those that record the publication.
 async fn repoint(session: &mut Session, request: &PublishRequest, changes: &Changes) -> Result<()> {
     if !changes.sql.is_empty() {
         session.batch(&changes.sql.join(";\n")).await?;
@@ -150,18 +170,21 @@ async fn repoint(session: &mut Session, request: &PublishRequest, changes: &Chan
     Ok(())
 }
 
+/// Looks up the current state of all names and works out the changes.
 async fn look(session: &mut Session, request: &PublishRequest) -> Result<Changes> {
     let views = request.views.iter().flat_map(|view| [&view.view, &view.target]);
     let present = present::look_up(session, views.chain(&request.before)).await?;
     changes(request, &present)
 }
 
+/// The OIDs of the views to lock.
 fn oids(changes: &Changes) -> Vec<u32> {
     changes.locked.iter().map(|locked| locked.oid).collect()
 }
 
-/// Locks views, in the order of their names, in one statement that takes at most `longest` milliseconds in all and waits at most
-/// `wait` for each. To give a view the owner that it has changes nothing and takes the lock that repointing needs.
+/// The statements that lock the views, in the order of their names. They take at most `longest`
+/// milliseconds in all and wait at most `wait` milliseconds for each lock. Setting a view's owner
+/// to its present owner changes nothing and takes the lock that replacing the view needs.
 fn lock_sql(locked: &[Locked], wait: u64, longest: u64) -> String {
     let each = locked.iter().map(|Locked { view, owner, .. }| {
         let sql = format!("alter view {view} owner to {}", Ident::new(owner));

@@ -1,4 +1,5 @@
-//! What there is under the names of a publish: columns, grants, comments, and who depends on it.
+//! Looks up in the catalog what exists under the names of a publish: columns, grants, comments, and
+//! the objects that depend on each.
 
 use std::collections::BTreeMap;
 
@@ -9,24 +10,26 @@ use tokio_postgres::types::Type;
 
 use crate::postgres::session::Session;
 
-/// A relation as the catalog has it.
+/// A relation as the catalog describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Present {
     pub(super) schema: String,
     pub(super) name: String,
-    /// For looking its locks up.
+    /// For looking up its locks.
     pub(super) oid: u32,
-    /// `v` is a view; the letters are those of `pg_class.relkind`.
+    /// `pg_class.relkind`; `v` is a view.
     pub(super) kind: String,
     pub(super) owner: String,
-    /// `name=value`, such as `security_barrier=true`.
+    /// Options as `name=value`, such as `security_barrier=true`.
     pub(super) options: Option<Vec<String>>,
     pub(super) comment: Option<String>,
     pub(super) columns: Vec<PresentColumn>,
+    /// All grants on it and on its columns, without those of the owner.
     pub(super) grants: Vec<Grant>,
-    /// What a view reads.
+    /// The relations that a view reads.
     pub(super) reads: Vec<Relation>,
-    /// What would go or break with a view: others' views, functions, triggers; each in words.
+    /// The objects that would be dropped or broken with a view, in words: others' views, functions,
+    /// triggers. Empty for other relations.
     pub(super) dependents: Vec<String>,
 }
 
@@ -40,37 +43,41 @@ impl Present {
     }
 }
 
-/// One of its columns.
+/// A column of a relation.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct PresentColumn {
     pub(super) name: String,
-    /// With its modifier: `numeric(12,2)`.
+    /// With its type modifier: `numeric(12,2)`.
     #[serde(rename = "type")]
     pub(super) data_type: String,
+    /// The OID of its collation.
     pub(super) collation: u32,
     pub(super) comment: Option<String>,
 }
 
 impl PresentColumn {
-    /// Whether a view may be replaced by one that has `other` in this place.
+    /// Whether a view with this column may be replaced by one that has `other` in the same
+    /// position.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         (&self.name, &self.data_type, self.collation) == (&other.name, &other.data_type, other.collation)
     }
 }
 
-/// A privilege that somebody has.
+/// A granted privilege.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Grant {
-    /// None for the relation as a whole.
+    /// `None` if the grant is on the relation as a whole.
     pub(super) column: Option<String>,
-    /// None for everybody.
+    /// The role; `None` for PUBLIC.
     pub(super) grantee: Option<String>,
+    /// As `aclexplode` writes it, such as `SELECT`.
     pub(super) privilege: String,
-    /// Whether they may pass it on.
+    /// Whether the role may grant it to others.
     pub(super) grantable: bool,
 }
 
-/// One row for each relation, as JSON, so that all comes in one answer: it is asked while readers wait.
+/// One row of JSON for each relation, so that a single query gets everything: it runs while readers
+/// wait.
 const SQL: &str = "
 select json_build_object(
   'schema', n.nspname, 'name', c.relname, 'oid', c.oid::int8, 'kind', c.relkind, 'owner', pg_get_userbyid(c.relowner),
@@ -110,7 +117,7 @@ select json_build_object(
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where (n.nspname, c.relname) in (select * from unnest($1::text[], $2::text[]))";
 
-/// Looks relations up; those that are not there are left out.
+/// Looks up relations. Those that do not exist are missing in the result.
 pub(super) async fn look_up<'a>(
     session: &mut Session,
     relations: impl Iterator<Item = &'a Relation>,

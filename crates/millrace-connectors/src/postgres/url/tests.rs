@@ -61,7 +61,7 @@ fn how_much_tls() {
         ("postgres://localhost/d", SslMode::Prefer, Roots::Public),
         ("postgres://127.0.0.1,[::1],/d", SslMode::Prefer, Roots::Public),
         ("postgres:///d?host=/run", SslMode::Prefer, Roots::Public),
-        // One that is elsewhere is enough; and a name of here with an address of there is there.
+        // One remote host is enough. A local name with a remote address is remote.
         ("postgres://localhost,db.example/d", SslMode::VerifyFull, Roots::Public),
         ("postgres://localhost/d?hostaddr=10.0.0.1", SslMode::VerifyFull, Roots::Public),
         ("postgres://db.example/d?hostaddr=127.0.0.1", SslMode::VerifyFull, Roots::Public),
@@ -268,14 +268,14 @@ fn variables_stand_for_what_the_url_leaves_out() {
          target_session_attrs=read-write&sslnegotiation=direct&ssl_min_protocol_version=TLSv1.3&load_balance_hosts=random",
     );
     assert_eq!(said, written);
-    // What the URL says counts, and no address is another host's.
+    // What the URL says precedes the environment, and `hostaddr` is never applied to another host.
     let url = "postgres://bo:pw@other.example/d?sslmode=verify-full&sslrootcert=own.crt&connect_timeout=9";
     let server = parse_with(url, &all).expect("a server");
     assert_eq!((hosts(&server).as_str(), server.hosts[0].address), ("other.example:5433", None));
     assert_eq!((server.user.as_deref(), server.database()), (Some("bo"), Some("d")));
     assert_eq!((server.tls.mode, server.connect_timeout.as_secs()), (SslMode::VerifyFull, 9));
     assert_eq!(server.tls.roots, Roots::File("/project/own.crt".into()));
-    // Empty ones say nothing, and those of others nothing here.
+    // Empty variables count as unset, and variables that are not supported are ignored.
     let empty = parse_with("postgres://h/d", &[("PGSSLMODE", ""), ("PGUSER", ""), ("PGSERVICE", "x")]);
     assert_eq!(empty.expect("a server"), parsed("postgres://h/d"));
     for (name, value, words) in [

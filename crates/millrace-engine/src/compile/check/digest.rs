@@ -1,4 +1,5 @@
-//! What decides on the answer of a check before a run, so that it is not asked again what was found sound.
+//! The cache key of the check before a run: if it is unchanged, the check that found no errors need
+//! not be repeated.
 
 use millrace_core::digest::of_parts;
 
@@ -6,10 +7,13 @@ use super::streams::is_looked_at;
 use crate::compile::compiled::Compiled;
 use crate::ports::registry::Registry;
 
-/// A digest of all on which [`super::before_run`] depends: where it is the same, in the same program, the answer is. `program` tells builds
-/// apart. None where files were changed too recently to be told from what they may become, or cannot be looked at.
+/// A digest of everything that [`super::before_run`] depends on: with an equal digest, the same
+/// build of the program comes to the same result. `program` identifies the build. Returns `None` if
+/// a file cannot be examined, or was changed so recently that its stamp might not tell a further
+/// change.
 ///
-/// Opens no file and asks nobody: files without a captured schema are known by their stamps.
+/// Opens no file and contacts no other machine: files without a captured schema are identified by
+/// their stamps.
 pub async fn digest(compiled: &Compiled, registry: &Registry, program: &str) -> Option<String> {
     let project = &compiled.project;
     let manifest = &project.manifest;
@@ -19,11 +23,11 @@ pub async fn digest(compiled: &Compiled, registry: &Registry, program: &str) -> 
         format!("{:?}", compiled.most_columns(registry)),
         format!("{:?} {}", manifest.naming, manifest.time_zone.name()),
     ];
-    // Whatever is written in any file, whether it counts or not.
+    // All texts of the project, whether they matter or not.
     for (path, text) in &project.texts {
         parts.extend([path.clone(), text.clone()]);
     }
-    // What comes from variables, and from the sources themselves.
+    // What depends on variables and on the sources.
     for (name, stream) in &compiled.catalog.streams {
         let looked_at = stream.captured.is_none() && is_looked_at(stream);
         let stamp = if looked_at { stream.source.stamp(&stream.request()).await? } else { String::new() };

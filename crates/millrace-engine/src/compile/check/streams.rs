@@ -1,4 +1,5 @@
-//! The columns of streams, as far as they are looked at, and what is wrong with them.
+//! The check of streams: finds their columns as far as the depth allows, reports what is wrong with
+//! them, and creates their empty tables.
 
 use millrace_core::code::Code;
 use millrace_core::diagnostic::{Diagnostic, has_errors};
@@ -15,7 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::ports::diagnosis::{Finding, Layer, Verdict};
 use crate::ports::warehouse::Statement;
 
-/// A warning for a stream whose files may have been loaded and removed.
+/// The warning for a stream without files: they may have been removed after they were loaded.
 fn emptied(name: &StreamName) -> Diagnostic {
     let message = format!(
         "none of the files of stream `{name}` is there, and it has no captured schema: models that read it are not checked"
@@ -25,15 +26,16 @@ fn emptied(name: &StreamName) -> Diagnostic {
     Diagnostic::warning(Code::NotCaptured, message).hint(hint)
 }
 
-/// Whether a stream without a captured schema is looked at before a run. Of a table that is merged the columns of earlier loads stay, which
-/// nothing here knows; and to look at what is elsewhere is a request, which a run with nothing new does without.
+/// Whether a stream without a captured schema is examined before a run. Streams that keep earlier
+/// rows are not: their tables keep columns of earlier loads, which are unknown here. Remote streams
+/// are not either: examining them is a request, which a run without new data avoids.
 pub(super) fn is_looked_at(stream: &Stream) -> bool {
     !stream.options.mode.keeps() && stream.source.is_local(&stream.request())
 }
 
 impl Checker<'_> {
-    /// The columns of a stream without a captured schema, where it costs next to nothing to know them. What cannot be read now is an error of
-    /// the load, which knows better what to say of it.
+    /// The columns of a stream without a captured schema, if finding them is almost free. Errors
+    /// are ignored, because the load follows at once and reports them better.
     async fn beginning(&mut self, stream: &Stream) -> Option<StreamSchema> {
         if !is_looked_at(stream) {
             return None;
@@ -47,7 +49,8 @@ impl Checker<'_> {
         Some(stream.options.with_chosen_types(schema))
     }
 
-    /// The columns of a stream; none where they cannot be known, which is reported where it is an error.
+    /// The columns of a stream; `None` if they cannot be known, which is reported if it is an
+    /// error.
     async fn observed(&mut self, stream: &Stream) -> Option<StreamSchema> {
         if let Some(captured) = &stream.captured {
             self.warn_of_missing_files(stream).await;
@@ -56,7 +59,7 @@ impl Checker<'_> {
         if self.depth == Depth::Beginning {
             return self.beginning(stream).await;
         }
-        // Each of its streams would say the same again, and after as long a wait.
+        // Each further stream of the source would report the same after the same timeout.
         if self.silent.contains(&stream.name.source) {
             return None;
         }
@@ -68,7 +71,8 @@ impl Checker<'_> {
                 if error.kind() == ErrorKind::SourceUnreachable && !stream.source.discovers_by_reading() {
                     self.silent.insert(stream.name.source.clone());
                 }
-                // What is there and cannot be read cannot be captured either.
+                // Advice to capture would not help: a stream that cannot be read cannot be
+                // captured.
                 if error.kind() != ErrorKind::SourceUnreadable {
                     self.diagnostics.push(not_captured(&stream.name));
                 }
@@ -78,7 +82,8 @@ impl Checker<'_> {
         None
     }
 
-    /// Looks at a stream, and makes its table where its columns are known and nothing is wrong with them.
+    /// Checks a stream. Creates its table if the columns are known and correct; otherwise
+    /// everything that reads it is skipped.
     pub(super) async fn stream(&mut self, stream: &Stream) {
         let Some(observed) = self.observed(stream).await else { return };
         if stream.options.mode == ReadMode::Append && !stream.source.appends() {
@@ -108,6 +113,7 @@ impl Checker<'_> {
             }));
             return;
         }
+        // Drift is reported by the run that loads; here it only decides on the columns.
         let mut drift = Vec::new();
         let target =
             reconcile(&stream.name, &stream.options, stream.captured.as_ref(), &observed, naming, &mut drift);
@@ -139,7 +145,8 @@ impl Checker<'_> {
         self.checked.streams += 1;
     }
 
-    /// Warns where the files of a stream are missing or cannot be opened, which stops a run. What is elsewhere is not asked for.
+    /// Warns if files of a stream are missing or cannot be opened, which would end a run. Remote
+    /// files are not looked for.
     async fn warn_of_missing_files(&mut self, stream: &Stream) {
         let is_looked_for = stream.source.discovers_by_reading() && stream.source.is_local(&stream.request());
         if self.depth != Depth::Whole || !is_looked_for {
@@ -155,7 +162,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Each variable for want of which a source was not asked, once and at its place.
+    /// Reports each unset variable that keeps a source from being asked, once and at its place.
     fn unset(&mut self, stream: &Stream, error: &Error) {
         let sources = &self.compiled.project.sources;
         let unset = sources.iter().find(|source| source.name == stream.name.source).map(|def| &def.unset);
@@ -165,7 +172,7 @@ impl Checker<'_> {
     }
 }
 
-/// A warning when a stream's name and the schema that was captured no longer fit; for commands that only look.
+/// The warning for a stream without a captured schema, for commands that do not load.
 fn not_captured(name: &StreamName) -> Diagnostic {
     Diagnostic::warning(Code::NotCaptured, format!("stream `{name}` has no captured schema"))
         .hint(format!("Run `millrace capture {}` and commit the file that it writes.", name.source))

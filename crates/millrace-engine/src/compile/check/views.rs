@@ -1,4 +1,5 @@
-//! Semantic views, their metrics and the tiles that ask for them, described over the models of the scratch warehouse.
+//! The check of semantic views: the queries of their metrics and tiles are described over the
+//! models in the scratch warehouse.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +18,7 @@ use millrace_core::value::Value;
 use super::{Checker, sql_diagnostic};
 use crate::error::Result;
 
-/// The columns of a metric, each with its model; a ratio has none of its own.
+/// The columns of a metric, each with its model. A ratio has none, because it consists of metrics.
 fn places(metric: &Metric) -> &[(String, Spanned)] {
     match &metric.formula {
         Formula::Aggregate(aggregate) | Formula::Average(aggregate, _) => &aggregate.places,
@@ -25,7 +26,9 @@ fn places(metric: &Metric) -> &[(String, Spanned)] {
     }
 }
 
-/// The text of a query as it can be described: descriptions take no parameters, and their types are what counts.
+/// The query's text with typed NULLs in place of its parameters, because `describe` takes none. The
+/// types are all that matters. Parameters are replaced from the last to the first, so that `$1`
+/// does not match the beginning of `$10`.
 fn described(compiled: Compiled) -> String {
     compiled.params.iter().enumerate().rev().fold(compiled.sql, |sql, (at, value)| {
         let stand_in = match value {
@@ -37,6 +40,8 @@ fn described(compiled: Compiled) -> String {
 }
 
 impl Checker<'_> {
+    /// Checks one semantic view: its columns, then its metrics, then its tiles. Each stage needs
+    /// the one before it.
     pub(super) async fn view(&mut self, view: &SemanticView) -> Result<()> {
         // A model that could not be described has been reported.
         if !view.models().iter().all(|model| self.columns.contains_key(&model.text)) {
@@ -63,6 +68,7 @@ impl Checker<'_> {
             }
         }
         for dimension in &view.dimensions {
+            // The time dimension shares its place with `time`, which has been checked above.
             if view.time.as_ref().is_none_or(|time| time.span != dimension.column.span) {
                 let there = self.has_column(
                     &dimension.model,
@@ -82,6 +88,7 @@ impl Checker<'_> {
             .models()
             .into_iter()
             .map(|model| {
+                // The scratch warehouse spells columns as the models do, so names need no look-up.
                 let relation = Relation::new("build", &model.text);
                 (model.text.clone(), Table { relation, spelling: Spelling::default() })
             })
@@ -97,7 +104,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Whether all metrics of a view compile, which one question tells where they do.
+    /// Whether all metrics of a view compile. One query for all of them is the fast path.
     async fn all_metrics(&self, view: &SemanticView, (tables, types): (&Tables, &DimensionTypes)) -> bool {
         let metrics = view.metrics.iter().map(|metric| metric.name.text.clone()).collect();
         let query = MetricQuery { metrics, ..MetricQuery::default() };
@@ -110,14 +117,14 @@ impl Checker<'_> {
         }
     }
 
-    /// Looks at the metrics of a view one by one, and reports what is wrong with each; returns the names of those.
+    /// Checks the metrics one by one and reports each error. Returns the names of broken metrics.
     async fn each_metric<'v>(
         &mut self,
         view: &'v SemanticView,
         (tables, types): (&Tables, &DimensionTypes),
     ) -> BTreeSet<&'v str> {
         let mut broken: BTreeSet<&str> = BTreeSet::new();
-        // Ratios after their parts: what is wrong with a part is told once.
+        // Ratios come last, so that an error in a part is reported at the part only.
         let is_ratio = |metric: &&Metric| matches!(metric.formula, Formula::Ratio(..));
         let (ratios, aggregates): (Vec<&Metric>, Vec<&Metric>) = view.metrics.iter().partition(is_ratio);
         for metric in aggregates.into_iter().chain(ratios) {
@@ -143,7 +150,7 @@ impl Checker<'_> {
         broken
     }
 
-    /// The types of the dimensions of a view whose columns have been found.
+    /// The types of the dimensions whose columns exist.
     fn types(&self, view: &SemanticView) -> DimensionTypes {
         let of = |dimension: &Dimension| {
             let found = self.column(&dimension.model, &dimension.column.text)?;
@@ -152,13 +159,14 @@ impl Checker<'_> {
         view.dimensions.iter().filter_map(of).collect()
     }
 
-    /// Whether the columns of a metric are there; reports the first that is not.
+    /// Whether the columns of a metric exist; reports the first one that does not.
     fn has_columns(&mut self, metric: &Metric) -> bool {
         let what = format!("metric `{}`", metric.name.text);
         places(metric).iter().all(|(model, column)| self.has_column(model, column, &what))
     }
 
-    /// Adds the tiles that use a broken dimension or metric to its diagnostic, the last one: they are what a reader misses.
+    /// Adds to the last diagnostic the tiles that use a broken dimension or metric, so that the
+    /// user sees what is affected.
     fn name_users(&mut self, view: &SemanticView, name: &str) {
         let compiled = self.compiled;
         let Some(diagnostic) = self.diagnostics.last_mut() else { return };
@@ -173,6 +181,7 @@ impl Checker<'_> {
         }
     }
 
+    /// Describes the query of each tile whose metrics compile.
     async fn tiles(
         &mut self,
         view: &SemanticView,
@@ -180,15 +189,17 @@ impl Checker<'_> {
         broken: &BTreeSet<&str>,
     ) {
         let compiled = self.compiled;
+        // Any period will do, because only the text of the query matters.
         let days = view.time.as_ref().map(|_| Days { from: 0, to: 30 });
         let choice = Choice { days, compare: days.map(|days| days.previous()), ..Choice::default() };
         let dashboards = compiled.project.dashboards.iter().filter(|d| d.semantic_view.text == view.name);
         for dashboard in dashboards {
             for tile in dashboard.rows.iter().flatten() {
-                // What is wrong with a metric has been told, with the tiles that need it.
+                // The error of a metric lists the tiles that use it.
                 if tile.metrics.iter().any(|metric| broken.contains(metric.text.as_str())) {
                     continue;
                 }
+                // Names that the view does not have were reported when the dashboard was compiled.
                 let known = tile.metrics.iter().all(|metric| view.metric(&metric.text).is_some())
                     && tile.by.iter().all(|by| view.dimension(&by.text).is_some());
                 let Some(span) = tile.metrics.first().map(|metric| &metric.span).filter(|_| known) else {
@@ -202,13 +213,16 @@ impl Checker<'_> {
                         self.checked.tiles += 1;
                     }
                 } else {
-                    // A figure alone asks for its metric, which has been described.
+                    // A tile with a single figure asks for nothing but its metric, which has been
+                    // checked.
                     self.checked.tiles += 1;
                 }
             }
         }
     }
 
+    /// Compiles and describes a query, and returns whether both succeeded. Reports an error unless
+    /// one is reported at the same place already.
     async fn query(
         &mut self,
         view: &SemanticView,
@@ -220,7 +234,7 @@ impl Checker<'_> {
         let compiled = match view.compile_query(query, tables, types) {
             Ok(compiled) => compiled,
             Err(mut diagnostic) => {
-                // A metric that is wrong is reported once, not again with each tile.
+                // An error at a metric is reported once, not again for each tile.
                 if diagnostic.labels.is_empty() {
                     *diagnostic = diagnostic.at(span.clone(), "");
                 }

@@ -1,5 +1,5 @@
-//! Rows whose keys a source has and the raw table has not: committed later than the cursor's lag, or come since the stream was read. They are read
-//! by their keys. See ADR 0014.
+//! Backfill of rows whose keys the source has and the raw table lacks. They were committed later
+//! than the cursor's lag, or after the stream was read. They are read by their keys. See ADR 0014.
 
 use std::sync::Mutex;
 
@@ -18,22 +18,23 @@ use crate::ports::warehouse::{QueryLimits, Statement};
 use crate::retry::while_lost;
 use crate::state::raw_column::RawColumn;
 
-/// Rows that are read by their keys at most; where more are missing, reading all of the table costs less.
+/// The most rows that are read by their keys. If more are missing, a full refresh costs less.
 const MOST: usize = 10_000;
 
-/// Looks after the rows of one stream that a comparison of keys has missed.
+/// The rows of one stream that a comparison of keys found missing.
 pub(crate) struct MissingRows<'a> {
     pub(crate) stream: &'a Stream,
     pub(crate) context: &'a LoadContext<'a>,
-    /// The table that holds their keys. It is dropped.
+    /// The table that holds their keys. It is dropped at the end.
     pub(crate) keys: Relation,
-    /// Its columns.
+    /// The columns of that table.
     pub(crate) key: Vec<RawColumn>,
 }
 
 impl MissingRows<'_> {
-    /// Reads them where that can be, and says in words that follow others what became of them. Rows that are in quarantine are among them,
-    /// and go there again.
+    /// Reads the missing rows if possible, and returns the result in words that continue a
+    /// sentence. Rows in quarantine are among them, and go there again. Drops the table of keys.
+    /// May be repeated after lost connections.
     pub(crate) async fn read(&self, missing: u64, outcome: &mut StreamOutcome) -> Result<String> {
         let context = self.context;
         let what = format!("the reading of rows that stream `{}` lacks", self.stream.name);
@@ -48,7 +49,8 @@ impl MissingRows<'_> {
                     let attempt = || columns::rows(self.stream, &before, keys, context, &unknown);
                     match while_lost(&what, context.observer, sleep, attempt).await {
                         Ok(done) => Some(done),
-                        // The table was changed a moment ago: the next run loads it as it is then.
+                        // The columns changed after the load of this run; the next run loads the
+                        // table with them.
                         Err(error) if error.kind() == ErrorKind::SchemaDrift => None,
                         Err(error) => return Err(error),
                     }
@@ -79,7 +81,7 @@ impl MissingRows<'_> {
         Ok(words)
     }
 
-    /// Drops the table that holds their keys.
+    /// Drops the table of keys.
     pub(crate) async fn forget(&self) -> Result<()> {
         let keys = [(self.keys.clone(), false)];
         let drop = || self.context.warehouse.retire(&keys);
@@ -88,7 +90,8 @@ impl MissingRows<'_> {
         Ok(())
     }
 
-    /// Their keys; none where rows cannot be asked for by them, or are too many.
+    /// The missing keys. Returns `None` if the source does not read by key, if the key is masked or
+    /// of other types, or if they are too many.
     async fn row_keys(&self, missing: u64) -> Result<Option<RowKeys>> {
         let askable = |column: &RawColumn| column.masked.is_none() && RowKeys::takes(column.data_type);
         let can = self.stream.source.reads_by_key()

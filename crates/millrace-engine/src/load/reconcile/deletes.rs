@@ -1,7 +1,13 @@
-//! Rows that a source has deleted, found by comparing its keys with those of the raw table. See ADR 0014.
+//! Finds rows that a source has deleted, by comparing its keys with those of the raw table. See ADR
+//! 0014.
 //!
-//! Only this run writes to the raw table, and it read the source before it asks for its keys: a key that is here and not there then is that of
-//! a row that was deleted. Rows that come meanwhile are there and not yet here, and so are none of its business.
+//! Only this run writes to the raw table, and it read the source before it asks for the source's
+//! keys. A key that is in the table and no longer in the source therefore belongs to a deleted row.
+//! A row that arrives meanwhile is in the source and not yet in the table, so it is never removed.
+//!
+//! First the checksums of parts of both key sets are compared. The source then sends the keys of
+//! differing parts into a staging table, and the transaction of that load deletes the rows of these
+//! parts whose keys are not among them, and records the comparison.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -39,24 +45,25 @@ use crate::retry::while_lost;
 use crate::state::raw_column::RawColumn;
 use crate::state::{LoadedStream, State};
 
-/// Bytes of keys that may wait between the source and the warehouse.
+/// Capacity of the queue of keys between source and warehouse, in bytes.
 const QUEUE_BYTES: usize = 8 * 1024 * 1024;
 
-/// The last comparison of a stream's keys.
+/// The result of a comparison of a stream's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Comparison {
-    /// When, in microseconds of UTC.
+    /// When it was made, in microseconds since 1970 UTC.
     pub at: i64,
-    /// Rows that it removed.
+    /// Rows that it removed from the raw table.
     pub removed: u64,
-    /// Keys that the source had and the raw table had not: of rows in quarantine, or that came since they were last read.
+    /// Keys that the source had and the raw table lacked: of rows in quarantine, or that arrived
+    /// after they were last read.
     pub missing: u64,
-    /// Rows that it would have removed, and left because they were more than the project lets the stream lose.
+    /// Rows that it did not remove because they were more than the stream may lose.
     pub withheld: u64,
 }
 
 impl State<'_> {
-    /// The last comparison of a stream's keys; none where there was none.
+    /// The last comparison of a stream's keys; `None` if there was none.
     pub async fn last_comparison(&self, stream: &StreamName) -> Result<Option<Comparison>> {
         let sql = format!(
             "select compared_at, removed, missing, withheld from {} where source = $1 and stream = $2",
@@ -78,14 +85,15 @@ impl State<'_> {
     }
 }
 
-/// Whether a run at `now` (microseconds of UTC) is to compare the keys of a stream.
+/// Whether a run at `now` (microseconds since 1970 UTC) has to compare the keys of a stream. A
+/// stream that is read in full needs no comparison.
 pub async fn is_due(stream: &Stream, state: &State<'_>, now: i64) -> Result<bool> {
     let wanted = matches!(stream.options.deletes, Deletes::Reconciled { .. });
     if !wanted || stream.options.mode == ReadMode::Full {
         return Ok(false);
     }
     let last = state.last_comparison(&stream.name).await?;
-    // What was withheld is looked at again until somebody has decided, or the rows are back.
+    // After withheld rows every run compares, until somebody decides or the rows are back.
     if last.is_some_and(|last| last.withheld > 0) {
         return Ok(true);
     }
@@ -93,8 +101,10 @@ pub async fn is_due(stream: &Stream, state: &State<'_>, now: i64) -> Result<bool
     Ok(stream.options.deletes.is_due(since))
 }
 
-/// Removes rows that the source has deleted, where that is asked for and due; `outcome` then says so. `before` is the load before this run's.
-/// Fails with [`ErrorKind::StreamEmptied`], and removes nothing, where that would be more than the project lets the stream lose.
+/// Removes rows that the source has deleted, if the project asks for it and a comparison is due,
+/// and updates `outcome`. `before` is the load of an earlier run. Fails with
+/// [`ErrorKind::StreamEmptied`] and removes nothing if the stream would lose more rows than the
+/// project allows.
 pub(crate) async fn remove(
     stream: &Stream,
     before: Option<&LoadedStream>,
@@ -107,18 +117,20 @@ pub(crate) async fn remove(
     }
     let loaded = &outcome.loaded;
     let is_new = before.is_none_or(|before| {
-        // An upsert that takes over the rows of a former table makes another one, too.
+        // An upsert that takes over the rows of a former table also creates a new one, but reads
+        // only new rows; its keys must be compared.
         stream.options.mode == ReadMode::Incremental && before.table != loaded.table
     });
     let key: Vec<RawColumn> = loaded.columns.iter().flatten().filter(|column| column.key).cloned().collect();
     let shrink = ShrinkCheck::of(stream, loaded.rows, context);
     let comparer = Comparer { stream, state, context, loaded, key, shrink: shrink.clone() };
     if comparer.key.is_empty() {
-        // An earlier version of this program loaded it, and did not say what the key is; the next load of new rows does.
+        // An earlier version loaded it without recording the key; the next load of new rows records
+        // it.
         return Ok(());
     }
     let what = format!("the comparison of the keys of stream `{}`", stream.name);
-    // What was read whole just now has no rows that are gone.
+    // A table that was just read in full has no deleted rows.
     let parts =
         if is_new { None } else { while_lost(&what, context.observer, sleep, || comparer.parts()).await? };
     if is_new || parts.as_ref().is_some_and(|parts| parts.names.is_empty()) {
@@ -145,6 +157,7 @@ pub(crate) async fn remove(
     outcome.removed = compared.removed;
     if compared.removed > 0 {
         outcome.unchanged = false;
+        // As the transaction has done it in the state.
         outcome.loaded.rows -= compared.removed.min(outcome.loaded.rows);
         outcome.loaded.load_number += 1;
     }
@@ -162,19 +175,20 @@ struct Comparer<'a> {
     state: &'a State<'a>,
     context: &'a LoadContext<'a>,
     loaded: &'a LoadedStream,
-    /// Columns of the raw table.
+    /// The key columns of the raw table.
     key: Vec<RawColumn>,
-    /// How many of its rows may go.
+    /// How many of its rows may be removed.
     shrink: ShrinkCheck,
 }
 
-/// The rows of which the keys are compared: those of some parts, or all.
+/// The rows whose keys are compared: those of some parts with the SQL of their hash, or all.
 struct Scope {
     parts: Option<(KeyParts, String)>,
 }
 
 impl Scope {
-    /// What is true of the rows in the raw table `t`, the names of the parts being the parameters from `$first` on.
+    /// The SQL condition for rows of the raw table `t` within the scope. The names of the parts are
+    /// the parameters from `$first` on.
     fn condition(&self, first: usize) -> String {
         let Some((parts, hash)) = &self.parts else { return "true".to_owned() };
         let places: Vec<String> = (0..parts.names.len()).map(|at| format!("${}", at + first)).collect();
@@ -187,12 +201,14 @@ impl Scope {
 }
 
 impl Comparer<'_> {
-    /// The table into which the source's keys go. Those that the raw table has not are left in it.
+    /// The staging table for the source's keys. After a comparison it holds those that the raw
+    /// table lacks.
     fn staging(&self) -> Relation {
         table_names::of_keys(self.context.raw_schema, &self.stream.name, self.context.lease.fence())
     }
 
-    /// The hash of a row's key in the raw table `t`; none where its text may not be the source's.
+    /// SQL for the hash of a row's key in the raw table `t`. Returns `None` if the key's text can
+    /// differ from the source's, or is masked.
     fn hash(&self, by: KeyHash) -> Option<String> {
         let dialect = self.context.warehouse.dialect();
         let of = |text: &str| match by {
@@ -206,7 +222,9 @@ impl Comparer<'_> {
         Some(hash(&self.key.iter().map(text).collect::<Option<Vec<String>>>()?, of))
     }
 
-    /// The columns as the source is to give them: such that what it gives equals what is in the raw table.
+    /// The request for the source's keys, with types that make its values equal to those in the raw
+    /// table. A masked column is read with the source's type, because the mask is computed from the
+    /// value.
     async fn request(&self) -> Result<KeyRequest> {
         let mut observed = self.stream.captured.clone();
         if observed.is_none() && self.key.iter().any(|column| column.masked.is_some()) {
@@ -224,7 +242,8 @@ impl Comparer<'_> {
         Ok(KeyRequest { stream, columns: self.key.iter().map(column).collect() })
     }
 
-    /// The parts of the key set that differ; none where all keys have to be looked at.
+    /// The parts of the key set that differ. Returns `None` if all keys must be compared: no
+    /// checksums can be computed, or too many parts differ.
     async fn parts(&self) -> Result<Option<KeyParts>> {
         if self.hash(KeyHash::Md5).is_none() {
             return Ok(None);
@@ -239,8 +258,9 @@ impl Comparer<'_> {
         Ok((names.len() <= MOST_PARTS).then_some(KeyParts { hash: by, digits, names }))
     }
 
-    /// Looks at the keys of these parts one by one, and removes rows whose keys are gone. Where the connection broke before, it may have
-    /// been done all the same.
+    /// Compares the keys of the parts (or all keys) one by one, and removes rows whose keys are
+    /// gone. With `is_again`, an earlier attempt may have committed, so its record is looked for
+    /// first; it is recognized by the time of this run.
     async fn compare(&self, parts: Option<KeyParts>, is_again: bool) -> Result<Comparison> {
         if is_again
             && let Some(done) = self.state.last_comparison(&self.stream.name).await?
@@ -270,7 +290,7 @@ impl Comparer<'_> {
                 .read_keys(&request, scope.parts.as_ref().map(|(parts, _)| parts), sender)
                 .await;
             let failed = outcome.as_ref().err().cloned();
-            // Gone only where the load has failed before.
+            // Fails only if the load has failed before.
             let _ = ended.send(outcome);
             failed
         };
@@ -278,7 +298,7 @@ impl Comparer<'_> {
         let loading = self.context.warehouse.load(request, receiver, Box::new(finish));
         let (read_error, loaded) = futures::future::join(reading, loading).await;
         loaded.map_err(|error| {
-            // What broke the source is the cause; the load only saw the end of it.
+            // The source's error is the cause; the load only saw that the batches ended.
             let cause = read_error.filter(|read| read.kind() != ErrorKind::Cancelled);
             cause.unwrap_or(error)
         })?;
@@ -286,7 +306,9 @@ impl Comparer<'_> {
         done.ok_or_else(|| Error::new(ErrorKind::Internal, "a comparison of keys is not on record"))
     }
 
-    /// What removes the rows whose keys are not in the staging table, and makes it known: all in the transaction that filled that table.
+    /// The statements that record the comparison, remove rows whose key is not in the staging
+    /// table, and update the checkpoint. They run in the transaction that fills the staging table.
+    /// The record comes first, because it counts the rows and decides whether they are withheld.
     fn statements(&self, scope: &Scope, staging: &Relation) -> Vec<Statement> {
         let raw = &self.loaded.table;
         let same: Vec<String> = self
@@ -313,7 +335,7 @@ impl Comparer<'_> {
             ),
             self.stream.name.params().into_iter().chain(scope.params()),
         ));
-        // A changed table is another load to the models that read it.
+        // Models that read the table must be rebuilt, so it counts as another load.
         statements.push(Statement::with(
             format!(
                 "update {streams} set row_count = (select count(*) from {raw}), load_number = load_number + 1 \
@@ -321,13 +343,15 @@ impl Comparer<'_> {
             ),
             self.stream.name.params(),
         ));
+        // What remains in the staging table are the missing keys, for the backfill.
         statements.push(Statement::new(format!("delete from {staging} as k where {here}")));
         statements.push(self.context.lease.guard());
         statements
     }
 
-    /// Puts a comparison on record: SQL for the rows that are gone and missing, with its parameters from `$5` on. Where more are gone than may go,
-    /// they are withheld.
+    /// The statements that record a comparison. `gone` and `missing` are SQL expressions for
+    /// numbers of rows, with parameters from `$5` on. If more rows are gone than may be removed,
+    /// they are recorded as withheld.
     fn record(&self, gone: &str, missing: &str, params: &[Value]) -> [Statement; 2] {
         let table = self.context.tables.table("key_comparisons");
         let name = || self.stream.name.params();
@@ -347,11 +371,11 @@ impl Comparer<'_> {
     }
 }
 
-/// Watches the load of a source's keys.
+/// Watches the load of keys into the staging table.
 struct KeyLoad {
     stream: StreamName,
     statements: Vec<Statement>,
-    /// Keys that are there and cannot be compared.
+    /// Keys that do not fit the types of their columns and cannot be compared.
     unreadable: u64,
     has_ended: oneshot::Receiver<Result<()>>,
 }
@@ -359,7 +383,7 @@ struct KeyLoad {
 #[async_trait]
 impl FinishLoad for KeyLoad {
     fn saw(&mut self, batch: &Batch) -> Result<()> {
-        // A row that lacks a part of its key was never loaded.
+        // A row without a complete key was never loaded, so it is in no table.
         let unreadable = batch.quarantined.iter().filter(|row| row.code != QuarantineCode::MissingValue);
         self.unreadable += unreadable.count() as u64;
         Ok(())
@@ -367,6 +391,7 @@ impl FinishLoad for KeyLoad {
 
     async fn finish(mut self: Box<Self>, _: LoadOutcome) -> Result<Statements> {
         end_of_read(&mut self.has_ended).await?;
+        // With an unreadable key, its row would be taken for deleted.
         if self.unreadable > 0 {
             let message = format!(
                 "{} keys of stream `{}` cannot be read as the types of their columns, so nobody knows which of its rows are gone",

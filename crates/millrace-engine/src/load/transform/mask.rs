@@ -1,7 +1,8 @@
-//! Masks between a source and the warehouse: of a batch's masked columns nothing goes on but the masks of their values.
+//! Masks columns between source and warehouse: of a masked column only the masks of its values are
+//! passed on.
 //!
-//! A value is masked by its text, so that equal values have equal masks whatever the types of their columns: the number 5, the decimal
-//! 5.00 and the text `5`. See ADR 0013.
+//! The mask is computed from the text of a value, so that equal values have equal masks whatever
+//! the types of their columns: the number 5, the decimal 5.00 and the text `5`. See ADR 0013.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -23,7 +24,8 @@ use crate::compile::masks::{Masks, masked_columns};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::batch::{Batch, BatchSender, arrow_schema};
 
-/// The sender with what masks batches of these columns on their way; refused where something is to be masked and nothing can.
+/// Adds masking to a sender of batches with these columns. Fails with `ContractBroken` if columns
+/// are to be masked and there is no salt.
 pub(crate) fn masking(stream: &Stream, sender: BatchSender, columns: &[Column]) -> Result<BatchSender> {
     match &stream.masks {
         Some(masks) => {
@@ -43,13 +45,13 @@ pub(crate) fn masking(stream: &Stream, sender: BatchSender, columns: &[Column]) 
 #[derive(Debug)]
 pub(crate) struct BatchMask {
     masker: Masker,
-    /// Number and type of each masked column.
+    /// Index and type of each masked column.
     masked: Vec<(usize, DataType)>,
     schema: Arc<Schema>,
 }
 
 impl BatchMask {
-    /// For batches of these columns.
+    /// A mask for batches of these columns.
     pub(crate) fn new(masks: Masks, columns: &[Column]) -> Self {
         let Masks { masker, choice } = masks;
         let masked = columns.iter().enumerate().filter(|(_, column)| choice.masks(&column.name));
@@ -60,8 +62,8 @@ impl BatchMask {
         }
     }
 
-    /// The batch with masks in the place of values. Of a row that was set aside only a mask of its text is left: without the salt nobody
-    /// finds out what it was by trying.
+    /// Replaces masked values by their masks. The text of a quarantined row is replaced as a whole,
+    /// because it may contain masked values; without the salt nobody can find it by trying.
     pub(crate) fn apply(&self, batch: Batch) -> Result<Batch> {
         let Batch { rows, mut quarantined } = batch;
         for row in &mut quarantined {
@@ -78,6 +80,7 @@ impl BatchMask {
         Ok(Batch { rows, quarantined })
     }
 
+    /// The masks of a column's values as texts; NULL stays NULL.
     fn column(&self, column: &ArrayRef, data_type: DataType) -> Result<ArrayRef> {
         let mut text = Vec::new();
         let mut masks: Vec<Option<String>> = Vec::with_capacity(column.len());
@@ -95,12 +98,14 @@ impl BatchMask {
     }
 }
 
+/// A batch that does not have the expected columns is a bug.
 fn mismatch(what: &str) -> Error {
     Error::new(ErrorKind::Internal, format!("a batch cannot be masked: {what}"))
 }
 
-/// Appends the text of a value, which says all of it and nothing of its type: numbers in plain decimal digits without zeros at either
-/// end, moments in ISO 8601, texts and bytes as they are. None where the array is not of the type.
+/// Appends the text of a value, which preserves the value but not its type: numbers as plain
+/// decimal digits without trailing zeros after the point, timestamps in ISO 8601, texts and bytes
+/// unchanged. Returns `None` if the array does not have the type.
 fn write_text(array: &ArrayRef, data_type: DataType, row: usize, out: &mut Vec<u8>) -> Option<()> {
     macro_rules! value {
         ($type:ty) => {
@@ -121,7 +126,7 @@ fn write_text(array: &ArrayRef, data_type: DataType, row: usize, out: &mut Vec<u
             plain(&array.as_primitive_opt::<Decimal128Type>()?.value_as_string(row))
         }
         DataType::Decimal { .. } => plain(&array.as_primitive_opt::<Decimal256Type>()?.value_as_string(row)),
-        // The shortest digits that read back the same, without an exponent.
+        // The shortest digits that read back to the same value, without an exponent.
         DataType::Float32 => plain(&value!(Float32Type).to_string()),
         DataType::Float64 => plain(&value!(Float64Type).to_string()),
         DataType::Date => Value::Date(value!(Date32Type)).to_string(),
@@ -141,14 +146,14 @@ fn write_text(array: &ArrayRef, data_type: DataType, row: usize, out: &mut Vec<u
     Some(())
 }
 
-/// A number's digits without zeros behind the last that counts, and zero without a sign.
+/// Removes trailing zeros after the point, and the sign of zero.
 fn plain(digits: &str) -> String {
     let short =
         if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
     if short == "-0" { "0".to_owned() } else { short.to_owned() }
 }
 
-/// `[-]HH:MM:SS[.ffffff]`, hours beyond 24 where it takes them.
+/// An interval in microseconds as `[-]HH:MM:SS[.ffffff]`, with as many hours as needed.
 fn interval(micros: i64) -> String {
     let (seconds, fraction) = (micros.unsigned_abs() / 1_000_000, micros.unsigned_abs() % 1_000_000);
     let sign = if micros < 0 { "-" } else { "" };

@@ -1,4 +1,5 @@
-//! The character U+0000 in texts, which not every warehouse can hold, taken out where the stream says so (`nul: strip`).
+//! Removes the character U+0000 from texts, which not every warehouse can store, if the stream asks
+//! for it (`nul: strip`).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use millrace_core::schema::Column;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::source::Conversion;
 
-/// Takes the character out of the texts of one stream, and counts the rows, column by column.
+/// Removes the character from the texts of one stream, and counts the affected rows by column.
 #[derive(Debug)]
 pub(crate) struct Stripped {
     /// The source's names of the columns.
@@ -20,7 +21,7 @@ pub(crate) struct Stripped {
 }
 
 impl Stripped {
-    /// For batches of these columns, of a load that may go on at a mark.
+    /// A counter for batches of these columns. A resumed load continues the counts of its mark.
     pub(crate) fn of(columns: &[Column], mark: Option<&Cursor>) -> Arc<Self> {
         let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
         let before = |name: &String| match mark {
@@ -31,7 +32,7 @@ impl Stripped {
         Arc::new(Self { names, rows })
     }
 
-    /// The same mark with what was taken out before it.
+    /// Adds the counts so far to a mark, so that a resumed load can report the total.
     pub(crate) fn note(&self, mut mark: Cursor) -> Cursor {
         if let Cursor::Ranges { stripped, .. } = &mut mark {
             *stripped = self.met();
@@ -39,7 +40,7 @@ impl Stripped {
         mark
     }
 
-    /// Rows by column, where there are some.
+    /// Affected rows by column, without columns that have none.
     fn met(&self) -> BTreeMap<String, u64> {
         let rows = self.rows();
         let met = self.names.iter().zip(rows.iter()).filter(|(_, rows)| **rows > 0);
@@ -50,8 +51,9 @@ impl Stripped {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same rows without it.
+    /// The same rows without the character.
     pub(crate) fn strip(&self, rows: RecordBatch) -> Result<RecordBatch> {
+        // The usual case costs one scan and no copy.
         if !rows.columns().iter().any(has_nul) {
             return Ok(rows);
         }
@@ -70,14 +72,14 @@ impl Stripped {
             .map_err(|error| Error::new(ErrorKind::Internal, "a batch cannot be changed").caused_by(error))
     }
 
-    /// What was taken out so far.
+    /// The removals so far, as lossy conversions of the load.
     pub(crate) fn conversions(&self) -> Vec<Conversion> {
         let conversion = |(column, rows)| Conversion { column, what: "U+0000 taken out", rows };
         self.met().into_iter().map(conversion).collect()
     }
 }
 
-/// Whether a column is one of texts, and the character is among their bytes.
+/// Whether a column consists of texts and its bytes contain the character.
 fn has_nul(column: &ArrayRef) -> bool {
     column.as_string_opt::<i32>().is_some_and(|texts| {
         let (first, last) = (texts.value_offsets()[0], texts.value_offsets()[texts.len()]);
@@ -112,12 +114,12 @@ mod tests {
         let found = stripped.strip(batch([Some("\0x\0\0"), None, Some("\0")], [Some("0"), None, Some("é")]));
         let expected = batch([Some("x"), None, Some("")], [Some("0"), None, Some("é")]);
         assert_eq!(found.expect("it can be stripped"), expected);
-        // A part of a batch has only its own texts.
+        // A slice of a batch must only look at its own texts.
         let part = batch([Some("\0"), Some("y"), Some("z")], [None; 3]).slice(1, 2);
         stripped.strip(part).expect("nothing to do");
         let conversion = Conversion { column: "a".into(), what: "U+0000 taken out", rows: 2 };
         assert_eq!(stripped.conversions(), [conversion]);
-        // What a later run goes on with.
+        // A resumed load continues from the counts in the mark.
         let (left, converted) = (Vec::new(), BTreeMap::new());
         let mark = Cursor::Ranges { key: Vec::new(), left, end: None, converted, stripped: BTreeMap::new() };
         let again = Stripped::of(&columns, Some(&stripped.note(mark)));

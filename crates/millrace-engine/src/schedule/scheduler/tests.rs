@@ -1,4 +1,4 @@
-//! Whole weeks in milliseconds: the clock goes on when somebody sleeps, and when a run takes its time.
+//! Runs whole weeks in milliseconds: the clock advances when somebody sleeps, and during runs.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,17 +17,18 @@ fn table(cron: &str) -> Timetable {
     Timetable { cron: cron.parse().expect("cron"), zone, catch_up: true, retries: 2 }
 }
 
-/// A week at a desk: which runs ended how, and how long they took.
+/// A simulated period: how its runs end, and how long they take.
 struct Week {
     now: Mutex<Timestamp>,
     until: Timestamp,
     stop: Cancel,
     handled: Mutex<Option<Timestamp>>,
-    /// Ends of the runs in turn, with minutes; `Done` at once when there are no more.
+    /// Ends of the runs in order, each with its duration in minutes; after the last one, `Done` at
+    /// once.
     ends: Mutex<Vec<(JobEnd, i64)>>,
-    /// Does not answer, for the next so many questions.
+    /// How many of the next questions get no answer.
     away: Mutex<u32>,
-    /// The machine sleeps through this from that moment on, once.
+    /// The machine is suspended once, from the first moment to the second.
     asleep: Mutex<Option<(Timestamp, Timestamp)>>,
     log: Mutex<Vec<String>>,
     quiet: AtomicBool,
@@ -204,7 +205,7 @@ async fn retries_end_where_the_next_time_comes() {
     let often = Timetable { retries: 20, ..table("*/2 * * * *") };
     let week = Week::new("2026-06-05T11:59:00Z", "2026-06-05T12:01:40Z").ends(vec![(JobEnd::MayPass, 0); 99]);
     let log = week.keep(&often).await;
-    // 10 and 40 seconds fit before 12:02, 160 do not.
+    // Retries after 10 s and 40 s start before 12:02; one after 160 s would not.
     assert_eq!(runs(&log).len(), 3, "{log:?}");
     assert_eq!(log[log.len() - 2..], ["handled 2026-06-05T12:00:00Z", "over"]);
 }
@@ -277,7 +278,8 @@ async fn what_another_server_has_run_is_left_to_it() {
     assert_eq!(log[1..], ["2026-06-05T12:00:00Z Schedule for 2026-06-05T12:00:00Z #1"]);
 }
 
-/// At noon daily, and from half past one on every hour: what that would have been at one is no missed time.
+/// Runs daily at noon, and hourly from half past one on: the hourly time at one o'clock is before
+/// the change, so it is not a missed one.
 #[tokio::test]
 async fn a_new_timetable_says_nothing_of_times_before_it() {
     let week = Week::new("2026-06-05T09:59:30Z", "2026-06-05T13:10:00Z");
