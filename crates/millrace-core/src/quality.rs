@@ -428,6 +428,11 @@ mod tests {
         let names: std::collections::BTreeSet<String> = kept.iter().map(DataTest::name).collect();
         assert_eq!(names.len(), 4, "{names:?}");
         assert!(names.contains("of my own"), "{names:?}");
+        // A test that is called as another is by itself.
+        let usual = DataTest { column: Spanned { text: "other".into(), span: nowhere() }, ..holds.clone() };
+        let same = DataTest { given_name: Some(usual.name()), ..holds.clone() };
+        let both = distinct(vec![usual, same]);
+        assert_ne!(both[0].name(), both[1].name());
         let again: Vec<String> = distinct(kept.clone()).iter().map(DataTest::name).collect();
         assert_eq!(again, kept.iter().map(DataTest::name).collect::<Vec<_>>());
     }

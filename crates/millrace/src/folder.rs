@@ -14,12 +14,16 @@ const FOLDERS: [&str; 4] = ["sources", "models", "metrics", "dashboards"];
 const MAX_DEPTH: usize = 16;
 
 /// Reads the files of a project, sorted by path. `millrace.yml` may be missing; the caller decides
-/// what that means. `millrace.yaml` is read under the name `millrace.yml`.
+/// what that means. `millrace.yaml` is read under the name `millrace.yml`, unless both are there:
+/// then it keeps its own, and the project is refused.
 pub(crate) fn read(dir: &Path) -> io::Result<Vec<ProjectFile>> {
     let mut files = Vec::new();
     for name in ["millrace.yml", "millrace.yaml"] {
         match std::fs::read(dir.join(name)) {
-            Ok(bytes) => files.push(ProjectFile { path: "millrace.yml".to_owned(), bytes }),
+            Ok(bytes) => {
+                let path = if files.is_empty() { "millrace.yml" } else { name };
+                files.push(ProjectFile { path: path.to_owned(), bytes });
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }

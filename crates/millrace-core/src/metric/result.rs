@@ -172,6 +172,10 @@ mod tests {
                 .map(ToString::to_string)
                 .collect();
         assert_eq!(parts, ["0.3500", "0.3500", "0.3000", ""]);
+        for odd in [f64::NAN, f64::INFINITY] {
+            let parts = shares(&[Value::Float(odd), Value::Float(1.0)], &Value::Float(4.0));
+            assert_eq!((parts[0].is_null(), parts[1].to_string().as_str()), (true, "0.2500"));
+        }
     }
 
     #[test]

@@ -132,5 +132,11 @@ mod tests {
             assert_eq!(original_position(&replacements, there), sql.find(word).expect("was there"), "{word}");
         }
         assert_eq!(original_position(&replacements, 20), 14);
+        // One that overlaps the one before is not made.
+        let overlapping = vec![replacements[0].clone(), (14..20, String::new()), replacements[1].clone()];
+        assert_eq!(replace(sql, &overlapping), replaced);
+        for at in 0..replaced.len() {
+            assert_eq!(original_position(&overlapping, at), original_position(&replacements, at), "{at}");
+        }
     }
 }
