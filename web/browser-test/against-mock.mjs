@@ -1,4 +1,5 @@
-// The checks of run.mjs against the mock server, and those that need a server whose state can be changed.
+// Runs the checks of run.mjs against the mock server, and those that need a server whose state a test can
+// change.
 //   npm run build && SCREENSHOTS=shots npm run test:browser:mock
 import { startMock } from "../dev/mock.mjs";
 import { axeChecks } from "./axe.mjs";
@@ -15,7 +16,7 @@ const browser = await launch();
 try {
   const own = [...clickChecks(browser), ...honestChecks(browser), ...axeChecks(browser), ...stateChecks(browser), ...holdChecks(browser), ...moveChecks(browser)];
   const all = [...(await dashboardChecks(browser, mock.url)), ...own];
-  // ONLY: a part of the names of those that are wanted.
+  // ONLY selects the checks whose names contain its text.
   const checks = all.filter(([name]) => name.includes(process.env.ONLY ?? ""));
   process.exitCode = (await runChecks(checks)) ? 0 : 1;
 } finally {

@@ -1,4 +1,5 @@
-// What the page shows is compared with what a plain client gets for the same question.
+// A plain client of the API. Checks compare what the page shows with what this client gets for the same
+// question.
 import assert from "node:assert/strict";
 
 export async function getJson(base, path) {
@@ -7,7 +8,10 @@ export async function getJson(base, path) {
   return response.json();
 }
 
-/** The answer to one data request: its head, and the results by tile. */
+/**
+ * The complete answer to a data request: its start line, and the results by tile. Fails if the start or the
+ * end line is missing.
+ */
 export async function fetchData(base, name, request = {}) {
   const response = await fetch(`${base}/api/v1/dashboards/${encodeURIComponent(name)}/data`, {
     method: "POST",
@@ -24,7 +28,7 @@ export async function fetchData(base, name, request = {}) {
   return { start, results };
 }
 
-/** The exact text of each number on the page, as `data-value` carries it. */
+/** The exact text that each figure should have in its `data-value`, by tile. Empty for NULL. */
 export function expectedKpis(dashboard, results) {
   const kpis = dashboard.rows.flat().filter((tile) => tile.kind === "kpi");
   return Object.fromEntries(

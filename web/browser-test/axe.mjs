@@ -1,4 +1,4 @@
-// Every page in both languages, and what opens on it, against the rules of axe-core.
+// Accessibility: axe-core checks every page in both languages and both themes, including what opens on it.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -7,9 +7,13 @@ import { withMock } from "./scene.mjs";
 
 const source = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** What axe finds, each as one line. `label-content-name-mismatch` is one of its experimental rules. */
+/**
+ * The violations that axe finds, each as one line. `label-content-name-mismatch` is an experimental rule,
+ * which is off by default.
+ */
 async function breaches(page) {
-  // The page's own policy lets no foreign script in; the browser's tools may.
+  // The content security policy of the page allows no foreign scripts, but `evaluate` of the browser's
+  // debugging protocol is not subject to it.
   await page.evaluate(source);
   return page.evaluate(async () => {
     const options = { rules: { "label-content-name-mismatch": { enabled: true } }, resultTypes: ["violations"] };
@@ -18,7 +22,7 @@ async function breaches(page) {
   });
 }
 
-/** Name, address, and what is opened before axe looks. */
+/** Name, address, what to open before axe runs, and how to prepare the mock's state. */
 const pages = [
   ["dashboard", "/d/sales"],
   ["filter", "/d/sales", (page) => page.getByTestId("filter-country").click()],

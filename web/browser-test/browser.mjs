@@ -1,4 +1,5 @@
-// One Chromium for a script, and pages that note what goes wrong on them.
+// Starts one Chromium per script, opens pages that record their errors, and has the helpers that all checks
+// share.
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -22,13 +23,17 @@ export function launch() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGS });
 }
 
-/** A fresh reader: nothing remembered. `problems` fills with console errors, exceptions and refused resources. */
+/**
+ * A new browser context without stored preferences, and a page in it. `problems` collects console errors
+ * (including refused resources) and exceptions.
+ */
 export async function newReader(browser, { viewport = DESKTOP, locale = "en-GB", colorScheme = "light", phone = false } = {}) {
   const context = await browser.newContext({
     viewport,
     locale,
     colorScheme,
-    // Screenshots show the end of each animation, and the page's own rule for it is tested.
+    // Screenshots then show the end of each animation. This also exercises the page's own handling of the
+    // setting.
     reducedMotion: "reduce",
     hasTouch: phone,
     deviceScaleFactor: phone ? 2 : 1,
@@ -44,6 +49,7 @@ export async function newReader(browser, { viewport = DESKTOP, locale = "en-GB",
   return { context, page, problems };
 }
 
+/** Writes a screenshot of the full page into the folder SCREENSHOTS; does nothing if that is not set. */
 export async function screenshot(page, name) {
   const folder = process.env.SCREENSHOTS;
   if (!folder) return;
@@ -51,7 +57,7 @@ export async function screenshot(page, name) {
   await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
 }
 
-/** No tile loads or is stale any more. */
+/** Waits until no tile is loading or stale and every chart is drawn. */
 export async function settled(page) {
   await page.waitForFunction(() => {
     const tiles = [...document.querySelectorAll("[data-testid^='tile-'][data-state]")];
@@ -61,12 +67,14 @@ export async function settled(page) {
   });
 }
 
+/** The id, kind and state of each tile, in the order of the page. */
 export async function tileStates(page) {
   return page.$$eval("[data-testid^='tile-'][data-state]", (tiles) =>
     tiles.map((tile) => ({ id: tile.dataset.testid.slice("tile-".length), kind: tile.dataset.kind, state: tile.dataset.state })),
   );
 }
 
+/** The exact value of each figure, by tile. */
 export async function kpiValues(page) {
   const entries = await page.$$eval("[data-testid^='tile-'][data-kind='kpi']", (tiles) =>
     tiles.map((tile) => {
@@ -77,6 +85,7 @@ export async function kpiValues(page) {
   return Object.fromEntries(entries);
 }
 
+/** Fails if the page is wider than its window. */
 export async function noHorizontalScroll(page) {
   const { scroll, client } = await page.evaluate(() => ({
     scroll: document.documentElement.scrollWidth,
@@ -85,7 +94,7 @@ export async function noHorizontalScroll(page) {
   assert.ok(scroll <= client, `the page is ${scroll} px wide in a window of ${client} px`);
 }
 
-/** Runs named checks in order, goes on after a failure, and says at the end what failed. */
+/** Runs named checks in order and continues after a failure. Returns whether all passed. */
 export async function runChecks(checks) {
   const failed = [];
   for (const [name, check] of checks) {

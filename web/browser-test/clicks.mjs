@@ -1,9 +1,13 @@
-// A press anywhere on what looks like one control does what the control does: each row of pixels is tried, by mouse and by finger.
+// A press anywhere on a control works, with a mouse and with a finger. The checks try each row of pixels,
+// because the borders between controls are where a press goes astray.
 import assert from "node:assert/strict";
 import { PHONE, settled } from "./browser.mjs";
 import { withMock } from "./scene.mjs";
 
-/** Where a row of pixels is pressed, in turn: on the box, on the text, and beside it. */
+/**
+ * Where a row of pixels is pressed, as a fraction of its width, in turn: on the box, on the text, and beside
+ * it.
+ */
 const ACROSS = [0.03, 0.2, 0.9];
 
 const devices = [
@@ -11,7 +15,7 @@ const devices = [
   ["finger", { viewport: PHONE, phone: true }, (page, x, y) => page.touchscreen.tap(x, y)],
 ];
 
-/** Presses on every row of pixels of `target`; after each `check` says whether it did what it should. */
+/** Presses on every row of pixels of `target`. After each press, `check` asserts the effect. */
 async function pressEachRow(page, press, target, check) {
   const { height } = await target.boundingBox();
   for (let row = 0; row < Math.floor(height); row++) {
@@ -22,7 +26,10 @@ async function pressEachRow(page, press, target, check) {
   }
 }
 
-/** A finger's press comes to the page a little later than the call returns. */
+/**
+ * Waits for up to two seconds until `ask` returns `wanted`, because a touch reaches the page a little after
+ * the call returns.
+ */
 async function until(ask, wanted, where) {
   const end = performance.now() + 2_000;
   let found = await ask();
@@ -30,9 +37,13 @@ async function until(ask, wanted, where) {
   assert.equal(found, wanted, where);
 }
 
-/** Until the page has had time for what was pressed, where nothing is to come of it. */
+/**
+ * Waits for two frames, which is enough for the page to react. For presses that should have no effect, so
+ * there is nothing to wait for.
+ */
 const frames = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 
+/** The number of open panels. */
 const open = (page) => page.getByRole("dialog").count();
 
 export const clickChecks = (browser) =>
@@ -43,7 +54,7 @@ export const clickChecks = (browser) =>
         await settled(page);
         await page.getByTestId("filter-country").click();
         const labels = page.getByRole("dialog").locator("li label");
-        // The first, one whose name takes two lines on a phone, and the one in italics.
+        // The first option, one whose name takes two lines on a phone, and the one in italics (NULL).
         for (const at of [0, await labels.count() - 2, await labels.count() - 1]) {
           const label = labels.nth(at);
           await label.scrollIntoViewIfNeeded();
@@ -63,7 +74,7 @@ export const clickChecks = (browser) =>
         for (const testid of ["filter-country", "range-picker", "data-age"]) {
           await page.getByTestId(testid).click();
           const { x, y, width, height } = await page.getByRole("dialog").boundingBox();
-          // Two pixels inside of the left and the upper edge, but for the round corners.
+          // Two pixels inside the left and the upper edge, except for the round corners.
           const along = (length, step) => 16 + (length - 32) * (step / 8);
           for (let step = 0; step <= 8; step++) {
             for (const [at, down] of [[x + 2, y + along(height, step)], [x + along(width, step), y + 2]]) {
@@ -106,7 +117,7 @@ export const clickChecks = (browser) =>
           await press(page, box.x + box.width * ACROSS[row % ACROSS.length], box.y + row + 0.5);
           await until(() => page.evaluate(() => new URL(location.href).searchParams.get("range")), name.replaceAll("-", " "), `row ${row} of ${name}`);
           await until(() => open(page), 0, `row ${row}: chosen, so it closes`);
-          // What the answer brings may move the page below the pointer.
+          // The answer may move the page under the pointer, so wait for it.
           await settled(page);
         }
       })],

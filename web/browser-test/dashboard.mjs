@@ -1,3 +1,5 @@
+// Checks of a dashboard that hold on any server with a publication, the real one or the mock.
+
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { expectedKpis, fetchData, getJson } from "./api.mjs";
@@ -7,7 +9,10 @@ const inEnglish = (text) => text.en ?? Object.values(text)[0];
 const inFrench = (text) => text.fr ?? inEnglish(text);
 const digits = (text) => text.replace(/\D/g, "");
 
-/** The checks that hold for any project with a publication; each opens the page as a new reader. */
+/**
+ * The checks of one dashboard: `wanted`, or the first of the project. Each opens the page as a new reader and
+ * fails on any console error.
+ */
 export async function dashboardChecks(browser, base, wanted) {
   const project = await getJson(base, "/project");
   const name = wanted ?? project.dashboards[0]?.name;
@@ -173,7 +178,7 @@ export async function dashboardChecks(browser, base, wanted) {
 
     ["another range is asked for by name and by dates", () =>
       withPage({}, async (page) => {
-        // The dashboard's own range is not in the address.
+        // Choose a range other than the dashboard's own, which is not written into the address.
         const range = dashboard.time.range === "last 90 days" ? "last 7 days" : "last 90 days";
         await page.getByTestId("range-picker").click();
         await page.getByTestId(`range-${range.replaceAll(" ", "-")}`).click();

@@ -1,8 +1,13 @@
+// Compares the figures of a real project with values that were computed elsewhere.
+
 import assert from "node:assert/strict";
 import { getJson } from "./api.mjs";
 import { kpiValues, newReader, screenshot, settled } from "./browser.mjs";
 
-/** Figures that were worked out elsewhere, as the page shows them over all days. */
+/**
+ * Checks the figures of the first dashboard over all days. `expected` maps metrics to exact values that were
+ * computed independently of this code.
+ */
 export async function figureChecks(browser, base, expected) {
   const project = await getJson(base, "/project");
   const name = project.dashboards[0].name;
@@ -20,7 +25,8 @@ export async function figureChecks(browser, base, expected) {
           assert.ok(tile, `there is a figure of ${metric}`);
           assert.equal(values[tile.id], value, metric);
         }
-        // A time line is drawn as one: an axis of days, not a bar a day.
+        // A chart over time is one line over an axis of days, not one bar per day. The number of SVG paths
+        // shows it.
         const area = dashboard.rows.flat().find((tile) => tile.kind === "area");
         const paths = await reader.page.locator(`[data-testid="tile-${area.id}"] svg path`).count();
         assert.ok(paths > 0 && paths < 40, `${paths} shapes in the line over time`);

@@ -1,10 +1,11 @@
-// What is told when the last run is not what readers see, and the ledger of runs.
+// Checks what the page says if the last run is not what readers see, and the list of runs.
 import assert from "node:assert/strict";
 import { BLOCKED, EARLIER, FAILED, HELD, SUCCEEDED } from "../dev/runs.mjs";
 import { getJson } from "./api.mjs";
 import { noHorizontalScroll, PHONE, screenshot, settled } from "./browser.mjs";
 import { pictures, WIDE, withMock } from "./scene.mjs";
 
+/** Prepares a mock whose last run is `run`. */
 const after = (run) => (state) => {
   state.lastRun = state.lastResult = run;
   state.earlier = EARLIER;
@@ -16,7 +17,7 @@ const HELD_BY_MANY = {
 };
 
 const text = async (locator) => ((await locator.textContent()) ?? "").replace(/\s+/g, " ");
-/** Only what can be seen. */
+/** The visible text only. */
 const seen = async (locator) => (await locator.innerText()).replace(/\s+/g, " ");
 
 export const holdChecks = (browser) => [
@@ -30,7 +31,7 @@ export const holdChecks = (browser) => [
     assert.match(await text(tests.nth(1)), /1 row \(warning\)/);
     await screenshot(page, "state-held");
 
-    // Rows are not asked for before somebody wants them.
+    // The rows must not be requested before the reader asks for them.
     const asked = [];
     page.on("request", (request) => request.url().includes("/failures") && asked.push(request.url()));
     const toggle = tests.nth(0).getByTestId("rows-toggle");
@@ -53,7 +54,7 @@ export const holdChecks = (browser) => [
     await toggle.click();
     assert.equal(await rows.isVisible(), false);
 
-    // While the next run is under way, the page still waits for the last one.
+    // While the next run is in progress, the page still shows the result of the previous one.
     mock.run({ ...HELD, run: "20261101T062001-aaaa", status: "running", held: null, failed_tests: [], finished_at: null });
     await page.getByTestId("run-running").waitFor();
     assert.equal(await banner.count(), 1);
@@ -181,7 +182,7 @@ export const holdChecks = (browser) => [
     await page.setViewportSize(WIDE);
     await rows.nth(2).getByRole("button").first().click();
     await page.waitForURL(`${mock.url}/runs/${FAILED.run}`);
-    // A run that begins is there by itself.
+    // A run that begins appears without a reload.
     mock.run({ ...SUCCEEDED, run: "20261101T062001-aaaa", status: "running", finished_at: null });
     await page.locator("[data-testid='run'][data-run='20261101T062001-aaaa'] [data-value='running']").waitFor();
     await page.reload();

@@ -1,18 +1,22 @@
-// What a page says where it can't show all, or not as it is asked to.
+// Checks that the page says so if it cannot show everything, or not in the way that the tile asks for: cut
+// lists, long tables, prints, incomplete steps, missing rows.
 import assert from "node:assert/strict";
 import { newReader, noHorizontalScroll, PHONE, screenshot, settled } from "./browser.mjs";
 import { withMock } from "./scene.mjs";
 
 const LAND = (at) => `Land ${String(at).padStart(4, "0")}`;
 
-/** Orders with as many countries as there are orders, one of them with accents at the end of the alphabet. */
+/**
+ * Gives each order a country of its own, so that the server cuts the list, and the last one a name with
+ * accents.
+ */
 function manyCountries(state) {
   state.orders.forEach((order, at) => (order.country = LAND(at)));
   state.orders.at(-1).country = "Îles Åland";
   state.mostOptions = 1000;
 }
 
-/** A table of ten thousand rows. */
+/** Replaces the answer of a table by ten thousand rows. */
 const long = (result, { kind }) => {
   if (kind !== "table") return result;
   const count = 10_000;
@@ -20,6 +24,7 @@ const long = (result, { kind }) => {
   return { ...result, data, rows: count };
 };
 
+/** Replaces the answer of the ring by one with negative values. */
 const negative = (result, { id }) =>
   id === "3-2" ? { ...result, data: [["a", "b", "c"], [-5, -3, 4], [null, null, null]], rows: 3, total: { orders: -4 } } : result;
 
@@ -91,7 +96,7 @@ export const honestChecks = (browser) => [
 
   ["charts are printed whole, light, and without what only a pointer uses", withMock(browser, () => undefined, async (page) => {
     await settled(page);
-    // As the browser does it: the event, then the layout of a sheet (A4 less its margins).
+    // Does what the browser does: the event first, then the layout of a sheet (A4 less its margins).
     await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
     await page.emulateMedia({ media: "print" });
     await page.setViewportSize({ width: 703, height: 1000 });
@@ -211,7 +216,7 @@ export const honestChecks = (browser) => [
       const { page, context } = await newReader(browser);
       let upgraded = true;
       await page.route("**/assets/engine-*.js", (route) => (upgraded ? route.fulfill({ status: 404, body: "gone" }) : route.continue()));
-      // The new page names other files; in truth the same ones, with something behind.
+      // The page after the first load names other files. In truth they are the same ones with a query added.
       await page.route("**/d/sales", async (route) => {
         const answer = await route.fetch();
         const fresh = route.request().isNavigationRequest() && loads++ === 0 ? await answer.text() : (await answer.text()).replace(/src="([^"]+\.js)"/, 'src="$1?2"');
@@ -219,7 +224,8 @@ export const honestChecks = (browser) => [
       });
       let loads = 0;
       await page.goto(`${mock.url}/d/sales`);
-      // Loaded again by itself; its part is still gone, so it says so and stays.
+      // The page has reloaded once. Its chunk is still missing, so the page says so and does not reload
+      // again.
       await page.waitForFunction(() => document.querySelector("script[src$='?2']") !== null);
       await page.getByTestId("undrawn").first().waitFor();
       assert.equal(loads, 2, "the page and one reload");

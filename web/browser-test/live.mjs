@@ -1,4 +1,4 @@
-// A page of the real server stays open while the project runs, is held, and changes.
+// Checks that an open page of the real server follows the project while it publishes, is held, and changes.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readdir, readFile, writeFile } from "node:fs/promises";
@@ -6,11 +6,17 @@ import { join } from "node:path";
 import { expectedKpis, fetchData, getJson } from "./api.mjs";
 import { kpiValues, newReader, screenshot, settled } from "./browser.mjs";
 
-/** `binary` runs the project in `folder`, a copy of examples/shop that the server at `base` serves. */
+/**
+ * `binary` is the millrace program, and `folder` the project: a copy of examples/shop that the server at
+ * `base` serves. The checks change its files.
+ */
 export function liveChecks(browser, base, binary, folder) {
   const orders = join(folder, "data", "commandes.json");
 
-  /** The exit code of a run, which the server does. */
+  /**
+   * Starts a run, which the server carries out, and returns the exit code: 0 after a publish, 1 if the run
+   * was held.
+   */
   const run = () =>
     new Promise((resolve) => {
       execFile(binary, ["run", "--json", "--project", folder], (error) => resolve(error ? error.code : 0));
@@ -18,6 +24,7 @@ export function liveChecks(browser, base, binary, folder) {
 
   const shows = (page, version) => page.locator(`[data-testid='data-version'][data-value='${version}']`).waitFor();
 
+  /** Fails if the figures of the page differ from the server's. Returns the data version. */
   async function sameNumbers(page, name) {
     await settled(page);
     const dashboard = await getJson(base, `/dashboards/${encodeURIComponent(name)}`);

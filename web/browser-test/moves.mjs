@@ -1,4 +1,4 @@
-// Pages move to what is new by themselves.
+// Checks that an open page follows publishes, changed dashboards and restarts of the server without a reload.
 import assert from "node:assert/strict";
 import { expectedKpis, fetchData } from "./api.mjs";
 import { kpiValues, screenshot, settled } from "./browser.mjs";
@@ -8,7 +8,10 @@ import { sales } from "../dev/dashboard.mjs";
 const shows = (page, version) => page.locator(`[data-testid='data-version'][data-value='${version}']`).waitFor();
 const connected = (page) => page.waitForFunction(() => !/does not update/.test(document.querySelector("[data-testid='data-age']")?.textContent ?? ""));
 
-/** Notes on the page whatever a reader could see flicker: a tile without its numbers, a figure that is gone. */
+/**
+ * Records in the page everything that a reader would see as flicker: a tile without its numbers, or a figure
+ * without its value.
+ */
 const watch = (page) =>
   page.evaluate(() => {
     globalThis.flickers = [];
@@ -69,7 +72,7 @@ export const moveChecks = (browser) => [
     assert.deepEqual(await kpiValues(page), expectedKpis(sales, results));
     assert.deepEqual(await flickers(page), []);
     assert.equal(await page.evaluate(() => globalThis.same), true, "the page is the same");
-    // And it hears again.
+    // The event stream works again.
     mock.publish(8);
     await shows(page, 5);
   })],
@@ -93,7 +96,7 @@ export const moveChecks = (browser) => [
     const open = closedGate(mock.state);
     mock.change(({ dashboard }) => {
       dashboard.title = { en: "Trade", fr: "Commerce" };
-      // A row on top moves all others, and with them their ids.
+      // A row at the top moves all other rows, which changes the ids of their tiles.
       const [kpis, ...others] = dashboard.rows;
       const moved = others.map((row, index) => row.map((tile, at) => ({ ...tile, id: `${index + 3}-${at + 1}` })));
       const added = { ...kpis[1], id: "1-1", title: { en: "Orders first", fr: "Commandes d'abord" }, grain: "week" };

@@ -1,4 +1,4 @@
-// A mock server and a reader of its own for each check.
+// Gives each check a mock server and a reader of its own.
 import { startMock } from "../dev/mock.mjs";
 import { sales } from "../dev/dashboard.mjs";
 import { newReader, noHorizontalScroll, screenshot, tileStates } from "./browser.mjs";
@@ -8,7 +8,7 @@ export const WIDE = { width: 1280, height: 900 };
 
 const everyTile = sales.rows.flat().length;
 
-/** `prepare` changes the server's state before the page is opened at `path`. */
+/** Wraps a check: `prepare` changes the state of the mock before the page is opened at `path`. */
 export function withMock(browser, prepare, check, { path = "/d/sales", ...options } = {}) {
   return async () => {
     const mock = await startMock();
@@ -25,23 +25,24 @@ export function withMock(browser, prepare, check, { path = "/d/sales", ...option
   };
 }
 
-/** Answers with numbers wait until the returned function is called. */
+/** Holds back answers with numbers until the returned function is called. */
 export function closedGate(state) {
   let open = () => undefined;
   state.gate = new Promise((resolve) => (open = resolve));
   return () => open();
 }
 
-/** The states that tiles are in, each once. */
+/** The distinct states of all tiles. */
 export const states = async (page) => [...new Set((await tileStates(page)).map((tile) => tile.state))];
 
+/** Waits until every tile is in a state. */
 export const allIn = (page, state) =>
   page.waitForFunction(
     ([wanted, count]) => document.querySelectorAll(`[data-testid^='tile-'][data-state='${wanted}']`).length === count,
     [state, everyTile],
   );
 
-/** Light and dark, wide and narrow. */
+/** Takes screenshots in light and dark, wide and narrow, and checks that none scrolls horizontally. */
 export async function pictures(page, name) {
   for (const [size, viewport] of [["wide", WIDE], ["narrow", NARROW]]) {
     await page.setViewportSize(viewport);

@@ -1,4 +1,4 @@
-// What only a server of our own can be brought to: unpublished, slow, broken.
+// Checks the states that only a mock can be brought into: unpublished, slow, broken, requiring a login.
 import assert from "node:assert/strict";
 import { fetchData, expectedKpis } from "./api.mjs";
 import { kpiValues, screenshot, settled, tileStates } from "./browser.mjs";

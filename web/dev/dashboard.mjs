@@ -1,3 +1,8 @@
+// The dashboard of the mock server: metrics, dimensions and tiles, in the shapes of
+// docs/reference/http-api.md.
+// It has every kind of tile, a metric without a description, labels in both languages, and grains that leave
+// the first and the last step incomplete.
+
 const label = (en, fr) => ({ en, fr });
 const euro = { style: "currency", currency: "EUR", scale: 2 };
 
@@ -25,6 +30,7 @@ export const dimensions = {
   category: { name: "category", label: label("Category", "Catégorie"), type: "text", geo: null },
 };
 
+/** A tile by the names of its metric and dimension. `more` overrides properties. */
 const tile = (id, kind, title, metric, dimension, grain, more = {}) => ({
   id,
   kind,

@@ -1,6 +1,7 @@
-// A stand-in for `millrace serve`: the contract of docs/reference/http-api.md over an invented shop.
+// A stand-in for `millrace serve`: the API of docs/reference/http-api.md over the orders of an invented shop,
+// in memory. Tests start it with `startMock` and change its state while a page is open.
 //   npm run build && npm run mock        the built page at http://127.0.0.1:4178
-//   npm run mock & npm run dev           the page as it is written, over the same data
+//   npm run mock & npm run dev           the page with reload on change, over the same data
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -13,10 +14,13 @@ import { details, EARLIER, failures, SUCCEEDED } from "./runs.mjs";
 
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
-/** The strictest that the page promises to live with: a breach is an error in the console, which fails the browser test. */
+/**
+ * The strictest content security policy that the page supports. The browser reports a violation as a console
+ * error, which fails the browser tests.
+ */
 const CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
 
-/** What a test changes while the page is open. */
+/** The state of the server. Tests change it while the page is open. */
 function initialState() {
   return {
     orders: makeOrders(),
@@ -28,25 +32,27 @@ function initialState() {
     rollback: null,
     schedule: { cron: "*/15 * * * *", time_zone: "Europe/Paris", next_run_at: new Date(Date.now() + 5.5 * 60_000).toISOString() },
     rowsGone: false,
-    /** The values that a filter lists at most; the server's own bound is 1,000. */
+    /** The maximum number of values that a filter lists. The real server's limit is 1,000. */
     mostOptions: 1000,
-    /** Other dashboards, all alike, by title. */
+    /** Titles of further dashboards. All of them have the content of the first one. */
     others: [],
-    /** What the last run told. */
+    /** The warnings of the last run. */
     notices: [],
-    /** Changes the answer of a tile. */
+    /** Called with each tile's result and the tile; returns the result to send. */
     alter: (result) => result,
     quarantined: 42,
     tileErrors: {},
     tilePauseMs: 20,
     unauthorized: false,
-    /** A promise that answers wait for, so that a test can look at the page in between. */
+    /** Answers with numbers wait for this promise, so that a test can look at the page in between. */
     gate: Promise.resolve(),
+    // What the page has asked for: the bodies of data requests, and the searches of filters.
     requests: [],
     searches: [],
   };
 }
 
+/** The answer to `GET /project`. */
 function project(state) {
   return {
     name: "shop",
@@ -64,6 +70,10 @@ function project(state) {
   };
 }
 
+/**
+ * The answer to `GET /quarantine`. Every fifth row has a hash in place of its raw text, as a stream with
+ * hidden columns has.
+ */
 function quarantine(state, limit) {
   const rows = Array.from({ length: Math.min(limit, state.quarantined) }, (_, index) => ({
     stream: "files.orders",
@@ -80,6 +90,7 @@ function quarantine(state, limit) {
   return { total: state.quarantined, rows };
 }
 
+/** Streams the answer to a data request: a start line, one line per tile, and an end line. */
 async function data(state, request, response) {
   const { orders } = state;
   const range = resolveRange(request.range ?? sales.time.range, orders);
@@ -105,9 +116,13 @@ async function data(state, request, response) {
   response.end();
 }
 
+/** Removes case and diacritics, so that a search ignores them. */
 const fold = (text) => text.normalize("NFD").replace(/\p{Diacritic}/gu, "").toLowerCase();
 
-/** The values of a filter that have a text in them, NULL last; and how many there are. */
+/**
+ * The values of a filter that contain a text, and how many there are. NULL sorts first, so that a limit does
+ * not cut it off, and is listed last.
+ */
 function optionsOf(state, name, search = "") {
   const values = [...new Set(state.orders.map((order) => order[name]))]
     .filter((value) => search === "" || (value !== null && fold(value).includes(fold(search))))
@@ -117,13 +132,13 @@ function optionsOf(state, name, search = "") {
   return { values: shown, total: values.length };
 }
 
-/** The newest first. */
+/** The runs, latest first. `lastRun` and `lastResult` may be the same run. */
 function ledger(state) {
   const newest = [state.lastRun, state.lastResult].filter((run, index, all) => run && all.indexOf(run) === index);
   return [...newest, ...state.earlier];
 }
 
-/** What is below `/runs`, or `null` for what is not there. */
+/** The answer to a request below `/runs`; `null` if there is no such run or test. */
 function runs(state, path, query) {
   if (path === "/runs") return { runs: ledger(state).slice(0, Number(query.get("limit") ?? 50)) };
   const [, id, more] = /^\/runs\/([^/]+)(\/failures)?$/.exec(path) ?? [];
@@ -132,6 +147,10 @@ function runs(state, path, query) {
   return more ? failures(run, query.get("test"), Number(query.get("limit") ?? 20)) : details(run);
 }
 
+/**
+ * Answers with a file of the build. Every address outside of `/assets/` gets index.html, with status 404 if
+ * it names no page.
+ */
 async function file(path, response) {
   const asset = path.startsWith("/assets/");
   const name = asset ? normalize(path).replace(/^\/+/, "") : "index.html";
@@ -152,6 +171,10 @@ async function bodyOf(request) {
   return text === "" ? {} : JSON.parse(text);
 }
 
+/**
+ * Starts a server on a port of 127.0.0.1; 0 takes a free one. Returns its address, its state, and functions
+ * that change the state and send the matching event.
+ */
 export async function startMock(port = 0) {
   const state = initialState();
   const listeners = new Set();
@@ -195,6 +218,7 @@ export async function startMock(port = 0) {
     return json(response, { error }, 404);
   }
 
+  // Sends an event to every open stream.
   const send = (event, object) => {
     for (const listener of listeners) listener.write(`event: ${event}\ndata: ${JSON.stringify(object)}\n\n`);
   };
@@ -209,6 +233,7 @@ export async function startMock(port = 0) {
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     state,
+    /** Publishes the orders of another seed as the next data version. */
     publish(seed) {
       state.orders = makeOrders(seed);
       state.publication = {
@@ -218,17 +243,21 @@ export async function startMock(port = 0) {
       };
       send("publish", { data_version: state.publication.data_version, published_at: state.publication.published_at });
     },
+    /** Makes a run the last one. It is also the last result unless it is still in progress. */
     run(run) {
       state.lastRun = run;
       if (run.status !== "running") state.lastResult = run;
       send("run", run);
     },
-    /** Something about the project has changed: `change` is given the state. */
+    /** Changes the state through `change`, and tells the pages that the project has changed. */
     change(change) {
       change(state);
       send("project", {});
     },
-    /** As a server that stops: streams of events end, and nobody listens any more. Returns what starts it again. */
+    /**
+     * Stops listening and ends all connections, as a server that stops does. Returns a function that starts
+     * it again on the same port.
+     */
     async stop() {
       const { port: same } = server.address();
       const closed = new Promise((resolve) => server.close(resolve));

@@ -1,10 +1,14 @@
-// What the real server asks the warehouse for, over the orders in memory. Sums are exact: whole cents.
+// Answers the questions of tiles over the orders in memory, as the real server does with the warehouse. All
+// arithmetic is exact: BigInt of whole cents.
 import { DAY_MS, LAST_DAY } from "./orders.mjs";
 
 const iso = (ms) => new Date(ms).toISOString().slice(0, 10);
 const ms = (day) => Date.parse(`${day}T00:00:00Z`);
 
-/** A fraction as decimal text, rounded half up at `scale`. */
+/**
+ * A fraction as decimal text, rounded half up (away from zero) at `scale`. Returns `null` if the denominator
+ * is 0.
+ */
 function ratio(numerator, denominator, scale) {
   if (denominator === 0n) return null;
   const sign = numerator < 0n !== denominator < 0n ? "-" : "";
@@ -16,6 +20,10 @@ function ratio(numerator, denominator, scale) {
 const paid = (orders) => orders.filter((order) => order.status !== "Annulee");
 const sum = (orders) => orders.reduce((total, order) => total + order.amount, 0n);
 
+/**
+ * The metrics: type, scale, the value over some orders (`of`), and the value of a step without orders
+ * (`zero`).
+ */
 const METRICS = {
   revenue: { type: "decimal", scale: 2, of: (rows) => (rows.length ? ratio(sum(paid(rows)), 100n, 2) : null), zero: "0.00" },
   orders: { type: "integer", scale: null, of: (rows) => rows.length, zero: 0 },
@@ -33,6 +41,10 @@ const METRICS = {
   },
 };
 
+/**
+ * The first day of the step that a day is in. Weeks begin on Monday. Only the grains of the mock dashboard
+ * are known.
+ */
 function floor(day, grain) {
   const at = new Date(ms(day));
   if (grain === "week") return iso(at.getTime() - ((at.getUTCDay() + 6) % 7) * DAY_MS);
@@ -40,17 +52,22 @@ function floor(day, grain) {
   return day;
 }
 
+/** The steps of a range, also those without orders. */
 function steps({ from, to }, grain) {
   const days = [];
   for (let at = ms(from); at <= ms(to); at += DAY_MS) days.push(floor(iso(at), grain));
   return [...new Set(days)];
 }
 
+/** The first day of the `count` months that end with `day`. */
 function months(day, count) {
   const at = new Date(ms(day));
   return iso(Date.UTC(at.getUTCFullYear(), at.getUTCMonth() - count, at.getUTCDate()) + DAY_MS);
 }
 
+/**
+ * The first and the last day of a range: in words, or already as dates. Ranges in words end with `LAST_DAY`.
+ */
 export function resolveRange(range, orders) {
   if (typeof range === "object") return range;
   const to = iso(LAST_DAY);
@@ -60,11 +77,13 @@ export function resolveRange(range, orders) {
   return { from: iso(LAST_DAY - (Number(count) * (unit === "week" ? 7 : 1) - 1) * DAY_MS), to };
 }
 
+/** The range of the same length just before. */
 export function before({ from, to }) {
   const length = ms(to) - ms(from) + DAY_MS;
   return { from: iso(ms(from) - length), to: iso(ms(from) - DAY_MS) };
 }
 
+/** The orders of a range that pass the filters. */
 export function select(orders, range, filters) {
   return orders.filter(
     (order) =>
@@ -74,6 +93,7 @@ export function select(orders, range, filters) {
   );
 }
 
+/** Groups orders by the values of some properties. Keys are JSON, so that NULL and texts stay apart. */
 function groups(orders, keys) {
   const found = new Map();
   for (const order of orders) {
@@ -86,6 +106,7 @@ function groups(orders, keys) {
 const metricColumn = (name) => ({ name, role: "metric", type: METRICS[name].type, scale: METRICS[name].scale });
 const dimensionColumn = (name, type) => ({ name, role: "dimension", type, scale: null });
 
+/** The answer of a chart over time, with one row per step of the range. */
 function byTime(tile, rows, range, extent) {
   const metric = METRICS[tile.metric.name];
   const grouped = Map.groupBy
@@ -95,7 +116,7 @@ function byTime(tile, rows, range, extent) {
         return map.set(step, [...(map.get(step) ?? []), order]);
       }, new Map());
   const days = steps(range, tile.grain);
-  // Nobody knows of nothing before the first day with data and after the last.
+  // Before the first day with data and after the last, a step has no value rather than zero.
   const known = (step) => extent !== null && step >= floor(extent.from, tile.grain) && step <= extent.to;
   const empty = tile.fill === "zero" || tile.kind === "kpi" ? metric.zero : null;
   return {
@@ -104,6 +125,7 @@ function byTime(tile, rows, range, extent) {
   };
 }
 
+/** The answer of bars or of a ring, by value, greatest first. A ring has shares. */
 function byName(tile, rows) {
   const metric = METRICS[tile.metric.name];
   const parts = groups(rows, [tile.dimension.name])
@@ -118,6 +140,7 @@ function byName(tile, rows) {
   return { columns, data };
 }
 
+/** The answer of a table, by revenue, greatest first. */
 function asTable(tile, rows) {
   const names = tile.dimensions.map((dimension) => dimension.name);
   const found = groups(rows, names).sort((a, b) => (sum(paid(b.rows)) > sum(paid(a.rows)) ? 1 : -1));
@@ -130,12 +153,16 @@ function asTable(tile, rows) {
   };
 }
 
+/** (now − then) / |then| with four digits. Returns `null` if it is undefined. */
 function change(now, then) {
   if (now === null || then === null || Number(then) === 0) return null;
   const [a, b] = [now, then].map((value) => BigInt(String(value).replace(".", "")));
   return ratio(a - b, b < 0n ? -b : b, 4);
 }
 
+/**
+ * The answer of one tile. `previousRows` are the orders of the range to compare with; empty if there is none.
+ */
 export function tileResult(tile, rows, previousRows, range, extent) {
   const names = (tile.metrics ?? [tile.metric]).map((metric) => metric.name);
   let cut = { columns: [], data: [] };

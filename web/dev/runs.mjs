@@ -1,4 +1,4 @@
-// Runs of the invented shop, in the shapes of docs/reference/http-api.md.
+// Runs of the invented shop, one per kind of result, in the shapes of docs/reference/http-api.md.
 
 const stream = (name, rows_loaded, rows_quarantined, rows_in_table, rows_removed = 0) => ({
   stream: name,
@@ -10,6 +10,7 @@ const stream = (name, rows_loaded, rows_quarantined, rows_in_table, rows_removed
   duration_ms: rows_loaded > 0 ? 96 : 2,
 });
 
+/** A run that started at `at` and published; `more` overrides properties. */
 const run = (id, at, more = {}) => ({
   run: id,
   trigger: { kind: "schedule", scheduled_for: `${at.slice(0, 17)}00Z`, attempt: 1 },
@@ -31,6 +32,7 @@ const run = (id, at, more = {}) => ({
   ...more,
 });
 
+/** A run that a data test holds, with a second test that only warns. */
 export const HELD = run("20261101T060501-11c0", "2026-11-01T06:05:01Z", {
   status: "held",
   held: { by: "tests" },
@@ -53,13 +55,14 @@ export const FAILED = run("20261101T055000-9b1d", "2026-11-01T05:50:00Z", {
   error: { code: "source-unreachable", message: "source `crm` can't be reached", hint: "Run `millrace doctor`." },
 });
 
+/** The `held` of a run that something in the warehouse keeps from being published. */
 export const BLOCKED = {
   by: "blocked",
   what: ["view `reporting.monthly` of `bob` depends on column `fact_orders.amount`, which goes"],
   hint: "Change or drop the view, or keep the column; then run `millrace run`.",
 };
 
-/** The newest first. */
+/** The earlier runs, latest first. The last one has no end, because its process died. */
 export const EARLIER = [
   SUCCEEDED,
   FAILED,
@@ -80,6 +83,7 @@ export const EARLIER = [
   }),
 ];
 
+/** The answer to `GET /runs/{run}`. */
 export function details(one) {
   const model = (name, status, materialization, rows) => ({
     model: name,
@@ -103,7 +107,10 @@ export function details(one) {
   };
 }
 
-/** Rows without a client, the tested column in the middle. */
+/**
+ * The answer to `GET /runs/{run}/failures`: rows without a client, with the tested column in the middle.
+ * Returns `null` if the run has no such failed test.
+ */
 export function failures(one, name, limit) {
   const test = one.failed_tests.find((found) => found.test === name);
   if (!test) return null;

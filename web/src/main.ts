@@ -1,3 +1,5 @@
+// The entry point: mounts the app into index.html.
+
 import { mount } from "svelte";
 import App from "./App.svelte";
 import "./theme/tokens.css";

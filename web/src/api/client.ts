@@ -1,7 +1,12 @@
+// The HTTP client of the page: one function per endpoint of docs/reference/http-api.md.
+// Every function rejects with a `Failure` if the server answers with an error status, and with the browser's
+// own error if the network fails (`asFailure` turns that into a `Failure` too).
+
 import { Failure, failureOf, localFailure } from "./failure";
 import { readNdjson } from "./ndjson";
-import type { Dashboard, DataEvent, DataRequest, Failures, FilterOptions, Project, Quarantine, RunDetails, Runs } from "./schema";
+import type { Dashboard, DataEvent, DataRequest, Failures, FilterOptions, Project, Quarantine, RunDetails, Runs } from "./schema.gen";
 
+/** The path prefix of every endpoint. The page and the API have the same origin. */
 export const API = "/api/v1";
 
 async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
@@ -18,6 +23,9 @@ export const getProject = (signal?: AbortSignal) => get<Project>("/project", sig
 export const getDashboard = (name: string, signal?: AbortSignal) =>
   get<Dashboard>(`/dashboards/${encodeURIComponent(name)}`, signal);
 
+/**
+ * The values of a filter that contain `search`. The page calls it only if the server cut the list of values.
+ */
 export const getOptions = (dashboard: string, filter: string, search: string, signal?: AbortSignal) =>
   get<FilterOptions>(
     `/dashboards/${encodeURIComponent(dashboard)}/options?filter=${encodeURIComponent(filter)}&search=${encodeURIComponent(search)}`,
@@ -31,10 +39,18 @@ export const getRuns = (limit: number, signal?: AbortSignal) => get<Runs>(`/runs
 
 export const getRun = (run: string, signal?: AbortSignal) => get<RunDetails>(`/runs/${encodeURIComponent(run)}`, signal);
 
+/**
+ * Some of the rows that a data test found in a run. The server answers with status 410 if it no longer has
+ * them.
+ */
 export const getFailures = (run: string, test: string, limit: number, signal?: AbortSignal) =>
   get<Failures>(`/runs/${encodeURIComponent(run)}/failures?test=${encodeURIComponent(test)}&limit=${limit}`, signal);
 
-/** Calls `onEvent` for each line as it arrives. Rejects when the answer stops before its `end` line. */
+/**
+ * Requests the numbers of a dashboard and calls `onEvent` for each line of the NDJSON answer as it arrives.
+ * Rejects if the server sends an `error` line, or if the answer stops before its `end` line, because the
+ * numbers would then be incomplete.
+ */
 export async function postData(
   name: string,
   request: DataRequest,
@@ -50,6 +66,7 @@ export async function postData(
   if (!response.ok || !response.body) throw await failureOf(response);
   let ended = false;
   for await (const line of readNdjson(response.body)) {
+    // Lines that were already buffered when the caller aborted must not reach it.
     signal.throwIfAborted();
     const event = line as DataEvent;
     if (event.type === "error") throw new Failure(event.error, response.status);

@@ -1,23 +1,30 @@
-import { API } from "./client";
-import type { PublishEvent, Run } from "./schema";
+// The stream of server-sent events (`GET /events`), with reconnects.
 
+import { API } from "./client";
+import type { PublishEvent, Run } from "./schema.gen";
+
+/** The callbacks of `listen`, one per kind of event. */
 export interface Listener {
   onPublish(event: PublishEvent): void;
   onRun(run: Run): void;
-  /** Something else about the project is new: its files, its schedule, a rollback. */
+  /** Something else about the project has changed: its files, its schedule or a rollback. */
   onProject(): void;
-  /** The stream is open again after a pause in which events may have been missed. */
+  /** The stream is open again after an interruption in which events may have been missed. */
   onReturn(): void;
+  /** Called with `false` when the connection breaks, and with `true` each time the stream opens. */
   onConnected(connected: boolean): void;
 }
 
+/** The backoff between reconnects: it starts at the first value and doubles up to the second. */
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 
 /**
- * Listens until the returned function is called. The browser reconnects by itself after a broken connection, but gives
- * up for good after an error status (a server that restarts behind a proxy): then a new stream is opened, with pauses
- * that double.
+ * Listens until the returned function is called.
+ *
+ * The browser reconnects after a broken connection without our help. After an error status (for example from
+ * a proxy while the server restarts) it closes the `EventSource` for good. This function then opens another
+ * one, with exponential backoff. `open` is an argument so that tests can pass their own source.
  */
 export function listen(listener: Listener, open = (url: string) => new EventSource(url)): () => void {
   let source: EventSource;
@@ -39,6 +46,7 @@ export function listen(listener: Listener, open = (url: string) => new EventSour
     source.addEventListener("error", () => {
       interrupted = true;
       listener.onConnected(false);
+      // Any other state means that the browser is already reconnecting.
       if (source.readyState !== source.CLOSED) return;
       timer = setTimeout(connect, pause);
       pause = Math.min(pause * 2, LONGEST_PAUSE_MS);

@@ -1,12 +1,12 @@
 import type { Reader } from "../i18n/reader";
 import type { Palette } from "../theme/palette";
 
-/** What a builder of options knows of the page. */
+/** What the builder of an option knows about the page. */
 export interface Scene {
   reader: Reader;
   palette: Palette;
-  /** In CSS pixels. */
+  /** The width of the chart in CSS pixels. */
   width: number;
-  /** False where the reader prefers reduced motion. */
+  /** `false` if the reader prefers reduced motion, and on paper. */
   animate: boolean;
 }

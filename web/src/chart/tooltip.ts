@@ -1,19 +1,23 @@
+// Tooltips of charts. ECharts takes them as HTML text, so every text from the data is escaped here.
+
 import { FONT, type Tooltip } from "./option";
 import type { Palette } from "../theme/palette";
 
 const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 
-/** The names of categories come from the data, and a tooltip is HTML. */
+/** Escapes a text for HTML. Names of categories come from the data and may contain markup. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (char) => ENTITIES[char] ?? char);
 }
 
+/** One line of a tooltip. `colour` is that of the dot in front of it; without a colour there is no dot. */
 export interface TipRow {
   label: string;
   value: string;
   colour?: string | undefined;
 }
 
+/** The HTML of a tooltip: a title, which may be empty, and rows of a label and a value. */
 export function tipHtml(title: string, rows: readonly TipRow[]): string {
   const lines = rows.map(({ label, value, colour }) => {
     const dot = colour === undefined ? "" : `<span class="chart-tip-dot" style="background:${colour}"></span>`;
@@ -23,6 +27,7 @@ export function tipHtml(title: string, rows: readonly TipRow[]): string {
   return head + lines.join("");
 }
 
+/** The box of every tooltip. `confine` keeps it within the chart. */
 export function tooltipFrame(palette: Palette, animate: boolean): Tooltip {
   return {
     confine: true,
@@ -36,7 +41,10 @@ export function tooltipFrame(palette: Palette, animate: boolean): Tooltip {
   };
 }
 
-/** The index of the point under the pointer, from what ECharts hands to a formatter. */
+/**
+ * The index of the data point under the pointer, from the argument that ECharts passes to a formatter: an
+ * object, or an array with one object per series. Returns -1 if there is none.
+ */
 export function tipIndex(params: unknown): number {
   const first = (Array.isArray(params) ? params[0] : params) as { dataIndex?: number } | undefined;
   return first?.dataIndex ?? -1;

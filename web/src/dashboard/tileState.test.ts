@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Dashboard, DataStart, Tile, TileKind, TileResult } from "../api/schema";
+import type { Dashboard, DataStart, Tile, TileKind, TileResult } from "../api/schema.gen";
 import { beginReload, carryTiles, failAll, finish, isEmpty, receive, type Tiles } from "./tileState";
 
 const context = (data_version: number): DataStart => ({
-  type: "start",
   data_version,
   published_at: "2026-11-23T14:00:00Z",
   range: { from: "2026-10-01", to: "2026-10-31" },
@@ -12,9 +11,9 @@ const context = (data_version: number): DataStart => ({
   options: {},
   options_cut: {},
 });
-const tile = (id: string, kind: TileKind = "kpi"): Tile => ({ id, kind, title: {}, metric: null, dimension: null, grain: null });
-const number = (revenue: string | null): TileResult => ({ columns: [], data: [], rows: 0, truncated: false, total: { revenue } });
-const error = { code: "warehouse-error", message: "m" };
+const tile = (id: string, kind: TileKind = "kpi"): Tile => ({ id, kind, title: {}, metric: null, dimension: null, grain: null, fill: null });
+const number = (revenue: string | null): TileResult => ({ columns: [], data: [], rows: 0, truncated: false, total: { revenue }, previous: null, change: null });
+const error = { code: "warehouse-error", message: "m", hint: null };
 const loading: Tiles = { a: { state: "loading" }, b: { state: "loading" } };
 
 describe("tiles", () => {
@@ -64,6 +63,8 @@ describe("isEmpty", () => {
     rows: values.length,
     truncated: false,
     total: { revenue: total },
+    previous: null,
+    change: null,
   });
 
   it("takes zero for a value", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Dimension, LogicalType } from "../api/schema";
+import type { Dimension, LogicalType } from "../api/schema.gen";
 import { dataRequest, readUrl, sameRange, type UrlState, writeUrl } from "./urlState";
 
 const dimension = (name: string, type: LogicalType = "text"): Dimension => ({ name, label: { en: name }, type });

@@ -1,29 +1,34 @@
+// One open dashboard as reactive state: loads its definition and its numbers.
+
 import { getDashboard, postData } from "../api/client";
 import { asFailure, type Failure, isAbort } from "../api/failure";
-import type { Dashboard, DataEvent, DataStart } from "../api/schema";
+import type { Dashboard, DataEvent, DataStart } from "../api/schema.gen";
 import { beginReload, carryTiles, failAll, finish, initialTiles, receive, type Tiles } from "./tileState";
 import { dataRequest, type UrlState } from "./urlState";
 
-const MISSING = { code: "missing-tile", message: "" };
+// The error of a tile that the answer left out. `errorText` has its message.
+const MISSING = { code: "missing-tile", message: "", hint: null };
 
-/** One dashboard on the page: its definition, and the newest numbers that the server has sent. */
+/** One dashboard: its definition, and the latest numbers that the server has sent. */
 export class DashboardView {
   readonly name: string;
   dashboard = $state.raw<Dashboard | null>(null);
-  /** Why there is no page, or why its numbers are old. */
+  /** Why there is no dashboard, or why its numbers are out of date. */
   failure = $state.raw<Failure | null>(null);
   tiles = $state.raw<Tiles>({});
-  /** The head of the newest answer. */
+  /** The head of the latest answer. */
   start = $state.raw<DataStart | null>(null);
-  /** What `start` answers; for a moment after a change not what the address asks for. */
+  /** The choice that `start` is the answer to. For a moment after a change it differs from the address. */
   answered = $state.raw<UrlState | null>(null);
 
+  // Cancels the request in flight when a later one replaces it.
   #outdated = new AbortController();
 
   constructor(name: string) {
     this.name = name;
   }
 
+  /** Loads the definition for the first time. */
   async open(): Promise<void> {
     try {
       const dashboard = await getDashboard(this.name);
@@ -35,7 +40,10 @@ export class DashboardView {
     }
   }
 
-  /** Asks for the definition again. What is shown stays where the new one has it too. Says whether the new one is another. */
+  /**
+   * Loads the definition again. Tiles that the changed definition still has keep their numbers. Returns
+   * whether the definition has changed.
+   */
   async renew(): Promise<boolean> {
     const before = this.dashboard;
     try {
@@ -50,7 +58,7 @@ export class DashboardView {
     }
   }
 
-  /** A later call makes the answer to this one worthless, so it is given up. */
+  /** Loads the numbers. A later call cancels this one, because its answer would be outdated. */
   async load(state: UrlState): Promise<void> {
     this.#outdated.abort();
     const { signal } = (this.#outdated = new AbortController());
@@ -67,6 +75,7 @@ export class DashboardView {
     }
   }
 
+  /** Cancels the request in flight when the page is left. */
   close(): void {
     this.#outdated.abort();
   }
@@ -77,7 +86,8 @@ export class DashboardView {
       this.answered = state;
     } else if (event.type === "tile" && this.start) {
       const tile = this.dashboard?.rows.flat().find(({ id }) => id === event.id);
-      // A tile that the page does not know: the definition has changed since; a publish brings both together.
+      // The page does not know this tile if the definition has changed. The event about the change makes the
+      // page load the definition and the numbers again.
       if (!tile) return;
       const answer = event.result ?? event.error ?? MISSING;
       this.tiles = receive(this.tiles, tile, answer, this.start);

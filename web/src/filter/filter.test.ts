@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Dimension } from "../api/schema";
+import type { Dimension } from "../api/schema.gen";
 import type { Reader } from "../i18n/reader";
 import { answerTo, choices, choiceSummary, matches, toggle } from "./choice";
 import { customRange, presetsWith, rangeLabel } from "./range";
@@ -42,7 +42,7 @@ describe("choices", () => {
     const found = { search: "fr", answer };
     expect(answerTo("fr", 3, found)).toBe(answer);
     expect(answerTo("fr", 4, found)).toBeNull();
-    // The page follows in a moment.
+    // The answer may belong to a later data version; the page will catch up.
     expect(answerTo("fr", 2, found)).toBe(answer);
     expect(answerTo("fra", 3, found)).toBeNull();
     expect(answerTo("fr", 3, null)).toBeNull();

@@ -1,4 +1,9 @@
-/** English is the catalogue that the others are held to: a key that one of them lacks does not compile. */
+/**
+ * The English catalogue. Its keys define `MessageKey`: a catalogue that lacks one of them does not compile.
+ *
+ * Keys are grouped by the part of the page that uses them. `.one` and `.other` are plural forms. Names in
+ * braces are placeholders, and text in backticks is shown as code.
+ */
 export const en = {
   "page.skip": "Skip to the content",
   "page.dashboards": "Dashboards",

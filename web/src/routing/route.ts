@@ -1,3 +1,6 @@
+// Maps the path of the address to a page and back. Pure: the browser's history is in router.svelte.ts.
+
+/** The page that an address names. `run` is the run whose details are open, or `null` if none is. */
 export type Route =
   | { page: "home" }
   | { page: "dashboard"; name: string }
@@ -5,6 +8,7 @@ export type Route =
   | { page: "runs"; run: string | null }
   | { page: "unknown" };
 
+/** Returns the page that a path names. Trailing slashes are ignored. */
 export function parseRoute(pathname: string): Route {
   const path = pathname.replace(/\/+$/, "");
   if (path === "") return { page: "home" };
@@ -20,7 +24,7 @@ export function parseRoute(pathname: string): Route {
   }
 }
 
-/** Of the ledger, with one run open. */
+/** The path of the list of runs with one run open. */
 export function runPath(run: string): string {
   return `/runs/${encodeURIComponent(run)}`;
 }

@@ -1,5 +1,8 @@
+// The current address as reactive state, kept in sync with the browser's history.
+
 import { parseRoute, type Route } from "./route";
 
+/** Navigates without loading the document again. */
 class Router {
   #url = $state.raw(new URL(location.href));
   readonly route = $derived<Route>(parseRoute(this.#url.pathname));
@@ -9,7 +12,10 @@ class Router {
     addEventListener("popstate", () => (this.#url = new URL(location.href)));
   }
 
-  /** `replace` takes no step in the history, for what the reader would not want to go back through. */
+  /**
+   * Goes to an address. `replace` overwrites the current history entry; it is for changes that the reader
+   * would not want to step back through.
+   */
   go(href: string, { replace = false } = {}): void {
     const url = new URL(href, this.#url);
     if (url.href === this.#url.href) return;
@@ -20,7 +26,11 @@ class Router {
 
 export const router = new Router();
 
-/** Keeps a click on a link inside the page, unless the reader asks for a new tab or window. */
+/**
+ * The click handler of the document: follows links to pages of this app without loading the document. The
+ * browser handles every other click: with a modifier key (another tab or window), to other sites, downloads,
+ * fragments of the current page, and paths that are no page.
+ */
 export function followLink(event: MouseEvent): void {
   if (event.defaultPrevented || event.button !== 0) return;
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Failures } from "../api/schema";
+import type { Failures } from "../api/schema.gen";
 import { en, fr } from "../tile/tiles.fixture";
 import { shapeFailures } from "./failures";
 

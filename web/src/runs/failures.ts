@@ -1,14 +1,17 @@
-import type { Failures } from "../api/schema";
+// The rows that a data test found, as a table of texts. Pure.
+
+import type { Failures } from "../api/schema.gen";
 import type { Reader } from "../i18n/reader";
 import { formatDimension } from "../value/cell";
 import { isNumberType } from "../value/number";
 
+/** `tested` marks the column that the test is about, and `missing` a NULL. */
 export interface FailureTable {
   columns: { name: string; numeric: boolean; tested: boolean }[];
   rows: { text: string; missing: boolean }[][];
 }
 
-/** The tested column comes first, where it is in sight; the others follow as the model has them. */
+/** Puts the tested column first if it is among the columns. The others follow in the order of the model. */
 export function shapeFailures(found: Failures, reader: Reader): FailureTable {
   const order = found.columns.map((_, index) => index);
   const tested = found.columns.findIndex(({ name }) => name === found.column);

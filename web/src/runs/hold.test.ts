@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Held, TestResult } from "../api/schema";
+import type { Held, TestResult } from "../api/schema.gen";
 import { bySeverity, holdsOf } from "./hold";
 import { project, run } from "./runs.fixture";
 

@@ -1,6 +1,18 @@
-import type { ApiError, Project, Rollback, Run, TestResult } from "../api/schema";
+// Why readers do not see the result of the last run. Pure.
 
-/** Why readers do not see what the last run made. */
+import type { ApiError, Project, Rollback, Run, TestResult } from "../api/schema.gen";
+
+/**
+ * A reason why readers do not see the result of the last run:
+ *
+ * - `rollback`: a rollback keeps them on an earlier version. `run` is the last run if it waits for the
+ *   release.
+ * - `lifted`: a rollback held the last run and has been released since.
+ * - `tests`: data tests failed. `failed` counts those of severity `error`.
+ * - `sources`: a source has lost data, so nothing was built or published.
+ * - `blocked`: something keeps the run, which is built and tested, from being published.
+ * - `failed`: the run failed. `error` is `null` if its process died.
+ */
 export type Hold =
   | { kind: "rollback"; rollback: Rollback; run: Run | null }
   | { kind: "lifted"; run: Run }
@@ -9,13 +21,15 @@ export type Hold =
   | { kind: "blocked"; run: Run; what: string[]; hint: string }
   | { kind: "failed"; run: Run; error: ApiError | null };
 
-/** Those that hold come before those that only warn. */
+/** Sorts failed tests: those that hold the publish (`error`) before those that only warn. */
 export function bySeverity(tests: readonly TestResult[]): TestResult[] {
   const holds = tests.filter((test) => test.severity === "error");
   return [...holds, ...tests.filter((test) => test.severity !== "error")];
 }
 
-/** All that is to be told above the numbers; a rollback holds whatever the last run came to. */
+/**
+ * The holds to show above the numbers. A rollback is always among them, whatever the result of the last run.
+ */
 export function holdsOf({ rollback, last_result: run }: Project): Hold[] {
   const waits = run?.status === "held" && run.held?.by === "rollback";
   const holds: Hold[] = rollback ? [{ kind: "rollback", rollback, run: waits ? run : null }] : [];

@@ -1,4 +1,6 @@
-import type { Project, Run } from "../api/schema";
+// A sample run and a sample project for unit tests.
+
+import type { Project, Run } from "../api/schema.gen";
 
 export function run(more: Partial<Run> = {}): Run {
   return {
@@ -31,7 +33,8 @@ export function project(more: Partial<Project> = {}): Project {
     time_zone: "UTC",
     locales: ["en"],
     dashboards: [],
-    publication: { data_version: 3, published_at: "2026-11-23T13:00:00Z" },
+    sources: [],
+    publication: { data_version: 3, published_at: "2026-11-23T13:00:00Z", run: "20261123T130000-ab12" },
     last_run: null,
     last_result: null,
     rollback: null,

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { RunNotice } from "../api/schema";
+import type { RunNotice } from "../api/schema.gen";
 import { project, run } from "./runs.fixture";
 import { shortfall } from "./shortfall";
 
@@ -14,7 +14,7 @@ it("counts what is in quarantine of the streams that a page reads", () => {
 it("has the warnings about these streams, and those about none", () => {
   const ours = notice("files.orders", "a column is new; `crm.clients` is not meant");
   const theirs = notice("crm.clients", "it has lost the column `files.orders`");
-  // Of a stream that no run has loaded: one that the project has no longer.
+  // About a stream that is no longer in the project.
   const removed = notice("old.orders", "it is no longer in the project");
   const none = notice(null, "the load of stream `crm.clients` was interrupted");
   const told = project({ last_result: run({ notices: [ours, theirs, removed, none] }) });

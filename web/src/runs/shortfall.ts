@@ -1,16 +1,18 @@
-import type { Project, RunNotice } from "../api/schema";
+// What the numbers of a dashboard may be missing. Pure.
 
-/** What the figures of a page may be short of. */
+import type { Project, RunNotice } from "../api/schema.gen";
+
+/** What the numbers of a dashboard may be missing. */
 export interface Shortfall {
-  /** Rows in quarantine of the streams that the page reads. */
+  /** The number of rows in quarantine, over the streams that the dashboard reads. */
   quarantined: number;
-  /** Warnings of the last run that are about these streams, or about none in particular. */
+  /** The warnings of the last run about these streams, and those that are about no stream in particular. */
   notices: RunNotice[];
-  /** The run that gave them. */
+  /** The id of the run that gave the warnings; `null` if there was no run. */
   run: string | null;
 }
 
-/** `streams` are those that the page reads. */
+/** Selects what concerns a dashboard. `streams` are the streams that it reads. */
 export function shortfall({ quarantine, last_result: last }: Project, streams: readonly string[]): Shortfall {
   const held = quarantine.streams.filter(({ stream }) => streams.includes(stream));
   const notices = (last?.notices ?? []).filter(({ stream }) => stream === null || streams.includes(stream));

@@ -1,12 +1,12 @@
 import { expect, it } from "vitest";
-import type { Trigger } from "../api/schema";
+import type { Trigger } from "../api/schema.gen";
 import { en, fr } from "../tile/tiles.fixture";
 import { run } from "./runs.fixture";
 import { durationText, nextRunText, triggerText } from "./words";
 
 const now = Date.parse("2026-11-23T18:10:00Z");
 
-// Tests run in Los Angeles, eight hours behind.
+// The tests run in the zone of Los Angeles, eight hours behind UTC.
 it.each<[Trigger, string, string, string]>([
   [{ kind: "command", scheduled_for: null, attempt: 1 }, "2026-11-23T18:00:00Z", "Command line", "Ligne de commande"],
   [{ kind: "schedule", scheduled_for: "2026-11-23T18:00:00Z", attempt: 1 }, "2026-11-23T18:00:02Z", "Schedule", "Planification"],

@@ -1,8 +1,11 @@
-import type { ApiError } from "../api/schema";
+// The texts of errors. Pure.
+
+import type { ApiError } from "../api/schema.gen";
 import type { LocalCode } from "../api/failure";
 import { translate, type MessageKey } from "../i18n/catalogue";
 import type { Reader } from "../i18n/reader";
 
+/** The codes that have a text in the catalogues. */
 type Local = LocalCode | "missing-tile";
 
 const messages: Record<Local, MessageKey> = {
@@ -12,7 +15,10 @@ const messages: Record<Local, MessageKey> = {
   "missing-tile": "error.missingTile",
 };
 
-/** The server words its own errors; what the page finds by itself is worded in the reader's language. */
+/**
+ * The message and hint of an error. Errors of the server keep the server's texts; failures that the page
+ * itself found get a text in the reader's language. A 401 without a hint gets one about signing in.
+ */
 export function errorText(error: ApiError, status: number, reader: Reader): { message: string; hint: string | null } {
   const { language } = reader;
   const key = messages[error.code as Local] as MessageKey | undefined;
@@ -24,7 +30,7 @@ export function errorText(error: ApiError, status: number, reader: Reader): { me
   return { message: error.message, hint };
 }
 
-/** Words in backticks stand for something to type; odd pieces of the result are such words. */
+/** Splits a text at its backticks. Pieces at odd positions were in backticks, that is, something to type. */
 export function splitCode(text: string): string[] {
   return text.split("`");
 }

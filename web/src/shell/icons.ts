@@ -1,4 +1,4 @@
-// Drawn on a grid of 16, in strokes of the text's colour.
+// SVG paths of the icons, on a grid of 16 by 16, to be drawn as strokes in the colour of the text.
 export const paths = {
   table: "M2.5 3.5h11v9h-11zM2.5 6.5h11M2.5 9.5h11M6.5 6.5v6",
   chart: "M2.5 2.5v11h11M5.5 10.5l2.5-3 2 1.5 3-4",

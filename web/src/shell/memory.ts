@@ -1,5 +1,7 @@
-// Storage throws where the reader forbids it; a preference that can't be kept is no reason to show nothing.
+// Small values that the browser remembers between visits, such as the language.
+// Storage throws if the reader forbids it. A preference that cannot be stored must not break the page.
 
+/** The stored value, or `null` if there is none or if storage is not available. */
 export function remembered(key: string, storage = () => localStorage): string | null {
   try {
     return storage().getItem(key);
@@ -12,6 +14,6 @@ export function remember(key: string, value: string, storage = () => localStorag
   try {
     storage().setItem(key, value);
   } catch {
-    // Holds for this page only.
+    // The preference then lasts until the page is closed.
   }
 }

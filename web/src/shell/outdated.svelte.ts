@@ -1,21 +1,31 @@
+// Finds out whether the server has been upgraded since the page was opened.
+
 import { remembered, remember } from "./memory";
 
-/** For which page the reload has been tried, so that it is tried once. */
+/** The storage key for the version that a reload was tried for, so that each is tried only once. */
 const KEY = "millrace.reloaded";
 
-/** The scripts that a page names, which are its version: their names hold hashes. */
+/**
+ * The scripts that an HTML page names, as one text. It identifies the version of the page, because the names
+ * contain hashes. Empty if there are none.
+ */
 export function scriptsOf(html: string): string {
   return [...html.matchAll(/<script[^>]*\ssrc="([^"]+)"/g)].map(([, src]) => src).join(" ");
 }
 
 /**
- * Whether the server has other files than the page that is open: after an upgrade the parts of a page that it has not loaded yet are gone.
- * The server says so, not the failure: a connection that breaks looks the same, and a reload would leave the reader with nothing.
+ * After an upgrade of the server, the chunks that an open page has not loaded yet no longer exist.
+ *
+ * A failed import alone does not prove an upgrade, because a broken connection looks the same, and a reload
+ * would then leave the reader without a page. So this class asks the server which scripts its page has.
  */
 class Outdated {
   found = $state(false);
 
-  /** A part of the page could not be loaded. Says whether that is because there is a newer page; then it is loaded, once. */
+  /**
+   * Called when a chunk of the page could not be loaded. Returns whether the server has a newer page. If so,
+   * it reloads the page, but only once per version.
+   */
   async look(reload = () => location.reload()): Promise<boolean> {
     const response = await fetch(location.pathname, { headers: { accept: "text/html" }, cache: "no-store" }).catch(() => null);
     if (!response) return false;
@@ -24,7 +34,8 @@ class Outdated {
     this.found = true;
     if (remembered(KEY, () => sessionStorage) !== theirs) {
       remember(KEY, theirs, () => sessionStorage);
-      // Where nothing can be kept, it would be loaded again and again; then the page says what it lacks, and the reader loads it.
+      // Without storage the page would reload again and again, so it reloads only if the value was really
+      // stored. Otherwise the page says what it lacks, and the reader reloads.
       if (remembered(KEY, () => sessionStorage) === theirs) reload();
     }
     return true;

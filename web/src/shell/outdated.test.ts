@@ -14,7 +14,10 @@ beforeEach(() => {
 });
 afterEach(() => vi.unstubAllGlobals());
 
-/** How often a page is loaded again that looks three times, as one does that is loaded and lacks a part again. */
+/**
+ * The number of reloads of a page that looks three times, as a page does that lacks a chunk again after each
+ * reload.
+ */
 async function reloads(sessionStorage: unknown): Promise<number> {
   vi.stubGlobal("sessionStorage", sessionStorage);
   const reload = vi.fn();
@@ -29,7 +32,7 @@ it("loads a newer page once", async () => {
 it("loads none by itself where it could not know that it has", async () => {
   const forbidden = new Proxy({}, { get: () => () => { throw new Error("storage is forbidden"); } });
   expect(await reloads(forbidden)).toBe(0);
-  // A storage that is full, or takes nothing.
+  // A storage that is full: it accepts nothing.
   expect(await reloads(storage(() => undefined))).toBe(0);
 });
 

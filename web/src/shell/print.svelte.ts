@@ -1,8 +1,12 @@
+// Whether the page is being printed.
+
 import { flushSync } from "svelte";
 
 /**
- * Whether the page is on its way to paper. The browser lays it out anew right after `beforeprint`, so all that is drawn by size has been drawn
- * anew when that returns: `html.printing` (base.css) gives the page the width of a sheet first.
+ * Charts and tables look different on paper (see `print.active`). The browser lays out the sheet right after
+ * `beforeprint`, so everything whose drawing depends on its size must be redrawn before that handler returns.
+ * For that, the class `printing` on the root element (base.css) first gives the page the width of a sheet,
+ * and `flushSync` runs the effects at once.
  */
 class Print {
   active = $state(false);

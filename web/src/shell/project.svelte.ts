@@ -1,31 +1,43 @@
+// The project as reactive state: loaded once, then kept current by the server's events.
+
 import { getProject } from "../api/client";
 import { listen } from "../api/events";
 import { asFailure, type Failure } from "../api/failure";
-import type { Project, PublishEvent, Run } from "../api/schema";
+import type { Project, PublishEvent, Run } from "../api/schema.gen";
 
-/** A page that has been out of sight for longer looks whether it has missed anything. */
+/** If the last request is older than this when the page becomes visible, the page asks again. */
 const OUT_OF_SIGHT_MS = 30_000;
 
-/** A run that ended is also the last result; what was told of the one before stays while the next runs. */
+/**
+ * The project after an event about a run. A run that has ended becomes the last result; while a run is in
+ * progress, the result of the previous one stays.
+ */
 export function withRun(project: Project, run: Run): Project {
   return { ...project, last_run: run, last_result: run.status === "running" ? project.last_result : run };
 }
 
+/** The project after a publish, until the server's full answer arrives. */
 export function withPublish(project: Project, { data_version, published_at }: PublishEvent): Project {
-  return { ...project, publication: { data_version, published_at } };
+  // The event does not contain the id of the run, and no page shows it.
+  return { ...project, publication: { data_version, published_at, run: "" } };
 }
 
-/** The project as the server last described it, kept current by its events. */
+/** The project as the server last described it. */
 class ProjectState {
   current = $state.raw<Project | null>(null);
   failure = $state.raw<Failure | null>(null);
-  /** False while events may be missed. */
+  /** `false` while the event stream is interrupted, so that events may be missed. */
   connected = $state(true);
-  /** Grows whenever what pages consist of may have changed, or news may have been missed. */
+  /**
+   * Grows whenever dashboards may have changed or events may have been missed. Pages then load their
+   * definition again.
+   */
   revision = $state(0);
 
+  // The time of the last request, in milliseconds.
   #asked = 0;
 
+  /** Loads the project. On failure the previous one stays, and `failure` says why. */
   async refresh(): Promise<void> {
     this.#asked = Date.now();
     try {
@@ -41,25 +53,27 @@ class ProjectState {
     void this.refresh();
   }
 
-  /** Until the returned function is called. */
+  /** Loads the project and follows the events until the returned function is called. */
   follow(): () => void {
     void this.refresh();
     const stop = listen({
       onPublish: (event) => {
         if (this.current) this.current = withPublish(this.current, event);
-        // The quarantine and the last run have changed too, and perhaps the dashboards.
+        // A publish also changes the quarantine, the last run and perhaps the dashboards.
         this.#renew();
       },
       onRun: (run) => {
         if (this.current) this.current = withRun(this.current, run);
-        // Also where nothing was new: with the run the server has taken up the project's files.
+        // Also after a run that found nothing new, because with each run the server reads the files of the
+        // project again.
         if (run.status !== "running") this.#renew();
       },
       onProject: () => this.#renew(),
       onReturn: () => this.#renew(),
       onConnected: (connected) => (this.connected = connected),
     });
-    // Where another machine publishes, the server finds it when somebody asks.
+    // If another machine publishes, the server notices only when a page asks. No event announces it before
+    // that.
     const onSeen = () => {
       if (document.visibilityState === "visible" && Date.now() - this.#asked > OUT_OF_SIGHT_MS) void this.refresh();
     };

@@ -14,5 +14,5 @@ it("keeps what came of the last run while the next is under way", () => {
 it("has the new version at once, and all else as it was", () => {
   const before = project({ last_result: run() });
   const after = withPublish(before, { data_version: 4, published_at: "2026-11-23T14:00:00Z" });
-  expect(after).toEqual({ ...before, publication: { data_version: 4, published_at: "2026-11-23T14:00:00Z" } });
+  expect(after).toEqual({ ...before, publication: { data_version: 4, published_at: "2026-11-23T14:00:00Z", run: "" } });
 });

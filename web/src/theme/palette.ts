@@ -1,14 +1,24 @@
+// The colours of charts.
+
 export type Appearance = "light" | "dark";
 
-/** The colours of charts. ECharts wants them as values; the page's own are tokens in tokens.css. */
+/**
+ * The colours of one appearance. ECharts needs them as values; the page's own colours are CSS tokens in
+ * tokens.css.
+ */
 export interface Palette {
+  /** The background of a tile. */
   surface: string;
   text: string;
   muted: string;
+  /** Axis lines, grid lines and the borders of tooltips. */
   grid: string;
-  /** Told apart with every common colour blindness, and three to one against the surface. */
+  /**
+   * Distinguishable with every common colour blindness, and with a contrast of at least 3:1 against the
+   * surface.
+   */
   series: readonly string[];
-  /** What a donut does not show. */
+  /** The part of a donut that stands for the rows that the server cut off. */
   rest: string;
 }
 
@@ -31,6 +41,7 @@ export const palettes: Record<Appearance, Palette> = {
   },
 };
 
+/** The colour of the part at `index`. The colours repeat if there are more parts than colours. */
 export function seriesColour(palette: Palette, index: number): string {
   return palette.series[index % palette.series.length] as string;
 }

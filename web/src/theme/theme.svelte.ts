@@ -1,3 +1,5 @@
+// The reader's choice of a light or dark theme, and the appearance that follows from it.
+
 import { remember, remembered } from "../shell/memory";
 import { palettes, type Appearance } from "./palette";
 
@@ -6,6 +8,7 @@ export type Choice = Appearance | "system";
 const KEY = "millrace.theme";
 const isChoice = (value: string | null): value is Choice => value === "light" || value === "dark" || value === "system";
 
+/** Remembers the choice in the browser. `data-theme` on the root element carries it to tokens.css. */
 class Theme {
   readonly #systemDark = matchMedia("(prefers-color-scheme: dark)");
   #system = $state<Appearance>(this.#systemDark.matches ? "dark" : "light");

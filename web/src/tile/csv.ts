@@ -1,26 +1,38 @@
-import type { LogicalType, TileResult, Value } from "../api/schema";
+// The values of a tile as CSV text, with protection against CSV injection.
+
+import type { LogicalType, TileResult, Value } from "../api/schema.gen";
 import { isNumberType, isNumeric } from "../value/number";
 
-/** What spreadsheets take for the beginning of a formula (OWASP, "CSV injection"), also as the wide letters that Excel reads as these. */
+/**
+ * The characters that spreadsheets take for the beginning of a formula (OWASP, "CSV injection"), including
+ * the full-width forms that Excel treats in the same way.
+ */
 const FORMULA = /^[=+\-@\t\r\n\uff0b\uff0d\uff1d\uff20]/;
 
 /**
- * A text that begins like a formula gets an apostrophe in front, so that a spreadsheet shows it and does not run it. Numbers of number columns
- * stay what they are, also with a sign.
+ * Puts an apostrophe in front of a text that begins like a formula, so that a spreadsheet shows it and does
+ * not run it. Numbers of number columns stay unchanged, even with a sign. `type` is `null` for a total, whose
+ * type is not in the answer.
  */
 function harmless(value: Value | undefined, type: LogicalType | null): Value | undefined {
   if (typeof value !== "string" || !FORMULA.test(value)) return value;
   return (type === null || isNumberType(type)) && isNumeric(value) ? value : `'${value}`;
 }
 
-/** NULL is nothing between two commas, the empty text a pair of quotes: both come back as what they were. */
+/**
+ * One CSV field. NULL is an empty field, and the empty text is a pair of quotes, so that a reader can tell
+ * them apart. A text with leading or trailing white space is quoted too.
+ */
 function field(value: Value | undefined): string {
   if (value === null || value === undefined) return "";
   const text = String(value);
   return text === "" || /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** The values as they were delivered, all digits, by RFC 4180, but for texts that would run as formulas. A `kpi` without steps gives its total. */
+/**
+ * CSV by RFC 4180 with a header row. The values are as the server delivered them, with all digits, except for
+ * texts that a spreadsheet would run as formulas. A `kpi` without steps gives its total.
+ */
 export function toCsv(result: TileResult): string {
   const lines: string[] = [];
   if (result.columns.length === 0) {

@@ -1,17 +1,20 @@
-import type { Format, LogicalType, Tile, TileResult, Value } from "../api/schema";
+// The data of bars and rings: one part per category. Pure.
+
+import type { Format, LogicalType, Tile, TileResult, Value } from "../api/schema.gen";
 import { plural, translate } from "../i18n/catalogue";
 import type { Reader } from "../i18n/reader";
 import { formatDimension, formatMetric } from "../value/cell";
 import { formatShare, isNumeric, position } from "../value/number";
 import { columnIndex, columnValues, formatOf } from "./column";
 
-/** One bar, or one slice. */
+/** One bar or one slice. */
 export interface Part {
-  /** As delivered; `null` is a category too. */
+  /** The value of the dimension as delivered. NULL is a category too. */
   category: Value;
   value: Value;
+  /** The share of the whole, as delivered; `null` if the answer has no shares. */
   share: Value;
-  /** Length or angle. */
+  /** The value as a float, for the length of a bar or the angle of a slice; `null` if it cannot be drawn. */
   size: number | null;
 }
 
@@ -21,7 +24,7 @@ export interface Parts {
   format: Format | null;
 }
 
-/** In the order in which the server delivered them. */
+/** The parts of an answer, in the order of the server. */
 export function shapeParts(tile: Tile, result: TileResult): Parts {
   const dimension = columnIndex(result, "dimension");
   const metric = columnIndex(result, "metric");
@@ -43,13 +46,15 @@ export function partName(shaped: Parts, part: Part, tile: Tile, reader: Reader):
   return formatDimension(part.category, shaped.categoryType, tile.grain, reader);
 }
 
+/** The share as text; empty if there is none. */
 export function partShare(part: Part, reader: Reader): string {
   return isNumeric(part.share) ? formatShare(part.share, reader.tag) : "";
 }
 
+/** The number of parts that the summary names. */
 const SPOKEN = 5;
 
-/** The chart in a sentence: its first parts by name. */
+/** The chart as a sentence for screen readers, with its first parts by name. */
 export function partsSummary(shaped: Parts, tile: Tile, title: string, reader: Reader): string {
   const { language } = reader;
   const spoken = shaped.parts.slice(0, SPOKEN).map((part) => {

@@ -1,4 +1,6 @@
-import type { Column, Metric, Tile, TileResult, Value } from "../api/schema";
+// Sample tiles, columns and answers for the unit tests of tiles.
+
+import type { Column, Metric, Tile, TileResult, Value } from "../api/schema.gen";
 import type { Scene } from "../chart/scene";
 import type { Reader } from "../i18n/reader";
 import { palettes } from "../theme/palette";
@@ -36,13 +38,14 @@ export const money: Column = { name: "revenue", role: "metric", type: "decimal",
 export const share: Column = { name: "share", role: "share", type: "decimal", scale: 4 };
 
 export function result(columns: Column[], data: Value[][], more: Partial<TileResult> = {}): TileResult {
-  return { columns, data, rows: data[0]?.length ?? 0, truncated: false, ...more };
+  return { columns, data, rows: data[0]?.length ?? 0, truncated: false, total: {}, previous: null, change: null, ...more };
 }
 
-/** Days in a row from `from`, written as the server writes them. */
+/** Consecutive days from `from`, in the format of the server. */
 export function days(from: string, count: number): string[] {
   const start = Date.parse(`${from}T00:00:00Z`);
   return Array.from({ length: count }, (_, at) => new Date(start + at * 86_400_000).toISOString().slice(0, 10));
 }
 
+/** Replaces the no-break spaces that `Intl` writes, so that tests compare with plain text. */
 export const plain = (text: string) => text.replace(/[\u00a0\u202f]/g, " ");

@@ -1,18 +1,23 @@
-import type { Format, Grain, LogicalType, Value } from "../api/schema";
+// Text for single values: metrics and dimension values, as tiles, tables and filters show them.
+
+import type { Grain, LogicalType, Value } from "../api/schema.gen";
 import { translate } from "../i18n/catalogue";
 import type { Reader } from "../i18n/reader";
 import { formatStep, formatTimestamp, parseDate } from "./date";
-import { formatNumber, isNumberType, isNumeric } from "./number";
+import { formatNumber, isNumberType, isNumeric, type NumberFormat } from "./number";
 
-/** What a metric has no value for: there are no rows, or the result has no meaning. */
+/** Stands for a missing value: there are no rows, or the result is undefined (such as a ratio over zero). */
 export const NO_VALUE = "–";
 
-export function formatMetric(value: Value | undefined, format: Format | null | undefined, reader: Reader): string {
+/** A metric as text, with all the digits that its format asks for. Returns `NO_VALUE` for NULL. */
+export function formatMetric(value: Value | undefined, format: NumberFormat | null | undefined, reader: Reader): string {
   if (value === null || value === undefined) return NO_VALUE;
   return isNumeric(value) ? formatNumber(value, format, reader.tag) : String(value);
 }
 
-/** A value that something is cut by. NULL and the empty text are two values, and both are named. */
+/**
+ * A value of a dimension as text. NULL and the empty text are different values, and each has its own label.
+ */
 export function formatDimension(value: Value | undefined, type: LogicalType, grain: Grain | null, reader: Reader): string {
   if (value === null || value === undefined) return translate(reader.language, "filter.none");
   if (value === "") return translate(reader.language, "filter.empty");
@@ -22,7 +27,8 @@ export function formatDimension(value: Value | undefined, type: LogicalType, gra
     const ms = parseDate(value);
     return ms === null ? String(value) : formatStep(ms, grain, reader);
   }
-  // An integer that cuts is most often a year or a number of something: grouped digits would read as an amount.
+  // An integer dimension is most often a year or an identifier; with grouped digits it would read as an
+  // amount.
   if (isNumberType(type) && isNumeric(value)) return type === "integer" ? String(value) : formatNumber(value, null, reader.tag);
   return String(value);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Grain } from "../api/schema";
+import type { Grain } from "../api/schema.gen";
 import type { Reader } from "../i18n/reader";
 import { formatAge, formatClock, formatDay, formatDuration, formatRange, formatStep, formatTimestamp, formatUntil, parseDate } from "./date";
 

@@ -1,11 +1,15 @@
-import type { DateRange, Grain, Value } from "../api/schema";
+// Dates, times and durations as text.
+
+import type { DateRange, Grain, Value } from "../api/schema.gen";
 import { fill, translate } from "../i18n/catalogue";
 import type { Reader } from "../i18n/reader";
 
-// Dates have no zone. They are held as the milliseconds of that day in UTC and written in UTC, so nothing shifts them.
+// Dates have no time zone. This module holds them as the milliseconds of that day in UTC and formats them in
+// UTC, so that no zone can shift them.
 
 export const DAY_MS = 86_400_000;
 
+/** `Intl` objects are expensive to construct, so each is built once per locale and set of options. */
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 function intl(tag: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
@@ -18,7 +22,10 @@ function intl(tag: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFo
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
 const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?Z?$/;
 
-/** Milliseconds of a date or timestamp, `null` for what is neither (years beyond four digits stay text). */
+/**
+ * The milliseconds of a date or timestamp in UTC. Returns `null` for any other value. Years of more than four
+ * digits are not parsed; callers show them as the text that the server sent.
+ */
 export function parseDate(value: Value | undefined): number | null {
   if (typeof value !== "string") return null;
   if (DATE.test(value)) return finite(Date.parse(`${value}T00:00:00Z`));
@@ -30,6 +37,7 @@ function finite(ms: number): number | null {
   return Number.isNaN(ms) ? null : ms;
 }
 
+/** The UTC day of a moment as `YYYY-MM-DD`. */
 export function isoDay(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
 }
@@ -42,7 +50,10 @@ export function formatDay(value: string, reader: Reader): string {
   return ms === null ? value : intl(reader.tag, DAY).format(ms);
 }
 
-/** A step of time, named by its grain: "Mon, 5 Oct 2026", "Week of 5 Oct 2026", "October 2026", "Q4 2026", "2026". */
+/**
+ * The label of a time step, named by its grain: "Mon, 5 Oct 2026", "Week of 5 Oct 2026", "October 2026", "Q4
+ * 2026", "2026".
+ */
 export function formatStep(ms: number, grain: Grain | null, reader: Reader): string {
   const { tag, language } = reader;
   switch (grain) {
@@ -61,7 +72,10 @@ export function formatStep(ms: number, grain: Grain | null, reader: Reader): str
   }
 }
 
-/** A timestamp of the data. One with `Z` says so, since it is not in the reader's zone. */
+/**
+ * A timestamp from the data, in UTC. If it ends with `Z`, the label names the zone, because that is not the
+ * reader's zone.
+ */
 export function formatTimestamp(value: string, reader: Reader): string {
   const ms = parseDate(value);
   if (ms === null) return value;
@@ -70,12 +84,13 @@ export function formatTimestamp(value: string, reader: Reader): string {
   return intl(reader.tag, { ...DAY, hour: "2-digit", minute: "2-digit", ...seconds, ...zone }).format(ms);
 }
 
-/** A moment at which the program did something, in the reader's own zone. */
+/** A moment at which Millrace did something, such as the start of a run, in the reader's own time zone. */
 export function formatMoment(iso: string, reader: Reader): string {
   const ms = Date.parse(iso);
   return Number.isNaN(ms) ? iso : intl(reader.tag, { dateStyle: "long", timeStyle: "medium" }).format(ms);
 }
 
+/** A range of days. `Intl` shortens it if both ends share a month or a year. */
 export function formatRange(range: DateRange, reader: Reader): string {
   const from = parseDate(range.from);
   const to = parseDate(range.to);
@@ -83,13 +98,17 @@ export function formatRange(range: DateRange, reader: Reader): string {
   return intl(reader.tag, DAY).formatRange(from, to);
 }
 
+/** Units of ages with their length in seconds, longest first. */
 const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["day", 86_400],
   ["hour", 3_600],
   ["minute", 60],
 ];
 
-/** "5 minutes ago"; "just now" under a minute, also where the two clocks disagree. */
+/**
+ * An age such as "5 minutes ago". Under a minute it is "just now", also for a moment in the future, because
+ * the clocks of server and browser may disagree.
+ */
 export function formatAge(iso: string, nowMs: number, reader: Reader): string {
   const seconds = Math.floor((nowMs - Date.parse(iso)) / 1000);
   const unit = UNITS.find(([, length]) => seconds >= length);
@@ -97,7 +116,10 @@ export function formatAge(iso: string, nowMs: number, reader: Reader): string {
   return new Intl.RelativeTimeFormat(reader.tag).format(-Math.floor(seconds / unit[1]), unit[0]);
 }
 
-/** A moment near now, in the reader's own zone: the time of today, else with its day, and with its year where that is another. */
+/**
+ * A moment near now, in the reader's own zone: only the time if it is today, else with the day, and also with
+ * the year if that is not the current one.
+ */
 export function formatClock(iso: string, nowMs: number, reader: Reader): string {
   const ms = Date.parse(iso);
   if (Number.isNaN(ms)) return iso;
@@ -108,7 +130,11 @@ export function formatClock(iso: string, nowMs: number, reader: Reader): string 
   return intl(reader.tag, { day: "numeric", month: "short", ...year, ...time }).format(ms);
 }
 
-/** "in 6 min", rounded up, so that it is not over before it is due; from two hours on "in 3 hr". */
+/**
+ * The time until a moment: "in 6 min", "in 3 hr" from two hours on, and days from two days on. Minutes are
+ * rounded up, so that the wait never shows as over before it is; hours and days are rounded to the nearest. A
+ * moment that has passed is "due now".
+ */
 export function formatUntil(iso: string, nowMs: number, reader: Reader): string {
   const minutes = Math.ceil((Date.parse(iso) - nowMs) / 60_000);
   if (minutes <= 0) return translate(reader.language, "age.due");
@@ -117,7 +143,10 @@ export function formatUntil(iso: string, nowMs: number, reader: Reader): string 
   return minutes < 2 * 1440 ? format.format(Math.round(minutes / 60), "hour") : format.format(Math.round(minutes / 1440), "day");
 }
 
-/** "41ms", "1.8s", "12s", "3m 5s", "1h 2m". */
+/**
+ * A duration: "41ms", "1.8s", "12s", "3m 5s", "1h 2m". Negative durations (clocks that disagree) count as
+ * zero.
+ */
 export function formatDuration(ms: number, reader: Reader): string {
   const unit = (value: number, of: string, digits = 0) =>
     new Intl.NumberFormat(reader.tag, { style: "unit", unit: of, unitDisplay: "narrow", maximumFractionDigits: digits }).format(value);

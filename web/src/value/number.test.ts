@@ -1,13 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { Format } from "../api/schema";
-import { formatChange, formatCompact, formatCompactEven, formatNumber, formatShare, isNumeric, position } from "./number";
+import { formatChange, formatCompact, formatCompactEven, formatNumber, formatShare, isNumeric, position, type NumberFormat } from "./number";
 
-/** Intl writes narrow and no-break spaces; they are looks, not digits. */
+/** `Intl` writes narrow and no-break spaces; the tests compare digits, not typography. */
 const plain = (text: string) => text.replace(/[\u00a0\u202f]/g, " ");
-const euro: Format = { style: "currency", currency: "EUR", scale: 2 };
+const euro: NumberFormat = { style: "currency", currency: "EUR", scale: 2 };
 
 describe("formatNumber keeps every digit", () => {
-  it.each<[string | number, Format | null, string, string]>([
+  it.each<[string | number, NumberFormat | null, string, string]>([
     ["12345678901234567.89", euro, "en", "€12,345,678,901,234,567.89"],
     ["12345678901234567.89", euro, "fr", "12 345 678 901 234 567,89 €"],
     ["-0.10", euro, "fr", "-0,10 €"],
@@ -28,7 +27,7 @@ describe("formatNumber keeps every digit", () => {
 });
 
 describe("compact numbers", () => {
-  it.each<[string | number, Format | null, string, string]>([
+  it.each<[string | number, NumberFormat | null, string, string]>([
     ["12000.00", euro, "fr", "12 k €"],
     ["12345.67", euro, "en", "€12.3k"],
     [1_500_000, null, "en", "1.5M"],

@@ -1,12 +1,12 @@
 import { expect, it } from "vitest";
-import type { Grain } from "../api/schema";
+import type { Grain } from "../api/schema.gen";
 import type { Reader } from "../i18n/reader";
 import { coveredDays, partOfStep, partText } from "./step";
 
 const en: Reader = { language: "en", tag: "en-GB" };
 const fr: Reader = { language: "fr", tag: "fr-FR" };
 const at = (day: string) => Date.parse(`${day}T00:00:00Z`);
-/** What is said of a step over a range and days that have rows; `null` for a whole one. */
+/** The text about a step, given a range and the days that have rows; `null` for a complete step. */
 const said = (step: string, grain: Grain, range: [string, string], rows: [string, string], reader = en) => {
   const [from, to, first, last] = [...range, ...rows] as const;
   const part = partOfStep(at(step), grain, coveredDays({ from, to }, { from: first, to: last }));

@@ -13,7 +13,7 @@ pub(crate) struct ErrorBody {
 
 /// What is wrong, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Error)]
+#[schema(as = ApiError)]
 pub(crate) struct ErrorObject {
     /// Stable; `millrace explain CODE` tells more.
     pub(crate) code: String,

@@ -14,6 +14,7 @@ use crate::wire::value::Cell;
 /// One line of a page's data.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
+#[schema(as = DataEvent)]
 pub(crate) enum DataLine {
     /// The first line. A second one begins the page anew: a publish has retired what the page was reading.
     Start(Start),
@@ -26,6 +27,7 @@ pub(crate) enum DataLine {
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = DataStart)]
 pub(crate) struct Start {
     pub(crate) data_version: u64,
     /// RFC 3339, UTC.
@@ -46,6 +48,7 @@ pub(crate) struct Start {
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = DataTile)]
 pub(crate) struct TileLine {
     pub(crate) id: String,
     /// Either this …
@@ -57,11 +60,13 @@ pub(crate) struct TileLine {
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = DataEnd)]
 pub(crate) struct End {
     pub(crate) duration_ms: u64,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = DataError)]
 pub(crate) struct ErrorLine {
     pub(crate) error: ErrorObject,
 }

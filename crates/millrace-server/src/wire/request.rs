@@ -29,6 +29,7 @@ const RANGE_HINT: &str =
 
 /// `POST /dashboards/{name}/data`. All of it is optional.
 #[derive(Serialize, ToSchema)]
+#[schema(as = DataRequest)]
 pub(crate) struct DataRequestBody {
     /// The dashboard's own where there is none.
     range: Option<RangeBody>,

@@ -9,7 +9,6 @@ use crate::wire::value::{Cell, LogicalType, Shape};
 
 /// The numbers of a tile or of a question.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = Result)]
 pub(crate) struct TileResult {
     pub(crate) columns: Vec<Column>,
     /// One array a column, in the order of `columns`.

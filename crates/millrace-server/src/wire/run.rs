@@ -125,6 +125,7 @@ pub(crate) enum Held {
 
 /// Something that a run told while it ran.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = RunNotice)]
 pub(crate) struct Notice {
     #[serde(flatten)]
     pub(crate) told: ErrorObject,

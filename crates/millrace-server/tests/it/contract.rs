@@ -121,7 +121,7 @@ async fn answers_are_what_the_contract_says() {
     check(&shop.get("/api/v1/quarantine").await, "Quarantine", &contract);
     for name in ["sales", "broken", "clients"] {
         for line in shop.page(name, &json!({})).await {
-            check(&line, "DataLine", &contract);
+            check(&line, "DataEvent", &contract);
         }
     }
     let question =

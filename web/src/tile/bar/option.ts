@@ -1,4 +1,6 @@
-import type { Tile } from "../../api/schema";
+// The ECharts option of horizontal bars: one bar per category, in the order of the server. Pure.
+
+import type { Tile } from "../../api/schema.gen";
 import { FONT, type Option } from "../../chart/option";
 import type { Scene } from "../../chart/scene";
 import { tipHtml, tipIndex, tooltipFrame } from "../../chart/tooltip";
@@ -8,14 +10,20 @@ import { formatMetric, NO_VALUE } from "../../value/cell";
 import { formatCompactEven, isNumeric } from "../../value/number";
 import { partName, type Parts } from "../parts";
 
+/** The height of one bar with its gap. */
 const ROW_PX = 34;
+/** From this absolute value on, the labels at the ends of the bars are shortened. */
 const SHORTENED_FROM = 10_000;
 
+/** The height of the chart in CSS pixels. Never less than that of two rows. */
 export function barHeight(rows: number): number {
   return Math.max(rows, 2) * ROW_PX + 8;
 }
 
-/** At the ends of the bars: in full while that is short, and all in the same way. */
+/**
+ * The labels at the ends of the bars. They are in full while all values are short. If one is not, all are
+ * shortened, so that they can be compared.
+ */
 export function endLabels(shaped: Parts, reader: Reader): string[] {
   const long = shaped.parts.some((part) => Math.abs(part.size ?? 0) >= SHORTENED_FROM);
   return shaped.parts.map(({ value }) => {
@@ -31,7 +39,7 @@ export function barOption(shaped: Parts, tile: Tile, title: string, scene: Scene
   const names = parts.map((part) => partName(shaped, part, tile, reader));
   const ends = endLabels(shaped, reader);
   const signed = parts.some((part) => (part.size ?? 0) < 0);
-  // About seven pixels a character: the labels stand outside of the longest bar.
+  // Space for the labels, which stand outside of the longest bar: about seven pixels per character.
   const room = (of: (size: number) => boolean) =>
     Math.max(0, ...ends.filter((_, at) => of(parts[at]?.size ?? 0)).map((end) => end.length)) * 7.2;
 
@@ -63,7 +71,7 @@ export function barOption(shaped: Parts, tile: Tile, title: string, scene: Scene
     yAxis: [
       {
         type: "category",
-        // The first row is on top.
+        // Puts the first row on top.
         inverse: true,
         data: names,
         axisLine: { show: false, onZero: false },
@@ -79,7 +87,7 @@ export function barOption(shaped: Parts, tile: Tile, title: string, scene: Scene
         },
       },
       {
-        // The line between what is more and what is less than nothing.
+        // A second axis only for the line at zero, which separates negative from positive values.
         type: "category",
         position: "left",
         data: names,

@@ -1,4 +1,6 @@
-import type { Format, Tile, TileResult, Value } from "../../api/schema";
+// The data of a figure tile: value, comparison and spark line, from the server's answer. Pure.
+
+import type { Format, Tile, TileResult, Value } from "../../api/schema.gen";
 import { position } from "../../value/number";
 import type { CoveredDays } from "../../value/step";
 import { formatOf } from "../column";
@@ -8,13 +10,14 @@ export type Direction = "up" | "down" | "same";
 
 export interface Kpi {
   value: Value;
+  /** The value of the previous period. */
   previous: Value;
-  /** (value − previous) / |previous|, as delivered. */
+  /** (value − previous) / |previous|, as the server delivered it. */
   change: Value;
-  /** `null` where there is nothing to compare with. */
+  /** `null` if there is nothing to compare with. */
   direction: Direction | null;
   format: Format | null;
-  /** `null` without a spark line. */
+  /** `null` if the tile has no spark line. */
   spark: Series | null;
 }
 
@@ -33,7 +36,7 @@ export function shapeKpi(tile: Tile, result: TileResult, days: CoveredDays | nul
     change,
     direction: directionOf(change),
     format: formatOf(tile, name),
-    // One step is no line.
+    // A single step makes no line.
     spark: result.columns.length > 0 && result.rows > 1 ? shapeSeries(tile, result, days) : null,
   };
 }

@@ -1,3 +1,5 @@
+// The ECharts option of the spark line below a figure. Pure.
+
 import type { Option } from "../../chart/option";
 import type { Scene } from "../../chart/scene";
 import { tipHtml, tipIndex, tooltipFrame } from "../../chart/tooltip";
@@ -7,7 +9,7 @@ import { formatStep } from "../../value/date";
 import { partText } from "../../value/step";
 import { type Series, splitPartial } from "../timeseries/shape";
 
-/** A line without axes, on the same continuous time as the large charts. */
+/** A line without axes, on the same continuous time axis as the large charts. Incomplete steps are dashed. */
 export function sparkOption(series: Series, title: string, scene: Scene): Option {
   const { points, grain, format } = series;
   const { palette, reader } = scene;
@@ -26,7 +28,8 @@ export function sparkOption(series: Series, title: string, scene: Scene): Option
       confine: false,
       trigger: "axis",
       axisPointer: { type: "line", lineStyle: { color: palette.muted, type: [3, 3] } },
-      // Below the line: above it stands the figure, which is to be read beside it. Within its width.
+      // Places the tooltip below the line and within its width. Above it would cover the figure, which is
+      // read together with it.
       position: (point, _params, _element, _rect, size) => {
         const [width] = size.contentSize;
         const room = Math.max(size.viewSize[0] - width, 0);
@@ -49,7 +52,8 @@ export function sparkOption(series: Series, title: string, scene: Scene): Option
         data: placed(whole),
         symbol: "none",
         connectNulls: false,
-        // More points than pixels: draws those that make the outline. Each is a point of the data, none is an average.
+        // Thins out the points if there are more than one per two pixels. LTTB keeps the points that shape
+        // the outline; each is a point of the data and none is an average.
         sampling: points.length > scene.width / 2 ? "lttb" : "none",
         lineStyle,
         itemStyle: { color: colour },

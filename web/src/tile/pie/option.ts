@@ -1,4 +1,6 @@
-import type { Tile } from "../../api/schema";
+// The ECharts option of a ring: one slice per category, in the order of the legend. Pure.
+
+import type { Tile } from "../../api/schema.gen";
 import type { Option } from "../../chart/option";
 import type { Scene } from "../../chart/scene";
 import { tipHtml, tipIndex, tooltipFrame } from "../../chart/tooltip";
@@ -9,8 +11,9 @@ import { position } from "../../value/number";
 import { partName, partShare, type Parts } from "../parts";
 
 /**
- * The angle of what the server cut off (`truncated`), in the unit of the slices: without it the ring would show larger
- * parts than the shares beside it say. A size in pixels, which is written nowhere.
+ * The size of the parts that the server cut off (`truncated`), in the unit of the slices. Without this
+ * remainder the slices would be larger than the shares in the legend say. The result is only an angle; no
+ * text shows it. Returns 0 if the shares add up to 0, or to 1 or more.
  */
 export function restSize(shaped: Parts): number {
   let share = 0;
@@ -26,13 +29,13 @@ export function donutOption(shaped: Parts, tile: Tile, truncated: boolean, scene
   const { parts } = shaped;
   const { palette, reader } = scene;
   const slices = parts.map((part, index) => ({
-    // A slice has no negative angle; its value stands in the legend.
+    // A slice cannot have a negative angle; its value is in the legend.
     value: Math.max(part.size ?? 0, 0),
     name: partName(shaped, part, tile, reader),
     itemStyle: { color: seriesColour(palette, index) },
   }));
   const name = translate(reader.language, "tile.notShown");
-  // Where nothing has a size, the ring is an empty one: ECharts would draw equal parts.
+  // If all sizes are zero, the ring is drawn empty. ECharts would draw equal parts.
   const hollow = { value: 1, name: "", itemStyle: { color: palette.rest }, emphasis: { disabled: true }, tooltip: { show: false } };
   const isHollow = !truncated && slices.every(({ value }) => value === 0);
   const rest = { value: restSize(shaped), name, itemStyle: { color: palette.rest } };
@@ -64,13 +67,13 @@ export function donutOption(shaped: Parts, tile: Tile, truncated: boolean, scene
         id: "metric",
         type: "pie",
         radius: ["66%", "94%"],
-        // Clockwise from noon, in the order of the legend.
+        // Clockwise from the top, in the order of the legend.
         startAngle: 90,
         data: truncated ? [...slices, rest] : isHollow ? [...slices, hollow] : slices,
         stillShowZeroSum: false,
         label: { show: false },
         labelLine: { show: false },
-        // A line in the colour of the ground keeps neighbours apart without their colours.
+        // A line in the background colour separates neighbours, so that they do not depend on colour alone.
         itemStyle: { borderColor: palette.surface, borderWidth: 2 },
         emphasis: { scaleSize: 4 },
       },

@@ -1,4 +1,6 @@
-import type { Tile, TileResult, Value } from "../../api/schema";
+// The rows of a table as text, for table tiles and for the table view of every chart. Pure.
+
+import type { Tile, TileResult, Value } from "../../api/schema.gen";
 import type { Reader } from "../../i18n/reader";
 import { columnLabel, formatCell, formatOf, isTime, metricsOf } from "../column";
 import { parseDate } from "../../value/date";
@@ -8,7 +10,7 @@ import { localized } from "../../i18n/catalogue";
 
 export interface Cell {
   text: string;
-  /** As delivered; shown on demand where the format rounds. */
+  /** The value as delivered. It is shown as a tooltip, because the format may round. */
   exact: Value;
 }
 
@@ -20,11 +22,14 @@ export interface TableColumn {
 export interface TableData {
   columns: TableColumn[];
   rows: Cell[][];
-  /** One cell a column, `null` where there is none; the server's totals, not sums of what is shown. */
+  /**
+   * One cell per column, `null` for columns without a total. These are the server's totals, not sums of the
+   * shown rows. The whole row is `null` if no column has a total.
+   */
   total: (Cell | null)[] | null;
 }
 
-/** The table of a `table` tile, and the twin of every chart. */
+/** The table of a `table` tile, and the table view of every chart. */
 export function shapeTable(tile: Tile, result: TileResult, reader: Reader, days: CoveredDays | null = null): TableData {
   if (result.columns.length === 0) return totalsOnly(tile, result, reader);
   const columns = result.columns.map((column) => ({
@@ -35,7 +40,8 @@ export function shapeTable(tile: Tile, result: TileResult, reader: Reader, days:
     result.columns.map((column, index): Cell => {
       const value = result.data[index]?.[row] ?? null;
       const text = formatCell(tile, column, value, reader);
-      // Only a time line says of each step whether it is whole; a table of several dimensions has the steps of what is in it.
+      // Marks the incomplete steps of a date column. Without a grain `partOfStep` returns `null`, so other
+      // dates are not marked.
       const at = column.role === "dimension" && isTime(column) ? parseDate(value) : null;
       const part = at === null ? null : partOfStep(at, tile.grain, days);
       return { text: part ? `${text} (${partText(part, reader)})` : text, exact: value };
@@ -48,7 +54,7 @@ export function shapeTable(tile: Tile, result: TileResult, reader: Reader, days:
   return { columns, rows, total: total.some((cell) => cell !== null) ? total : null };
 }
 
-/** A number without steps is a table of one row. */
+/** A figure without steps is a table of one row, with one column per metric. */
 function totalsOnly(tile: Tile, result: TileResult, reader: Reader): TableData {
   const metrics = metricsOf(tile);
   return {

@@ -1,3 +1,5 @@
+// The ECharts option of a chart over time. Pure.
+
 import type { BarSeriesOption, LineSeriesOption } from "echarts/charts";
 import { FONT, type Option } from "../../chart/option";
 import type { Scene } from "../../chart/scene";
@@ -12,20 +14,25 @@ import { tickLabel, timeTicks } from "./ticks";
 
 export type Mark = "area" | "line" | "bar";
 
+/** The width that one label of the time axis needs, in CSS pixels. */
 const TICK_PX = 84;
-/** Points a pixel. Above this a thick line is a smear, and the fill carries the shape. */
+/**
+ * Points per pixel. Above this density a thick line would smear, so the line is thin and the fill carries the
+ * shape.
+ */
 const DENSE = 0.25;
 
-/** A point between two gaps has no line to be seen by. */
+/** Whether a point stands between two gaps. No line leads to it, so it needs a symbol to be visible. */
 export function isIsolated(points: readonly Point[], index: number): boolean {
   const drawn = (at: number) => points[at] !== undefined && points[at].y !== null;
   return drawn(index) && !drawn(index - 1) && !drawn(index + 1);
 }
 
+/** The ends of the time axis in milliseconds. */
 function axisRange(points: readonly Point[], mark: Mark): { min: number; max: number } {
   const from = points[0]?.at ?? 0;
   const to = points.at(-1)?.at ?? from;
-  // Half a step of room on both sides, so that the outer bars are whole; a lone point gets a day.
+  // Half a step of space on both sides, so that the outer bars are not cut off. A single point gets a day.
   const room = mark === "bar" || from === to ? (points.length > 1 ? (to - from) / (points.length - 1) / 2 : DAY_MS) : 0;
   return { min: from - room, max: to + room };
 }
@@ -75,7 +82,7 @@ export function seriesOption(series: Series, mark: Mark, title: string, scene: S
         ...label,
         customValues: ticks.at,
         hideOverlap: true,
-        // Clear of the lowest label of the other axis.
+        // Keeps the labels away from the lowest label of the other axis.
         margin: 12,
         formatter: (at: number) => tickLabel(at, ticks, grain, reader),
       },
@@ -83,7 +90,8 @@ export function seriesOption(series: Series, mark: Mark, title: string, scene: S
     },
     yAxis: {
       type: "value",
-      // An area means an amount, so it stands on zero; a line shows movement and may leave zero out.
+      // An area stands for an amount, so its axis starts at zero, as that of bars does. A line shows movement
+      // and may leave zero out.
       scale: mark === "line",
       splitNumber: 4,
       ...(series.type === "integer" && { minInterval: 1 }),
@@ -94,12 +102,15 @@ export function seriesOption(series: Series, mark: Mark, title: string, scene: S
   };
 }
 
-/** A bar of a step that is not whole: its frame, broken. */
+/** The style of a bar of an incomplete step: a dashed frame with a light fill. */
 function partialBar(colour: string) {
   return { color: `${colour}33`, borderColor: colour, borderWidth: 1.25, borderType: "dashed" as const };
 }
 
-/** One line, or two where a step is not whole. */
+/**
+ * Returns one series, or two if a step is incomplete: the complete part, and a dashed one with circles on the
+ * incomplete steps.
+ */
 function lines(data: Data, points: readonly Point[], mark: Mark, colour: string, density: number): LineSeriesOption[] {
   const line = lineSeries(data, mark, colour, density);
   if (points.every(({ part }) => part === null)) return [line];
@@ -111,6 +122,7 @@ function lines(data: Data, points: readonly Point[], mark: Mark, colour: string,
   return [{ ...line, data: drawn(whole) }, { ...lineSeries(broken, "line", colour, density), id: "partial", lineStyle }];
 }
 
+/** Points as ECharts takes them: `value` is the time in milliseconds and the y value, `null` for a gap. */
 type Data = { value: (number | null)[]; symbol?: string; symbolSize?: number }[];
 
 function barSeries(data: Data, colour: string): BarSeriesOption {
@@ -130,7 +142,8 @@ function lineSeries(data: Data, mark: Mark, colour: string, density: number): Li
     id: "metric",
     type: "line",
     data,
-    // Only the points that say so themselves, and the one under the pointer.
+    // Symbols only for points that carry one themselves (isolated or incomplete ones), for a single point,
+    // and for the point under the pointer.
     symbol: data.length === 1 ? "circle" : "none",
     symbolSize: 7,
     showAllSymbol: true,

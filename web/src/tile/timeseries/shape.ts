@@ -1,17 +1,21 @@
-import type { Format, Grain, LogicalType, Tile, TileResult, Value } from "../../api/schema";
+// The data of a chart over time. Pure.
+
+import type { Format, Grain, LogicalType, Tile, TileResult, Value } from "../../api/schema.gen";
 import { parseDate } from "../../value/date";
 import { position } from "../../value/number";
 import { type CoveredDays, type PartOfStep, partOfStep } from "../../value/step";
 import { columnIndex, columnValues, formatOf } from "../column";
 
 export interface Point {
-  /** Milliseconds in UTC. */
+  /** The start of the step, as milliseconds in UTC. */
   at: number;
-  /** As delivered: what is written. */
+  /** The value as delivered. All texts come from this. */
   value: Value;
-  /** Where it is drawn; `null` is a gap. */
+  /** The y coordinate as a float; `null` is a gap. */
   y: number | null;
-  /** Of a step that lacks days, or may, as the week that is not over; `null` for a whole one. */
+  /**
+   * What the step lacks, or may lack, such as the week that has not ended yet; `null` for a complete step.
+   */
   part: PartOfStep | null;
 }
 
@@ -22,7 +26,10 @@ export interface Series {
   format: Format | null;
 }
 
-/** The first dimension against the first metric. A step without a date (rows whose date is NULL) has no place in time. */
+/**
+ * The first metric over the first dimension. A row whose date is NULL is left out, because it has no place on
+ * the time axis.
+ */
 export function shapeSeries(tile: Tile, result: TileResult, days: CoveredDays | null = null): Series {
   const time = columnIndex(result, "dimension");
   const metric = columnIndex(result, "metric");
@@ -42,8 +49,9 @@ export function shapeSeries(tile: Tile, result: TileResult, days: CoveredDays | 
 }
 
 /**
- * A line is drawn as two where a step is not whole: one through the whole steps, and a dashed one to and from each that is not. Both have all
- * points, with gaps, so that the one under the pointer has one index.
+ * Splits a line in two if a step is incomplete: one through the complete steps, and a dashed one that leads
+ * to and from each incomplete step. Both have all points, with gaps, so that an index means the same point in
+ * both.
  */
 export function splitPartial(points: readonly Point[]): { whole: (number | null)[]; dashed: (number | null)[] } {
   const isPartial = (index: number) => (points[index]?.part ?? null) !== null;
@@ -60,7 +68,7 @@ export interface Extremes {
   min: Point;
 }
 
-/** Of the points that have a value. */
+/** The first, last, highest and lowest of the points that have a value. Returns `null` if there is none. */
 export function extremes(points: readonly Point[]): Extremes | null {
   const drawn = points.filter((point) => point.y !== null);
   const [first] = drawn;

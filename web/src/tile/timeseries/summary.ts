@@ -1,3 +1,5 @@
+// The texts beside a chart over time. Pure.
+
 import { translate } from "../../i18n/catalogue";
 import type { Reader } from "../../i18n/reader";
 import { formatMetric } from "../../value/cell";
@@ -5,7 +7,10 @@ import { formatStep } from "../../value/date";
 import { partText } from "../../value/step";
 import { extremes, type Point, type Series } from "./shape";
 
-/** Says which steps are not whole, and what each lacks or may lack; nothing where all are. */
+/**
+ * Names the incomplete steps and says what each lacks or may lack. Empty if all are complete. Steps without a
+ * value are not drawn, so they are left out.
+ */
 export function partialSteps(series: Series, reader: Reader): string {
   const { language } = reader;
   const steps = series.points.flatMap(({ at, y, part }) =>
@@ -14,7 +19,7 @@ export function partialSteps(series: Series, reader: Reader): string {
   return steps.length === 0 ? "" : translate(language, "tile.dashed", { steps: steps.join("; ") });
 }
 
-/** The chart in a sentence, for whom it is not drawn. */
+/** The chart as a sentence, for screen readers. */
 export function seriesSummary(series: Series, title: string, reader: Reader): string {
   const { points, grain, format } = series;
   const found = extremes(points);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Grain } from "../../api/schema";
+import type { Grain } from "../../api/schema.gen";
 import { en, fr } from "../tiles.fixture";
 import { tickLabel, timeTicks } from "./ticks";
 

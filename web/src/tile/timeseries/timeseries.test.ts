@@ -10,7 +10,7 @@ const steps = days("2026-10-02", 5);
 const values = ["616.89", "0.00", "12345678901234567.89", "-3.10", "350.94"];
 const series = shapeSeries(area, result([day, money], [steps, values]));
 
-// The option is a deep union; a test looks at the one shape that the builder makes.
+// The type of the option is a deep union; these tests need only the one shape that the builder makes.
 interface Built {
   useUTC: boolean;
   xAxis: { type: string; min: number; max: number; axisLabel: { customValues: number[]; formatter(at: number): string } };
