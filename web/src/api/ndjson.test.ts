@@ -34,7 +34,7 @@ describe("NdjsonDecoder", () => {
   });
 
   it("refuses bytes that are not UTF-8, and a line cut off", () => {
-    expect(() => decode(new Uint8Array([0x22, 0xff, 0x22, 0x0a]))).toThrow(TypeError);
+    expect(() => decode(new Uint8Array([0x22, 0xff, 0x22, 0x0a]))).toThrow(SyntaxError);
     expect(() => decode(bytes.subarray(0, bytes.length - 3))).toThrow(SyntaxError);
   });
 });

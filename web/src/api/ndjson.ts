@@ -1,16 +1,31 @@
-/** Splits bytes into JSON documents, one a line. A chunk may end anywhere, also within a character. */
+// A streaming reader for newline-delimited JSON.
+
+/**
+ * Splits bytes into JSON documents, one per line. A chunk may end anywhere, even within a UTF-8 character.
+ * Throws SyntaxError for a line that is not JSON, and TypeError for invalid UTF-8.
+ */
 export class NdjsonDecoder {
-  // `fatal`: a broken byte would otherwise become U+FFFD, which is a changed value.
+  // `fatal`: without it an invalid byte would become U+FFFD, which silently changes a value.
   readonly #text = new TextDecoder("utf-8", { fatal: true });
   #rest = "";
 
+  /** Returns the documents that this chunk completes. */
   push(chunk: Uint8Array): unknown[] {
-    return this.#take(this.#text.decode(chunk, { stream: true }), false);
+    return this.#take(this.#decode(chunk), false);
   }
 
-  /** The last line may lack its line feed. */
+  /** Returns the rest after the last chunk. The last line may lack its line feed. */
   end(): unknown[] {
-    return this.#take(this.#text.decode(), true);
+    return this.#take(this.#decode(), true);
+  }
+
+  // A `SyntaxError` like that of a broken line. The decoder's own `TypeError` would look like a lost connection.
+  #decode(chunk?: Uint8Array): string {
+    try {
+      return chunk ? this.#text.decode(chunk, { stream: true }) : this.#text.decode();
+    } catch {
+      throw new SyntaxError("the answer is not UTF-8");
+    }
   }
 
   #take(text: string, last: boolean): unknown[] {
@@ -20,6 +35,7 @@ export class NdjsonDecoder {
   }
 }
 
+/** Yields the documents of a response body one by one. Cancels the body if the caller stops early. */
 export async function* readNdjson(body: ReadableStream<Uint8Array>): AsyncGenerator<unknown> {
   const decoder = new NdjsonDecoder();
   const reader = body.getReader();
@@ -31,7 +47,7 @@ export async function* readNdjson(body: ReadableStream<Uint8Array>): AsyncGenera
     }
     yield* decoder.end();
   } finally {
-    // Whoever stops reading early (an outdated request) lets the server stop too.
+    // If the caller stops reading early (an outdated request), the cancellation lets the server stop too.
     await reader.cancel().catch(() => undefined);
   }
 }
