@@ -27,7 +27,10 @@ pub(super) const TESTED: &[(&str, Proof)] = &[
     ),
     (
         "millrace.yml/schedule/retries",
-        Test("crates/millrace-engine/src/schedule/scheduler/tests.rs", "retries_end_where_the_next_time_comes"),
+        Test(
+            "crates/millrace-engine/src/schedule/scheduler/tests.rs",
+            "retries_end_where_the_next_time_comes",
+        ),
     ),
     ("millrace.yml/notify/on", Test(SCHEDULE, "what_cannot_be_told_is_said_without_the_address")),
     (
