@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use crate::name::Ident;
 use crate::sql::analyzer::ColumnReference;
-use crate::sql::text::identifiers;
+use crate::sql::text::{identifiers, literal_or_comment_end};
 
 /// The columns of all tables that a text reads: their spellings by lower-case name.
 #[derive(Debug, Clone, Default)]
@@ -75,12 +75,10 @@ fn joined(sql: &str) -> Vec<Range<usize>> {
                 start += part.len() + 1;
             }
         }
-        at += match rest.as_bytes()[0] {
-            b'-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
-            b'/' if rest.starts_with("/*") => rest[2..].find("*/").map_or(rest.len(), |end| end + 4),
-            b'\'' => rest[1..].find('\'').map_or(rest.len(), |end| end + 2),
-            _ if word.end > 0 => word.end,
-            _ => rest.chars().next().map_or(1, char::len_utf8),
+        at += match literal_or_comment_end(sql, at) - at {
+            0 if word.end > 0 => word.end,
+            0 => rest.chars().next().map_or(1, char::len_utf8),
+            skipped => skipped,
         };
     }
     found

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use crate::name::Ident;
+use crate::sql::text::{identifier_end, literal_or_comment_end};
 
 /// The columns of a table, in the table's spelling.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,27 +43,17 @@ pub fn respelled<'a>(sql: &'a str, table: &str, name: &str, column: &str) -> Cow
     let qualified = |name: &str| format!("{}.{}", Ident::new(table), Ident::new(name));
     let (from, to) = (qualified(name), qualified(column));
     let mut out = String::with_capacity(sql.len());
-    let mut rest = sql;
-    while let Some(first) = rest.chars().next() {
+    let mut at = 0;
+    while let Some(first) = sql[at..].chars().next() {
         // A quote after it would belong to a longer name.
-        if let Some(after) = rest.strip_prefix(&from).filter(|after| !after.starts_with('"')) {
+        if sql[at..].strip_prefix(&from).is_some_and(|after| !after.starts_with('"')) {
             out.push_str(&to);
-            rest = after;
+            at += from.len();
             continue;
         }
-        let to_end =
-            |from: usize, end: &str| rest[from..].find(end).map_or(rest.len(), |at| from + at + end.len());
-        // A doubled quote inside a literal or a name ends one and begins the next.
-        let taken = match first {
-            '\'' => to_end(1, "'"),
-            '"' => to_end(1, "\""),
-            '-' if rest.starts_with("--") => to_end(2, "\n"),
-            '/' if rest.starts_with("/*") => to_end(2, "*/"),
-            other => other.len_utf8(),
-        };
-        let (kept, after) = rest.split_at(taken);
-        out.push_str(kept);
-        rest = after;
+        let end = literal_or_comment_end(sql, at).max(identifier_end(sql, at)).max(at + first.len_utf8());
+        out.push_str(&sql[at..end]);
+        at = end;
     }
     Cow::Owned(out)
 }
@@ -101,6 +92,7 @@ mod tests {
             ("\"t\".\"a\" -- it's\n + \"t\".\"a\"", "\"t\".\"A\" -- it's\n + \"t\".\"A\""),
             ("/* \"t\".\"a\"' */ \"t\".\"a\"", "/* \"t\".\"a\"' */ \"t\".\"A\""),
             ("\"t\".\"a\"\"b\" > \"é\"", "\"t\".\"a\"\"b\" > \"é\""),
+            ("\"x\"\"t\".\"a\"", "\"x\"\"t\".\"a\""),
             ("\"open", "\"open"),
         ] {
             assert_eq!(respelled(sql, "t", "a", "A"), expected);

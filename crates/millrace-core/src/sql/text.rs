@@ -33,9 +33,25 @@ pub fn identifiers(sql: &str, at: usize) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
+/// The end of the string literal or comment that starts at `at`; `at` itself if none does there. An
+/// unterminated one extends to the end of the text. A doubled quote inside a literal ends one
+/// literal and starts the next.
+pub(crate) fn literal_or_comment_end(sql: &str, at: usize) -> usize {
+    let rest = sql.get(at..).unwrap_or_default();
+    let to_end = |from: usize, end: &str| {
+        rest[from..].find(end).map_or(sql.len(), |found| at + from + found + end.len())
+    };
+    match rest.as_bytes() {
+        [b'\'', ..] => to_end(1, "'"),
+        [b'-', b'-', ..] => to_end(2, "\n"),
+        [b'/', b'*', ..] => to_end(2, "*/"),
+        _ => at,
+    }
+}
+
 /// The end of the identifier at `at`; `at` itself if there is none. An unterminated quoted
 /// identifier extends to the end of the text.
-fn identifier_end(sql: &str, at: usize) -> usize {
+pub(crate) fn identifier_end(sql: &str, at: usize) -> usize {
     let Some(rest) = sql.get(at..) else { return at };
     if rest.starts_with('"') {
         let bytes = rest.as_bytes();

@@ -6,7 +6,9 @@ use std::time::Duration;
 use arrow_array::{ArrayRef, Int64Array, StringArray};
 use millrace_core::name::Relation;
 use millrace_core::schema::DataType;
-use millrace_engine::ports::warehouse::{LoadMode, PublishOutcome, PublishRequest, PublishedView, Warehouse};
+use millrace_engine::ports::warehouse::{
+    LoadMode, PublishOutcome, PublishRequest, PublishedView, Statement, Warehouse,
+};
 use millrace_testkit::postgres::{PgBouncer, PostgresServer};
 
 use super::{Finish, column, load, one, open, run};
@@ -81,7 +83,7 @@ async fn a_cancelled_statement_ends_behind_the_pooler_too() {
     let pooler = PgBouncer::start(server, 2);
     let database = server.database();
     let warehouse = open(&pooler.url(&database));
-    let statements = [millrace_engine::ports::warehouse::Statement::new("select pg_sleep(600)")];
+    let statements = [Statement::new("select pg_sleep(600)")];
     assert!(tokio::time::timeout(Duration::from_millis(300), warehouse.transact(&statements)).await.is_err());
     let busy =
         format!("select count(*) from pg_stat_activity where datname = '{database}' and state <> 'idle'");
